@@ -1,0 +1,2 @@
+//! One binary for all benchmarks.
+fn main() {}

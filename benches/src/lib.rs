@@ -1,0 +1,1 @@
+//! Nothing to import: run `cargo bench -p clevertap-benches`.
