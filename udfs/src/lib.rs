@@ -1,1 +1,105 @@
-//! x
+//! SQL functions for CleverTap: what a profile property is to *become*, and phone numbers as CleverTap wants them.
+//!
+//! In comes a `SELECT`, out goes a column that `INSERT INTO clevertap.profiles` understands:
+//!
+//! | Function | CleverTap gets | Arrow type |
+//! |---|---|---|
+//! | `ct_add(list or text)` | `{"$add": […]}` | `Struct("$add": List(Utf8View))` |
+//! | `ct_remove(list or text)` | `{"$remove": […]}` | `Struct("$remove": List(Utf8View))` |
+//! | `ct_set(list or text)` | `{"$set": […]}` | `Struct("$set": List(Utf8View))` |
+//! | `ct_incr(number)` | `{"$incr": n}` | `Struct("$incr": the type of the number)` |
+//! | `ct_decr(number)` | `{"$decr": n}` | `Struct("$decr": the type of the number)` |
+//! | `ct_delete()` | `{"$delete": 1}` | `Struct("$delete": Int64)` |
+//! | `ct_phone(text [, region])` | `"+919812345678"` | `Utf8View` |
+//!
+//! An operator is a struct of exactly one field, so that it needs no type of its own and survives every engine and
+//! file format that Arrow does. NULL in, NULL out: a NULL row is a property that is left out.
+//!
+//! One column holds one operator. `CASE WHEN new THEN ct_add(tag) ELSE ct_remove(tag) END` asks for two in one and
+//! is refused at plan time or when it runs: write two `INSERT`s.
+//!
+//! This crate cannot reach the network and knows nothing about the connector.
+//!
+//! ```
+//! # use datafusion::error::Result;
+//! # use datafusion::prelude::SessionContext;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let mut ctx = SessionContext::new();
+//! datafusion_clevertap_udfs::register(&mut ctx)?;
+//! let rows = ctx.sql("SELECT ct_incr(5) AS points, ct_phone('098123 45678', 'IN') AS phone").await?;
+//! datafusion::assert_batches_eq!(
+//!     [
+//!         "+------------+---------------+",
+//!         "| points     | phone         |",
+//!         "+------------+---------------+",
+//!         "| {$incr: 5} | +919812345678 |",
+//!         "+------------+---------------+",
+//!     ],
+//!     &rows.collect().await?
+//! );
+//! # Ok(())
+//! # }
+//! ```
+
+mod delete;
+mod e164;
+mod list;
+mod number;
+mod operator;
+mod phone;
+
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::logical_expr::registry::FunctionRegistry;
+use datafusion::logical_expr::{DocSection, ScalarUDF};
+
+/// Where DataFusion's generated documentation lists these functions.
+const SECTION: DocSection = DocSection {
+    include: true,
+    label: "CleverTap Functions",
+    description: Some("Operators on CleverTap profile properties, and phone numbers."),
+};
+
+/// Every function of this crate, in the order of their names.
+///
+/// ```
+/// let names: Vec<String> = datafusion_clevertap_udfs::all().iter().map(|f| f.name().to_owned()).collect();
+/// assert_eq!(names, ["ct_add", "ct_decr", "ct_delete", "ct_incr", "ct_phone", "ct_remove", "ct_set"]);
+/// ```
+pub fn all() -> Vec<ScalarUDF> {
+    vec![
+        list::add().into(),
+        number::decr().into(),
+        delete::Delete::new().into(),
+        number::incr().into(),
+        phone::Phone::new().into(),
+        list::remove().into(),
+        list::set().into(),
+    ]
+}
+
+/// Makes every function of this crate known to `registry`: a `SessionContext` or a `SessionState`.
+///
+/// Functions of these names that were there before are replaced.
+///
+/// # Errors
+///
+/// What the registry says, if it cannot take functions (a read-only one).
+///
+/// ```
+/// use datafusion::logical_expr::registry::FunctionRegistry;
+/// use datafusion::prelude::SessionContext;
+///
+/// let mut ctx = SessionContext::new();
+/// datafusion_clevertap_udfs::register(&mut ctx)?;
+/// assert!(ctx.udf("ct_phone").is_ok());
+/// # Ok::<(), datafusion::error::DataFusionError>(())
+/// ```
+pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    for function in all() {
+        registry.register_udf(Arc::new(function))?;
+    }
+    Ok(())
+}
