@@ -1,1 +1,65 @@
-//! x
+//! A faithful CleverTap on loopback, for tests, demos and load measurements of this project.
+//!
+//! It is written from the API reference and from nothing else; where the reference is uncertain, it takes the stricter way.
+//!
+//! ```text
+//!  HTTP (serve.rs) ──┐   admit: path (api.rs), credentials (auth.rs),        upload/          checks, codes, cleaning
+//!                    ├─▶ door.rs  headers (headers.rs), slot (limits.rs) ──▶ profile_lookup.rs ──▶ store/
+//!  in-process ───────┘   latency, faults (faults.rs)                         answer.rs ◀── report.rs counts everything
+//! ```
+//!
+//! Two doors, one way: [`Emulator::handle`] takes a request as a value and uses no socket, so that a paused tokio clock
+//! works and a run repeats by its seed; [`Emulator::serve`] listens on loopback. Faults are rules ([`Fault`]); what
+//! happened is told by [`Emulator::report`], and by `GET /_emulator/state`.
+//!
+//! ```
+//! use clevertap_emulator::{Emulator, Settings};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = Emulator::new(Settings::default());
+//! let request = http::Request::post("/1/upload")
+//!     .header("X-CleverTap-Account-Id", "TEST-123-456Z")
+//!     .header("X-CleverTap-Passcode", "emulator-passcode")
+//!     .header("Content-Type", "application/json")
+//!     .body(r#"{"d":[{"type":"event","identity":"ada","evtName":"Signed up"}]}"#.into())?;
+//! let answer = emulator.handle(request).await?;
+//! assert_eq!(&answer.body()[..], br#"{"status":"success","processed":1,"unprocessed":[]}"#);
+//! assert_eq!(emulator.events_stored(), 1);
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod api;
+mod auth;
+mod control;
+mod door;
+mod emulator;
+mod faults;
+mod headers;
+mod json;
+mod limits;
+mod profile_lookup;
+#[cfg(test)]
+mod reference;
+mod report;
+mod serve;
+mod settings;
+mod store;
+mod upload;
+
+pub use door::Broken;
+pub use emulator::Emulator;
+pub use faults::{Fault, What};
+pub use report::{Entry, Loss, Report, Rule};
+pub use serve::Server;
+pub use settings::{Device, Platform, Settings, Store, UnknownProfile};
+pub use store::views::EventRef;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A lock that a panic elsewhere does not close.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,136 @@
+//! What a run did, for tests and for `GET /_emulator/state`. Never the passcode, never a person's value.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+/// Everything that can be known about a run from outside.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// People that are stored, after merging; none where only counts are kept.
+    pub profiles: u64,
+    /// Events that are stored, or would be.
+    pub events: u64,
+    /// Device tokens that are stored.
+    pub tokens: u64,
+    /// Devices that are known.
+    pub devices: u64,
+    /// Accepted records of type profile, each time they came; dry runs do not count.
+    pub profile_records: u64,
+    /// Accepted records of type event.
+    pub event_records: u64,
+    /// Accepted records of type token.
+    pub token_records: u64,
+    /// Refused records by code; dry runs do not count.
+    pub records_refused: BTreeMap<u16, u64>,
+    /// Requests that arrived, the emulator's own paths left out.
+    pub requests: u64,
+    /// The same by path.
+    pub requests_by_path: BTreeMap<String, u64>,
+    /// Answers by HTTP status.
+    pub answers: BTreeMap<u16, u64>,
+    /// Requests whose connection was cut by a fault.
+    pub resets: u64,
+    /// Requests whose client went away before the answer.
+    pub abandoned: u64,
+    /// Uploads that were dry runs.
+    pub dry_runs: u64,
+    /// Requests that a fault rule changed, `slow` included.
+    pub faults_fired: u64,
+    /// The bytes of the largest upload body.
+    pub body_bytes_peak: u64,
+    /// Requests in flight now, by path.
+    pub in_flight: BTreeMap<String, usize>,
+    /// The most requests at once, by path, the refused ones included.
+    pub peak_in_flight: BTreeMap<String, usize>,
+    /// Rules that clients broke, and how often.
+    pub rules_broken: BTreeMap<Rule, u64>,
+    /// What the Error Stream would list, by kind, and how often.
+    pub error_stream: BTreeMap<Loss, u64>,
+    /// The last entries of the Error Stream, at most 1000.
+    pub error_stream_last: VecDeque<Entry>,
+}
+
+/// A rule of the API that a client must not break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// More requests in flight than the account may have.
+    InFlight,
+    /// Credentials missing or wrong.
+    Credentials,
+    /// A method that the path does not take.
+    Method,
+    /// A path that does not exist.
+    Path,
+    /// A POST that is not `application/json`.
+    ContentType,
+    /// A POST with a compressed body.
+    CompressedBody,
+    /// A POST without Content-Length.
+    Chunked,
+    /// A body of more than 10 MB.
+    BodyBytes,
+    /// A body that is no JSON of the right shape.
+    Malformed,
+    /// More than 1000 records in a body.
+    Records,
+    /// More than 100 device tokens in a body.
+    Tokens,
+    /// A query that the path does not take.
+    Query,
+}
+
+/// A kind of silent change after a success (reference 4.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// A name or key was cut.
+    KeyCut,
+    /// A value was cut.
+    ValueCut,
+    /// Characters were taken out of a name or key.
+    CharactersStripped,
+    /// A property whose key had nothing left was dropped.
+    KeyDropped,
+    /// A property was dropped: nested without the beta, or a list where none may be.
+    ValueDropped,
+    /// An operator was ignored: unknown, several at once, or an argument or target that does not fit.
+    OperatorIgnored,
+    /// A list lost its oldest items.
+    ListShortened,
+    /// A profile had no room for another custom property.
+    ProfileProperties,
+    /// The project had no room for another event name.
+    EventNames,
+}
+
+/// One line of the Error Stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// What happened.
+    pub kind: Loss,
+    /// The property's key or the event's name, as it came.
+    pub key: String,
+}
+
+/// Entries of the Error Stream that are kept in words.
+const ENTRIES_MAX: usize = 1000;
+
+impl Report {
+    /// Notes a broken rule.
+    pub(crate) fn broke(&mut self, rule: Rule) {
+        *self.rules_broken.entry(rule).or_default() += 1;
+    }
+
+    /// Writes to the Error Stream.
+    pub(crate) fn lost(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            *self.error_stream.entry(entry.kind).or_default() += 1;
+            if self.error_stream_last.len() == ENTRIES_MAX {
+                self.error_stream_last.pop_front();
+            }
+            self.error_stream_last.push_back(entry);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a run of the emulator is told before it starts.
+//!
+//! Every number that the reference calls uncertain is a field here, with the reference's choice as its default.
+
+use chrono_tz::Tz;
+
+/// How one emulated CleverTap project behaves. Build it with `Settings { seed: 7, ..Settings::default() }`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The only account that exists here; default `TEST-123-456Z`.
+    pub account_id: String,
+    /// Its passcode; default `emulator-passcode`. It is in no report and in no answer.
+    pub passcode: String,
+    /// A second passcode that is known but has no rights: it is answered 403. Default: there is none.
+    pub limited_passcode: Option<String>,
+    /// The CleverTap hosts where the account lives, such as `in1.api.clevertap.com`. A request that names another
+    /// CleverTap host is answered 401; hosts that are not CleverTap's (loopback) are never looked at. Empty, the
+    /// default: every host is home.
+    pub region_hosts: Vec<String>,
+    /// The project's time zone; default UTC.
+    pub time_zone: Tz,
+    /// The account's clock when the first request arrives, in epoch seconds; it goes on with tokio's clock. The default
+    /// is a fixed instant, 2026-01-01 00:00 UTC, so that runs repeat.
+    pub started_at: i64,
+    /// How long an answer takes, without the jitter; default 0. Half of it passes before storing, half after.
+    pub latency_ms: u64,
+    /// Up to so much is added to the latency, by the seed; default 0.
+    pub jitter_ms: u64,
+    /// Decides jitter and the faults with a probability; default 0.
+    pub seed: u64,
+    /// Uploads in flight at once; default 15 (reference section 2).
+    pub upload_limit: usize,
+    /// Requests in flight at once for each other API; default 3.
+    pub read_limit: usize,
+    /// Properties of one event, above which it is refused with 522; default 100.
+    pub event_properties_max: usize,
+    /// Custom properties of one profile, above which further ones are dropped after the success; default 256.
+    pub profile_properties_max: usize,
+    /// Different event names of the project, above which further ones are dropped after the success; default 512.
+    pub event_names_max: usize,
+    /// Bytes of a property's text, above which it is cut after the success; default 512.
+    pub value_bytes_max: usize,
+    /// Event names that the project marked as discarded: refused with 528. Default: none.
+    pub discarded_events: Vec<String>,
+    /// Devices that the app's SDK has registered; an objectId that is not here is refused. Default: none.
+    pub devices: Vec<Device>,
+    /// What `GET /1/profile.json` says about somebody it does not know; default [`UnknownProfile::NotFound`].
+    pub unknown_profile: UnknownProfile,
+    /// What is kept of accepted records; default [`Store::Everything`].
+    pub store: Store,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            account_id: "TEST-123-456Z".to_owned(),
+            passcode: "emulator-passcode".to_owned(),
+            limited_passcode: None,
+            region_hosts: Vec::new(),
+            time_zone: Tz::UTC,
+            started_at: 1_767_225_600,
+            latency_ms: 0,
+            jitter_ms: 0,
+            seed: 0,
+            upload_limit: 15,
+            read_limit: 3,
+            event_properties_max: 100,
+            profile_properties_max: 256,
+            event_names_max: 512,
+            value_bytes_max: 512,
+            discarded_events: Vec::new(),
+            devices: Vec::new(),
+            unknown_profile: UnknownProfile::NotFound,
+            store: Store::Everything,
+        }
+    }
+}
+
+/// What is kept of accepted records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Store {
+    /// Profiles, events and tokens can be looked up.
+    Everything,
+    /// Only counters, so that a load of ten million records fits.
+    Counts,
+}
+
+/// The three forms of "no such person" that the reference knows (its section 7.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownProfile {
+    /// HTTP 404 with a `fail` body.
+    NotFound,
+    /// HTTP 200 with the same `fail` body.
+    Fail,
+    /// HTTP 200, `success`, and a `record` that is null.
+    Null,
+}
+
+/// A device that an SDK registered.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// CleverTap's id of the device.
+    pub object_id: String,
+    /// What it runs: decides which token types it takes.
+    pub platform: Platform,
+    /// The person who is logged in on it.
+    #[serde(default)]
+    pub identity: Option<String>,
+}
+
+/// What a device runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Platform {
+    /// Takes `fcm` and `gcm` tokens.
+    Android,
+    /// Takes `apns` tokens.
+    Ios,
+    /// Takes `chrome` tokens, with their keys.
+    Web,
+    /// Takes `wns` and `mpns` tokens.
+    Windows,
+}
+
+impl Platform {
+    /// The name that a profile's `platformInfo` carries.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Android => "Android",
+            Self::Ios => "iOS",
+            Self::Web => "Web",
+            Self::Windows => "Windows",
+        }
+    }
+
+    /// The token types that fit this platform.
+    pub(crate) const fn token_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Android => &["fcm", "gcm"],
+            Self::Ios => &["apns"],
+            Self::Web => &["chrome"],
+            Self::Windows => &["wns", "mpns"],
+        }
+    }
+}
