@@ -1,1 +1,55 @@
-//! x
+//! CleverTap as tables of Apache DataFusion.
+//!
+//! [`register`] puts an [`Account`] into a `SessionContext`: the schemas `clevertap` and `clevertap_events`, the options
+//! `clevertap.*`, the functions `ct_*` and `STORED AS CLEVERTAP`. [`ClevertapSql::clevertap_sql`] is the door for SQL text whose
+//! INSERTs are matched by name.
+//!
+//! ```text
+//! write   SQL ─▶ session ─▶ write/mapping ─▶ write/plan ─▶ write/drive ──┬─▶ write/encode   batches -> records
+//!               (names)     (columns->fields) (WriteExec)  (one task)    ├─▶ write/body     records -> bodies
+//!                                                                        ├─▶ write/deliver  a body until each record has a fate
+//!                                                                        │      └─▶ client  attempts, retries, budget
+//!                                                                        └─▶ write/settle   fates -> counts, failed rows, end
+//!
+//! read    SQL ─▶ catalog ─▶ read/filter ─▶ read/lookup ─▶ client ─▶ batches
+//!                          (WHERE->keys)
+//!
+//! tables/  one file a table, as data: columns, sources, targets, calls.   table.rs  what such a file may say.
+//! local    runs, failed rows, warnings, limits, options, tables as tables.
+//! ```
+//!
+//! What is absent, on purpose: `unsafe`; a bare `tokio::spawn` (a dropped query stops its requests and settles what it knows);
+//! waiting for the network outside of `client/`; wire names outside of `tables/`; a person's value in an error, a log or a metric;
+//! durable state.
+
+mod account;
+mod catalog;
+mod check;
+mod client;
+mod copy;
+mod error;
+mod local;
+mod options;
+mod read;
+mod rule;
+mod session;
+mod table;
+mod tables;
+mod write;
+
+pub use account::{Access, Account, AccountSettings, Clock};
+pub use check::{Probe, check};
+pub use client::{Answer, Call, Failure, FailureKind, Method, Region, Secret, Transport};
+pub use error::{Error, Outcome, Result};
+pub use options::{DryRun, InDoubt, LongValues, NaiveTime, Nulls, OnReject, Options, Setting};
+pub use session::{ClevertapSql, register};
+pub use write::Tally;
+pub use write::failed_rows::{FailedRow, Fate};
+pub use write::runs::{Run, RunWarning, Status};
+pub use write::settle::FateWatch;
+
+/// The manual, whose Rust blocks run as tests.
+#[doc = include_str!("../../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+pub struct Manual;

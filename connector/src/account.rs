@@ -1,0 +1,212 @@
+//! An account of CleverTap: what is shared by everything that uses it.
+//!
+//! In: id, passcode, region. Out: the client with its budgets, the clock, the time zone, the access level. Clones are one
+//! account. Opening one makes no request.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use tokio::time::Instant;
+
+use crate::client::{Client, LimitNow, Region, Secret, Transport, Way};
+use crate::error::Result;
+use crate::write::failed_rows::{FailedRow, KeptRows};
+use crate::write::runs::{Run, RunWarning, Runs};
+
+/// One account, as many clones as you like.
+///
+/// ```
+/// # use datafusion_clevertap::{Access, Account, AccountSettings, Region, Secret};
+/// let passcode = Secret::new("ABC-DEF-GHIJ");
+/// let settings = AccountSettings { access: Access::Read, ..AccountSettings::default() };
+/// let account = Account::open("ABC-12D-345Z", passcode, Region::In1, settings)?;
+/// assert_eq!(account.host(), "in1.api.clevertap.com");
+/// # Ok::<(), datafusion_clevertap::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Account {
+    inner: Arc<Inner>,
+}
+
+/// What the clones share.
+struct Inner {
+    access: Access,
+    time_zone: Option<Tz>,
+    clock: Clock,
+    client: Arc<Client>,
+    runs: Runs,
+    failed_rows: KeptRows,
+}
+
+/// What an account may be given besides id, passcode and region.
+#[derive(Debug, Clone)]
+pub struct AccountSettings {
+    /// Sent to instead of the region's host: an emulator, or a host that the regions lack. HTTPS, or this machine. Default: the
+    /// region's host.
+    pub endpoint: Option<String>,
+    /// The project's time zone, which CleverTap does not tell. Without one, `event_time` cannot be read. Default: none.
+    pub time_zone: Option<Tz>,
+    /// What SQL may do. Default: read and write, but not erase.
+    pub access: Access,
+    /// Carries calls instead of HTTPS: for tests, and for embedders with a network of their own. Default: HTTPS.
+    pub transport: Option<Arc<dyn Transport>>,
+    /// Holds the jitter of retries fixed. Default: from the system.
+    pub seed: Option<u64>,
+    /// How long connecting may take, TLS included. Default: 5 s, so that a wrong host is noticed soon.
+    pub connect_timeout: Duration,
+    /// What time it is. Default: the system's.
+    pub clock: Clock,
+    /// Keeps the limits of requests in flight apart from those of other accounts of this process with the same host and id: for
+    /// tests that run in parallel. Default: shared, since CleverTap counts them together.
+    pub own_limits: bool,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            time_zone: None,
+            access: Access::default(),
+            transport: None,
+            seed: None,
+            connect_timeout: Duration::from_secs(5),
+            clock: Clock::default(),
+            own_limits: false,
+        }
+    }
+}
+
+/// What SQL may do to an account. No SQL can change it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// SELECT.
+    Read,
+    /// And INSERT, UPDATE, COPY.
+    #[default]
+    Write,
+    /// And what erases: DELETE and demerges.
+    Erase,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Erase => "erase",
+        })
+    }
+}
+
+/// What time it is, for what is written down: when a run started, which day today is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Clock {
+    held: Option<(DateTime<Utc>, Instant)>,
+}
+
+impl Clock {
+    /// A clock that shows `time` now and goes on with tokio's, which a test can pause.
+    pub fn starting_at(time: DateTime<Utc>) -> Self {
+        Self { held: Some((time, Instant::now())) }
+    }
+
+    /// The time.
+    pub fn now(&self) -> DateTime<Utc> {
+        match self.held {
+            None => Utc::now(),
+            Some((time, since)) => time + since.elapsed(),
+        }
+    }
+}
+
+impl Account {
+    /// Opens an account. `region` may be `None` where [`AccountSettings::endpoint`] is set, which goes before it.
+    ///
+    /// # Errors
+    ///
+    /// `Error::Setting` if id or passcode cannot be sent in a header, if there is neither region nor endpoint, if the endpoint
+    /// is not a plain HTTPS host, or if the system's root certificates are missing.
+    pub fn open(id: impl Into<String>, passcode: Secret, region: impl Into<Option<Region>>, settings: AccountSettings) -> Result<Self> {
+        let AccountSettings { endpoint, time_zone, access, transport, seed, connect_timeout, clock, own_limits } = settings;
+        let way = Way { region: region.into(), endpoint: endpoint.as_deref(), transport, connect_timeout, seed, own_limits };
+        let client = Arc::new(Client::new(id.into(), passcode, way)?);
+        Ok(Self { inner: Arc::new(Inner { access, time_zone, clock, client, runs: Runs::default(), failed_rows: KeptRows::default() }) })
+    }
+
+    /// The account id.
+    pub fn id(&self) -> &str {
+        self.inner.client.account()
+    }
+
+    /// The host that its requests go to, with the port where that is not the usual one.
+    pub fn host(&self) -> &str {
+        self.inner.client.host()
+    }
+
+    /// What SQL may do.
+    pub fn access(&self) -> Access {
+        self.inner.access
+    }
+
+    /// The project's time zone, if it was given.
+    pub fn time_zone(&self) -> Option<Tz> {
+        self.inner.time_zone
+    }
+
+    /// What time it is.
+    pub fn clock(&self) -> Clock {
+        self.inner.clock
+    }
+
+    /// Its runs as they stand, oldest first: `clevertap.runs`.
+    pub fn runs(&self) -> Vec<Run> {
+        self.inner.runs.snapshot()
+    }
+
+    /// Stops a running statement: it takes no further rows, what may have arrived goes on to its end, and the statement ends
+    /// in an error that tells the four counts. Whether there was such a run.
+    pub fn stop(&self, run_id: u64) -> bool {
+        self.inner.runs.stop(run_id)
+    }
+
+    /// The last rows that were read and not accepted: `clevertap.failed_rows`.
+    pub fn failed_rows(&self) -> Vec<FailedRow> {
+        self.inner.failed_rows.snapshot()
+    }
+
+    /// What was done to rows that were sent all the same: `clevertap.warnings`.
+    pub fn warnings(&self) -> Vec<RunWarning> {
+        self.inner.runs.warnings()
+    }
+
+    /// Its budgets: `clevertap.limits`.
+    pub(crate) fn limits(&self) -> Vec<LimitNow> {
+        self.inner.client.limits()
+    }
+
+    pub(crate) fn runs_kept(&self) -> &Runs {
+        &self.inner.runs
+    }
+
+    pub(crate) fn failed_rows_kept(&self) -> &KeptRows {
+        &self.inner.failed_rows
+    }
+
+    /// The way to CleverTap.
+    pub(crate) fn client(&self) -> &Arc<Client> {
+        &self.inner.client
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("id", &self.id())
+            .field("host", &self.host())
+            .field("access", &self.access())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,227 @@
+//! The schemas `clevertap` and `clevertap_events`, and the provider behind each of their tables.
+//!
+//! In: names. Out: [`ClevertapTable`], which plans reads and writes and does nothing before they run.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
+use datafusion::error::Result;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+
+use crate::account::Account;
+use crate::error::Error;
+use crate::local::LOCAL_TABLES;
+use crate::options::Options;
+use crate::read::filter::asked;
+use crate::read::lookup::LookupExec;
+use crate::table::{Read, Table};
+use crate::tables::{self, TABLES};
+use crate::write::plan::{Job, WriteExec};
+use crate::write::settle::FateWatch;
+
+/// A table of CleverTap.
+#[derive(Debug, Clone)]
+pub(crate) struct ClevertapTable {
+    pub(crate) account: Account,
+    pub(crate) table: &'static Table,
+    /// The event that every row is, in `clevertap_events."Name"`.
+    pub(crate) event: Option<String>,
+    pub(crate) door: Door,
+    pub(crate) schema: SchemaRef,
+    /// Options of this table alone, over those of the session.
+    pub(crate) options: Vec<(String, String)>,
+    /// Where each column of an INSERT's source comes from, where the door knows it: for EXPLAIN.
+    pub(crate) sources: Vec<String>,
+    /// The text that is being run, where the door knows it.
+    pub(crate) statement: Option<String>,
+}
+
+/// Through which door a table was reached: it decides what the names of an INSERT's columns mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// By its name in the catalogue: the planner matches columns by position, which is refused where names differ.
+    Catalogue,
+    /// Through `clevertap_sql`, which took the names as they were written.
+    Open,
+    /// CREATE EXTERNAL TABLE, which declared the columns.
+    Declared,
+}
+
+impl ClevertapTable {
+    pub(crate) fn new(account: &Account, table: &'static Table, event: Option<&str>) -> Self {
+        let schema = table.schema(account.time_zone().map(|zone| zone.name()));
+        Self {
+            account: account.clone(),
+            table,
+            event: event.map(Into::into),
+            door: Door::Catalogue,
+            schema,
+            options: Vec::new(),
+            sources: Vec::new(),
+            statement: None,
+        }
+    }
+
+    /// The session's options, under those of this table.
+    fn effective(&self, session: &dyn Session) -> Result<Options, Error> {
+        let mut options = session.config_options().extensions.get::<Options>().cloned().unwrap_or_default();
+        for (name, value) in &self.options {
+            options.set_text(name, value)?;
+        }
+        Ok(options)
+    }
+
+    /// `clevertap.profiles`.
+    pub(crate) fn qualified(&self) -> String {
+        match &self.event {
+            Some(event) => format!("clevertap_events.\"{event}\""),
+            None => format!("clevertap.{}", self.table.name),
+        }
+    }
+
+    /// The plan that writes `input`.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`], [`Error::NotAppend`], [`Error::Unauthorized`] or [`Error::Setting`].
+    pub(crate) fn write(
+        &self,
+        session: &dyn Session,
+        input: Arc<dyn ExecutionPlan>,
+        op: InsertOp,
+    ) -> Result<Arc<dyn ExecutionPlan>, Error> {
+        if op != InsertOp::Append {
+            let said = if op == InsertOp::Replace { "REPLACE INTO" } else { "INSERT OVERWRITE" };
+            return Err(Error::NotAppend(format!(
+                "{} accepts INSERT INTO only, not {said}: CleverTap has no call that replaces what it stored",
+                self.qualified()
+            )));
+        }
+        let mut job = Job::new(&self.account, self.table, self.event.as_deref(), &input.schema(), &self.effective(session)?)?
+            .told_from(&self.sources);
+        job.statement.clone_from(&self.statement);
+        job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
+        Ok(WriteExec::committed(input, job))
+    }
+}
+
+#[async_trait]
+impl TableProvider for ClevertapTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(Read::Lookup { keys, .. }) = self.table.read.as_ref().filter(|_| self.event.is_none() && self.door != Door::Declared)
+        else {
+            return Err(Error::Filter(format!("{} is written, not read", self.qualified())).into());
+        };
+        let options = self.effective(session)?;
+        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let Some(asked) = filters.iter().find_map(|filter| asked(filter, keys)) else {
+            let names: Vec<_> = keys.iter().map(|(column, _)| format!("\"{column}\"")).collect();
+            return Err(Error::Filter(format!(
+                "{} needs a filter (= or IN) on {} to be read, and this query has none. For example: WHERE identity = 'cust-1001'",
+                self.qualified(),
+                names.join(" or ")
+            ))
+            .into());
+        };
+        if asked.values.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(&projection)?))));
+        }
+        Ok(Arc::new(LookupExec::new(self.account.clone(), self.table, asked, projection, options, limit)?))
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let Some(Read::Lookup { keys, .. }) = &self.table.read else {
+            return Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()]);
+        };
+        let alone = filters.len() == 1;
+        let of = |filter: &&Expr| match asked(filter, keys) {
+            // The asked column holds what was asked, so that a LIMIT may end the look-ups.
+            Some(_) if alone => TableProviderFilterPushDown::Exact,
+            // Only one filter becomes requests: all are checked again.
+            Some(_) => TableProviderFilterPushDown::Inexact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(of).collect())
+    }
+
+    async fn insert_into(&self, session: &dyn Session, input: Arc<dyn ExecutionPlan>, op: InsertOp) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self.write(session, input, op)?)
+    }
+}
+
+/// The schema `clevertap`: the tables of CleverTap and the local ones.
+#[derive(Debug)]
+pub(crate) struct FixedTables {
+    pub(crate) account: Account,
+}
+
+#[async_trait]
+impl SchemaProvider for FixedTables {
+    fn table_names(&self) -> Vec<String> {
+        TABLES.iter().map(|table| table.name).chain(LOCAL_TABLES.iter().map(|table| table.name)).map(Into::into).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(table) = tables::find(name) {
+            return Ok(Some(Arc::new(ClevertapTable::new(&self.account, table, None))));
+        }
+        LOCAL_TABLES.iter().find(|table| table.name == name).map(|table| table.provider(&self.account)).transpose()
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        tables::find(name).is_some() || LOCAL_TABLES.iter().any(|table| table.name == name)
+    }
+}
+
+/// The schema `clevertap_events`: any name is an event that can be written.
+#[derive(Debug)]
+pub(crate) struct EventTables {
+    pub(crate) account: Account,
+    /// The names that this session has used: listing all would cost a request.
+    used: Mutex<BTreeSet<String>>,
+}
+
+impl EventTables {
+    pub(crate) fn new(account: Account) -> Self {
+        Self { account, used: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for EventTables {
+    fn table_names(&self) -> Vec<String> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        Ok(Some(Arc::new(ClevertapTable::new(&self.account, tables::events(), Some(name)))))
+    }
+
+    async fn table_type(&self, _name: &str) -> Result<Option<TableType>> {
+        Ok(Some(TableType::Base))
+    }
+
+    fn table_exist(&self, _name: &str) -> bool {
+        true
+    }
+}

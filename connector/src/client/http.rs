@@ -1,0 +1,321 @@
+//! Calls over HTTPS, with reqwest.
+//!
+//! In: a [`Call`]. Out: an [`Answer`], or a [`Failure`] that is sure of itself: only an error of connecting is "not sent". A
+//! connection that closes before its answer may have carried the request, even if it was an idle one; hyper repeats by itself
+//! only what it has not begun to write, and what the other end says it has not looked at.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use chrono::DateTime;
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+
+use super::transport::{Answer, Call, Failure, FailureKind, Method, Transport};
+use crate::error::{Error, Result};
+
+/// Idle connections kept: one for each upload that may be in flight.
+const IDLE_MAX: usize = 16;
+
+/// Shorter than the idle time of common load balancers (60 s), so that a connection is rarely closed while it is chosen.
+const IDLE_FOR: Duration = Duration::from_secs(45);
+
+/// The first allocation for an answer of unknown length.
+const ANSWER_BYTES_GUESS: usize = 16 * 1024;
+
+/// Where the other end of a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Over the internet: HTTPS alone, by way of the proxy of the environment.
+    Internet,
+    /// This machine: HTTP too, without a proxy.
+    Loopback,
+}
+
+/// One pool of connections.
+#[derive(Debug)]
+pub(crate) struct Https {
+    client: reqwest::Client,
+}
+
+impl Https {
+    /// A pool without connections.
+    pub(crate) fn new(reach: Reach, connect_timeout: Duration) -> Result<Self> {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("datafusion-clevertap/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(connect_timeout)
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(IDLE_MAX)
+            .pool_idle_timeout(IDLE_FOR)
+            .http2_adaptive_window(true);
+        let builder = match reach {
+            Reach::Internet => builder.https_only(true),
+            Reach::Loopback => builder.no_proxy(),
+        };
+        let client = builder.build().map_err(|error| {
+            Error::Setting(format!("TLS cannot be set up: {}. Are the root certificates of the system there?", root_cause(&error)))
+        })?;
+        Ok(Self { client })
+    }
+}
+
+#[async_trait]
+impl Transport for Https {
+    async fn send(&self, call: Call) -> std::result::Result<Answer, Failure> {
+        let method = match call.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        };
+        let mut request = self.client.request(method, call.url);
+        for (name, value) in call.headers {
+            let mut value = HeaderValue::try_from(value).map_err(|_| unsent("has a header that HTTP cannot carry"))?;
+            value.set_sensitive(true);
+            request = request.header(HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsent("has a header without a name"))?, value);
+        }
+        if call.method == Method::Post {
+            request = request.body(call.body);
+        }
+        let response = request.send().await.map_err(failure)?;
+        let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers());
+        let body = read_capped(response, call.answer_bytes_max).await?;
+        Ok(Answer { status, body, retry_after })
+    }
+}
+
+/// The whole body of an answer, decompressed, unless it is larger than the cap.
+async fn read_capped(mut response: reqwest::Response, bytes_max: usize) -> std::result::Result<Bytes, Failure> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = BytesMut::with_capacity(announced.unwrap_or(ANSWER_BYTES_GUESS).min(bytes_max));
+    while let Some(chunk) = response.chunk().await.map_err(failure)? {
+        if chunk.len() > bytes_max - body.len() {
+            return Err(Failure::new(FailureKind::TooLong, format!("was answered with more than {bytes_max} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The server's own delay: seconds, or a date, which is held against the date of the same answer and not against our clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = DateTime::parse_from_rfc2822(text).ok()?;
+    let said = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some((until - said).to_std().unwrap_or_default())
+}
+
+fn unsent(what: &str) -> Failure {
+    Failure::new(FailureKind::NotSent, what)
+}
+
+fn failure(error: reqwest::Error) -> Failure {
+    let error = error.without_url();
+    let cause = root_cause(&error);
+    if !error.is_connect() {
+        return Failure::new(FailureKind::Lost, format!("lost its answer after it was sent ({cause})"));
+    }
+    // rustls is not a dependency of ours, so its type cannot be asked; a wrong guess costs two more attempts.
+    let kind = if cause.starts_with("invalid peer certificate") { FailureKind::Certificate } else { FailureKind::NotSent };
+    Failure::new(kind, format!("could not connect ({cause})"))
+}
+
+/// The words of the innermost cause: those of the system, of TLS or of HTTP, none of which knows the request.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &(dyn StdError + 'static) = error;
+    loop {
+        // `source()` of an io::Error skips the error that it holds.
+        let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        match held.map(|held| held as &(dyn StdError + 'static)).or_else(|| cause.source()) {
+            Some(inner) => cause = inner,
+            None => return cause.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use url::Url;
+
+    use super::*;
+    use crate::account::{Account, AccountSettings};
+    use crate::client::{Api, Arrived, Lane, LaneSettings, Outcome, Request, Secret, has_status};
+    use crate::options::Options;
+    use crate::table::Again;
+
+    const CAP: usize = 1024;
+
+    fn transport() -> Https {
+        Https::new(Reach::Loopback, Duration::from_secs(5)).unwrap()
+    }
+
+    fn call(method: Method, port: u16) -> Call {
+        Call {
+            method,
+            url: Url::parse(&format!("http://127.0.0.1:{port}/1/x?email=ann%40example.com")).unwrap(),
+            headers: vec![("X-CleverTap-Passcode", "p4ss".to_owned())],
+            body: Bytes::from_static(b"{\"d\":[]}"),
+            timeout: Duration::from_secs(5),
+            answer_bytes_max: CAP,
+        }
+    }
+
+    /// Reads a request up to the end of its head and, if it has one, its body of 8 bytes.
+    async fn read_request(stream: &mut TcpStream) -> String {
+        let mut text = Vec::new();
+        let mut chunk = [0; 1024];
+        loop {
+            let read = stream.read(&mut chunk).await.unwrap();
+            text.extend_from_slice(&chunk[..read]);
+            let shown = String::from_utf8_lossy(&text);
+            if read == 0 || shown.ends_with("\r\n\r\n") || shown.ends_with("{\"d\":[]}") {
+                return shown.into_owned();
+            }
+        }
+    }
+
+    /// What comes of a POST that is answered with these bytes, and the connection closed.
+    async fn answered_with(bytes: &[u8]) -> (String, std::result::Result<Answer, Failure>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let request = read_request(&mut stream).await;
+            // The reader may be gone already: then there is nobody to write to.
+            stream.write_all(bytes).await.ok();
+            request
+        };
+        let transport = transport();
+        tokio::join!(serve, transport.send(call(Method::Post, port)))
+    }
+
+    async fn kind_of(bytes: &[u8]) -> FailureKind {
+        let failure = answered_with(bytes).await.1.unwrap_err();
+        assert!(!failure.what.contains("ann") && !failure.what.contains("127.0.0.1"), "{}", failure.what);
+        failure.kind
+    }
+
+    #[tokio::test]
+    async fn a_body_is_sent_whole_and_its_answer_is_read_whole() {
+        let (request, answer) = answered_with(b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 3\r\n\r\nabc").await;
+        assert_eq!(answer, Ok(Answer { status: 503, body: "abc".into(), retry_after: Some(Duration::from_secs(7)) }));
+        let request = request.to_lowercase();
+        assert!(request.starts_with("post /1/x?email=ann%40example.com http/1.1\r\n"), "{request}");
+        for header in ["content-length: 8", "x-clevertap-passcode: p4ss", "user-agent: datafusion-clevertap/", "accept-encoding: gzip"] {
+            assert!(request.contains(&format!("\r\n{header}")), "{header} in {request}");
+        }
+        assert!(!request.contains("transfer-encoding"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn no_redirect_is_followed() {
+        let (_, answer) = answered_with(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n").await;
+        assert_eq!(answer, Ok(Answer::new(302, "")));
+    }
+
+    #[tokio::test]
+    async fn a_delay_may_be_a_date() {
+        let (_, answer) = answered_with(
+            b"HTTP/1.1 429 No\r\nDate: Wed, 21 Oct 2026 07:28:00 GMT\r\nRetry-After: Wed, 21 Oct 2026 07:29:30 GMT\r\nContent-Length: 0\r\n\r\n",
+        )
+        .await;
+        assert_eq!(answer.map(|answer| answer.retry_after), Ok(Some(Duration::from_secs(90))));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_closes_before_the_whole_answer_has_lost_it() {
+        assert_eq!(kind_of(b"").await, FailureKind::Lost);
+        assert_eq!(kind_of(b"HTTP/1.1 200 OK\r\nContent-Len").await, FailureKind::Lost);
+        assert_eq!(kind_of(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"status\":").await, FailureKind::Lost);
+        assert_eq!(kind_of(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n").await, FailureKind::Lost);
+        assert_eq!(kind_of(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc").await, FailureKind::Lost);
+        assert_eq!(kind_of(b"garbage\r\n\r\n").await, FailureKind::Lost);
+    }
+
+    #[tokio::test]
+    async fn an_answer_over_the_cap_is_not_read() {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {CAP}\r\n\r\n");
+        let (_, answer) = answered_with(&[head.as_bytes(), &[b'a'; CAP]].concat()).await;
+        assert_eq!(answer.map(|answer| answer.body.len()), Ok(CAP));
+        let endless = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &[b'a'; CAP + 1]].concat();
+        assert_eq!(kind_of(&endless).await, FailureKind::TooLong);
+    }
+
+    #[tokio::test]
+    async fn the_cap_holds_after_decompression() {
+        // Two thousand times `a`, by gzip.
+        let small = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x4b\x4c\x1c\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x50\x07\x00\x39\x3e\x13\xa8\xd0\x07\x00\x00";
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", small.len());
+        assert_eq!(kind_of(&[head.as_bytes(), small].concat()).await, FailureKind::TooLong);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_slow_is_lost_and_its_connection_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let settings = AccountSettings { endpoint: Some(endpoint), own_limits: true, ..AccountSettings::default() };
+        let account = Account::open("A-1", Secret::new("p4ss"), None, settings).unwrap();
+        let options = Options { timeout_ms: 200, ..Options::default() };
+        let lane = Lane::new(&account, LaneSettings::new(Api::of("/1/upload"), &options));
+        let request = Request::post("/1/upload", "{\"d\":[]}", Again::Duplicates);
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{").await.unwrap();
+            stream.read(&mut [0; 1]).await.ok()
+        };
+        let left = AtomicBool::new(false);
+        let (closed, sent) = tokio::join!(serve, lane.send(&request, has_status, Arrived::No, &left));
+        assert_eq!(closed, Some(0));
+        let Outcome::Lost { why } = sent.outcome else { panic!("{sent:?}") };
+        assert_eq!(why, format!("POST /1/upload to {} timed out after 200 ms with the request sent", account.host()));
+    }
+
+    #[tokio::test]
+    async fn only_a_connection_that_never_was_is_not_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let failure = transport().send(call(Method::Post, port)).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::NotSent);
+        assert!(failure.what.starts_with("could not connect (Connection refused"), "{}", failure.what);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_that_is_reset_with_the_request_on_it_has_lost_the_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+            read_request(&mut stream).await;
+        };
+        let transport = transport();
+        let calls = async {
+            let first = transport.send(call(Method::Post, port)).await;
+            (first.map(|answer| answer.status), transport.send(call(Method::Post, port)).await.map_err(|failure| failure.kind))
+        };
+        let ((), (first, second)) = tokio::join!(serve, calls);
+        assert_eq!((first, second), (Ok(200), Err(FailureKind::Lost)));
+    }
+
+    #[tokio::test]
+    async fn a_get_has_neither_body_nor_content_type() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serve = async { read_request(&mut listener.accept().await.unwrap().0).await.to_lowercase() };
+        let transport = transport();
+        let (request, _) = tokio::join!(serve, transport.send(call(Method::Get, port)));
+        assert!(request.starts_with("get ") && !request.contains("content-") && request.ends_with("\r\n\r\n"), "{request}");
+    }
+}

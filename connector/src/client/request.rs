@@ -1,0 +1,105 @@
+//! A request as a value: what is to be done, without a network.
+//!
+//! In: path, query and body, from the rooms that know tables. Out: the URL under a base. A request says nothing of an account,
+//! so that it can be made, compared and tested anywhere.
+
+use std::fmt;
+
+use bytes::Bytes;
+use url::Url;
+
+use super::transport::Method;
+use crate::table::Again;
+
+/// One thing to get done, in one attempt or several.
+#[derive(Clone)]
+pub(crate) struct Request {
+    /// GET or POST.
+    pub(crate) method: Method,
+    /// The path, as the table states it. Messages show it.
+    pub(crate) path: &'static str,
+    /// The query, which no message shows.
+    pub(crate) query: Vec<(&'static str, String)>,
+    /// Compact JSON; empty for a GET.
+    pub(crate) body: Bytes,
+    /// What happens if it is carried out twice.
+    pub(crate) again: Again,
+    /// Codes of a `"status": "fail"` that whoever sends it reads by itself, such as 2, "still in progress". Any other code is
+    /// refused here.
+    pub(crate) understood: &'static [i64],
+}
+
+impl Request {
+    /// A GET, which changes nothing.
+    pub(crate) fn get(path: &'static str) -> Self {
+        Self { method: Method::Get, path, query: Vec::new(), body: Bytes::new(), again: Again::Harmless, understood: &[] }
+    }
+
+    /// A POST of a JSON body.
+    pub(crate) fn post(path: &'static str, body: impl Into<Bytes>, again: Again) -> Self {
+        Self { method: Method::Post, path, query: Vec::new(), body: body.into(), again, understood: &[] }
+    }
+
+    /// The same with one more query parameter.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// The same, with codes of a `fail` that the sender reads by itself.
+    #[must_use]
+    pub(crate) fn understanding(mut self, codes: &'static [i64]) -> Self {
+        self.understood = codes;
+        self
+    }
+
+    /// The whole URL, under the base of an account.
+    pub(crate) fn url(&self, base: &Url) -> Url {
+        let mut url = base.clone();
+        url.set_path(self.path);
+        if !self.query.is_empty() {
+            let pairs = self.query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+            url.set_query(Some(&pairs.collect::<Vec<_>>().join("&")));
+        }
+        url
+    }
+}
+
+/// Percent-encoded, with `%20` for a blank: not every server reads `+` as one.
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).map(|part| if part == "+" { "%20" } else { part }).collect()
+}
+
+impl fmt::Debug for Request {
+    /// Neither the values of the query nor the body: they may belong to a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.query.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("query", &names)
+            .field("body_bytes", &self.body.len())
+            .field("again", &self.again)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_percent_encoded_once() {
+        let base = Url::parse("https://in1.api.clevertap.com").unwrap();
+        let request = Request::get("/1/profile.json").with("identity", "a+b c&d/é%");
+        assert_eq!(request.url(&base).as_str(), "https://in1.api.clevertap.com/1/profile.json?identity=a%2Bb%20c%26d%2F%C3%A9%25");
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let request = Request::post("/1/upload", "{\"d\":[\"ann@example.com\"]}", Again::Duplicates).with("identity", "ann");
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("ann") && shown.contains("/1/upload"), "{shown}");
+    }
+}

@@ -1,0 +1,208 @@
+//! Everything that can go wrong, by who must act.
+//!
+//! In: facts that the rooms found out. Out: one sentence that stands alone (DataFusion prints no cause chain), the remedy
+//! last, the stable code in brackets. No message holds a value that belongs to a person, and none holds a passcode.
+
+use std::fmt;
+
+use datafusion::error::DataFusionError;
+
+use crate::write::Tally;
+
+/// What every fallible function of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One variant for each kind of person who must act.
+///
+/// A statement that wrote carries its four counts: see [`Error::tally`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operator fixes an option, a flag or the account.
+    #[error("{0} [CT-101]")]
+    Setting(String),
+
+    /// The author of the query adds a filter: without it CleverTap cannot be asked.
+    #[error("{0} [CT-201]")]
+    Filter(String),
+
+    /// The author of the query changes a column: as it stands it cannot be written.
+    #[error("{0} [CT-202]")]
+    Unwritable(String),
+
+    /// The author of the query uses INSERT INTO: CleverTap has no call for the other statement.
+    #[error("{0} [CT-203]")]
+    NotAppend(String),
+
+    /// The operator checks credentials and region, or the access level of the account.
+    #[error("{0} [CT-301]")]
+    Unauthorized(String),
+
+    /// Author or operator: CleverTap refused the whole request, and will refuse it again.
+    #[error("{0} [CT-302]")]
+    Refused(String),
+
+    /// Nobody yet: trying was given up after `retry_for_ms`.
+    #[error("{0} [CT-303]")]
+    Unavailable(String),
+
+    /// Us: CleverTap said something that this version does not read.
+    #[error("{0} [CT-304]")]
+    Answer(String),
+
+    /// The author of the data: rows were refused.
+    #[error("{outcome} {first}. {remedy} [CT-401]")]
+    Rejected {
+        /// `First reject: row 118, CLEVERTAP-523: …`.
+        first: String,
+        /// How to go on.
+        remedy: &'static str,
+        /// Where the statement stands.
+        outcome: Box<Outcome>,
+    },
+
+    /// The author decides whether the rows in doubt are sent again.
+    #[error("{why} {outcome} Sending them again may store them twice; SET clevertap.in_doubt = 'resend' if that is acceptable. [CT-402]")]
+    InDoubt {
+        /// What happened to the first lost answer.
+        why: String,
+        /// Where the statement stands.
+        outcome: Box<Outcome>,
+    },
+
+    /// Whoever acts on `cause`: the statement stopped for it.
+    #[error("{cause} {outcome} [{code}]")]
+    Stopped {
+        /// Why it stopped; for an error of the input, its own words.
+        cause: String,
+        /// The code of the error behind it; `CT-403` where that is not one of ours.
+        code: &'static str,
+        /// The error behind `cause`, where there is one.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+        /// Where the statement stands.
+        outcome: Box<Outcome>,
+    },
+}
+
+/// Where a statement that wrote stands when it ends in an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// `clevertap.events`.
+    pub table: String,
+    /// The run in `clevertap.runs`.
+    pub run_id: u64,
+    /// The four counts.
+    pub tally: Tally,
+    /// Whether every row of the source was read.
+    pub input_complete: bool,
+    /// Every row up to here is accepted, rejected or in doubt: resume after it.
+    pub settled_through: u64,
+    /// Where the rows that were not accepted can be read.
+    pub failed_rows: String,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} (run {}, settled through row {}, input {}; failed rows in {}).",
+            self.table,
+            self.tally,
+            self.run_id,
+            self.settled_through,
+            if self.input_complete { "complete" } else { "not complete" },
+            self.failed_rows,
+        )
+    }
+}
+
+impl Error {
+    /// The code that never changes, `CT-nnn`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Setting(_) => "CT-101",
+            Self::Filter(_) => "CT-201",
+            Self::Unwritable(_) => "CT-202",
+            Self::NotAppend(_) => "CT-203",
+            Self::Unauthorized(_) => "CT-301",
+            Self::Refused(_) => "CT-302",
+            Self::Unavailable(_) => "CT-303",
+            Self::Answer(_) => "CT-304",
+            Self::Rejected { .. } => "CT-401",
+            Self::InDoubt { .. } => "CT-402",
+            Self::Stopped { code, .. } => code,
+        }
+    }
+
+    /// The sentence without its code: for where the code stands elsewhere.
+    pub(crate) fn sentence(&self) -> String {
+        let text = self.to_string();
+        let code = format!(" [{}]", self.code());
+        text.strip_suffix(&code).map(str::to_owned).unwrap_or(text)
+    }
+
+    /// Where the statement stands, if it had begun to write.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Rejected { outcome, .. } | Self::InDoubt { outcome, .. } | Self::Stopped { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// The four counts of the statement, if it had begun to write.
+    pub fn tally(&self) -> Option<Tally> {
+        self.outcome().map(|outcome| outcome.tally)
+    }
+
+    /// Our error inside what DataFusion returned, however deep it is wrapped.
+    pub fn find(error: &DataFusionError) -> Option<&Self> {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            if let Some(ours) = error.downcast_ref::<Self>() {
+                return Some(ours);
+            }
+            cause = match error.downcast_ref::<DataFusionError>() {
+                // `source()` of these two skips the boxed error itself.
+                Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
+                Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
+                _ => error.source(),
+            };
+        }
+        None
+    }
+}
+
+impl From<Error> for DataFusionError {
+    /// A setting becomes `Configuration`, a query that must change becomes `Plan`; both keep the sentence. The rest are
+    /// `External`, so that [`Error::find`] gets the typed error back.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Setting(_) => Self::Configuration(error.to_string()),
+            Error::Filter(_) | Error::Unwritable(_) | Error::NotAppend(_) => Self::Plan(error.to_string()),
+            _ => Self::External(Box::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_typed_error_is_found_inside_what_datafusion_wraps_around_it() {
+        let outcome = Outcome {
+            table: "clevertap.events".into(),
+            run_id: 7,
+            tally: Tally { read: 6000, accepted: 1997, rejected: 3, in_doubt: 0, unsent: 4000 },
+            input_complete: false,
+            settled_through: 2000,
+            failed_rows: "clevertap.failed_rows".into(),
+        };
+        let error =
+            Error::Rejected { first: "First reject: row 118, CLEVERTAP-523".into(), remedy: "Mend it.", outcome: Box::new(outcome) };
+        let wrapped = DataFusionError::from(error).context("while executing");
+        assert_eq!(Error::find(&wrapped).and_then(Error::tally).map(|t| t.accepted), Some(1997));
+        assert!(wrapped.to_string().contains("1997 accepted, 3 rejected, 0 in doubt, 4000 unsent of 6000 rows read (run 7"));
+    }
+}

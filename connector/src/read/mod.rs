@@ -1,0 +1,4 @@
+//! The read path: WHERE + projection -> calls -> answers -> batches.
+
+pub(crate) mod filter;
+pub(crate) mod lookup;

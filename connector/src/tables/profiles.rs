@@ -1,0 +1,76 @@
+//! `clevertap.profiles`: people.
+//!
+//! ```sql
+//! SELECT identity, email, properties FROM clevertap.profiles WHERE identity IN ('cust-1', 'cust-2');
+//!
+//! INSERT INTO clevertap.profiles
+//! SELECT id AS identity, mail AS email, tier AS "Plan", ct_incr(visits) AS "Visits" FROM 'users.parquet';
+//! ```
+//!
+//! Wire format: <https://developer.clevertap.com/docs/upload-user-profiles-api> and
+//! <https://developer.clevertap.com/docs/get-user-profiles-api>, read 2026-11-21.
+
+use crate::table::Kind::{Instant, Json, Text};
+use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Value, YesNo};
+use crate::table::Source::{Asked, At};
+use crate::table::Target::{self, Optional};
+use crate::table::{Again, Column, Open, Order, Read, Source, Table, Write, column};
+
+const READ_ONLY: Target = Target::Nowhere { hint: "CleverTap keeps it by itself: leave the column out, or give it another name" };
+
+/// A standard field of the upload call that reads do not have as a column of its own.
+const fn field(name: &'static str, target: Target) -> Column {
+    column(name, Text, Source::Nowhere, target)
+}
+
+pub(crate) static TABLE: Table = Table {
+    name: "profiles",
+    about: "People, one row a person.",
+    columns: &[
+        column("identity", Text, Asked("/identity"), Optional("/identity", Identifier)),
+        column("object_id", Text, Asked("/objectId"), Optional("/objectId", Identifier)),
+        column("name", Text, At("/name"), Optional("/profileData/Name", Value)),
+        column("email", Text, Asked("/email"), Optional("/profileData/Email", Value)),
+        column("phone", Text, At("/phone"), Optional("/profileData/Phone", Value)),
+        column("all_identities", Text, At("/all_identities"), READ_ONLY),
+        column("properties", Json, At("/profileData"), Optional("/profileData", Properties)),
+        column("platforms", Json, At("/platformInfo"), READ_ONLY),
+        column("events", Json, At("/events"), READ_ONLY),
+        field("fbid", Optional("/FBID", Identifier)),
+        field("gpid", Optional("/GPID", Identifier)),
+        column("event_time", Instant, Source::Nowhere, Optional("/ts", EpochSeconds)),
+        field("link_identity", Optional("/profileData/identity", Identity)),
+        field("gender", Optional("/profileData/Gender", Value)),
+        field("employed", Optional("/profileData/Employed", YesNo)),
+        field("education", Optional("/profileData/Education", Value)),
+        field("married", Optional("/profileData/Married", YesNo)),
+        field("age", Optional("/profileData/Age", Value)),
+        field("dob", Optional("/profileData/DOB", Value)),
+        field("photo", Optional("/profileData/Photo", Value)),
+        field("customer_type", Optional("/profileData/Customer Type", Value)),
+        field("timezone", Optional("/profileData/Timezone", Value)),
+        field("tz", Optional("/profileData/Tz", Value)),
+        field("msg_email", Optional("/profileData/MSG-email", Value)),
+        field("msg_push", Optional("/profileData/MSG-push", Value)),
+        field("msg_push_all", Optional("/profileData/MSG-push-all", Value)),
+        field("msg_sms", Optional("/profileData/MSG-sms", Value)),
+        field("msg_whatsapp", Optional("/profileData/MSG-whatsapp", Value)),
+        field("msg_dnd_phone", Optional("/profileData/MSG-dndPhone", Value)),
+        field("category_unsubscribe", Optional("/profileData/category-unsubscribe", Object)),
+        field("category_resubscribe", Optional("/profileData/category-resubscribe", Object)),
+    ],
+    read: Some(Read::Lookup {
+        path: "/1/profile.json",
+        keys: &[("identity", "identity"), ("email", "email"), ("object_id", "objectId")],
+        record: "/record",
+    }),
+    write: Some(Write::Batch {
+        path: "/1/upload",
+        rows_max: 1_000,
+        fixed: &[("type", "\"profile\"")],
+        open: Some(Open { pointer: "/profileData", forbidden: "%><!|&.:;$'\"\\#", fields_warn: 256, fields_max: 256, operators: true }),
+        again: Again::Harmless,
+        order: Order::ByIdentity,
+    }),
+}
+.checked();

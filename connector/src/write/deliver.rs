@@ -1,0 +1,344 @@
+//! Delivering one body: attempts, halves, records sent again, until every record of it has a fate.
+//!
+//! In: a [`Body`]. Out: a [`Delivery`] that knows, at any moment, what became of each record, so that a dropped stream can
+//! settle what it knows. What is sent again and what is in doubt is decided by the table of `client/retry.rs` and by each
+//! record's own [`Again`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::client::{Answer, Arrived, Lane, Outcome, Request};
+use crate::error::Error;
+use crate::table::{Again, Order};
+use crate::write::answer::{INTERNAL_ERROR, Verdict, verdicts};
+use crate::write::body::Body;
+use crate::write::failed_rows::Fate;
+
+/// Records refused as malformed in one body, with none accepted, after which it is not the records that are malformed.
+const MALFORMED_MAX: usize = 20;
+
+/// Looks at records and stores none: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
+pub(crate) const DRY_RUN: (&str, &str) = ("dryRun", "1");
+
+/// How bodies of one statement are delivered.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub(crate) path: &'static str,
+    pub(crate) query: &'static [(&'static str, &'static str)],
+    pub(crate) order: Order,
+    /// Whether the first refused record stops the statement.
+    pub(crate) stop_on_reject: bool,
+    /// `SET clevertap.in_doubt = 'resend'`, or a dry run: a second copy is nobody's harm.
+    pub(crate) resend: bool,
+    pub(crate) retry_for: Duration,
+}
+
+impl Route {
+    /// The request that carries `body`.
+    pub(crate) fn request(&self, body: Bytes, again: Again) -> Request {
+        let request = Request::post(self.path, body, again);
+        self.query.iter().fold(request, |request, (name, value)| request.with(name, *value))
+    }
+}
+
+/// A body under way, and what became of its records so far.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) body: Body,
+    state: Mutex<State>,
+    /// Whether an attempt of records without a fate may have arrived.
+    left: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct State {
+    fates: Vec<Option<RecordFate>>,
+    /// Whether the record may be stored although it has no fate: an attempt of it was lost, or overwritten.
+    lost: Vec<bool>,
+    /// Why the statement must stop, if it must.
+    stop: Option<Error>,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RecordFate {
+    Accepted,
+    Failed { fate: Fate, code: String, reason: String },
+}
+
+/// Some records of a body that go out together.
+#[derive(Debug)]
+struct Piece {
+    indices: Vec<usize>,
+    /// Whether an earlier attempt of them may have arrived.
+    arrived: bool,
+    /// Whether it has been refused as malformed before.
+    malformed: bool,
+    /// When a record of it was first answered 555.
+    internal_since: Option<Instant>,
+    /// How often it was sent again because of 555.
+    internal_tries: u32,
+}
+
+impl Delivery {
+    pub(crate) fn new(body: Body) -> Arc<Self> {
+        let (fates, lost) = (vec![None; body.records.len()], vec![false; body.records.len()]);
+        Arc::new(Self { body, state: Mutex::new(State { fates, lost, stop: None }), left: Arc::default() })
+    }
+
+    /// The fate of each record as it stands; a record without one is in doubt if its body left or it was lost before, else unsent.
+    pub(crate) fn fates(&self, code: &str, reason: &str) -> Vec<RecordFate> {
+        let left = self.left.load(Ordering::SeqCst);
+        let open = |lost: bool| {
+            let fate = if left || lost { Fate::InDoubt } else { Fate::Unsent };
+            RecordFate::Failed { fate, code: code.to_owned(), reason: reason.to_owned() }
+        };
+        let state = self.state();
+        state.fates.iter().zip(&state.lost).map(|(fate, lost)| fate.clone().unwrap_or_else(|| open(*lost))).collect()
+    }
+
+    /// Why the statement must stop, if this body says so.
+    pub(crate) fn take_stop(&self) -> Option<Error> {
+        self.state().stop.take()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends the body until every record has a fate.
+    pub(crate) async fn run(self: Arc<Self>, lane: Arc<Lane>, route: Route) {
+        let all: Vec<usize> = (0..self.body.records.len()).collect();
+        let mut pieces = vec![Piece { indices: all, arrived: false, malformed: false, internal_since: None, internal_tries: 0 }];
+        let mut malformed_records = 0;
+        while let Some(mut piece) = pieces.pop() {
+            if let Some(tries) = piece.internal_tries.checked_sub(1) {
+                let wait = lane.backoff(tries);
+                let spent = piece.internal_since.is_some_and(|since| since.elapsed() + wait > route.retry_for);
+                if spent || !lane.pause(wait).await {
+                    self.give_up_on_internal_errors(&piece);
+                    continue;
+                }
+            }
+            let part = self.body.part(&piece.indices);
+            let again = self.again(&piece, &route);
+            let request = route.request(part.bytes.clone(), again);
+            let earlier = if piece.arrived { Arrived::Maybe } else { Arrived::No };
+            let read = Mutex::new(Err(String::new()));
+            let readable = |answer: &Answer| {
+                let verdicts = verdicts(&answer.body, part.records.len());
+                let readable = verdicts.is_ok();
+                let rejects = |verdict: &Verdict| matches!(verdict, Verdict::Refused { code, .. } if *code != INTERNAL_ERROR);
+                if route.stop_on_reject && verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(rejects)) {
+                    // Before its place is free: no further body leaves.
+                    lane.stop();
+                }
+                *read.lock().unwrap_or_else(PoisonError::into_inner) = verdicts;
+                readable
+            };
+            let sent = lane.send(&request, readable, earlier, &self.left).await;
+            let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let arrived = sent.may_have_arrived;
+            if arrived {
+                let mut state = self.state();
+                for &at in &piece.indices {
+                    state.lost[at] = true;
+                    self.overwrite(&mut state, &piece, at, &route);
+                }
+            }
+            match sent.outcome {
+                Outcome::Answered(_) => {
+                    if again == Again::Duplicates {
+                        match sent.trial {
+                            true => lane.gate().open(),
+                            false if lane.gate().is_held() => lane.gate().try_one(),
+                            false => {}
+                        }
+                    }
+                    pieces.extend(self.settle(&piece, &read.unwrap_or_default(), &route));
+                    self.left.store(false, Ordering::SeqCst);
+                }
+                Outcome::Lost { why } => {
+                    // An answer that came but cannot be believed says why.
+                    let why = match read {
+                        Err(unread) if !unread.is_empty() => format!("POST {} {unread}", route.path),
+                        _ => why,
+                    };
+                    // Only a piece with appends is lost; what is repeatable in it goes out again, on its own.
+                    let (appends, rest): (Vec<_>, Vec<_>) =
+                        piece.indices.iter().partition(|at| self.body.records[**at].again == Again::Duplicates);
+                    self.fail(&appends, Fate::InDoubt, "CT-402", &format!("{why}."));
+                    if !rest.is_empty() {
+                        piece.indices = rest;
+                        pieces.push(Piece { arrived: true, ..piece });
+                    }
+                }
+                Outcome::Malformed | Outcome::TooLarge if !piece.malformed => pieces.push(Piece { malformed: true, arrived, ..piece }),
+                outcome @ (Outcome::Malformed | Outcome::TooLarge) => {
+                    let code = if matches!(outcome, Outcome::TooLarge) { "CLEVERTAP-413" } else { "CLEVERTAP-400" };
+                    if let [record] = piece.indices[..] {
+                        malformed_records += 1;
+                        self.fail(
+                            &[record],
+                            Fate::Rejected,
+                            code,
+                            "Malformed request: CleverTap did not read this record, alone in its request",
+                        );
+                        if malformed_records == MALFORMED_MAX && !self.any_accepted() {
+                            self.stop(Error::Refused(format!(
+                                "POST {} refused {MALFORMED_MAX} records of one body as malformed and took none: it is not the records.",
+                                route.path
+                            )));
+                            self.fail_rest(
+                                &pieces,
+                                Fate::Unsent,
+                                "CT-302",
+                                "the statement stopped: CleverTap refused every record as malformed",
+                            );
+                            return;
+                        }
+                    } else {
+                        let second = piece.indices.split_off(piece.indices.len() / 2);
+                        pieces.push(Piece { indices: second, arrived, internal_since: None, ..piece });
+                        pieces.push(Piece { indices: piece.indices, arrived, ..piece });
+                    }
+                }
+                Outcome::GaveUp { why } => {
+                    lane.stop();
+                    let error = Error::Unavailable(format!("{why}."));
+                    let (code, reason) = (error.code(), error.to_string());
+                    self.stop(error);
+                    pieces.push(Piece { arrived, ..piece });
+                    return self.fail_by_arrival(pieces, code, &reason);
+                }
+                Outcome::Refused(error) | Outcome::Unauthorized(error) => {
+                    let (code, reason) = (error.code(), error.to_string());
+                    self.stop(error);
+                    pieces.push(Piece { arrived, ..piece });
+                    return self.fail_by_arrival(pieces, code, &reason);
+                }
+                Outcome::Unsent { why } => {
+                    pieces.push(Piece { arrived, ..piece });
+                    return self.fail_by_arrival(pieces, "CT-403", &format!("{why}."));
+                }
+            }
+        }
+    }
+
+    fn again(&self, piece: &Piece, route: &Route) -> Again {
+        let append = |at: &usize| self.body.records[*at].again == Again::Duplicates;
+        if !route.resend && piece.indices.iter().any(append) { Again::Duplicates } else { Again::Harmless }
+    }
+
+    /// The record at `at` was sent again and may be stored: what later records of its identity had stored is overwritten, and they
+    /// are in doubt until they are taken again.
+    fn overwrite(&self, state: &mut State, piece: &Piece, at: usize, route: &Route) {
+        if piece.internal_tries == 0 || route.order != Order::ByIdentity {
+            return;
+        }
+        let identity = self.body.records[at].identity;
+        for later in at + 1..self.body.records.len() {
+            if self.body.records[later].identity == identity && state.fates[later] == Some(RecordFate::Accepted) {
+                (state.fates[later], state.lost[later]) = (None, true);
+            }
+        }
+    }
+
+    /// Takes the verdicts of `piece`; what goes out again because of 555 comes back.
+    fn settle(&self, piece: &Piece, verdicts: &[Verdict], route: &Route) -> Option<Piece> {
+        let mut again: Vec<usize> = Vec::new();
+        let mut state = self.state();
+        for (&at, verdict) in piece.indices.iter().zip(verdicts) {
+            let record = self.body.records[at];
+            match verdict {
+                Verdict::Accepted => {
+                    self.overwrite(&mut state, piece, at, route);
+                    state.fates[at] = Some(RecordFate::Accepted);
+                    // A record of an identity whose earlier record goes out again must follow it, or the earlier one wins.
+                    let follows = route.order == Order::ByIdentity
+                        && record.again == Again::Harmless
+                        && again.iter().any(|&earlier| self.body.records[earlier].identity == record.identity);
+                    if follows {
+                        again.push(at);
+                    }
+                }
+                Verdict::Refused { code: INTERNAL_ERROR, .. } => {
+                    // Sent again it would overtake a later append of its identity, which cannot follow it: it is refused as it stands.
+                    let overtakes = route.order == Order::ByIdentity
+                        && !route.resend
+                        && piece.indices.iter().any(|&later| {
+                            let later_record = self.body.records[later];
+                            later > at && later_record.identity == record.identity && later_record.again == Again::Duplicates
+                        });
+                    if overtakes {
+                        let fate = if state.lost[at] { Fate::InDoubt } else { Fate::Rejected };
+                        let reason = "CleverTap answered with an internal error, and a later row of this person, which must not be sent twice, \
+                                      was sent behind it";
+                        state.fates[at] = Some(RecordFate::Failed { fate, code: "CLEVERTAP-555".into(), reason: reason.into() });
+                    } else {
+                        again.push(at);
+                    }
+                }
+                Verdict::Refused { code, reason } => {
+                    let reason = if reason.is_empty() { "CleverTap refused the record without a text".to_owned() } else { reason.clone() };
+                    state.fates[at] = Some(RecordFate::Failed { fate: Fate::Rejected, code: format!("CLEVERTAP-{code}"), reason });
+                }
+            }
+        }
+        (!again.is_empty()).then(|| Piece {
+            indices: again,
+            arrived: false,
+            malformed: false,
+            internal_since: piece.internal_since.or_else(|| Some(Instant::now())),
+            internal_tries: piece.internal_tries + 1,
+        })
+    }
+
+    /// Ends what CleverTap answered with 555 to the end; what was lost or overwritten on the way is in doubt.
+    fn give_up_on_internal_errors(&self, piece: &Piece) {
+        let open: Vec<usize> = piece.indices.iter().copied().filter(|&at| self.state().fates[at].is_none()).collect();
+        self.fail(
+            &open,
+            Fate::Rejected,
+            "CLEVERTAP-555",
+            "CleverTap answered with an internal error for this record each time it was sent",
+        );
+    }
+
+    fn any_accepted(&self) -> bool {
+        self.state().fates.contains(&Some(RecordFate::Accepted))
+    }
+
+    fn stop(&self, error: Error) {
+        self.state().stop = Some(error);
+    }
+
+    /// A record that was accepted before it followed another one stays accepted, unless it may now be overwritten. One that was lost
+    /// before is in doubt.
+    fn fail(&self, indices: &[usize], fate: Fate, code: &str, reason: &str) {
+        let mut state = self.state();
+        for &at in indices {
+            let fate = if state.lost[at] && state.fates[at].is_none() { Fate::InDoubt } else { fate };
+            let slot = &mut state.fates[at];
+            if slot.is_none() || (*slot == Some(RecordFate::Accepted) && fate == Fate::InDoubt) {
+                *slot = Some(RecordFate::Failed { fate, code: code.to_owned(), reason: reason.to_owned() });
+            }
+        }
+    }
+
+    fn fail_rest(&self, pieces: &[Piece], fate: Fate, code: &str, reason: &str) {
+        pieces.iter().for_each(|piece| self.fail(&piece.indices, fate, code, reason));
+    }
+
+    fn fail_by_arrival(&self, pieces: Vec<Piece>, code: &str, reason: &str) {
+        for piece in pieces {
+            // A record that came back with 555 is not stored, whatever became of the rest.
+            let fate = if piece.arrived { Fate::InDoubt } else { Fate::Unsent };
+            self.fail(&piece.indices, fate, code, reason);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! A batch's columns as typed arrays: each is downcast once a batch, never once a cell.
+//!
+//! In: an array of any type that [`super::compile`] let through. Out: a [`Column`], in which dictionaries and runs are an index,
+//! times are epoch seconds, lists of every layout are ranges, and keys are encoded. A list keeps only the items that the batch
+//! refers to, so that a slice of a large array costs what the slice holds.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Decimal32Array, Decimal64Array, Decimal128Array, Decimal256Array,
+    FixedSizeBinaryArray, Float16Array, Float32Array, Float64Array, Int64Array, LargeBinaryArray, LargeStringArray, RunArray, StringArray,
+    StringViewArray, UInt64Array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{ArrowNativeType, DataType, Int16Type, Int32Type, Int64Type, RunEndIndexType, UInt64Type};
+use arrow::error::{ArrowError, Result};
+
+use super::cell;
+use super::reject::{Checked, not_text};
+use super::time::{Clock, seconds};
+
+/// In an index: no value.
+const NOWHERE: usize = usize::MAX;
+
+/// A column, or the inside of one.
+#[derive(Debug)]
+pub(super) struct Column {
+    /// Where the value of a row is in `values`; `None`: at the row's own number.
+    pub(super) index: Option<Vec<usize>>,
+    nulls: Option<NullBuffer>,
+    /// The values without dictionary or runs, for the text of a rejected one.
+    pub(super) array: ArrayRef,
+    pub(super) values: Values,
+}
+
+/// The values of a column. What stands where the column has a NULL means nothing.
+#[derive(Debug)]
+pub(super) enum Values {
+    Null,
+    Bool(BooleanArray),
+    Int(Int64Array),
+    UInt(UInt64Array),
+    Half(Float16Array),
+    Single(Float32Array),
+    Double(Float64Array),
+    Decimal32(Decimal32Array),
+    Decimal64(Decimal64Array),
+    Decimal128(Decimal128Array),
+    Decimal256(Decimal256Array),
+    Text(StringArray),
+    LargeText(LargeStringArray),
+    TextView(StringViewArray),
+    Bytes(BinaryArray),
+    LargeBytes(LargeBinaryArray),
+    BytesView(BinaryViewArray),
+    FixedBytes(FixedSizeBinaryArray),
+    /// Dates and timestamps, as epoch seconds.
+    Seconds(Vec<i64>),
+    List(Box<List>),
+    Struct(Vec<Member>),
+    Map(Box<Map>),
+}
+
+#[derive(Debug)]
+pub(super) struct List {
+    ranges: Ranges,
+    pub(super) items: Column,
+}
+
+#[derive(Debug)]
+pub(super) struct Map {
+    ranges: Ranges,
+    pub(super) keys: Column,
+    pub(super) values: Column,
+}
+
+/// A field of a struct.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// `"name":`.
+    pub(super) key: Vec<u8>,
+    pub(super) column: Column,
+}
+
+/// First item and the one after the last, for each list.
+#[derive(Debug)]
+struct Ranges(Vec<(usize, usize)>);
+
+impl Column {
+    /// Where the value of `row` is in [`Self::values`]; `None` is NULL.
+    pub(super) fn at(&self, row: usize) -> Option<usize> {
+        let at = self.index.as_ref().map_or(row, |index| index[row]);
+        (at != NOWHERE && self.holds(at)).then_some(at)
+    }
+
+    /// Whether there is a value at this place of [`Self::values`].
+    pub(super) fn holds(&self, at: usize) -> bool {
+        !matches!(self.values, Values::Null) && self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at))
+    }
+}
+
+impl List {
+    pub(super) fn range(&self, at: usize) -> std::ops::Range<usize> {
+        self.ranges.0[at].0..self.ranges.0[at].1
+    }
+}
+
+impl Map {
+    pub(super) fn range(&self, at: usize) -> std::ops::Range<usize> {
+        self.ranges.0[at].0..self.ranges.0[at].1
+    }
+}
+
+impl Values {
+    /// The text at `at`, where the values are text or bytes.
+    pub(super) fn text(&self, at: usize) -> Option<Checked<&str>> {
+        let bytes = match self {
+            Self::Text(array) => return Some(Ok(array.value(at))),
+            Self::LargeText(array) => return Some(Ok(array.value(at))),
+            Self::TextView(array) => return Some(Ok(array.value(at))),
+            Self::Bytes(array) => array.value(at),
+            Self::LargeBytes(array) => array.value(at),
+            Self::BytesView(array) => array.value(at),
+            Self::FixedBytes(array) => array.value(at),
+            _ => return None,
+        };
+        Some(std::str::from_utf8(bytes).map_err(|_| not_text()))
+    }
+}
+
+/// Binds `array`.
+///
+/// # Errors
+/// A type that compiling should have refused, or keys that Arrow cannot cast.
+pub(super) fn bind(array: &ArrayRef, clock: &Clock) -> Result<Column> {
+    let (index, array) = unwrap(array)?;
+    let values = match array.data_type() {
+        DataType::Null => Values::Null,
+        DataType::Boolean => Values::Bool(array.as_boolean().clone()),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
+            Values::Int(cast(&array, &DataType::Int64)?.as_primitive().clone())
+        }
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => {
+            Values::UInt(cast(&array, &DataType::UInt64)?.as_primitive().clone())
+        }
+        DataType::Float16 => Values::Half(array.as_primitive().clone()),
+        DataType::Float32 => Values::Single(array.as_primitive().clone()),
+        DataType::Float64 => Values::Double(array.as_primitive().clone()),
+        DataType::Decimal32(..) => Values::Decimal32(array.as_primitive().clone()),
+        DataType::Decimal64(..) => Values::Decimal64(array.as_primitive().clone()),
+        DataType::Decimal128(..) => Values::Decimal128(array.as_primitive().clone()),
+        DataType::Decimal256(..) => Values::Decimal256(array.as_primitive().clone()),
+        DataType::Utf8 => Values::Text(array.as_string().clone()),
+        DataType::LargeUtf8 => Values::LargeText(array.as_string().clone()),
+        DataType::Utf8View => Values::TextView(array.as_string_view().clone()),
+        DataType::Binary => Values::Bytes(array.as_binary().clone()),
+        DataType::LargeBinary => Values::LargeBytes(array.as_binary().clone()),
+        DataType::BinaryView => Values::BytesView(array.as_binary_view().clone()),
+        DataType::FixedSizeBinary(_) => Values::FixedBytes(array.as_fixed_size_binary().clone()),
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            bind_list(offsets(list.offsets()), list.nulls(), list.values(), clock)?
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            bind_list(offsets(list.offsets()), list.nulls(), list.values(), clock)?
+        }
+        DataType::ListView(_) => {
+            let list = array.as_list_view::<i32>();
+            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), clock)?
+        }
+        DataType::LargeListView(_) => {
+            let list = array.as_list_view::<i64>();
+            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), clock)?
+        }
+        DataType::FixedSizeList(_, size) => {
+            let (list, size) = (array.as_fixed_size_list(), size.as_usize());
+            bind_list((0..list.len()).map(|at| (at * size, (at + 1) * size)).collect(), list.nulls(), list.values(), clock)?
+        }
+        DataType::Struct(fields) => {
+            let columns = fields.iter().zip(array.as_struct().columns());
+            let bound = columns.map(|(field, column)| Ok(Member { key: cell::key(field.name()), column: bind(column, clock)? }));
+            Values::Struct(bound.collect::<Result<_>>()?)
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let mut ranges = offsets(map.offsets());
+            let used = rebase(&mut ranges, map.nulls());
+            let keys = bind(&map.keys().slice(used.start, used.len()), clock)?;
+            let values = bind(&map.values().slice(used.start, used.len()), clock)?;
+            Values::Map(Box::new(Map { ranges: Ranges(ranges), keys, values }))
+        }
+        other => match seconds(&array, clock) {
+            Some(seconds) => Values::Seconds(seconds),
+            None => return Err(ArrowError::NotYetImplemented(format!("values of the type {other}"))),
+        },
+    };
+    Ok(Column { index, nulls: array.nulls().cloned(), array, values })
+}
+
+/// The columns of a struct as columns beside it: NULL where the struct is.
+pub(super) fn members(array: &ArrayRef, wanted: &[usize], clock: &Clock) -> Result<Vec<Column>> {
+    let (index, array) = unwrap(array)?;
+    let rows = index.as_ref().map_or(array.len(), Vec::len);
+    let place = |row: usize| {
+        let at = index.as_ref().map_or(row, |index| index[row]);
+        if at == NOWHERE || array.is_null(at) { NOWHERE } else { at }
+    };
+    let outer: Option<Vec<usize>> = (index.is_some() || array.nulls().is_some()).then(|| (0..rows).map(place).collect());
+    let columns = array.as_struct().columns();
+    wanted
+        .iter()
+        .map(|field| {
+            let mut column = bind(&columns[*field], clock)?;
+            if let Some(outer) = &outer {
+                column.index = Some(match column.index.take() {
+                    None => outer.clone(),
+                    Some(inner) => compose(outer.clone(), &inner),
+                });
+            }
+            Ok(column)
+        })
+        .collect()
+}
+
+/// Takes dictionaries and runs off: where each value is, and the values.
+fn unwrap(array: &ArrayRef) -> Result<(Option<Vec<usize>>, ArrayRef)> {
+    let (mut index, mut array) = (None, ArrayRef::clone(array));
+    loop {
+        let (places, values) = match array.data_type() {
+            DataType::Dictionary(..) => {
+                let dictionary = array.as_any_dictionary();
+                let keys = cast(dictionary.keys(), &DataType::UInt64)?;
+                let places = keys.as_primitive::<UInt64Type>().iter().map(|key| key.map_or(NOWHERE, ArrowNativeType::as_usize));
+                (places.collect(), ArrayRef::clone(dictionary.values()))
+            }
+            DataType::RunEndEncoded(ends, _) => match ends.data_type() {
+                DataType::Int16 => runs(array.as_run::<Int16Type>()),
+                DataType::Int32 => runs(array.as_run::<Int32Type>()),
+                _ => runs(array.as_run::<Int64Type>()),
+            },
+            _ => return Ok((index, array)),
+        };
+        index = Some(match index.take() {
+            None => places,
+            Some(outer) => compose(outer, &places),
+        });
+        array = values;
+    }
+}
+
+fn runs<R: RunEndIndexType>(array: &RunArray<R>) -> (Vec<usize>, ArrayRef) {
+    let ends = array.run_ends();
+    let mut places = Vec::with_capacity(array.len());
+    if !array.is_empty() {
+        let first = ends.get_start_physical_index();
+        for (run, end) in ends.sliced_values().enumerate() {
+            places.resize(end.as_usize(), first + run);
+        }
+    }
+    (places, ArrayRef::clone(array.values()))
+}
+
+fn compose(mut outer: Vec<usize>, inner: &[usize]) -> Vec<usize> {
+    for place in &mut outer {
+        if *place != NOWHERE {
+            *place = inner[*place];
+        }
+    }
+    outer
+}
+
+fn offsets<O: ArrowNativeType>(offsets: &[O]) -> Vec<(usize, usize)> {
+    offsets.windows(2).map(|pair| (pair[0].as_usize(), pair[1].as_usize())).collect()
+}
+
+fn views<O: ArrowNativeType>(offsets: &[O], sizes: &[O]) -> Vec<(usize, usize)> {
+    offsets.iter().zip(sizes).map(|(start, size)| (start.as_usize(), start.as_usize() + size.as_usize())).collect()
+}
+
+fn bind_list(mut ranges: Vec<(usize, usize)>, nulls: Option<&NullBuffer>, items: &ArrayRef, clock: &Clock) -> Result<Values> {
+    let used = rebase(&mut ranges, nulls);
+    let items = bind(&items.slice(used.start, used.len()), clock)?;
+    Ok(Values::List(Box::new(List { ranges: Ranges(ranges), items })))
+}
+
+/// The items that any list refers to; the ranges then count from the first of these.
+fn rebase(ranges: &mut [(usize, usize)], nulls: Option<&NullBuffer>) -> std::ops::Range<usize> {
+    let (mut first, mut last) = (usize::MAX, 0);
+    for (at, range) in ranges.iter_mut().enumerate() {
+        if range.0 == range.1 || nulls.is_some_and(|nulls| nulls.is_null(at)) {
+            *range = (0, 0);
+        } else {
+            first = first.min(range.0);
+            last = last.max(range.1);
+        }
+    }
+    let first = first.min(last);
+    for range in ranges.iter_mut().filter(|range| range.0 != range.1) {
+        *range = (range.0 - first, range.1 - first);
+    }
+    first..last
+}

@@ -1,0 +1,266 @@
+//! A source's schema under a mapping: what is written for each row, and in which order.
+//!
+//! In: a [`Mapping`], the schema, the rules. Out: a [`Plan`], or the error that names column, type and remedy. Everything that
+//! the types alone decide is decided here, so that a row meets only what its values decide.
+
+use arrow::datatypes::{DataType, FieldRef, Schema};
+
+use super::Rules;
+use super::cell;
+use super::properties::Names;
+use super::reject::{Problem, TWICE, problem};
+use super::time::Clock;
+use super::types::{self, Role};
+use super::value::{Long, Style, Truth};
+use crate::error::{Error, Result};
+use crate::options::{LongValues, NaiveTime, Nulls};
+use crate::table::{Again, Open, Shape, Write};
+use crate::write::mapping::{MappedField, Mapping};
+
+/// How rows of one schema become records.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) steps: Vec<Step>,
+    pub(super) fields: Vec<Field>,
+    /// Which of the fields says whose record it is.
+    pub(super) identifier: usize,
+    pub(super) names: Names,
+    pub(super) open: Option<Open>,
+    pub(super) again: Again,
+    pub(super) context: Context,
+}
+
+/// One piece of a record.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The same in every record.
+    Bytes(Vec<u8>),
+    /// The same too, as the next thing in its object.
+    Next(Vec<u8>),
+    /// The value of this field, with its key, unless the row has none.
+    Field(usize),
+}
+
+/// One column, or one field of a struct that is unfolded.
+#[derive(Debug)]
+pub(super) struct Field {
+    /// The column of the batch.
+    pub(super) source: usize,
+    /// Which field of the struct in that column.
+    pub(super) member: Option<usize>,
+    /// The column's name, for people.
+    pub(super) column: String,
+    /// The key in the record.
+    pub(super) name: String,
+    /// `"name":`.
+    pub(super) key: Vec<u8>,
+    pub(super) shape: Shape,
+    pub(super) role: Role,
+    pub(super) style: Style,
+    pub(super) required: bool,
+    /// A NULL deletes it.
+    pub(super) deletes: bool,
+    /// It is one of the fields that [`Open`] bounds.
+    pub(super) counted: bool,
+    /// Its key is one that another column may unfold too.
+    pub(super) contested: bool,
+    /// No value of it can be sent.
+    pub(super) refused: Option<Box<Problem>>,
+}
+
+/// What the rules and the table say about every value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context {
+    pub(super) clock: Clock,
+    pub(super) naive: NaiveTime,
+    pub(super) nested: bool,
+    pub(super) long: Long,
+    pub(super) deletes: bool,
+    /// Whether lists are multi-value properties and operators are understood.
+    pub(super) operators: bool,
+}
+
+impl Context {
+    fn new(rules: &Rules, open: Option<&Open>) -> Self {
+        let operators = open.is_some_and(|open| open.operators);
+        Self {
+            clock: Clock { naive: rules.time_zone.filter(|_| rules.naive_time == NaiveTime::Project), day: rules.time_zone },
+            naive: rules.naive_time,
+            nested: rules.nested,
+            long: if rules.long_values == LongValues::Cut { Long::Cut } else { Long::Reject },
+            deletes: operators && rules.nulls == Nulls::Delete,
+            operators,
+        }
+    }
+
+    /// How a property of this shape is written.
+    pub(super) fn style(&self, shape: Shape) -> Style {
+        Style {
+            long: if shape == Shape::Object { Long::Keep } else { self.long },
+            truth: if shape == Shape::YesNo { Truth::Letter } else { Truth::Json },
+        }
+    }
+
+    /// Whether a NULL of this shape deletes the property.
+    pub(super) fn deletes(&self, shape: Shape) -> bool {
+        self.deletes && matches!(shape, Shape::Value | Shape::YesNo)
+    }
+}
+
+impl Plan {
+    pub(super) fn new(mapping: &Mapping, schema: &Schema, rules: &Rules) -> Result<Self> {
+        let Some(Write::Batch { fixed, open, again, .. }) = &mapping.table.write else {
+            return Err(Error::Unwritable(format!("{} is only read: CleverTap has no call that writes it", mapping.qualified())));
+        };
+        let names = Names::new(mapping, open.as_ref());
+        let mut compiler = Compiler { mapping, names, context: Context::new(rules, open.as_ref()), fields: Vec::new() };
+        for field in &mapping.fields {
+            compiler.column(field, schema.field(field.source).data_type())?;
+        }
+        let event = compiler.event()?;
+        let Compiler { names, context, fields, .. } = compiler;
+        let identifier = fields.iter().position(|field| field.shape == Shape::Identifier);
+        let identifier = identifier.ok_or_else(|| Error::Unwritable(format!("{} needs an identifier", mapping.qualified())))?;
+        let open_parent = open.as_ref().map(|open| key_of(open.pointer));
+        let steps = steps(mapping, &fields, fixed, event, open_parent);
+        Ok(Self { steps, fields, identifier, names, open: *open, again: *again, context })
+    }
+}
+
+struct Compiler<'a> {
+    mapping: &'a Mapping,
+    names: Names,
+    context: Context,
+    fields: Vec<Field>,
+}
+
+impl Compiler<'_> {
+    fn column(&mut self, mapped: &MappedField, data_type: &DataType) -> Result<()> {
+        if mapped.shape == Shape::Properties
+            && let DataType::Struct(members) = types::plain(data_type)
+        {
+            return members.iter().enumerate().try_for_each(|(at, member)| self.member(mapped, at, member));
+        }
+        let context = &self.context;
+        let role = types::role(mapped.shape, data_type, context).map_err(|reason| self.unwritable(&mapped.name, &reason))?;
+        let counted = mapped.parent.is_some() && mapped.parent == self.names.parent();
+        let key = if mapped.shape == Shape::Properties { mapped.name.clone() } else { mapped.key.clone() };
+        let style = context.style(mapped.shape);
+        let field = Field {
+            source: mapped.source,
+            member: None,
+            column: mapped.name.clone(),
+            key: cell::key(&key),
+            name: key,
+            shape: mapped.shape,
+            role,
+            // The bound on texts is one of properties: a token is as long as it is.
+            style: if counted { style } else { Style { long: Long::Keep, ..style } },
+            required: mapped.required,
+            deletes: counted && !mapped.required && context.deletes(mapped.shape),
+            counted: counted && mapped.shape != Shape::Properties,
+            contested: false,
+            refused: None,
+        };
+        self.fields.push(field);
+        Ok(())
+    }
+
+    /// A field of a struct that is unfolded beside the columns.
+    fn member(&mut self, mapped: &MappedField, at: usize, member: &FieldRef) -> Result<()> {
+        let resolved = self.names.resolve(member.name());
+        let (name, shape, mut refused) = match resolved {
+            Ok((name, shape)) => (name, shape, None),
+            Err(problem) => (member.name().clone(), Shape::Value, Some(problem)),
+        };
+        if refused.is_none()
+            && self.fields.iter().any(|field| field.source == mapped.source && field.member.is_some() && field.name == name)
+        {
+            refused = Some(problem(TWICE, format!("has the key \"{name}\" twice; leave one of them out")));
+        }
+        let role = types::role(shape, member.data_type(), &self.context).map_err(|reason| {
+            let reason = reason.replace("{x}", &format!("\"{}\"['{}']", mapped.name, member.name()));
+            self.unwritable(&mapped.name, &format!("at the key \"{}\" {reason}", member.name()))
+        })?;
+        self.fields.push(Field {
+            source: mapped.source,
+            member: Some(at),
+            column: mapped.name.clone(),
+            key: cell::key(&name),
+            name,
+            shape,
+            role,
+            style: self.context.style(shape),
+            required: false,
+            deletes: self.context.deletes(shape) && refused.is_none(),
+            counted: true,
+            contested: self.names.contested(),
+            refused,
+        });
+        Ok(())
+    }
+
+    /// Key and value of the name that every row has, where the table is an event's.
+    fn event(&self) -> Result<Option<Vec<u8>>> {
+        let Some(event) = &self.mapping.event else { return Ok(None) };
+        types::event_name(event, self.names.forbidden())
+            .map_err(|problem| Error::Unwritable(format!("{}: the name of the event {}", self.mapping.qualified(), problem.reason)))?;
+        let column = self.mapping.table.columns.iter().find(|column| column.target.shape() == Some(Shape::EventName));
+        let mut bytes = cell::key(key_of(column.and_then(|column| column.target.pointer()).unwrap_or_default()));
+        cell::text(&mut bytes, event.as_bytes());
+        Ok(Some(bytes))
+    }
+
+    fn unwritable(&self, column: &str, reason: &str) -> Error {
+        let reason = reason.replace("{x}", &format!("\"{column}\""));
+        Error::Unwritable(format!("{}: column \"{column}\" {reason}", self.mapping.qualified()))
+    }
+}
+
+/// The pieces of a record in their order: what is fixed, the record's own fields, then each object of fields.
+fn steps(
+    mapping: &Mapping,
+    fields: &[Field],
+    fixed: &[(&str, &str)],
+    event: Option<Vec<u8>>,
+    open_parent: Option<&'static str>,
+) -> Vec<Step> {
+    let parent = |field: &Field| mapping.fields.iter().find(|mapped| mapped.source == field.source).and_then(|mapped| mapped.parent);
+    let mut steps = Vec::new();
+    let mut head = vec![b'{'];
+    for (key, value) in fixed {
+        cell::comma(&mut head);
+        head.extend_from_slice(&cell::key(key));
+        head.extend_from_slice(value.as_bytes());
+    }
+    steps.push(Step::Bytes(head));
+    let mut roots: Vec<usize> = (0..fields.len()).filter(|at| parent(&fields[*at]).is_none()).collect();
+    roots.sort_by_key(|at| match fields[*at].shape {
+        Shape::Identifier => 0,
+        Shape::EpochSeconds => 1,
+        Shape::EventName => 2,
+        _ => 3,
+    });
+    steps.extend(roots.into_iter().map(Step::Field));
+    steps.extend(event.map(Step::Next));
+    let mut parents: Vec<&str> = open_parent.into_iter().collect();
+    for name in fields.iter().filter_map(parent) {
+        if !parents.contains(&name) {
+            parents.push(name);
+        }
+    }
+    for name in parents {
+        let mut opening = cell::key(name);
+        opening.push(b'{');
+        steps.push(Step::Next(opening));
+        steps.extend((0..fields.len()).filter(|at| parent(&fields[*at]) == Some(name)).map(Step::Field));
+        steps.push(Step::Bytes(vec![b'}']));
+    }
+    steps.push(Step::Bytes(vec![b'}']));
+    steps
+}
+
+/// `evtData` of `/evtData`.
+pub(super) fn key_of(pointer: &'static str) -> &'static str {
+    pointer.strip_prefix('/').unwrap_or(pointer)
+}

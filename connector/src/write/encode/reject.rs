@@ -1,0 +1,129 @@
+//! Why a row is not sent, or is sent with a remark: the codes, once, and what is known of a problem.
+//!
+//! A code never changes its meaning: people filter `clevertap.failed_rows` by it. A reason is the end of a sentence that begins
+//! with the column: what was found, what was expected, the remedy last. It holds kinds, counts and names, never a value.
+
+/// The identifier is NULL or empty.
+pub(super) const NO_IDENTIFIER: &str = "CT-501";
+/// The identifier is over [`IDENTIFIER_BYTES_MAX`].
+pub(super) const LONG_IDENTIFIER: &str = "CT-502";
+/// The row has no time.
+pub(super) const NO_TIME: &str = "CT-503";
+/// The row's time is not in epoch seconds of ten digits.
+pub(super) const TIME_RANGE: &str = "CT-504";
+/// The event's name is missing, too long or holds a character that is not taken.
+pub(super) const EVENT_NAME: &str = "CT-505";
+/// NaN or infinite.
+pub(super) const NOT_FINITE: &str = "CT-506";
+/// A text over [`TEXT_BYTES_MAX`].
+pub(super) const LONG_TEXT: &str = "CT-507";
+/// A date outside the years 0001 to 9999.
+pub(super) const DATE_RANGE: &str = "CT-508";
+/// Bytes that are not UTF-8.
+pub(super) const NOT_TEXT: &str = "CT-509";
+/// Not JSON, or not the kind of JSON that is wanted.
+pub(super) const NOT_JSON: &str = "CT-510";
+/// A key inside a value that cannot be the name of a property.
+pub(super) const KEY: &str = "CT-511";
+/// More fields than a record may have.
+pub(super) const MANY_FIELDS: &str = "CT-512";
+/// More items than a list may have.
+pub(super) const MANY_ITEMS: &str = "CT-513";
+/// An operator with an operand that it does not take.
+pub(super) const OPERAND: &str = "CT-514";
+/// Objects or lists nested deeper than is taken.
+pub(super) const DEPTH: &str = "CT-515";
+/// Items for an event that does not have them.
+pub(super) const ITEMS: &str = "CT-516";
+/// A field that every record must have is NULL.
+pub(super) const REQUIRED: &str = "CT-517";
+/// One field twice.
+pub(super) const TWICE: &str = "CT-518";
+
+/// A text was cut at [`TEXT_BYTES_MAX`].
+pub(super) const CUT: &str = "CT-601";
+/// More properties than CleverTap takes by default.
+pub(super) const MANY_PROPERTIES: &str = "CT-602";
+
+/// Longest text of a property: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
+pub(super) const TEXT_BYTES_MAX: usize = 512;
+/// Longest identifier. CleverTap does not say; this is far above what its SDKs make.
+pub(super) const IDENTIFIER_BYTES_MAX: usize = 1_024;
+/// Longest event name. The API does not say; the Android SDK cuts here.
+pub(super) const EVENT_BYTES_MAX: usize = 512;
+/// Items of a multi-value property: above, the oldest would fall out in silence.
+pub(super) const LIST_ITEMS_MAX: usize = 100;
+/// `Items` of one Charged event.
+pub(super) const CHARGED_ITEMS_MAX: usize = 256;
+/// Levels of a nested property: <https://developer.clevertap.com/docs/ingesting-nested-objects-via-clevertap-apis>.
+pub(super) const LEVELS_MAX: usize = 3;
+/// Levels of what is only passed on as text; a bound for the stack, no rule of CleverTap.
+pub(super) const LEVELS_PARSED_MAX: usize = 64;
+/// The last second with ten digits: above, a number of milliseconds is likelier than the year 2286.
+pub(super) const EPOCH_SECONDS_MAX: i64 = 9_999_999_999;
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) code: &'static str,
+    /// The end of a sentence that begins with the column.
+    pub(super) reason: String,
+}
+
+impl Problem {
+    /// The same, found at a key inside the column.
+    #[cold]
+    pub(super) fn at(mut self: Box<Self>, key: &str) -> Box<Self> {
+        self.reason = format!("at the key \"{key}\" {}", self.reason);
+        self
+    }
+}
+
+/// The value, or what is wrong with it. Boxed: the way without problems stays small.
+pub(super) type Checked<T> = Result<T, Box<Problem>>;
+
+/// A problem with `code`.
+#[cold]
+pub(super) fn problem(code: &'static str, reason: impl Into<String>) -> Box<Problem> {
+    Box::new(Problem { code, reason: reason.into() })
+}
+
+#[cold]
+pub(super) fn long_text(bytes: usize) -> Box<Problem> {
+    problem(
+        LONG_TEXT,
+        format!(
+            "has {bytes} bytes of text; CleverTap keeps {TEXT_BYTES_MAX}. SET clevertap.long_values = 'cut' sends the first {TEXT_BYTES_MAX}"
+        ),
+    )
+}
+
+#[cold]
+pub(super) fn not_finite() -> Box<Problem> {
+    problem(NOT_FINITE, "is NaN or infinite; expected a finite number. nullif or CASE leaves it out")
+}
+
+#[cold]
+pub(super) fn not_text() -> Box<Problem> {
+    problem(NOT_TEXT, "has bytes that are not UTF-8; expected text. encode(value, 'base64') makes text of any bytes")
+}
+
+#[cold]
+pub(super) fn date_range() -> Box<Problem> {
+    problem(DATE_RANGE, "has a date outside the years 0001 to 9999; CASE leaves such dates out")
+}
+
+#[cold]
+pub(super) fn depth(levels: usize) -> Box<Problem> {
+    problem(DEPTH, format!("is nested deeper than {levels} levels; send the inner part as text or as columns of its own"))
+}
+
+#[cold]
+pub(super) fn many_items(items: usize, max: usize) -> Box<Problem> {
+    problem(MANY_ITEMS, format!("has {items} items; CleverTap takes {max}. array_slice shortens a list"))
+}
+
+#[cold]
+pub(super) fn twice(key: &str, column: &str) -> Box<Problem> {
+    problem(TWICE, format!("has the key \"{key}\", which column \"{column}\" has already; leave one of them out"))
+}

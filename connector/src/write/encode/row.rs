@@ -1,0 +1,161 @@
+//! One row: the steps of the plan, and for a row that cannot be sent a second, slow way that explains it.
+//!
+//! In: bound columns and a row's number. Out: the record's bytes, or a [`Reject`] that names the first column at fault and holds
+//! the record as it would have been, the values at fault as text.
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::Reject;
+use super::cell;
+use super::compile::{Field, Plan, Step};
+use super::field::{self, Row, State};
+use super::fragment::Bound;
+use super::reject::{Checked, EVENT_NAME, MANY_FIELDS, NO_IDENTIFIER, NO_TIME, Problem, REQUIRED, TWICE, problem};
+use super::types::Role;
+use crate::table::Shape;
+
+/// Writes the row, or stops at the first problem that it meets; the caller takes back the bytes.
+pub(super) fn write(plan: &Plan, columns: &[Bound], row: usize, state: &mut State, out: &mut Vec<u8>) -> Checked<()> {
+    state.begin();
+    for step in &plan.steps {
+        match step {
+            Step::Bytes(bytes) => out.extend_from_slice(bytes),
+            Step::Next(bytes) => next(bytes, out),
+            Step::Field(field) => write_field(plan, *field, &columns[*field], row, state, out)?,
+        }
+    }
+    match plan.open {
+        Some(open) if state.count > open.fields_max => Err(many_fields(state.count, open.fields_max)),
+        _ => Ok(()),
+    }
+}
+
+fn next(bytes: &[u8], out: &mut Vec<u8>) {
+    cell::comma(out);
+    out.extend_from_slice(bytes);
+}
+
+fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut State, out: &mut Vec<u8>) -> Checked<()> {
+    let field = &plan.fields[at];
+    let place = bound.column.at(row);
+    if place.is_none() && !field.deletes {
+        return if field.required || field.shape == Shape::Identifier { Err(missing(field.shape)) } else { Ok(()) };
+    }
+    if let (Some(refused), Some(_)) = (&field.refused, place) {
+        return Err(refused.clone());
+    }
+    if field.contested && !state.unfolded.insert(field.name.clone()) {
+        return Err(problem(TWICE, format!("has the key \"{}\", which the row has already; leave one of them out", field.name)));
+    }
+    let mark = out.len();
+    state.cut = false;
+    let unfolds = matches!(field.role, Role::UnfoldMap(_) | Role::UnfoldText);
+    if !unfolds {
+        next(&field.key, out);
+    }
+    let written = match place {
+        None => field::null(true, out),
+        Some(place) => match bound.fragment(place, state) {
+            Some(fragment) => {
+                out.extend_from_slice(fragment.map_err(|found| located(field, found))?);
+                true
+            }
+            None => field::write(&mut Row { plan, state }, at, &field.role, field.style, &bound.column.values, place, out)
+                .map_err(|found| located(field, found))?,
+        },
+    };
+    if !written {
+        out.truncate(mark);
+    }
+    if state.cut {
+        state.cuts.push(at);
+    }
+    if field.shape == Shape::Identifier
+        && let Some(place) = place
+    {
+        state.identity = field::with_identifier(&bound.column.values, place, field::hash).unwrap_or_default();
+    }
+    state.count += usize::from(field.counted && written);
+    if state.warned.is_none() && plan.open.is_some_and(|open| state.count > open.fields_warn) {
+        state.warned = Some(at);
+    }
+    Ok(())
+}
+
+fn located(field: &Field, found: Box<Problem>) -> Box<Problem> {
+    if field.member.is_some() { found.at(&field.name) } else { found }
+}
+
+#[cold]
+fn missing(shape: Shape) -> Box<Problem> {
+    match shape {
+        Shape::Identifier => problem(NO_IDENTIFIER, "is NULL; expected an identifier. WHERE leaves such rows out"),
+        Shape::EpochSeconds => problem(NO_TIME, "is NULL; expected the time of the event. now() is one"),
+        Shape::EventName => problem(EVENT_NAME, "is NULL; expected the name of an event"),
+        _ => problem(REQUIRED, "is NULL; every record has this field. WHERE leaves such rows out"),
+    }
+}
+
+#[cold]
+fn many_fields(count: usize, max: usize) -> Box<Problem> {
+    problem(
+        MANY_FIELDS,
+        format!("brings the row to {count} fields; CleverTap takes {max}. Leave some out, or send them as one nested text"),
+    )
+}
+
+/// Explains a row that [`write`] refused.
+#[cold]
+pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut State) -> Reject {
+    let mut record = Vec::new();
+    let mut problems: Vec<(usize, Box<Problem>)> = Vec::new();
+    state.begin();
+    for step in &plan.steps {
+        match step {
+            Step::Bytes(bytes) => record.extend_from_slice(bytes),
+            Step::Next(bytes) => next(bytes, &mut record),
+            Step::Field(field) => {
+                let mark = record.len();
+                if let Err(found) = write_field(plan, *field, &columns[*field], row, state, &mut record) {
+                    record.truncate(mark);
+                    problems.push((*field, found));
+                    write_text(&plan.fields[*field], &columns[*field], row, &mut record);
+                }
+            }
+        }
+    }
+    // Fields are numbered in the order of the columns: the first of them is what a reader meets first.
+    let first = problems.into_iter().min_by_key(|(field, _)| *field);
+    let (field, found) = first.unwrap_or_else(|| {
+        let max = plan.open.map_or(0, |open| open.fields_max);
+        (state.warned.unwrap_or(plan.identifier), many_fields(state.count, max))
+    });
+    let identifier = &columns[plan.identifier].column;
+    let identifier = identifier.at(row).and_then(|at| field::with_identifier(&identifier.values, at, str::to_owned));
+    Reject {
+        code: found.code,
+        column: plan.fields[field].column.clone(),
+        reason: found.reason,
+        identifier: identifier.filter(|text| !text.is_empty()),
+        record: String::from_utf8_lossy(&record).into_owned(),
+    }
+}
+
+/// The value as text, whatever it is; nothing for NULL.
+fn write_text(field: &Field, bound: &Bound, row: usize, out: &mut Vec<u8>) {
+    if let Some(at) = bound.column.at(row) {
+        next(&field.key, out);
+        cell::text(out, text_of(&bound.column.array, at).as_bytes());
+    }
+}
+
+fn text_of(array: &ArrayRef, at: usize) -> String {
+    let formatted = |array: &ArrayRef, at: usize| {
+        let formatter = ArrayFormatter::try_new(array, &FormatOptions::default()).ok()?;
+        formatter.value(at).try_to_string().ok()
+    };
+    formatted(array, at).or_else(|| formatted(&cast(&array.slice(at, 1), &DataType::Int64).ok()?, 0)).unwrap_or_default()
+}

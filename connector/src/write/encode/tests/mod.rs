@@ -1,0 +1,123 @@
+//! What the encoder promises, as sentences: what comes in is a batch, what is compared is the text of its records.
+//!
+//! Every batch is encoded whole and in slices, and the records must be the same: an offset is where arrays go wrong.
+
+mod events;
+mod oracle;
+mod profiles;
+mod properties;
+mod types;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::{Field, Schema};
+use chrono_tz::Tz;
+
+use super::{Encoded, Encoder, Reject, Row, Rules, identifier_of};
+use crate::error::Result;
+use crate::options::{LongValues, NaiveTime, Nulls};
+use crate::tables;
+use crate::write::mapping::Mapping;
+
+/// The options as they are when nobody sets them, in a project in India.
+fn rules() -> Rules {
+    Rules {
+        nulls: Nulls::Omit,
+        nested: false,
+        naive_time: NaiveTime::Refuse,
+        long_values: LongValues::Reject,
+        time_zone: Some(Tz::Asia__Kolkata),
+    }
+}
+
+fn text(values: &[Option<&str>]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+fn words(values: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
+    let fields: Vec<Field> = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let options = RecordBatchOptions::new().with_row_count(columns.first().map(|(_, array)| array.len()));
+    let arrays = columns.iter().map(|(_, array)| Arc::clone(array)).collect();
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).expect("columns of one length")
+}
+
+fn mapping(table: &str, batch: &RecordBatch) -> Mapping {
+    let (table, event) = match table.split_once('.') {
+        Some((table, event)) => (table, Some(event)),
+        None => (table, None),
+    };
+    Mapping::new(tables::find(table).expect("a table"), event, &batch.schema()).expect("a mapping")
+}
+
+/// Encodes for `table`, or for the event of `events.Name`.
+fn encode(table: &str, batch: &RecordBatch, rules: &Rules) -> Result<Encoded> {
+    Encoder::new(&mapping(table, batch), &batch.schema(), rules)?.encode(batch)
+}
+
+/// One text a row: its record, or `CT-nnn column reason`.
+fn lines(encoded: &Encoded) -> Vec<String> {
+    let line = |row: &Row| match row {
+        Row::Record(record) => String::from_utf8(encoded.bytes[record.start..record.end].to_vec()).expect("UTF-8"),
+        Row::Reject(reject) => format!("{} {} {}", reject.code, reject.column, reject.reason),
+    };
+    encoded.rows.iter().map(line).collect()
+}
+
+/// [`lines`] of the batch, which are those of its slices, of its rows alone too, without a byte between records.
+fn written(table: &str, batch: &RecordBatch, rules: &Rules) -> Result<Vec<String>> {
+    let whole = encode(table, batch, rules)?;
+    let mut next = 0;
+    for row in &whole.rows {
+        match row {
+            Row::Record(record) => {
+                assert_eq!(record.start, next);
+                next = record.end;
+            }
+            Row::Reject(reject) => assert!(serde_json::from_str::<serde_json::Value>(&reject.record).is_ok(), "{}", reject.record),
+        }
+    }
+    assert_eq!(whole.bytes.len(), next);
+    let lines_whole = lines(&whole);
+    let mut encoder = Encoder::new(&mapping(table, batch), &batch.schema(), rules)?;
+    for start in 0..batch.num_rows() {
+        let sliced = encoder.encode(&batch.slice(start, batch.num_rows() - start))?;
+        assert_eq!(lines(&sliced), lines_whole[start..], "rows from {start}");
+        let alone = encoder.encode(&batch.slice(start, 1))?;
+        assert_eq!(lines(&alone), lines_whole[start..=start], "row {start}");
+    }
+    Ok(lines_whole)
+}
+
+/// A profile of `identity` a, b, c … and one column.
+fn profiles_of(name: &str, array: ArrayRef) -> RecordBatch {
+    let ids: Vec<String> = (0..array.len()).map(|at| format!("p{at}")).collect();
+    batch(&[("identity", Arc::new(StringArray::from(ids))), (name, array)])
+}
+
+/// The inside of `profileData` for each row, or the reject.
+fn properties_of(name: &str, array: ArrayRef, rules: &Rules) -> Result<Vec<String>> {
+    let inside = |line: String| match line.split_once("\"profileData\":") {
+        Some((_, data)) => data.strip_suffix('}').expect("a record").to_owned(),
+        None => line,
+    };
+    Ok(written("profiles", &profiles_of(name, array), rules)?.into_iter().map(inside).collect())
+}
+
+/// Why the column cannot be written.
+fn refused(table: &str, batch: &RecordBatch, rules: &Rules) -> String {
+    encode(table, batch, rules).expect_err("refused").to_string()
+}
+
+fn rejects(encoded: &Encoded) -> Vec<&Reject> {
+    encoded.rows.iter().filter_map(|row| if let Row::Reject(reject) = row { Some(reject.as_ref()) } else { None }).collect()
+}
+
+/// `CT-nnn` of a line that is no record.
+fn code(line: &str) -> &str {
+    line.split(' ').next().unwrap_or_default()
+}

@@ -1,0 +1,101 @@
+//! Dates and timestamps to epoch seconds, a column at a time.
+//!
+//! An instant is floored to seconds. What has no zone is read by the [`Clock`]: as UTC or as the project's wall clock. Where the
+//! wall clock repeats an hour the earlier instant is meant; where it skips one, the time is shifted forward by the gap.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{
+    DataType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
+};
+use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use chrono_tz::Tz;
+
+/// Stands for a date outside the years 0001 to 9999.
+pub(super) const OUT_OF_RANGE: i64 = i64::MIN;
+
+/// 0001-01-01T00:00:00Z.
+const FIRST: i64 = -62_135_596_800;
+/// 9999-12-31T23:59:59Z.
+const LAST: i64 = 253_402_300_799;
+
+/// How times without a zone are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    /// Timestamps without zone; `None` is UTC.
+    pub(super) naive: Option<Tz>,
+    /// Where a day begins; compiling refuses dates where it is not set.
+    pub(super) day: Option<Tz>,
+}
+
+/// The column in epoch seconds, if it is one of dates or timestamps. What stands in its NULLs means nothing.
+pub(super) fn seconds(array: &ArrayRef, clock: &Clock) -> Option<Vec<i64>> {
+    let days = |days: i64| local(days.saturating_mul(86_400), clock.day);
+    Some(match array.data_type() {
+        DataType::Date32 => array.as_primitive::<Date32Type>().values().iter().map(|day| days(i64::from(*day))).collect(),
+        DataType::Date64 => array.as_primitive::<Date64Type>().values().iter().map(|ms| days(ms.div_euclid(86_400_000))).collect(),
+        DataType::Timestamp(unit, zone) => {
+            let (values, per_second) = match unit {
+                TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().values(), 1),
+                TimeUnit::Millisecond => (array.as_primitive::<TimestampMillisecondType>().values(), 1_000),
+                TimeUnit::Microsecond => (array.as_primitive::<TimestampMicrosecondType>().values(), 1_000_000),
+                TimeUnit::Nanosecond => (array.as_primitive::<TimestampNanosecondType>().values(), 1_000_000_000),
+            };
+            let zone = if zone.is_some() { None } else { clock.naive };
+            values.iter().map(|value| local(value.div_euclid(per_second), zone)).collect()
+        }
+        _ => return None,
+    })
+}
+
+/// The instant at which a clock in `zone` shows what a clock in UTC shows at `seconds`.
+fn local(seconds: i64, zone: Option<Tz>) -> i64 {
+    if !(FIRST..=LAST).contains(&seconds) {
+        return OUT_OF_RANGE;
+    }
+    let (Some(zone), Some(shown)) = (zone, DateTime::from_timestamp(seconds, 0)) else { return seconds };
+    let shown: NaiveDateTime = shown.naive_utc();
+    match zone.offset_from_local_datetime(&shown) {
+        LocalResult::Single(offset) => seconds - i64::from(offset.fix().local_minus_utc()),
+        LocalResult::Ambiguous(one, other) => seconds - i64::from(one.fix().local_minus_utc().max(other.fix().local_minus_utc())),
+        // No gap is longer than the day that Samoa left out, so a day earlier the clock still went as before it.
+        LocalResult::None => {
+            let before = zone.offset_from_utc_datetime(&(shown - TimeDelta::days(1)));
+            seconds - i64::from(before.fix().local_minus_utc())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str, zone: Tz) -> String {
+        let shown = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").expect("a time").and_utc().timestamp();
+        let instant = DateTime::from_timestamp(local(shown, Some(zone)), 0).expect("in range");
+        instant.format("%Y-%m-%d %H:%M").to_string()
+    }
+
+    #[test]
+    fn a_repeated_hour_is_the_earlier_one_and_a_skipped_one_is_shifted_forward() {
+        let cases = [
+            ("2026-07-01 12:00", Tz::Europe__Berlin, "2026-07-01 10:00"),
+            ("2026-10-25 02:30", Tz::Europe__Berlin, "2026-10-25 00:30"),
+            ("2026-03-29 02:30", Tz::Europe__Berlin, "2026-03-29 01:30"),
+            ("2018-11-04 00:00", Tz::America__Sao_Paulo, "2018-11-04 03:00"),
+            ("2011-12-30 12:00", Tz::Pacific__Apia, "2011-12-30 22:00"),
+            ("2026-01-01 00:00", Tz::Asia__Kolkata, "2025-12-31 18:30"),
+        ];
+        for (shown, zone, expected) in cases {
+            assert_eq!(at(shown, zone), expected, "{shown} in {zone}");
+        }
+    }
+
+    #[test]
+    fn years_before_1_and_after_9999_are_out_of_range() {
+        assert_eq!(local(FIRST, None), FIRST);
+        assert_eq!(local(FIRST - 1, None), OUT_OF_RANGE);
+        assert_eq!(local(LAST, None), LAST);
+        assert_eq!(local(LAST + 1, Some(Tz::Asia__Kolkata)), OUT_OF_RANGE);
+    }
+}

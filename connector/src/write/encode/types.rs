@@ -1,0 +1,279 @@
+//! Which Arrow type may be which field, and how it is then written.
+//!
+//! In: a shape and a type. Out: a [`Role`], or the end of a sentence that says what is wrong and what to write instead; `{x}` in
+//! it stands for the column.
+
+use arrow::datatypes::{DataType, Fields};
+
+use super::compile::Context;
+use super::reject::{Checked, EVENT_BYTES_MAX, EVENT_NAME, problem};
+use crate::options::NaiveTime;
+use crate::table::Shape;
+
+/// How the values of a field are written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Role {
+    /// Text or integers that say whose record it is.
+    Identifier,
+    /// Integer epoch seconds.
+    EpochSeconds,
+    /// The name of an event.
+    EventName,
+    /// A scalar.
+    Scalar,
+    /// A multi-value property: `{"$set":["a"]}`.
+    Set,
+    /// A struct of one field that says what happens to a property.
+    Operator(Operator),
+    /// A list, struct or map as JSON text.
+    JsonText,
+    /// A list, struct or map as it is.
+    Nested,
+    /// A struct or map as an object.
+    Object,
+    /// Text that is an object.
+    ObjectText,
+    /// A list of flat structs.
+    Items,
+    /// Text that is a list of flat objects.
+    ItemsText,
+    /// A map whose keys become fields; the type of its values.
+    UnfoldMap(DataType),
+    /// Text whose keys become fields.
+    UnfoldText,
+}
+
+/// What happens to a property: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operator {
+    Add,
+    Remove,
+    Set,
+    Incr,
+    Decr,
+    Delete,
+}
+
+impl Operator {
+    const ALL: [(&'static str, Self); 6] = [
+        ("$add", Self::Add),
+        ("$remove", Self::Remove),
+        ("$set", Self::Set),
+        ("$incr", Self::Incr),
+        ("$decr", Self::Decr),
+        ("$delete", Self::Delete),
+    ];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(key, _)| *key == name).map(|(_, operator)| *operator)
+    }
+
+    pub(super) fn key(self) -> &'static str {
+        Self::ALL.iter().find(|(_, operator)| *operator == self).map_or("", |(key, _)| key)
+    }
+
+    fn of(fields: &Fields) -> Option<(Self, &DataType)> {
+        let [field] = fields.as_ref() else { return None };
+        Some((Self::named(field.name())?, plain(field.data_type())))
+    }
+}
+
+/// The type without dictionary and runs.
+pub(super) fn plain(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => plain(values),
+        DataType::RunEndEncoded(_, values) => plain(values.data_type()),
+        other => other,
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    data_type.is_string()
+        || matches!(
+            data_type,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) | DataType::Null
+        )
+}
+
+fn is_scalar(data_type: &DataType) -> bool {
+    !data_type.is_nested()
+}
+
+/// The items of a list of any layout.
+fn items(data_type: &DataType) -> Option<&DataType> {
+    match plain(data_type) {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => Some(plain(item.data_type())),
+        _ => None,
+    }
+}
+
+/// How a column of `data_type` is written as `shape`.
+pub(super) fn role(shape: Shape, data_type: &DataType, context: &Context) -> Result<Role, String> {
+    let data_type = plain(data_type);
+    match shape {
+        Shape::Identifier | Shape::Identity if is_text(data_type) || data_type.is_integer() => Ok(Role::Identifier),
+        Shape::Identifier | Shape::Identity => Err(has(data_type, "an identifier is text or a whole number; write CAST({x} AS text)")),
+        Shape::EpochSeconds => epoch_seconds(data_type, context),
+        Shape::EventName if is_text(data_type) => Ok(Role::EventName),
+        Shape::EventName => Err(has(data_type, "the name of an event is text; write CAST({x} AS text)")),
+        Shape::Value | Shape::YesNo => property(data_type, context),
+        Shape::Object => match data_type {
+            DataType::Struct(_) | DataType::Map(..) => check(data_type, context).map(|()| Role::Object),
+            text if is_text(text) => Ok(Role::ObjectText),
+            other => Err(has(other, "an object is a struct, a map or JSON text; write named_struct('key', {x})")),
+        },
+        Shape::Items => match items(data_type) {
+            Some(item) => flat(item).and_then(|()| check(data_type, context)).map(|()| Role::Items),
+            None if is_text(data_type) => Ok(Role::ItemsText),
+            None => Err(has(data_type, "items are a list of structs or JSON text; write make_array({x})")),
+        },
+        Shape::Properties => match data_type {
+            DataType::Map(entries, _) => unfold(entries.data_type(), context),
+            text if is_text(text) => Ok(Role::UnfoldText),
+            other => {
+                Err(has(other, "properties are a struct, a map or JSON text; give the column another name to send it as one property"))
+            }
+        },
+    }
+}
+
+fn epoch_seconds(data_type: &DataType, context: &Context) -> Result<Role, String> {
+    match data_type {
+        DataType::Timestamp(_, None) if context.naive == NaiveTime::Refuse => Err(has(
+            data_type,
+            "and no time zone says which instant it is; write {x} AT TIME ZONE 'UTC' or another zone, or SET clevertap.naive_time = 'utc' or 'project'",
+        )),
+        DataType::Timestamp(..) => check(data_type, context).map(|()| Role::EpochSeconds),
+        DataType::Null => Ok(Role::EpochSeconds),
+        integer if integer.is_integer() => Ok(Role::EpochSeconds),
+        DataType::Date32 | DataType::Date64 => Err(has(
+            data_type,
+            "a day is not an instant; write CAST({x} AS timestamp) AT TIME ZONE 'UTC' or another zone to mean its first second",
+        )),
+        other => Err(has(other, "expected a timestamp or whole epoch seconds; write to_timestamp({x}) or CAST({x} AS bigint)")),
+    }
+}
+
+fn property(data_type: &DataType, context: &Context) -> Result<Role, String> {
+    check(data_type, context)?;
+    let nested = if context.nested { Role::Nested } else { Role::JsonText };
+    match data_type {
+        DataType::Struct(fields) => match Operator::of(fields) {
+            None => Ok(nested),
+            Some((operator, _)) if !context.operators => Err(format!(
+                "holds the operator {}, which properties of clevertap.profiles take alone; give the field another name, or send its value",
+                operator.key()
+            )),
+            Some((operator, operand)) => operand_fits(operator, operand).map(|()| Role::Operator(operator)),
+        },
+        DataType::Map(..) => Ok(nested),
+        _ => Ok(match items(data_type) {
+            None => Role::Scalar,
+            Some(item) if !is_scalar(item) => nested,
+            Some(_) if context.operators => Role::Set,
+            Some(_) => Role::JsonText,
+        }),
+    }
+}
+
+fn operand_fits(operator: Operator, operand: &DataType) -> Result<(), String> {
+    let key = operator.key();
+    let fits = match operator {
+        Operator::Add | Operator::Remove | Operator::Set => items(operand).is_some_and(is_scalar),
+        Operator::Incr | Operator::Decr => operand.is_numeric(),
+        Operator::Delete => operand.is_integer() || *operand == DataType::Boolean,
+    };
+    let (kind, function) = match operator {
+        Operator::Add | Operator::Remove | Operator::Set => ("a list of text", key.replace('$', "ct_")),
+        Operator::Incr | Operator::Decr => ("a number", key.replace('$', "ct_")),
+        Operator::Delete => ("1", "ct_delete".to_owned()),
+    };
+    if fits || *operand == DataType::Null {
+        return Ok(());
+    }
+    Err(format!("holds the operator {key} with the type {operand}; expected {kind}, as {function} makes it"))
+}
+
+fn unfold(entries: &DataType, context: &Context) -> Result<Role, String> {
+    let DataType::Struct(fields) = entries else { return Err(has(entries, "expected a map")) };
+    let [key, value] = fields.as_ref() else { return Err(has(entries, "expected a map")) };
+    if !is_text(plain(key.data_type())) {
+        return Err(has(key.data_type(), "as the type of its keys; the names of properties are text. Write them with CAST(… AS text)"));
+    }
+    property(plain(value.data_type()), context)?;
+    Ok(Role::UnfoldMap(value.data_type().clone()))
+}
+
+/// Whether an item of `Items` is a struct or map of scalars.
+fn flat(item: &DataType) -> Result<(), String> {
+    let is_flat = match item {
+        DataType::Struct(fields) => fields.iter().all(|field| is_scalar(plain(field.data_type()))),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => fields.iter().all(|field| is_scalar(plain(field.data_type()))),
+            _ => false,
+        },
+        other => *other == DataType::Null,
+    };
+    if is_flat { Ok(()) } else { Err(format!("has items of the type {item}; an item is a struct of text, numbers, booleans and dates")) }
+}
+
+/// Whether every value inside the type is one that CleverTap has.
+fn check(data_type: &DataType, context: &Context) -> Result<(), String> {
+    match plain(data_type) {
+        other @ (DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) | DataType::Interval(_) | DataType::Union(..)) => {
+            Err(has(other, "which CleverTap has no value for; write CAST({x} AS text)"))
+        }
+        date @ (DataType::Date32 | DataType::Date64) if context.clock.day.is_none() => {
+            Err(has(date, "and the account has no time zone that says when its days begin; set time_zone, or write CAST({x} AS text)"))
+        }
+        naive @ DataType::Timestamp(_, None) if context.naive == NaiveTime::Project && context.clock.naive.is_none() => Err(has(
+            naive,
+            "which clevertap.naive_time = 'project' reads in the account's time zone, and it has none; set time_zone, or SET clevertap.naive_time = 'utc'",
+        )),
+        DataType::Struct(fields) => fields.iter().try_for_each(|field| check(field.data_type(), context)),
+        DataType::Map(entries, _) => check_map(entries.data_type(), context),
+        list => items(list).map_or(Ok(()), |item| check(item, context)),
+    }
+}
+
+fn check_map(entries: &DataType, context: &Context) -> Result<(), String> {
+    if let DataType::Struct(fields) = entries
+        && let Some(key) = fields.first()
+        && !is_scalar(plain(key.data_type()))
+    {
+        return Err(has(key.data_type(), "as the type of its keys; the keys of an object are text. Write them with CAST(… AS text)"));
+    }
+    check(entries, context)
+}
+
+fn has(data_type: &DataType, rest: &str) -> String {
+    let joint = match rest.split(' ').next() {
+        Some("and" | "as") => " ",
+        Some("which") => ", ",
+        _ => "; ",
+    };
+    format!("has the type {data_type}{joint}{rest}")
+}
+
+/// Whether `name` may be the name of an event.
+pub(super) fn event_name(name: &str, forbidden: &str) -> Checked<()> {
+    if name.trim().is_empty() {
+        return Err(problem(EVENT_NAME, "is empty; expected the name of an event"));
+    }
+    if name.len() > EVENT_BYTES_MAX {
+        return Err(problem(EVENT_NAME, format!("has {} bytes; the name of an event has {EVENT_BYTES_MAX} at most", name.len())));
+    }
+    let found: Vec<String> = forbidden.chars().filter(|c| name.contains(*c)).map(String::from).collect();
+    if !found.is_empty() {
+        let shown = found.join(" ");
+        return Err(problem(
+            EVENT_NAME,
+            format!("has characters that the name of an event does not take: {shown}; translate replaces them"),
+        ));
+    }
+    Ok(())
+}

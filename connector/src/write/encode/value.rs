@@ -1,0 +1,185 @@
+//! A value of a column as JSON: scalars, and lists, structs and maps of them.
+//!
+//! In: bound values and a place in them. Out: bytes, or a [`super::reject::Problem`]; then the caller takes back what was
+//! written. NULL is left out wherever it is: of objects, of lists.
+
+use super::bind::{Column, Values};
+use super::cell;
+use super::reject::{Checked, EPOCH_SECONDS_MAX, LEVELS_MAX, TEXT_BYTES_MAX, TIME_RANGE, date_range, depth, long_text, problem};
+use super::time::OUT_OF_RANGE;
+
+/// How values are written in one place of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Style {
+    /// What becomes of a text over [`TEXT_BYTES_MAX`].
+    pub(super) long: Long,
+    /// What a boolean is.
+    pub(super) truth: Truth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Long {
+    /// There is no bound here.
+    Keep,
+    Reject,
+    Cut,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Truth {
+    /// `true`, `false`.
+    Json,
+    /// `"Y"`, `"N"`.
+    Letter,
+}
+
+impl Style {
+    /// Without bounds, for what becomes text as a whole.
+    pub(super) const INSIDE: Self = Self { long: Long::Keep, truth: Truth::Json };
+
+    /// `text` as a JSON string; `cut` is set where it was.
+    pub(super) fn text(self, out: &mut Vec<u8>, text: &str, cut: &mut bool) -> Checked<()> {
+        let mut bytes = text.as_bytes();
+        if bytes.len() > TEXT_BYTES_MAX {
+            match self.long {
+                Long::Keep => {}
+                Long::Reject => return Err(long_text(bytes.len())),
+                Long::Cut => {
+                    bytes = &bytes[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+                    *cut = true;
+                }
+            }
+        }
+        cell::text(out, bytes);
+        Ok(())
+    }
+}
+
+/// The value at `at`, which is there.
+pub(super) fn json(values: &Values, at: usize, style: Style, levels: usize, out: &mut Vec<u8>, cut: &mut bool) -> Checked<()> {
+    match values {
+        Values::Null => out.extend_from_slice(b"null"),
+        Values::Bool(array) if style.truth == Truth::Letter => out.extend_from_slice(if array.value(at) { b"\"Y\"" } else { b"\"N\"" }),
+        Values::Bool(array) => cell::boolean(out, array.value(at)),
+        Values::Int(array) => cell::integer(out, array.value(at)),
+        Values::UInt(array) => cell::integer(out, array.value(at)),
+        Values::Half(array) => cell::half(out, array.value(at))?,
+        Values::Single(array) => cell::single(out, array.value(at))?,
+        Values::Double(array) => cell::double(out, array.value(at))?,
+        Values::Decimal32(array) => cell::decimal(out, itoa::Buffer::new().format(array.value(at)), array.scale()),
+        Values::Decimal64(array) => cell::decimal(out, itoa::Buffer::new().format(array.value(at)), array.scale()),
+        Values::Decimal128(array) => cell::decimal(out, itoa::Buffer::new().format(array.value(at)), array.scale()),
+        Values::Decimal256(array) => cell::decimal(out, &array.value(at).to_string(), array.scale()),
+        Values::Seconds(seconds) => date(out, seconds[at])?,
+        Values::List(list) => {
+            let levels = inner(levels)?;
+            out.push(b'[');
+            for item in list.range(at).filter_map(|item| list.items.at(item)) {
+                cell::comma(out);
+                json(&list.items.values, item, style, levels, out, cut)?;
+            }
+            out.push(b']');
+        }
+        Values::Struct(members) => {
+            let levels = inner(levels)?;
+            out.push(b'{');
+            for member in members {
+                if let Some(place) = member.column.at(at) {
+                    cell::comma(out);
+                    out.extend_from_slice(&member.key);
+                    json(&member.column.values, place, style, levels, out, cut)?;
+                }
+            }
+            out.push(b'}');
+        }
+        Values::Map(map) => {
+            let levels = inner(levels)?;
+            out.push(b'{');
+            for entry in map.range(at) {
+                if let (Some(key), Some(place)) = (map.keys.at(entry), map.values.at(entry)) {
+                    cell::comma(out);
+                    quoted(&map.keys.values, key, Style::INSIDE, out, cut)?;
+                    out.push(b':');
+                    json(&map.values.values, place, style, levels, out, cut)?;
+                }
+            }
+            out.push(b'}');
+        }
+        text => {
+            if let Some(text) = text.text(at) {
+                style.text(out, text?, cut)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The scalar at `at` as text, whatever it is.
+pub(super) fn quoted(values: &Values, at: usize, style: Style, out: &mut Vec<u8>, cut: &mut bool) -> Checked<()> {
+    if matches!(values, Values::Seconds(_)) || values.text(at).is_some() {
+        return json(values, at, style, 0, out, cut);
+    }
+    out.push(b'"');
+    json(values, at, Style::INSIDE, 0, out, cut)?;
+    out.push(b'"');
+    Ok(())
+}
+
+/// Seconds of eight digits, 1970-04-26 to 1973-03-03: CleverTap's SDKs read `$D_` and eight digits as a calendar date
+/// (<https://github.com/CleverTap/clevertap-web-sdk>, read 2026-11-21), and its server may.
+const LIKE_A_CALENDAR_DATE: std::ops::Range<i64> = 10_000_000..100_000_000;
+
+/// `"$D_1767225600"`; what could be taken for a calendar date has a leading zero, which changes no number.
+fn date(out: &mut Vec<u8>, seconds: i64) -> Checked<()> {
+    if seconds == OUT_OF_RANGE {
+        return Err(date_range());
+    }
+    out.extend_from_slice(if LIKE_A_CALENDAR_DATE.contains(&seconds) { b"\"$D_0" } else { b"\"$D_" });
+    cell::integer(out, seconds);
+    out.push(b'"');
+    Ok(())
+}
+
+/// `levels` less one.
+fn inner(levels: usize) -> Checked<usize> {
+    levels.checked_sub(1).ok_or_else(|| depth(LEVELS_MAX))
+}
+
+/// A number above 0, as an operator takes it.
+pub(super) fn positive(values: &Values, at: usize) -> bool {
+    match values {
+        Values::Int(array) => array.value(at) > 0,
+        Values::UInt(array) => array.value(at) > 0,
+        Values::Half(array) => array.value(at).to_f32() > 0.0,
+        Values::Single(array) => array.value(at) > 0.0,
+        Values::Double(array) => array.value(at) > 0.0,
+        Values::Decimal32(array) => array.value(at) > 0,
+        Values::Decimal64(array) => array.value(at) > 0,
+        Values::Decimal128(array) => array.value(at) > 0,
+        Values::Decimal256(array) => array.value(at) > arrow::datatypes::i256::ZERO,
+        _ => false,
+    }
+}
+
+/// Items of a list that are there.
+pub(super) fn items(column: &Column, range: std::ops::Range<usize>) -> impl Iterator<Item = usize> + '_ {
+    range.filter_map(|item| column.at(item))
+}
+
+/// The instant of a row, in epoch seconds of ten digits.
+pub(super) fn epoch_seconds(values: &Values, at: usize) -> Checked<i64> {
+    let seconds = match values {
+        Values::Int(array) => array.value(at),
+        Values::UInt(array) => i64::try_from(array.value(at)).unwrap_or(i64::MAX),
+        Values::Seconds(seconds) if seconds[at] == OUT_OF_RANGE => return Err(problem(TIME_RANGE, date_range().reason)),
+        Values::Seconds(seconds) => seconds[at],
+        _ => i64::MAX,
+    };
+    if seconds > EPOCH_SECONDS_MAX {
+        return Err(problem(
+            TIME_RANGE,
+            "is above 9999999999 and looks like milliseconds; expected epoch seconds. Divide it by 1000, or use to_timestamp_millis",
+        ));
+    }
+    Ok(seconds)
+}

@@ -1,0 +1,336 @@
+//! Settling: a fate for every row, counted, kept as evidence, and summed up at the end.
+//!
+//! In: rows as they are read and fates as they are known. Out: the run's figures, failed rows, and the statement's end. The
+//! four fates add up to the rows read, also when the stream is dropped.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+
+use crate::account::Account;
+use crate::error::{Error, Outcome, Result};
+use crate::options::{OnReject, Options};
+use crate::write::encode::Reject;
+use crate::write::failed_rows::{FailedRow, FailedRowsFile, Fate};
+use crate::write::runs::{LiveRun, Status};
+
+/// Fates as they settle, for those who keep a ledger of their own: put one into a session with
+/// `SessionConfig::with_extension(Arc::new(FateWatch::new(…)))`, and its writes call it.
+#[derive(Clone)]
+pub struct FateWatch(Arc<Watch>);
+
+/// Row numbers and what became of them; `None` is accepted.
+type Watch = dyn Fn(&[(u64, Option<Fate>)]) + Send + Sync;
+
+impl FateWatch {
+    /// Calls `watch` with row numbers and what became of them; `None` is accepted. It is called from the writing task, in
+    /// order of settling, and must not block.
+    pub fn new(watch: impl Fn(&[(u64, Option<Fate>)]) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(watch))
+    }
+}
+
+impl fmt::Debug for FateWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FateWatch")
+    }
+}
+
+/// A row that was not accepted, with all that is known of it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) row: u64,
+    pub(crate) fate: Fate,
+    pub(crate) code: String,
+    pub(crate) reason: String,
+    pub(crate) column: Option<String>,
+    pub(crate) identifier: Option<String>,
+    pub(crate) record: String,
+}
+
+/// Counts fates and keeps the evidence of one run.
+#[derive(Debug)]
+pub(crate) struct Settler {
+    account: Account,
+    run: Arc<LiveRun>,
+    run_id: u64,
+    table: Arc<str>,
+    file: Option<FailedRowsFile>,
+    watch: Option<FateWatch>,
+    on_reject: OnReject,
+    failed_max: Option<u64>,
+    kept_max: usize,
+    dry: bool,
+    settled: Settled,
+    first_reject: Option<String>,
+    first_doubt: Option<String>,
+}
+
+impl Settler {
+    pub(crate) fn new(
+        account: Account,
+        run: Arc<LiveRun>,
+        file: Option<FailedRowsFile>,
+        watch: Option<FateWatch>,
+        options: &Options,
+    ) -> Self {
+        let (run_id, table) = {
+            let run = run.get();
+            (run.run_id, Arc::from(run.table_name.as_str()))
+        };
+        Self {
+            account,
+            run,
+            run_id,
+            table,
+            file,
+            watch,
+            on_reject: options.on_reject,
+            failed_max: options.failed_max,
+            kept_max: options.failed_rows_max,
+            dry: options.dry_run != crate::options::DryRun::Off,
+            settled: Settled::default(),
+            first_reject: None,
+            first_doubt: None,
+        }
+    }
+
+    /// Rows came from the source.
+    pub(crate) fn read(&self, rows: u64) {
+        self.run.get().tally.read += rows;
+    }
+
+    /// CleverTap accepted these rows, or, in a dry run, would have.
+    pub(crate) fn accept(&mut self, rows: &[u64]) {
+        rows.iter().for_each(|row| self.settled.add(*row));
+        {
+            let mut run = self.run.get();
+            match self.dry {
+                true => run.checked += rows.len() as u64,
+                false => run.tally.accepted += rows.len() as u64,
+            }
+            run.settled_through = self.settled.through();
+        }
+        if let Some(FateWatch(watch)) = &self.watch {
+            watch(&rows.iter().map(|row| (*row, None)).collect::<Vec<_>>());
+        }
+    }
+
+    /// A row was refused before it was sent.
+    pub(crate) fn reject(&mut self, row: u64, reject: Reject) {
+        let Reject { code, column, reason, identifier, record } = reject;
+        self.fail(Failure { row, fate: Fate::Rejected, code: code.to_owned(), reason, column: Some(column), identifier, record });
+    }
+
+    /// A row was not accepted.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        let Failure { row, fate, code, reason, column, identifier, record } = failure;
+        // A dry run stores nothing, so that nothing of it is in doubt.
+        let fate = if self.dry && fate == Fate::InDoubt { Fate::Unsent } else { fate };
+        if fate != Fate::Unsent {
+            self.settled.add(row);
+        }
+        {
+            let mut run = self.run.get();
+            let count = match fate {
+                Fate::Rejected => &mut run.tally.rejected,
+                Fate::InDoubt => &mut run.tally.in_doubt,
+                Fate::Unsent => &mut run.tally.unsent,
+            };
+            *count += 1;
+            run.settled_through = self.settled.through();
+        }
+        match fate {
+            Fate::Rejected => {
+                self.first_reject.get_or_insert_with(|| match &column {
+                    Some(column) => format!("First reject: row {row}, column \"{column}\" {reason} ({code})"),
+                    None => format!("First reject: row {row}, {code}: {reason}"),
+                });
+            }
+            Fate::InDoubt => {
+                self.first_doubt.get_or_insert_with(|| reason.clone());
+            }
+            Fate::Unsent => {}
+        }
+        if let Some(FateWatch(watch)) = &self.watch {
+            watch(&[(row, Some(fate))]);
+        }
+        let row = FailedRow {
+            run_id: self.run_id,
+            table_name: Arc::clone(&self.table),
+            fate,
+            row_number: row,
+            identifier,
+            code,
+            reason,
+            column_name: column,
+            record,
+            failed_at: self.account.clock().now(),
+        };
+        if let Some(file) = &mut self.file {
+            file.add(row.clone());
+        }
+        self.account.failed_rows_kept().keep(row, self.kept_max);
+    }
+
+    /// Whether the rows that failed so far stop the statement.
+    pub(crate) fn must_stop(&self) -> bool {
+        let tally = self.run.get().tally;
+        match self.on_reject {
+            OnReject::Stop => tally.rejected > 0 && !self.dry,
+            OnReject::Skip => self.failed_max.is_some_and(|max| tally.rejected + tally.in_doubt > max),
+        }
+    }
+
+    /// The file that evidence is written to, if there is one.
+    pub(crate) fn file(&mut self) -> Option<&mut FailedRowsFile> {
+        self.file.as_mut()
+    }
+
+    /// Ends the run: its status, and the error that the statement ends in.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] for `stopped`, [`Error::Rejected`] where rejects stopped it, [`Error::InDoubt`] if rows are in doubt.
+    pub(crate) fn end(&mut self, stopped: Option<Stopped>, input_complete: bool) -> Result<u64> {
+        let (tally, settled_through) = {
+            let run = self.run.get();
+            (run.tally, run.settled_through)
+        };
+        let outcome = || {
+            Box::new(Outcome {
+                table: self.table.to_string(),
+                run_id: self.run_id,
+                tally,
+                input_complete,
+                settled_through,
+                failed_rows: self.file.as_ref().map_or_else(|| "clevertap.failed_rows".to_owned(), FailedRowsFile::place),
+            })
+        };
+        let error = match stopped {
+            Some(Stopped::Rejects) => Some(Error::Rejected {
+                first: self
+                    .first_reject
+                    .as_ref()
+                    .or(self.first_doubt.as_ref())
+                    .map_or_else(String::new, |first| first.trim_end_matches('.').to_owned()),
+                remedy: match self.on_reject {
+                    OnReject::Stop => "SET clevertap.on_reject = 'skip' to go on past rejects and read them from clevertap.failed_rows.",
+                    OnReject::Skip => "More rows failed than clevertap.failed_max allows: mend them, or raise it.",
+                },
+                outcome: outcome(),
+            }),
+            Some(Stopped::ByBody) => {
+                Some(Error::Stopped { cause: "The statement was stopped.".into(), code: "CT-403", source: None, outcome: outcome() })
+            }
+            Some(Stopped::Cause { cause, code, source }) => Some(Error::Stopped { cause, code, source, outcome: outcome() }),
+            None if tally.in_doubt > 0 => Some(Error::InDoubt { why: self.first_doubt.clone().unwrap_or_default(), outcome: outcome() }),
+            None => None,
+        };
+        let mut run = self.run.get();
+        run.finished_at = Some(self.account.clock().now());
+        run.input_complete = input_complete;
+        run.status = match &error {
+            Some(_) => Status::Error,
+            None if self.dry => Status::DryRun,
+            None if tally.rejected > 0 => Status::Partial,
+            None => Status::Success,
+        };
+        if let Some(error) = &error {
+            (run.error_code, run.error) = (Some(error.code().to_owned()), Some(error.to_string()));
+        }
+        drop(run);
+        error.map_or(Ok(tally.accepted), Err)
+    }
+
+    /// Ends the run of a stream that was dropped.
+    pub(crate) fn cancelled(&self) {
+        let mut run = self.run.get();
+        run.status = Status::Cancelled;
+        run.finished_at = Some(self.account.clock().now());
+    }
+}
+
+/// Why a statement takes no further rows.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// Rows were rejected.
+    Rejects,
+    /// A body under way says why when it is settled.
+    ByBody,
+    /// Anything else, in its own words.
+    Cause { cause: String, code: &'static str, source: Option<Box<dyn std::error::Error + Send + Sync>> },
+}
+
+impl Stopped {
+    /// For a cause that has no code of ours.
+    pub(crate) fn because(cause: impl fmt::Display) -> Self {
+        let cause = cause.to_string();
+        let stop = if cause.ends_with('.') { "" } else { "." };
+        Self::Cause { cause: format!("{cause}{stop}"), code: "CT-403", source: None }
+    }
+}
+
+impl From<DataFusionError> for Stopped {
+    /// The error's own text comes first.
+    fn from(error: DataFusionError) -> Self {
+        match Self::because(&error) {
+            Self::Cause { cause, code, .. } => Self::Cause { cause, code, source: Some(Box::new(error)) },
+            other => other,
+        }
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Cause { cause: error.sentence(), code: error.code(), source: Some(Box::new(error)) }
+    }
+}
+
+/// Row numbers from 1 that are settled, as ranges.
+#[derive(Debug, Default)]
+struct Settled {
+    /// First and last row of each range, without neighbours that touch.
+    ranges: BTreeMap<u64, u64>,
+}
+
+impl Settled {
+    fn add(&mut self, row: u64) {
+        let mut range = (row, row);
+        if let Some((&first, &last)) = self.ranges.range(..=row).next_back() {
+            if last >= row {
+                return;
+            }
+            if last + 1 == row {
+                range.0 = first;
+            }
+        }
+        if let Some(last) = self.ranges.remove(&(row + 1)) {
+            range.1 = last;
+        }
+        self.ranges.insert(range.0, range.1);
+    }
+
+    /// The last row before which none is missing.
+    fn through(&self) -> u64 {
+        self.ranges.get(&1).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn settled_through_is_the_last_row_before_a_gap(rows in prop::collection::vec(1u64..60, 0..80)) {
+            let mut settled = Settled::default();
+            rows.iter().for_each(|row| settled.add(*row));
+            let expected = (1..).take_while(|row| rows.contains(row)).last().unwrap_or(0);
+            prop_assert_eq!(settled.through(), expected);
+        }
+    }
+}
