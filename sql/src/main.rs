@@ -1,2 +1,39 @@
-//! x
-fn main() {}
+//! clevertap-sql: SQL over CleverTap and files.
+//!
+//! In: arguments, the environment, scripts. Out: results alone on stdout, everything else on stderr, and an exit code:
+//! 0 done, 1 failed, 2 usage, 3 done with rejected rows skipped.
+//!
+//! ```text
+//! cli ─> account ─> session ─> run ─> output (stdout)
+//!                   stores ──┘   └──> progress (stderr)
+//! ```
+//!
+//! The rooms, in the order of that path: `cli` (flags), `account` (who is asked), `session` (DataFusion, set up), `stores`
+//! (files and buckets by path), `statements` (a script, split), `run` (one statement after the other), `interrupt`
+//! (Ctrl-C), `output` (formats), `progress` (what stderr says); `check` and `demo` are commands that walk the same path.
+
+mod account;
+mod check;
+mod cli;
+mod demo;
+mod failure;
+mod interrupt;
+mod output;
+mod progress;
+mod run;
+mod session;
+mod statements;
+mod stores;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return progress::Console::stderr(progress::Style::Still).fail(&failure::Failure::Failed(error.to_string())),
+    };
+    let code = runtime.block_on(cli::main(std::env::args_os()));
+    // What a second Ctrl-C dropped may still be computing; nobody waits for it.
+    runtime.shutdown_background();
+    code
+}

@@ -1,0 +1,82 @@
+//! `clevertap-sql check`: does this account answer, and what may it do.
+//!
+//! In: an open account. Out: what it is, one line a probe with `ok` or `refused`; exit code 1 if one was refused.
+
+use crate::{
+    account::Named,
+    failure::{Ended, Failure, Result},
+    output::Output,
+};
+use datafusion_clevertap::{Access, Account, Probe};
+
+/// What came of one question to CleverTap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProbeLine {
+    /// `upload?dryRun=1`.
+    pub(crate) name: String,
+    /// What it proved, or why it was refused.
+    pub(crate) outcome: Result<String, String>,
+}
+
+/// Asks and tells.
+///
+/// # Errors
+/// [`Failure::Failed`] if a probe was refused or none could be made.
+pub(crate) async fn check(named: &Named, output: &mut Output) -> Result<Ended> {
+    let Named { id, account } = named;
+    output.say(format_args!("host        {}", account.host()))?;
+    output.say(format_args!("account     {id}"))?;
+    output.say(format_args!("access      {}", access(account.access())))?;
+    match account.time_zone() {
+        Some(zone) => output.say(format_args!("time zone   {zone}"))?,
+        None => output.say(format_args!("time zone   not set: event_time can be neither read nor filtered (--time-zone)"))?,
+    }
+    let lines = probe(account).await;
+    for line in &lines {
+        match &line.outcome {
+            Ok(proved) => output.say(format_args!("ok          {}: {proved}", line.name))?,
+            Err(why) => output.say(format_args!("refused     {}: {why}", line.name))?,
+        }
+    }
+    verdict(&lines)
+}
+
+/// The questions that the connector asks.
+async fn probe(account: &Account) -> Vec<ProbeLine> {
+    let line = |probe: Probe| ProbeLine {
+        outcome: probe.outcome.map(|()| probe.tables.join(", ")).map_err(|error| error.to_string()),
+        name: probe.call,
+    };
+    datafusion_clevertap::check(account).await.into_iter().map(line).collect()
+}
+
+fn verdict(lines: &[ProbeLine]) -> Result<Ended> {
+    let refused = lines.iter().filter(|line| line.outcome.is_err()).count();
+    match (lines.len(), refused) {
+        (0, _) => Err(Failure::Failed("CleverTap was not asked: this version has no probes".into())),
+        (_, 0) => Ok(Ended::Done),
+        (all, refused) => Err(Failure::Failed(format!("{refused} of {all} probes were refused"))),
+    }
+}
+
+fn access(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::Write => "read and write",
+        Access::Erase => "read, write and erase",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_refused_probe_fails_the_check() {
+        let line = |outcome| ProbeLine { name: "upload?dryRun=1".into(), outcome };
+        let (good, bad) = (line(Ok("accepted".into())), line(Err("401".into())));
+        assert_eq!(verdict(&[good.clone(), good.clone()]).unwrap(), Ended::Done);
+        assert_eq!(verdict(&[good, bad]).unwrap_err().code(), 1);
+        assert_eq!(verdict(&[]).unwrap_err().code(), 1);
+    }
+}

@@ -1,0 +1,174 @@
+//! How a run of the program ends: an exit code, and for a failure one sentence.
+//!
+//! In: errors of DataFusion, Arrow, the disk. Out: [`Failure`], whose text stands alone. DataFusion's own prefixes
+//! ("Error during planning: ") are taken off, because ours and its sentences say what they are about.
+
+use std::{io, process::ExitCode};
+
+use datafusion::{arrow::error::ArrowError, error::DataFusionError};
+
+use datafusion_clevertap::Error;
+
+/// What every fallible function of this program returns.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why the program stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The caller changes flags or the environment: nothing was run.
+    #[error("{0}")]
+    Usage(String),
+    /// A statement, or something around it.
+    #[error("{0}")]
+    Failed(String),
+    /// A statement that had begun to write: the sentence holds its four counts.
+    #[error("{0}")]
+    Written(String),
+    /// Ctrl-C.
+    #[error("stopped by Ctrl-C")]
+    Stopped,
+    /// Whoever read stdout went away (`| head`). Nobody is there to be told.
+    #[error("the reader of the results went away")]
+    ReaderGone,
+}
+
+/// How the program ended well enough to have a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Everything was done.
+    Done,
+    /// Everything was done, and rejected rows were skipped on the way.
+    Skipped,
+}
+
+impl Ended {
+    /// The worse of two.
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self == Self::Skipped { self } else { other }
+    }
+
+    /// The process's exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Skipped => 3,
+        }
+    }
+}
+
+impl Failure {
+    /// The process's exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) | Self::Written(_) | Self::Stopped | Self::ReaderGone => 1,
+        }
+    }
+
+    /// A failure of a file that the caller named.
+    pub(crate) fn file(path: &std::path::Path, error: &io::Error) -> Self {
+        Self::Failed(format!("{}: {error}", path.display()))
+    }
+}
+
+impl From<DataFusionError> for Failure {
+    fn from(error: DataFusionError) -> Self {
+        if let DataFusionError::ArrowError(inner, _) = &error
+            && reader_gone(inner)
+        {
+            return Self::ReaderGone;
+        }
+        match Error::find(&error) {
+            Some(ours) if ours.tally().is_some() => Self::Written(ours.to_string()),
+            Some(ours) => Self::Failed(ours.to_string()),
+            None => Self::Failed(sentence(&error)),
+        }
+    }
+}
+
+impl From<ArrowError> for Failure {
+    fn from(error: ArrowError) -> Self {
+        if reader_gone(&error) { Self::ReaderGone } else { Self::Failed(error.to_string()) }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ReaderGone } else { Self::Failed(error.to_string()) }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<Ended> for ExitCode {
+    fn from(ended: Ended) -> Self {
+        ended.code().into()
+    }
+}
+
+fn reader_gone(error: &ArrowError) -> bool {
+    matches!(error, ArrowError::IoError(_, inner) if inner.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// DataFusion's error without the prefix of its kind and without a backtrace.
+fn sentence(error: &DataFusionError) -> String {
+    match error {
+        DataFusionError::Plan(text) | DataFusionError::Configuration(text) | DataFusionError::Execution(text) => {
+            text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or(text).to_owned()
+        }
+        DataFusionError::Context(what, inner) => format!("{what}: {}", sentence(inner)),
+        DataFusionError::Diagnostic(_, inner) => sentence(inner),
+        DataFusionError::Shared(inner) => sentence(inner),
+        DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
+            Some(inner) => sentence(inner),
+            None => inner.to_string(),
+        },
+        other => other.strip_backtrace(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion_clevertap::{Outcome, Tally};
+
+    #[test]
+    fn every_ending_has_the_exit_code_of_the_manual() {
+        assert_eq!(Ended::Done.code(), 0);
+        assert_eq!(Failure::Failed(String::new()).code(), 1);
+        assert_eq!(Failure::Stopped.code(), 1);
+        assert_eq!(Failure::Usage(String::new()).code(), 2);
+        assert_eq!(Ended::Done.and(Ended::Skipped).and(Ended::Done).code(), 3);
+    }
+
+    #[test]
+    fn a_plan_error_loses_datafusions_prefix() {
+        let failure = Failure::from(DataFusionError::Plan("clevertap.events needs a filter".into()));
+        assert_eq!(failure.to_string(), "clevertap.events needs a filter");
+    }
+
+    #[test]
+    fn a_failed_write_is_told_apart_so_that_its_counts_are_printed_once() {
+        let outcome = Outcome {
+            table: "clevertap.events".into(),
+            run_id: 7,
+            tally: Tally { read: 3, accepted: 1, rejected: 1, in_doubt: 0, unsent: 1 },
+            input_complete: false,
+            settled_through: 2,
+            failed_rows: "clevertap.failed_rows".into(),
+        };
+        let error = Error::Rejected { first: "First reject: row 2".into(), remedy: "Mend it.", outcome: Box::new(outcome) };
+        let failure = Failure::from(DataFusionError::from(error).context("somewhere"));
+        assert!(matches!(&failure, Failure::Written(text) if text.contains("1 accepted, 1 rejected")), "{failure}");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_error_of_the_statement() {
+        let gone = ArrowError::IoError("pipe".into(), io::ErrorKind::BrokenPipe.into());
+        assert!(matches!(Failure::from(gone), Failure::ReaderGone));
+    }
+}

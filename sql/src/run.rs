@@ -1,0 +1,240 @@
+//! Statements -> results, one after the other, in one session. The first error stops.
+//!
+//! In: statements, the session, Ctrl-C. Out: results on their way to `output`, and what they did to `progress`.
+//!
+//! Ctrl-C asks the loads of the running statement to settle what is in flight and to end, so that the four counts are as
+//! certain as they can be; a second one drops the statement, whose loads then count what is in flight as in doubt. A
+//! statement that loads nothing is dropped by the first.
+
+use datafusion::physical_plan::SendableRecordBatchStream;
+use futures::TryStreamExt;
+use indicatif::ProgressBar;
+
+use crate::{
+    account::Load,
+    failure::{Ended, Failure, Result},
+    interrupt::Interrupts,
+    output::{More, Output, TABLE_ROWS_MAX},
+    progress::{Console, Counts, TICK},
+    session::Session,
+    statements::{Purpose, Statement},
+};
+
+/// Everything that a statement needs.
+#[derive(Debug)]
+pub(crate) struct Runner<'a> {
+    pub(crate) session: Session,
+    pub(crate) output: Output,
+    pub(crate) console: &'a mut Console,
+    pub(crate) interrupts: Interrupts,
+}
+
+impl Runner<'_> {
+    /// Runs every statement, or up to the first error.
+    ///
+    /// # Errors
+    /// The first one.
+    pub(crate) async fn all(&mut self, statements: &[Statement]) -> Result<Ended> {
+        let mut ended = Ended::Done;
+        for statement in statements {
+            if statement.purpose == Purpose::Write {
+                self.console.say(&statement.text);
+            }
+            let loads = self.one(&statement.text).await?;
+            let rejected = loads.iter().any(|load| load.tally.rejected > 0);
+            ended = ended.and(if rejected { Ended::Skipped } else { Ended::Done });
+        }
+        Ok(ended)
+    }
+
+    /// Runs one statement and returns what it loaded.
+    ///
+    /// # Errors
+    /// The statement's; [`Failure::Stopped`] after Ctrl-C, also where the statement made it to its end.
+    pub(crate) async fn one(&mut self, text: &str) -> Result<Vec<Load>> {
+        let last = self.session.last_load();
+        self.console.begin();
+        let result = {
+            let Self { session, output, console, interrupts } = self;
+            follow(session, output, console, interrupts, text, last).await
+        };
+        let loads = self.session.loads_after(last);
+        let counts = if matches!(result, Err(Failure::Written(_))) { Counts::Told } else { Counts::Wanted };
+        self.console.end(&loads, counts);
+        let shown = result?;
+        if shown == More::Enough {
+            self.console.say(&format!("only the first {TABLE_ROWS_MAX} rows are shown; --format csv, tsv, json and ndjson write all"));
+        }
+        Ok(loads)
+    }
+}
+
+/// Lets a statement run while loads are watched and Ctrl-C is heard.
+async fn follow(
+    session: &Session,
+    output: &mut Output,
+    console: &mut Console,
+    interrupts: &mut Interrupts,
+    text: &str,
+    last: u64,
+) -> Result<More> {
+    let mut work = Box::pin(answer(session, output, text, console.moving_line()));
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = interrupts.next() => {
+                let running: Vec<u64> = session.loads_after(last).iter().filter(|load| load.runs()).map(|load| load.run_id).collect();
+                if stopping || running.is_empty() {
+                    return Err(Failure::Stopped);
+                }
+                stopping = true;
+                if running.into_iter().filter(|run_id| session.stop(*run_id)).count() == 0 {
+                    return Err(Failure::Stopped);
+                }
+                console.say("stopping: what is in flight is waited for, no further rows are sent. Ctrl-C again drops it");
+            }
+            result = &mut work => {
+                return match result {
+                    Ok(_) if stopping => Err(Failure::Stopped),
+                    result => result,
+                };
+            }
+            _ = ticks.tick() => console.tick(&session.loads_after(last)),
+        }
+    }
+}
+
+/// Plans and runs one statement and writes its result as it comes; `line` is taken away before the first row.
+async fn answer(session: &Session, output: &mut Output, text: &str, line: ProgressBar) -> Result<More> {
+    let frame = session.sql(text).await?;
+    // SET and CREATE are done by now and have no result.
+    let silent = frame.schema().fields().is_empty();
+    let mut batches: SendableRecordBatchStream = frame.execute_stream().await?;
+    if silent {
+        while batches.try_next().await?.is_some() {}
+        return Ok(More::Wanted);
+    }
+    let mut answer = output.begin(batches.schema());
+    let mut more = More::Wanted;
+    while more == More::Wanted {
+        let Some(batch) = batches.try_next().await? else { break };
+        line.finish_and_clear();
+        more = answer.write(batch)?;
+    }
+    answer.finish()?;
+    Ok(more)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use futures::StreamExt;
+
+    use super::*;
+    use crate::{output::Format, progress::Style, statements::split};
+    use clevertap_emulator::{Emulator, Settings};
+    use datafusion_clevertap::{Account, AccountSettings, Secret};
+
+    async fn run(script: &str, format: Format, to: &Path) -> Result<Ended> {
+        let mut console = Console::stderr(Style::Quiet);
+        let mut runner = Runner {
+            session: Session::open(None, None).unwrap(),
+            output: Output::open(format, Some(to)).unwrap(),
+            console: &mut console,
+            interrupts: Interrupts::listen().unwrap(),
+        };
+        runner.all(&split(script)?).await
+    }
+
+    #[tokio::test]
+    async fn one_session_carries_a_script_and_each_result_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("out.json");
+        let script = "CREATE VIEW v AS SELECT 1 AS a; SET datafusion.execution.batch_size = 100; SELECT a + 1 AS b FROM v; SELECT 'x' AS c";
+        assert_eq!(run(script, Format::Json, &to).await.unwrap(), Ended::Done);
+        assert_eq!(std::fs::read_to_string(to).unwrap(), "[{\"b\":2}]\n[{\"c\":\"x\"}]\n");
+    }
+
+    #[tokio::test]
+    async fn the_first_error_stops_the_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("out.json");
+        let failure = run("SELECT 1 AS a; SELECT * FROM nowhere; SELECT 2 AS a", Format::Ndjson, &to).await.unwrap_err();
+        assert_eq!(failure.code(), 1);
+        assert_eq!(std::fs::read_to_string(to).unwrap(), "{\"a\":1}\n");
+    }
+
+    /// Loads 200,000 rows into an emulator that takes 400 ms a request, and is interrupted after so many milliseconds each.
+    async fn interrupted(after_ms: &[u64]) -> (Failure, Vec<Load>) {
+        let settings = Settings { latency_ms: 400, ..Settings::default() };
+        let (id, passcode) = (settings.account_id.clone(), Secret::new(settings.passcode.clone()));
+        let emulator = Emulator::new(settings);
+        let server = emulator.serve("127.0.0.1:0").await.unwrap();
+        let open = AccountSettings { endpoint: Some(server.url()), own_limits: true, ..AccountSettings::default() };
+        let account = Account::open(id, passcode, None, open).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let waits = futures::stream::iter(after_ms.to_vec()).then(|ms| tokio::time::sleep(std::time::Duration::from_millis(ms)));
+        let mut console = Console::stderr(Style::Quiet);
+        let mut runner = Runner {
+            session: Session::open(Some(account), None).unwrap(),
+            output: Output::open(Format::Csv, Some(&folder.path().join("o"))).unwrap(),
+            console: &mut console,
+            interrupts: Interrupts::from(waits),
+        };
+        let text = "INSERT INTO clevertap.profiles SELECT value AS identity FROM generate_series(1, 200000)";
+        let failure = runner.all(&split(&format!("{text}; {text}")).unwrap()).await.unwrap_err();
+        (failure, runner.session.loads_after(0))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn ctrl_c_waits_for_what_is_in_flight_and_no_row_is_in_doubt() {
+        let (failure, loads) = interrupted(&[900]).await;
+        assert!(matches!(&failure, Failure::Written(text) if text.contains("0 in doubt")), "{failure}");
+        let [load] = loads.as_slice() else { panic!("the next statement ran all the same") };
+        assert!(load.tally.accepted > 0 && load.tally.accepted + load.tally.unsent == load.tally.read, "{load:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_second_ctrl_c_drops_the_statement_whose_rows_in_flight_are_then_in_doubt() {
+        let (failure, loads) = interrupted(&[900, 10]).await;
+        assert!(matches!(failure, Failure::Stopped), "{failure}");
+        let [load] = loads.as_slice() else { panic!("the next statement ran all the same") };
+        let tally = load.tally;
+        assert!(tally.in_doubt > 0 && tally.accepted + tally.rejected + tally.in_doubt + tally.unsent == tally.read, "{load:?}");
+        assert_eq!(load.status, "cancelled");
+    }
+
+    #[tokio::test]
+    async fn files_and_folders_are_queried_by_path_and_listed_anew_by_every_statement() {
+        let folder = tempfile::tempdir().unwrap();
+        let (to, data) = (folder.path().join("out.csv"), folder.path().join("data"));
+        let path = data.display();
+        let script = format!(
+            "COPY (SELECT 1 AS a) TO '{path}/one.parquet' STORED AS PARQUET; SELECT sum(a) AS s FROM '{path}/';
+             COPY (SELECT 2 AS a) TO '{path}/two.parquet' STORED AS PARQUET; SELECT sum(a) AS s FROM '{path}/';
+             COPY (SELECT 'x;y' AS t) TO '{path}/x.json' STORED AS JSON; SELECT * FROM '{path}/x.json'"
+        );
+        std::fs::create_dir(&data).unwrap();
+        run(&script, Format::Csv, &to).await.unwrap();
+        assert_eq!(std::fs::read_to_string(to).unwrap(), "count\n1\ns\n1\ncount\n1\ns\n3\ncount\n1\nt\nx;y\n");
+    }
+
+    #[tokio::test]
+    async fn a_path_without_a_file_says_which_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = run("SELECT * FROM 'nowhere/x.parquet'", Format::Csv, &folder.path().join("o")).await.unwrap_err();
+        let text = failure.to_string();
+        assert!(text.contains("nowhere/x.parquet") && text.contains(".ndjson"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn without_an_account_the_error_says_how_to_name_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = run("SELECT * FROM clevertap.profiles", Format::Csv, &folder.path().join("o")).await.unwrap_err();
+        assert!(failure.to_string().contains("CLEVERTAP_ACCOUNT_ID"), "{failure}");
+    }
+}

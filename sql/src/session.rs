@@ -1,0 +1,128 @@
+//! The session that statements run in: DataFusion, files by path, and an account's tables.
+//!
+//! In: an account or none, the folder of failed rows. Out: a context whose door for text is [`Session::sql`].
+
+use std::{fmt, sync::Arc};
+
+use arrow::{array::AsArray, datatypes::Int64Type, util::display::array_value_to_string};
+use datafusion::{
+    common::{DataFusionError, Result as EngineResult},
+    execution::runtime_env::RuntimeEnvBuilder,
+    prelude::{DataFrame, SessionConfig, SessionContext},
+};
+
+use crate::{
+    account::{Load, how_to_name_one},
+    failure::{Failure, Result},
+    stores,
+};
+use datafusion_clevertap::{Account, ClevertapSql, register};
+
+/// The name under which the account's tables are registered.
+const NAME: &str = "clevertap";
+
+/// A session, and the account behind it.
+pub(crate) struct Session {
+    ctx: SessionContext,
+    account: Option<Account>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session over files, and over `account` if there is one; rows that were not accepted go to `failed_rows` too.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where `failed_rows` has no account to come from; [`Failure::Failed`] from DataFusion.
+    pub(crate) fn open(account: Option<Account>, failed_rows: Option<&str>) -> Result<Self> {
+        let mut config = SessionConfig::new().with_information_schema(true);
+        if let Some(zone) = account.as_ref().and_then(Account::time_zone) {
+            config.options_mut().execution.time_zone = Some(zone.name().to_owned());
+        }
+        let runtime = RuntimeEnvBuilder::new()
+            .with_object_store_registry(Arc::new(stores::Stores::default()))
+            // A folder is listed anew by every statement: it may be the one that the statement before wrote to.
+            .with_object_list_cache_limit(0)
+            .build_arc()?;
+        let ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime));
+        match (&account, failed_rows) {
+            (Some(account), _) => register(&ctx, NAME, account.clone())?,
+            (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_name_one()))),
+            (None, None) => {}
+        }
+        if let Some(folder) = failed_rows {
+            ctx.state_ref().write().config_mut().options_mut().set("clevertap.failed_rows_to", folder)?;
+        }
+        Ok(Self { ctx, account })
+    }
+
+    /// Plans one statement; what DataFusion runs while planning (SET, CREATE) is done.
+    ///
+    /// # Errors
+    /// The statement's own, with a hint where it asks for an account and there is none.
+    pub(crate) async fn sql(&self, text: &str) -> EngineResult<DataFrame> {
+        let planned = self.ctx.clevertap_sql(text).await;
+        match planned {
+            Err(error) if self.account.is_none() && asks_for_an_account(text) => {
+                Err(DataFusionError::Plan(format!("{}\nNo account is open. To open one:\n{}", error.strip_backtrace(), how_to_name_one())))
+            }
+            planned => planned,
+        }
+    }
+
+    /// The one number that `text` answers with.
+    ///
+    /// # Errors
+    /// The statement's, or [`Failure::Failed`] if it answers with anything else.
+    pub(crate) async fn count(&self, text: &str) -> Result<u64> {
+        let batches = self.sql(text).await?.collect().await?;
+        let number = batches.iter().find(|batch| batch.num_rows() > 0).and_then(|batch| {
+            let column = batch.column(0).as_primitive_opt::<Int64Type>()?;
+            u64::try_from(column.value(0)).ok()
+        });
+        number.ok_or_else(|| Failure::Failed(format!("{text} did not answer with a count")))
+    }
+
+    /// The cells of the last column of what `text` answers with; for a plan, its lines.
+    ///
+    /// # Errors
+    /// The statement's.
+    pub(crate) async fn texts(&self, text: &str) -> Result<Vec<String>> {
+        let mut texts = Vec::new();
+        for batch in self.sql(text).await?.collect().await? {
+            let Some(column) = batch.columns().last() else { continue };
+            for row in 0..batch.num_rows() {
+                texts.push(array_value_to_string(column, row)?);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// The runs that began after the run `last`, oldest first.
+    pub(crate) fn loads_after(&self, last: u64) -> Vec<Load> {
+        let runs = self.account.as_ref().map(Account::runs).unwrap_or_default();
+        let mut loads: Vec<Load> = runs.into_iter().filter(|run| run.run_id > last).map(Load::from).collect();
+        loads.sort_by_key(|load| load.run_id);
+        loads
+    }
+
+    /// The number of the last run; 0 where there is none.
+    pub(crate) fn last_load(&self) -> u64 {
+        self.loads_after(0).last().map_or(0, |load| load.run_id)
+    }
+
+    /// Lets a run settle what is in flight and end.
+    pub(crate) fn stop(&self, run_id: u64) -> bool {
+        self.account.as_ref().is_some_and(|account| account.stop(run_id))
+    }
+}
+
+/// `clevertap.profiles`, `clevertap_events."Charged"`, `SET clevertap.on_reject`; not a path that happens to hold the word.
+fn asks_for_an_account(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains(&format!("{NAME}.")) || text.contains(&format!("{NAME}_events."))
+}

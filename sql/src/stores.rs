@@ -1,0 +1,247 @@
+//! Files, folders and buckets by path: `SELECT … FROM 's3://bucket/users.parquet'`.
+//!
+//! In: the name of a table that no catalogue knows, or the address of a bucket. Out: a table over the files, and a store that
+//! is opened when it is first asked for, with credentials from the environment. DataFusion's own `enable_url_table` takes
+//! every error for "no such table" and knows neither `.ndjson` nor `.tsv`; hence a factory of our own.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use async_trait::async_trait;
+use datafusion::{
+    catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
+    common::{Result, plan_err},
+    datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
+    execution::{SessionState, object_store::ObjectStoreRegistry},
+    prelude::SessionContext,
+};
+use futures::TryStreamExt;
+use object_store::{ObjectStore, local::LocalFileSystem};
+use url::{Position, Url};
+
+/// How files with one ending are read.
+struct Reader {
+    ending: &'static str,
+    format: &'static str,
+    delimiter: Option<&'static str>,
+}
+
+const fn reader(ending: &'static str, format: &'static str) -> Reader {
+    Reader { ending, format, delimiter: None }
+}
+
+const READERS: [Reader; 7] = [
+    reader("parquet", "parquet"),
+    reader("pq", "parquet"),
+    reader("csv", "csv"),
+    Reader { ending: "tsv", format: "csv", delimiter: Some("\t") },
+    reader("ndjson", "json"),
+    reader("jsonl", "json"),
+    reader("json", "json"),
+];
+
+/// Gives the session's state as it is when a path is met.
+type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
+
+/// Lets `ctx` query files by path.
+pub(crate) fn enable_paths(ctx: SessionContext) -> SessionContext {
+    let paths = Arc::new(Paths { state: OnceLock::new() });
+    let known = Arc::clone(ctx.state_ref().read().catalog_list());
+    let catalogs = Arc::new(DynamicFileCatalog::new(known, Arc::clone(&paths) as Arc<dyn UrlTableFactory>));
+    let ctx = SessionContext::new_with_state(ctx.into_state_builder().with_catalog_list(catalogs).build());
+    // Weak, since the state holds the catalogues, which hold the paths.
+    let state = ctx.state_weak_ref();
+    let current: CurrentState = Box::new(move || state.upgrade().map(|state| state.read().clone()));
+    if paths.state.set(current).is_err() {
+        unreachable!("it was made above and is set once");
+    }
+    ctx
+}
+
+/// Makes a table of a path that no catalogue knows.
+struct Paths {
+    state: OnceLock<CurrentState>,
+}
+
+impl fmt::Debug for Paths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Paths")
+    }
+}
+
+#[async_trait]
+impl UrlTableFactory for Paths {
+    async fn try_new(&self, path: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if !is_path(path) {
+            return Ok(None);
+        }
+        let Some(state) = self.state.get().and_then(|current| current()) else { return Ok(None) };
+        open(path, &state).await.map(Some).map_err(|error| error.context(format!("'{path}' was not opened")))
+    }
+}
+
+/// Whether a name is meant as a path. A folder needs a slash, so that a mistyped table is not taken for one.
+fn is_path(name: &str) -> bool {
+    name.contains(['/', '\\']) || reader_of(name).is_some()
+}
+
+fn reader_of(path: &str) -> Option<&'static Reader> {
+    let (_, last) = path.rsplit_once('.')?;
+    READERS.iter().find(|reader| last.eq_ignore_ascii_case(reader.ending))
+}
+
+/// The table over the file or folder at `path`. A folder's format is that of its first file that has one.
+async fn open(path: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
+    let url = ListingTableUrl::parse(path)?;
+    let store = state.runtime_env().object_store(&url)?;
+    let mut files = url.list_all_files(state, store.as_ref(), "").await?;
+    let (file, reader) = loop {
+        let Some(file) = files.try_next().await? else {
+            let endings: Vec<_> = READERS.iter().map(|reader| format!(".{}", reader.ending)).collect();
+            return plan_err!("no file is there whose name ends in {}", endings.join(", "));
+        };
+        if let Some(reader) = reader_of(file.location.as_ref()) {
+            break (file, reader);
+        }
+    };
+    drop(files);
+    let Some(factory) = state.get_file_format_factory(reader.format) else {
+        return plan_err!("this build does not read {}", reader.format);
+    };
+    let options = reader.delimiter.map(|delimiter| ("format.delimiter".to_owned(), delimiter.to_owned())).into_iter().collect();
+    let extension = file.location.extension().unwrap_or_default();
+    let listing = ListingOptions::new(factory.create(state, &options)?).with_file_extension(extension);
+    let config = ListingTableConfig::new(url).with_listing_options(listing);
+    let config = config.infer_partitions_from_path(state).await?.infer_schema(state).await?;
+    Ok(Arc::new(ListingTable::try_new(config)?))
+}
+
+/// Opens a bucket when it is first asked for.
+pub(crate) struct Stores {
+    open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl Default for Stores {
+    fn default() -> Self {
+        Self { open: Mutex::new(HashMap::from([("file://".to_owned(), Arc::new(LocalFileSystem::new()) as Arc<dyn ObjectStore>)])) }
+    }
+}
+
+impl fmt::Debug for Stores {
+    /// Without addresses: they may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stores").field("open", &self.stores().len()).finish()
+    }
+}
+
+impl Stores {
+    fn stores(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<dyn ObjectStore>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Scheme, user and host. The user too: in `abfs://container@account.…` it is the container.
+fn address(url: &Url) -> String {
+    url[..Position::BeforePath].to_owned()
+}
+
+impl ObjectStoreRegistry for Stores {
+    fn register_store(&self, url: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        self.stores().insert(address(url), store)
+    }
+
+    fn deregister_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        match self.stores().remove(&address(url)) {
+            Some(store) => Ok(store),
+            None => plan_err!("no store is open for {}://", url.scheme()),
+        }
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        let mut stores = self.stores();
+        if let Some(store) = stores.get(&address(url)) {
+            return Ok(Arc::clone(store));
+        }
+        let store = connect(url)?;
+        stores.insert(address(url), Arc::clone(&store));
+        Ok(store)
+    }
+}
+
+#[cfg(feature = "cloud")]
+fn connect(url: &Url) -> Result<Arc<dyn ObjectStore>> {
+    let store: Box<dyn ObjectStore> = match url.scheme() {
+        // Not by `parse_url_opts`: it takes the bucket out of some hosts' paths, which DataFusion leaves in.
+        "http" | "https" => {
+            let plain = object_store::ClientOptions::new().with_allow_http(url.scheme() == "http");
+            let built = object_store::http::HttpBuilder::new().with_url(address(url)).with_client_options(plain).build();
+            Box::new(built.map_err(datafusion::common::DataFusionError::from)?)
+        }
+        "s3" | "s3a" | "gs" | "az" | "adl" | "azure" | "abfs" | "abfss" => {
+            object_store::parse_url_opts(url, credentials(std::env::vars())).map_err(datafusion::common::DataFusionError::from)?.0
+        }
+        other => return not_read(other),
+    };
+    Ok(store.into())
+}
+
+#[cfg(not(feature = "cloud"))]
+fn connect(url: &Url) -> Result<Arc<dyn ObjectStore>> {
+    match url.scheme() {
+        scheme @ ("http" | "https" | "s3" | "s3a" | "gs" | "az" | "adl" | "azure" | "abfs" | "abfss") => {
+            plan_err!("{scheme}:// needs the feature \"cloud\", without which this program was built")
+        }
+        other => not_read(other),
+    }
+}
+
+fn not_read(scheme: &str) -> Result<Arc<dyn ObjectStore>> {
+    plan_err!("{scheme}:// is not read; expected a path, s3://, gs://, az://, abfs:// or https://")
+}
+
+/// The variables that the stores know. Others are kept from them: `TOKEN` or `ENDPOINT` would be taken for a setting too.
+#[cfg(feature = "cloud")]
+fn credentials(variables: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let theirs = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.to_ascii_uppercase().starts_with(prefix));
+    variables.filter(|(name, value)| theirs(name) && !value.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_table_is_not_taken_for_a_folder() {
+        assert!(["users.parquet", "data/", "./x", "s3://b/k", "a.NDJSON"].into_iter().all(is_path));
+        assert!(!["users", "evnts", "App Launched", "v1.2"].into_iter().any(is_path));
+    }
+
+    #[test]
+    fn a_scheme_that_is_not_read_lists_those_that_are() {
+        let error = Stores::default().get_store(&Url::parse("hdfs://host/x").unwrap()).unwrap_err();
+        assert!(error.to_string().contains("s3://, gs://, az://"), "{error}");
+    }
+
+    #[cfg(feature = "cloud")]
+    #[test]
+    fn only_variables_of_the_clouds_reach_a_store() {
+        let all =
+            [("AWS_REGION", "x"), ("CLEVERTAP_PASSCODE", "p"), ("TOKEN", "t"), ("AZURE_STORAGE_ACCOUNT_NAME", "a"), ("AWS_PROFILE", "")];
+        let kept = credentials(all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(kept.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["AWS_REGION", "AZURE_STORAGE_ACCOUNT_NAME"]);
+    }
+
+    #[cfg(feature = "cloud")]
+    #[test]
+    fn two_containers_of_one_account_are_two_stores() {
+        let stores = Stores::default();
+        for container in ["one", "two"] {
+            let url = Url::parse(&format!("abfs://{container}@account.dfs.core.windows.net/x.csv")).unwrap();
+            stores.get_store(&url).unwrap();
+        }
+        assert_eq!(stores.stores().len(), 3);
+    }
+}
