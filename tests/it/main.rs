@@ -1,1 +1,18 @@
-//! x
+//! What a user relies on, as sentences: SQL in, requests out, rows back, under faults.
+//!
+//! Everything runs in the process itself against the emulator (`door.rs`): no socket, and a clock that a test may pause.
+
+mod door;
+mod errors;
+mod exact;
+mod functions;
+mod insert;
+mod mended;
+mod names;
+mod readme;
+mod secrets;
+mod select;
+mod simulation;
+mod tidy;
+mod values;
+mod wire;

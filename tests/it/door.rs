@@ -1,0 +1,302 @@
+//! The door between SQL and the emulator: a `Transport` that hands calls to `Emulator::handle`, and the world of a test.
+//!
+//! In: calls of the connector. Out: what the emulator answers, with every call kept for the test to look at. No socket is
+//! used, so that a paused clock works and a run repeats by its seed.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Int64Array, RecordBatch};
+use async_trait::async_trait;
+use chrono::DateTime;
+use clevertap_emulator::{Device, Emulator, Fault, Platform, Settings, What};
+use datafusion::datasource::MemTable;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_clevertap::{
+    Account, AccountSettings, Answer, Call, ClevertapSql, Clock, Error, Failure, FailureKind, Method, Region, Run, Secret, Tally,
+    Transport, register,
+};
+
+/// The passcode of every test; `secrets.rs` looks for it everywhere.
+pub(crate) const PASSCODE: &str = "emulator-passcode";
+
+/// A call as it was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    /// Without their values: one of them is the passcode.
+    pub(crate) headers: Vec<&'static str>,
+    pub(crate) body: String,
+}
+
+/// What a door does with a call instead of handing it on.
+#[derive(Debug, Clone)]
+pub(crate) enum Instead {
+    Fail(FailureKind, &'static str),
+    Answer(u16, &'static str),
+    HandOn,
+}
+
+/// The adapter.
+#[derive(Debug)]
+pub(crate) struct Door {
+    emulator: Emulator,
+    sent: Mutex<Vec<Sent>>,
+    script: Mutex<VecDeque<Instead>>,
+    /// Nobody keeps the bodies of a million rows.
+    keeps_calls: bool,
+}
+
+#[async_trait]
+impl Transport for Door {
+    async fn send(&self, call: Call) -> Result<Answer, Failure> {
+        if self.keeps_calls {
+            self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(Sent {
+                method: call.method,
+                path: call.url.path().to_owned(),
+                query: call.url.query().map(str::to_owned),
+                headers: call.headers.iter().map(|(name, _)| *name).collect(),
+                body: String::from_utf8_lossy(&call.body).into_owned(),
+            });
+        }
+        let next = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        match next {
+            Some(Instead::Fail(kind, what)) => return Err(Failure::new(kind, what)),
+            Some(Instead::Answer(status, body)) => return Ok(Answer::new(status, body)),
+            Some(Instead::HandOn) | None => {}
+        }
+        let mut request = http::Request::builder().method(call.method.to_string().as_str()).uri(call.url.as_str());
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        let request = request.body(call.body).map_err(|_| Failure::new(FailureKind::NotSent, "is no request"))?;
+        let answer = self.emulator.handle(request).await.map_err(|_| Failure::new(FailureKind::Lost, "was cut off"))?;
+        Ok(Answer::new(answer.status().as_u16(), answer.into_body()))
+    }
+}
+
+/// An emulated project, an account on it, and a session that has the account as `clevertap`.
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
+    pub(crate) account: Account,
+    pub(crate) ctx: SessionContext,
+    pub(crate) door: Arc<Door>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        Self::open(settings, |_| {})
+    }
+
+    /// With settings of the emulator and of the account.
+    pub(crate) fn open(settings: Settings, change: impl FnOnce(&mut AccountSettings)) -> Self {
+        Self::open_with_passcode(settings, change, PASSCODE, true)
+    }
+
+    pub(crate) fn open_with_passcode(
+        settings: Settings,
+        change: impl FnOnce(&mut AccountSettings),
+        passcode: &str,
+        keeps_calls: bool,
+    ) -> Self {
+        let zone = "Asia/Kolkata".parse().expect("a zone");
+        let emulator = Emulator::new(Settings { time_zone: zone, seed: 7, ..settings });
+        let door = Arc::new(Door { emulator: emulator.clone(), sent: Mutex::default(), script: Mutex::default(), keeps_calls });
+        let transport: Arc<dyn Transport> = Arc::clone(&door) as _;
+        let mut account = AccountSettings {
+            time_zone: Some(zone),
+            transport: Some(transport),
+            seed: Some(7),
+            clock: Clock::starting_at(DateTime::from_timestamp(1_767_225_600, 0).expect("an instant")),
+            own_limits: true,
+            ..AccountSettings::default()
+        };
+        change(&mut account);
+        let account = Account::open("TEST-123-456Z", Secret::new(passcode), Region::In1, account).expect("an account");
+        let ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
+        register(&ctx, "clevertap", account.clone()).expect("registered");
+        Self { emulator, account, ctx, door }
+    }
+
+    /// Runs a statement through the door for open INSERTs.
+    pub(crate) async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        self.ctx.clevertap_sql(sql).await?.collect().await
+    }
+
+    /// Runs a statement that must end well.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<RecordBatch> {
+        self.run(sql).await.unwrap_or_else(|error| panic!("{sql}\n{error}"))
+    }
+
+    /// Runs a statement that must end in an error, and gives its text.
+    pub(crate) async fn refused(&self, sql: &str) -> String {
+        match self.run(sql).await {
+            Ok(_) => panic!("this ended well: {sql}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    pub(crate) async fn set(&self, option: &str, value: impl std::fmt::Display) {
+        self.rows(&format!("SET clevertap.{option} = '{value}'")).await;
+    }
+
+    /// What the next calls meet, in their order, instead of the emulator.
+    pub(crate) fn script(&self, steps: impl IntoIterator<Item = Instead>) {
+        self.door.script.lock().unwrap_or_else(PoisonError::into_inner).extend(steps);
+    }
+
+    /// The calls so far.
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        self.door.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn fault(&self, what: What) {
+        self.emulator.add_fault(Fault::new(what).on("/1/upload"));
+    }
+
+    pub(crate) fn fault_once(&self, what: What) {
+        self.emulator.add_fault(Fault::new(what).on("/1/upload").times(1));
+    }
+
+    pub(crate) fn last_run(&self) -> Run {
+        self.account.runs().pop().expect("a run")
+    }
+
+    /// A table `source` of one column `n`, 1 to `rows`, in batches of 300.
+    pub(crate) fn source(&self, rows: i64) {
+        let numbers: Vec<i64> = (1..=rows).collect();
+        let batches: Vec<_> = numbers.chunks(300).map(numbered).collect();
+        let table = MemTable::try_new(numbered(&[]).schema(), vec![batches]).expect("a table");
+        let _ = self.ctx.deregister_table("source").expect("a schema");
+        let _ = self.ctx.register_table("source", Arc::new(table)).expect("a schema");
+    }
+}
+
+/// A batch with one column `n`.
+pub(crate) fn numbered(numbers: &[i64]) -> RecordBatch {
+    RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(numbers.to_vec())) as _)]).expect("a batch")
+}
+
+/// A writable table, with a way to fill it from `source` where bad rows are those for which a condition on `n` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Profiles,
+    Events,
+    DeviceTokens,
+}
+
+pub(crate) const TARGETS: [Target; 3] = [Target::Profiles, Target::Events, Target::DeviceTokens];
+
+impl Target {
+    pub(crate) const fn table(self) -> &'static str {
+        match self {
+            Self::Profiles => "profiles",
+            Self::Events => "events",
+            Self::DeviceTokens => "device_tokens",
+        }
+    }
+
+    pub(crate) const fn rows_max(self) -> i64 {
+        match self {
+            Self::Profiles | Self::Events => 1_000,
+            Self::DeviceTokens => 100,
+        }
+    }
+
+    /// An INSERT of all of `source`.
+    pub(crate) fn insert(self, bad: &str) -> String {
+        match self {
+            Self::Profiles => format!(
+                "INSERT INTO clevertap.profiles SELECT concat('p', n) AS identity,
+                 CASE WHEN {bad} THEN 'nope' ELSE concat('p', n, '@example.org') END AS email, n AS score FROM source"
+            ),
+            Self::Events => format!(
+                "INSERT INTO clevertap.events SELECT concat('p', n) AS identity,
+                 CASE WHEN {bad} THEN 'Notification Sent' ELSE 'Viewed' END AS event_name, 1767225600 + n AS event_time, n AS number FROM source"
+            ),
+            Self::DeviceTokens => format!(
+                "INSERT INTO clevertap.device_tokens SELECT CASE WHEN {bad} THEN 'stranger' ELSE concat('__g', n) END AS object_id,
+                 concat('t', n) AS token, 'fcm' AS token_type FROM source"
+            ),
+        }
+    }
+
+    /// A world where `rows` rows of this table can be accepted, and a source of as many.
+    pub(crate) fn world(self, rows: i64) -> World {
+        self.world_with(rows, Settings::default())
+    }
+
+    pub(crate) fn world_with(self, rows: i64, settings: Settings) -> World {
+        let world = World::with(settings);
+        if self == Self::DeviceTokens {
+            for n in 1..=rows {
+                world.emulator.add_device(&format!("__g{n}"), Platform::Android, None);
+            }
+        }
+        world.source(rows);
+        world
+    }
+
+    /// What the emulator stored, each time it came.
+    pub(crate) fn stored(self, emulator: &Emulator) -> u64 {
+        match self {
+            Self::Profiles => emulator.profiles_stored(),
+            Self::Events => emulator.events_stored(),
+            Self::DeviceTokens => emulator.tokens_stored(),
+        }
+    }
+}
+
+/// How a statement ended, in one line: the fates, and what the emulator has. That the four counts add up, and agree with the
+/// run, is checked on the way.
+pub(crate) fn ending(world: &World, target: Target, result: &Result<Vec<RecordBatch>>) -> String {
+    let run = world.last_run();
+    let Tally { read, accepted, rejected, in_doubt, unsent } = run.tally;
+    assert_eq!(accepted + rejected + in_doubt + unsent, read, "the four counts of {target:?} add up: {:?}", run.tally);
+    let how = match result {
+        Ok(batches) => {
+            assert_eq!(count(batches), accepted, "the count of {target:?} is the accepted count");
+            "ok"
+        }
+        Err(error) => {
+            let ours = Error::find(error).unwrap_or_else(|| panic!("{target:?}: not one of our errors: {error}"));
+            assert_eq!(ours.tally(), Some(run.tally), "the error of {target:?} tells the four counts");
+            assert!(error.to_string().contains(&run.tally.to_string()), "the text of {target:?} tells them too: {error}");
+            ours.code()
+        }
+    };
+    assert_eq!(
+        world.account.failed_rows().iter().filter(|row| row.run_id == run.run_id).count() as u64,
+        read - accepted,
+        "every row of {target:?} that was read and not accepted is in failed_rows"
+    );
+    let stored = target.stored(&world.emulator);
+    assert!((accepted..=accepted + in_doubt).contains(&stored), "{target:?}: {stored} are stored, {:?}", run.tally);
+    let table = target.table();
+    let status = run.status;
+    format!("{table}: {how} {status}: {accepted} accepted, {rejected} rejected, {in_doubt} in doubt, {unsent} unsent, {stored} stored")
+}
+
+/// The one number that an INSERT returns.
+pub(crate) fn count(batches: &[RecordBatch]) -> u64 {
+    use arrow::array::UInt64Array;
+    let [batch] = batches else { panic!("an INSERT returns one batch, not {}", batches.len()) };
+    batch.column(0).as_any().downcast_ref::<UInt64Array>().expect("a count").value(0)
+}
+
+/// Devices that take Android tokens, `__g1` and on.
+pub(crate) fn devices(names: &[&str]) -> Vec<Device> {
+    names.iter().map(|name| Device { object_id: (*name).to_owned(), platform: Platform::Android, identity: None }).collect()
+}
+
+/// The text of an error, for tables where a statement may end either way.
+pub(crate) fn text_of(result: Result<Vec<RecordBatch>, DataFusionError>) -> String {
+    result.map_or_else(|error| error.to_string(), |_| "ok".to_owned())
+}

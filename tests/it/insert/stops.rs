@@ -1,0 +1,130 @@
+//! Statements that end early: stopped by hand, dropped, or with a source that breaks.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use clevertap_emulator::Settings;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use datafusion_clevertap::{ClevertapSql, Status, Tally};
+use futures::StreamExt;
+use parquet::arrow::ArrowWriter;
+
+use crate::door::{TARGETS, Target, World, ending, numbered};
+
+/// A source that gives 500 rows and then breaks.
+#[derive(Debug)]
+struct Breaking(SchemaRef);
+
+impl PartitionStream for Breaking {
+    fn schema(&self) -> &SchemaRef {
+        &self.0
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let numbers: Vec<i64> = (1..=500).collect();
+        let batches: Vec<Result<RecordBatch, DataFusionError>> =
+            vec![Ok(numbered(&numbers)), Err(DataFusionError::Execution("the tape was torn".to_owned()))];
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.0), futures::stream::iter(batches)))
+    }
+}
+
+fn break_source(world: &World) {
+    let schema = numbered(&[]).schema();
+    let table = StreamingTable::try_new(Arc::clone(&schema), vec![Arc::new(Breaking(schema))]).expect("a table");
+    let _ = world.ctx.deregister_table("source").expect("a schema");
+    let _ = world.ctx.register_table("source", Arc::new(table)).expect("a schema");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_source_stops_and_keeps_its_own_text_first() {
+    for target in TARGETS {
+        let world = target.world(500);
+        break_source(&world);
+        let result = world.run(&target.insert("false")).await;
+        let line = ending(&world, target, &result);
+        let run = world.last_run();
+        let error = result.expect_err("torn").to_string();
+        assert!(error.contains("the tape was torn"), "{error}");
+        assert!(error.find("the tape was torn") < error.find("accepted"), "its own text first: {error}");
+        assert_eq!((run.tally.read, run.tally.rejected, run.tally.in_doubt, run.input_complete), (500, 0, 0, false), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parquet_file_that_was_cut_in_half_stops_with_every_row_accounted_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for target in TARGETS {
+        let world = target.world(3_000);
+        let path = folder.path().join("cut.parquet");
+        let file = std::fs::File::create(&path).expect("a file");
+        let properties = parquet::file::properties::WriterProperties::builder().set_max_row_group_row_count(Some(1_000)).build();
+        let mut writer = ArrowWriter::try_new(file, numbered(&[]).schema(), Some(properties)).expect("a writer");
+        writer.write(&numbered(&(1..=3_000).collect::<Vec<_>>())).expect("written");
+        let meta = writer.close().expect("closed");
+        // The last row group's pages are overwritten: the footer still promises them.
+        let group = meta.row_group(2).column(0);
+        let (start, length) = group.byte_range();
+        let mut bytes = std::fs::read(&path).expect("read");
+        let span = usize::try_from(start).expect("small")..usize::try_from(start + length).expect("small");
+        bytes[span].fill(0xFF);
+        std::fs::write(&path, bytes).expect("written");
+        let _ = world.ctx.deregister_table("source").expect("a schema");
+        world.ctx.register_parquet("source", path.to_str().expect("text"), Default::default()).await.expect("registered");
+        let result = world.run(&target.insert("false")).await;
+        let line = ending(&world, target, &result);
+        let run = world.last_run();
+        assert!(result.is_err() && !run.input_complete && run.status == Status::Error, "{line}");
+        assert!(run.tally.read <= 2_000, "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_statement_lets_what_is_in_flight_end_and_tells_the_rest_as_unsent() {
+    for target in TARGETS {
+        let rows = target.rows_max();
+        let world = target.world_with(30 * rows, Settings { latency_ms: 1_000, ..Settings::default() });
+        let insert = target.insert("false");
+        let stop = async {
+            tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+            world.account.stop(1)
+        };
+        let (result, stopped) = tokio::join!(world.run(&insert), stop);
+        let line = ending(&world, target, &result);
+        let run = world.last_run();
+        assert!(stopped && result.is_err() && run.status == Status::Error && !run.input_complete, "{line}");
+        let Tally { accepted, rejected, in_doubt, .. } = run.tally;
+        assert!(accepted >= 5 * rows as u64 && accepted < 30 * rows as u64 && rejected == 0 && in_doubt == 0, "{line}");
+        assert!(!world.account.stop(1), "it has ended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_stream_settles_in_memory() {
+    for target in TARGETS {
+        let rows = target.rows_max();
+        let world = target.world_with(30 * rows, Settings { latency_ms: 1_000, ..Settings::default() });
+        let mut stream = world.ctx.clevertap_sql(&target.insert("false")).await.expect("planned").execute_stream().await.expect("started");
+        let ended = tokio::time::timeout(std::time::Duration::from_millis(1_500), stream.next()).await;
+        assert!(ended.is_err(), "it still runs");
+        drop(stream);
+        let run = world.last_run();
+        let Tally { read, accepted, rejected, in_doubt, unsent } = run.tally;
+        assert_eq!(run.status, Status::Cancelled, "{target:?}");
+        assert_eq!(accepted + rejected + in_doubt + unsent, read, "{target:?}: {:?}", run.tally);
+        assert!(accepted >= 5 * rows as u64 && in_doubt >= rows as u64 && rejected == 0, "{target:?}: {:?}", run.tally);
+        let stored = target.stored(&world.emulator);
+        assert!((accepted..=accepted + in_doubt).contains(&stored), "{target:?}: {stored} stored, {:?}", run.tally);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_not_there_cannot_be_stopped() {
+    let world = Target::Profiles.world(1);
+    assert!(!world.account.stop(1));
+}

@@ -1,0 +1,128 @@
+//! What once departed from the design, each with the sentence that it broke.
+
+use std::sync::Arc;
+
+use clevertap_emulator::{Fault, What};
+use datafusion::assert_batches_eq;
+use datafusion::datasource::MemTable;
+use datafusion::prelude::SessionContext;
+use datafusion_clevertap::{ClevertapSql, register};
+
+use crate::door::{Instead, TARGETS, Target, World, ending, numbered, text_of};
+
+/// design.md 3.1: `register` adds schemas to the session. An INSERT must not take them, nor any other table, away.
+#[tokio::test(start_paused = true)]
+async fn tables_are_still_there_after_an_insert_in_the_files_order() {
+    let world = World::new();
+    let ctx = SessionContext::new();
+    register(&ctx, "clevertap", world.account.clone()).expect("registered");
+    ctx.clevertap_sql("INSERT INTO clevertap.profiles SELECT 'a' AS identity").await.expect("planned").collect().await.expect("inserted");
+    let after = ctx.sql("SELECT accepted FROM clevertap.runs").await;
+    assert!(after.is_ok(), "{}", after.expect_err("an error"));
+}
+
+/// design.md 3.6.2: "call it before cloning state; tested on a context that was built before".
+#[tokio::test(start_paused = true)]
+async fn tables_that_were_there_before_register_are_there_after_it() {
+    let world = World::new();
+    let ctx = SessionContext::new();
+    let table = MemTable::try_new(numbered(&[]).schema(), vec![vec![numbered(&[1])]]).expect("a table");
+    ctx.register_table("before", Arc::new(table)).expect("a schema");
+    register(&ctx, "clevertap", world.account.clone()).expect("registered");
+    let after = ctx.sql("SELECT * FROM before").await;
+    assert!(after.is_ok(), "{}", after.expect_err("an error"));
+}
+
+/// design.md 3.3: "401 …: that body is unsent; the statement stops"; "one that never left … is unsent at once".
+#[tokio::test(start_paused = true)]
+async fn nothing_leaves_after_a_401() {
+    for target in TARGETS {
+        let world = target.world(4 * target.rows_max());
+        world.set("upload_concurrency", 1).await;
+        world.emulator.add_fault(Fault::new(What::Unauthorized).on("/1/upload").after(1));
+        let result = world.run(&target.insert("false")).await;
+        let line = ending(&world, target, &result);
+        assert_eq!(world.sent().len(), 2, "{line}");
+    }
+}
+
+/// design.md 3.1: "Pushed down: event names, days, simple comparisons …, LIMIT".
+#[tokio::test(start_paused = true)]
+async fn a_limit_ends_the_look_ups_early() {
+    let world = World::new();
+    world.source(100);
+    world.rows("INSERT INTO clevertap.profiles SELECT concat('k', n) AS identity FROM source").await;
+    let keys: Vec<_> = (1..=100).map(|n| format!("'k{n}'")).collect();
+    let rows = world.rows(&format!("SELECT identity FROM clevertap.profiles WHERE identity IN ({}) LIMIT 1", keys.join(", "))).await;
+    assert_eq!(rows.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 1);
+    let asked = world.sent().iter().filter(|call| call.path == "/1/profile.json").count();
+    assert!(asked < 100, "{asked}");
+}
+
+/// design.md 3.1: `identity` `=`/IN are look-ups; a NULL in the list is nobody, as in `identity = NULL`.
+#[tokio::test(start_paused = true)]
+async fn null_in_a_list_is_nobody() {
+    let world = World::new();
+    world.rows("INSERT INTO clevertap.profiles SELECT 'a' AS identity, 'Ada' AS name").await;
+    let rows = world.rows("SELECT name FROM clevertap.profiles WHERE identity IN ('a', NULL)").await;
+    assert_batches_eq!(["+------+", "| name |", "+------+", "| Ada  |", "+------+"], &rows);
+}
+
+/// design.md 3.3: "elsewhere order exists with ORDER BY alone. WriteExec requires one partition and keeps input order".
+#[tokio::test(start_paused = true)]
+async fn order_by_is_kept() {
+    let world = World::new();
+    world.source(2_500);
+    // One body at a time: those of events do not wait for each other.
+    world.set("upload_concurrency", 1).await;
+    world
+        .rows(
+            "INSERT INTO clevertap.events SELECT concat('p', n) AS identity, 'V' AS event_name, 1767225600 + n AS event_time
+             FROM source ORDER BY n DESC",
+        )
+        .await;
+    let mut times = Vec::new();
+    world.emulator.for_each_event(|event| times.push(event.ts));
+    assert_eq!(times.len(), 2_500);
+    let breaks = times.windows(2).filter(|pair| pair[0] <= pair[1]).count();
+    assert_eq!(breaks, 0, "places where the order is broken");
+}
+
+/// design.md 3.2: "event_time (required: a timestamp, or integer epoch seconds; … `now()` must be said)".
+#[tokio::test(start_paused = true)]
+async fn now_can_be_said_as_event_time() {
+    let world = World::new();
+    let ended = world.run("INSERT INTO clevertap.events SELECT 'a' AS identity, 'V' AS event_name, now() AS event_time").await;
+    assert_eq!(text_of(ended), "ok");
+}
+
+/// style.md 4: "clevertap.events accepts INSERT INTO only, not INSERT OVERWRITE: CleverTap has no call that replaces events."
+#[tokio::test(start_paused = true)]
+async fn a_statement_that_is_not_append_is_named_as_the_user_wrote_it() {
+    let world = World::new();
+    let overwrite =
+        world.refused("INSERT OVERWRITE clevertap.events SELECT 'a' AS identity, 'V' AS event_name, 1767225600 AS event_time").await;
+    let replace = world.refused("REPLACE INTO clevertap.profiles SELECT 'a' AS identity").await;
+    assert!(overwrite.contains("INSERT INTO only, not INSERT OVERWRITE:"), "{overwrite}");
+    assert!(replace.contains("INSERT INTO only, not REPLACE INTO:"), "{replace}");
+}
+
+/// style.md 4: "answered with \"status\": \"queued\", which this version does not read; its other key is \"cursor\"": no row in silence.
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_is_answered_with_a_status_that_nobody_knows_is_an_error() {
+    let world = World::new();
+    world.set("retry_for_ms", 20_000).await;
+    world.script(vec![Instead::Answer(200, r#"{"status":"queued","cursor":"x"}"#); 100]);
+    let text = text_of(world.run("SELECT name FROM clevertap.profiles WHERE identity = 'somebody'").await);
+    assert!(text.contains("queued") && text.contains("[CT-304]"), "{text}");
+}
+
+/// design.md 3.3: "`'skip'` goes on and ends well, unless `failed_max` is passed"; style.md 4: the hint is the remedy.
+#[tokio::test(start_paused = true)]
+async fn a_statement_that_failed_max_stopped_names_failed_max() {
+    let world = Target::Profiles.world(10);
+    world.set("on_reject", "skip").await;
+    world.set("failed_max", 2).await;
+    let text = world.refused(&Target::Profiles.insert("n < 4")).await;
+    assert!(text.contains("failed_max") && !text.contains("on_reject = 'skip' to go on"), "{text}");
+}
