@@ -6,7 +6,7 @@ use clevertap_emulator::{Fault, What};
 use datafusion::assert_batches_eq;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
-use datafusion_clevertap::{ClevertapSql, register};
+use datafusion_clevertap::{Account, AccountSettings, ClevertapSql, Error, Region, Secret, register};
 
 use crate::door::{Instead, TARGETS, Target, World, ending, numbered, text_of};
 
@@ -125,4 +125,30 @@ async fn a_statement_that_failed_max_stopped_names_failed_max() {
     world.set("failed_max", 2).await;
     let text = world.refused(&Target::Profiles.insert("n < 4")).await;
     assert!(text.contains("failed_max") && !text.contains("on_reject = 'skip' to go on"), "{text}");
+}
+
+/// A transport whose own fault it is.
+#[derive(Debug)]
+struct Panics;
+
+#[async_trait::async_trait]
+impl datafusion_clevertap::Transport for Panics {
+    async fn send(&self, _: datafusion_clevertap::Call) -> Result<datafusion_clevertap::Answer, datafusion_clevertap::Failure> {
+        panic!("a transport that breaks");
+    }
+}
+
+/// design.md 3.3: "Every row that an INSERT read ends as exactly one of accepted, rejected, in doubt, unsent".
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_panics_leaves_every_row_with_a_fate() {
+    let settings = AccountSettings { transport: Some(Arc::new(Panics)), own_limits: true, ..AccountSettings::default() };
+    let account = Account::open("TEST-123-456Z", Secret::new("passcode"), Region::Eu1, settings).expect("an account");
+    let ctx = SessionContext::new();
+    register(&ctx, "clevertap", account.clone()).expect("registered");
+    let insert = "INSERT INTO clevertap.profiles SELECT concat('p', value) AS identity FROM generate_series(1, 2500)";
+    let ended = ctx.clevertap_sql(insert).await.expect("planned").collect().await;
+    let tally = Error::find(&ended.expect_err("an error")).and_then(Error::tally).expect("four counts");
+    assert_eq!(tally.accepted + tally.rejected + tally.in_doubt + tally.unsent, tally.read, "{tally}");
+    assert_eq!((tally.read, tally.accepted), (2500, 0), "{tally}");
+    assert_eq!(account.failed_rows().len(), 2500);
 }

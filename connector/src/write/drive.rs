@@ -128,6 +128,10 @@ impl Driver {
             }
         }
         drop(input);
+        // A body whose task broke off came to no end of its own.
+        let mut broken_off: Vec<u64> = self.progress.under_way.keys().copied().collect();
+        broken_off.sort_unstable();
+        broken_off.into_iter().for_each(|number| self.settle(number));
         self.write_evidence(true).await;
         self.progress.ended = true;
         let stopped = self.progress.stopped.take();
