@@ -1,7 +1,11 @@
 //! The tables that tell what happened: runs, failed_rows, warnings, limits, options, tables; and `failed_rows_to`.
 
+use std::sync::{Arc, Mutex};
+
 use clevertap_emulator::What;
 use datafusion::assert_batches_eq;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_clevertap::{ClevertapSql, Fate, FateWatch, register};
 
 use crate::door::{TARGETS, Target, World};
 
@@ -283,4 +287,23 @@ async fn a_row_in_doubt_is_told_with_its_record() {
         ],
         &rows
     );
+}
+
+/// The syncs keep a ledger of their own: they are told each fate as it settles.
+#[tokio::test(start_paused = true)]
+async fn a_watch_is_told_every_fate_once() {
+    let world = World::new();
+    type Told = Vec<(u64, Option<Fate>)>;
+    let told: Arc<Mutex<Told>> = Arc::default();
+    let ledger = Arc::clone(&told);
+    let watch = FateWatch::new(move |fates| ledger.lock().expect("a ledger").extend_from_slice(fates));
+    let ctx = SessionContext::new_with_config(SessionConfig::new().with_extension(Arc::new(watch)));
+    register(&ctx, "clevertap", world.account.clone()).expect("registered");
+    ctx.sql("SET clevertap.on_reject = 'skip'").await.expect("set");
+    let insert =
+        "INSERT INTO clevertap.profiles (identity, email) VALUES ('a', 'a@example.com'), (NULL, 'b@example.com'), ('c', 'not one')";
+    ctx.clevertap_sql(insert).await.expect("planned").collect().await.expect("inserted");
+    let mut told = told.lock().expect("a ledger").clone();
+    told.sort_by_key(|(row, _)| *row);
+    assert_eq!(told, [(1, None), (2, Some(Fate::Rejected)), (3, Some(Fate::Rejected))]);
 }
