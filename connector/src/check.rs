@@ -7,8 +7,7 @@ use crate::client::{Api, Lane, LaneSettings, Request, has_status};
 use crate::error::Result;
 use crate::options::Options;
 use crate::table::{Again, Read, Shape, Write};
-use crate::tables::TABLES;
-use crate::write::deliver::DRY_RUN;
+use crate::tables::{DRY_RUN, TABLES};
 
 /// Nobody has this identity.
 const NOBODY: &str = "datafusion-clevertap-check";

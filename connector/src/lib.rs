@@ -19,7 +19,7 @@
 //! ```
 //!
 //! What is absent, on purpose: `unsafe`; a bare `tokio::spawn` (a dropped query stops its requests and settles what it knows);
-//! waiting for the network outside of `client/`; wire names outside of `tables/`; a person's value in an error, a log or a metric;
+//! waiting for CleverTap outside of `client/` (failed rows reach a bucket through object_store); wire names outside of `tables/`; a person's value in an error, a log or a metric;
 //! durable state.
 
 mod account;

@@ -19,5 +19,9 @@ pub(crate) fn events() -> &'static Table {
     &events::TABLE
 }
 
+/// The query of an upload that only looks at its records and stores none:
+/// <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
+pub(crate) const DRY_RUN: (&str, &str) = ("dryRun", "1");
+
 /// The name of the one event that takes `items`.
 pub(crate) const CHARGED: &str = "Charged";

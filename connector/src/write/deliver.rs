@@ -21,9 +21,6 @@ use crate::write::failed_rows::Fate;
 /// Records refused as malformed in one body, with none accepted, after which it is not the records that are malformed.
 const MALFORMED_MAX: usize = 20;
 
-/// Looks at records and stores none: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
-pub(crate) const DRY_RUN: (&str, &str) = ("dryRun", "1");
-
 /// How bodies of one statement are delivered.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
@@ -189,17 +186,8 @@ impl Delivery {
                             "Malformed request: CleverTap did not read this record, alone in its request",
                         );
                         if malformed_records == MALFORMED_MAX && !self.any_accepted() {
-                            self.stop(Error::Refused(format!(
-                                "POST {} refused {MALFORMED_MAX} records of one body as malformed and took none: it is not the records.",
-                                route.path
-                            )));
-                            self.fail_rest(
-                                &pieces,
-                                Fate::Unsent,
-                                "CT-302",
-                                "the statement stopped: CleverTap refused every record as malformed",
-                            );
-                            return;
+                            let what = format!("POST {} refused {MALFORMED_MAX} records of one body as malformed", route.path);
+                            return self.stop(&pieces, Error::Refused(format!("{what} and took none: it is not the records.")));
                         }
                     } else {
                         let second = piece.indices.split_off(piece.indices.len() / 2);
@@ -207,23 +195,18 @@ impl Delivery {
                         pieces.push(Piece { indices: piece.indices, arrived, ..piece });
                     }
                 }
+                Outcome::Unsent { why } => {
+                    pieces.push(piece);
+                    return self.leave(&pieces, "CT-403", &format!("{why}."));
+                }
                 Outcome::GaveUp { why } => {
                     lane.stop();
-                    let error = Error::Unavailable(format!("{why}."));
-                    let (code, reason) = (error.code(), error.to_string());
-                    self.stop(error);
-                    pieces.push(Piece { arrived, ..piece });
-                    return self.fail_by_arrival(pieces, code, &reason);
+                    pieces.push(piece);
+                    return self.stop(&pieces, Error::Unavailable(format!("{why}.")));
                 }
                 Outcome::Refused(error) | Outcome::Unauthorized(error) => {
-                    let (code, reason) = (error.code(), error.to_string());
-                    self.stop(error);
-                    pieces.push(Piece { arrived, ..piece });
-                    return self.fail_by_arrival(pieces, code, &reason);
-                }
-                Outcome::Unsent { why } => {
-                    pieces.push(Piece { arrived, ..piece });
-                    return self.fail_by_arrival(pieces, "CT-403", &format!("{why}."));
+                    pieces.push(piece);
+                    return self.stop(&pieces, error);
                 }
             }
         }
@@ -300,45 +283,33 @@ impl Delivery {
 
     /// Ends what CleverTap answered with 555 to the end; what was lost or overwritten on the way is in doubt.
     fn give_up_on_internal_errors(&self, piece: &Piece) {
-        let open: Vec<usize> = piece.indices.iter().copied().filter(|&at| self.state().fates[at].is_none()).collect();
-        self.fail(
-            &open,
-            Fate::Rejected,
-            "CLEVERTAP-555",
-            "CleverTap answered with an internal error for this record each time it was sent",
-        );
+        let reason = "CleverTap answered with an internal error for this record each time it was sent";
+        self.fail(&piece.indices, Fate::Rejected, "CLEVERTAP-555", reason);
     }
 
     fn any_accepted(&self) -> bool {
         self.state().fates.contains(&Some(RecordFate::Accepted))
     }
 
-    fn stop(&self, error: Error) {
-        self.state().stop = Some(error);
-    }
-
-    /// A record that was accepted before it followed another one stays accepted, unless it may now be overwritten. One that was lost
-    /// before is in doubt.
+    /// Gives `fate` to those records that have none yet; one that was lost before is in doubt.
     fn fail(&self, indices: &[usize], fate: Fate, code: &str, reason: &str) {
         let mut state = self.state();
         for &at in indices {
-            let fate = if state.lost[at] && state.fates[at].is_none() { Fate::InDoubt } else { fate };
-            let slot = &mut state.fates[at];
-            if slot.is_none() || (*slot == Some(RecordFate::Accepted) && fate == Fate::InDoubt) {
-                *slot = Some(RecordFate::Failed { fate, code: code.to_owned(), reason: reason.to_owned() });
+            if state.fates[at].is_none() {
+                let fate = if state.lost[at] { Fate::InDoubt } else { fate };
+                state.fates[at] = Some(RecordFate::Failed { fate, code: code.to_owned(), reason: reason.to_owned() });
             }
         }
     }
 
-    fn fail_rest(&self, pieces: &[Piece], fate: Fate, code: &str, reason: &str) {
-        pieces.iter().for_each(|piece| self.fail(&piece.indices, fate, code, reason));
+    /// Sends no more of the body.
+    fn leave(&self, pieces: &[Piece], code: &str, reason: &str) {
+        pieces.iter().for_each(|piece| self.fail(&piece.indices, Fate::Unsent, code, reason));
     }
 
-    fn fail_by_arrival(&self, pieces: Vec<Piece>, code: &str, reason: &str) {
-        for piece in pieces {
-            // A record that came back with 555 is not stored, whatever became of the rest.
-            let fate = if piece.arrived { Fate::InDoubt } else { Fate::Unsent };
-            self.fail(&piece.indices, fate, code, reason);
-        }
+    /// Sends no more of the body, and has the statement stop for `error`.
+    fn stop(&self, pieces: &[Piece], error: Error) {
+        self.leave(pieces, error.code(), &error.to_string());
+        self.state().stop = Some(error);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 mod answer;
 mod body;
-pub(crate) mod deliver;
+mod deliver;
 mod drive;
 pub(crate) mod encode;
 pub(crate) mod failed_rows;
