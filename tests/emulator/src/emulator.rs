@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::counts::Questions;
+use crate::export::chain::Chains;
 use crate::faults::{Fault, Rules};
 use crate::limits::Lanes;
 use crate::lock;
@@ -30,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) devices: RwLock<Devices>,
     pub(crate) report: Mutex<Report>,
     pub(crate) rules: Mutex<Rules>,
+    pub(crate) chains: Chains,
+    pub(crate) questions: Mutex<Questions>,
     started: OnceLock<Instant>,
 }
 
@@ -57,6 +61,8 @@ impl Emulator {
                 devices: RwLock::new(HashMap::new()),
                 report: Mutex::new(Report::default()),
                 rules: Mutex::new(Rules::default()),
+                chains: Chains::default(),
+                questions: Mutex::new(Questions::default()),
                 started: OnceLock::new(),
                 settings,
             }),
@@ -102,6 +108,7 @@ impl Emulator {
         let lanes = self.inner.lanes.all();
         report.in_flight = lanes.iter().map(|(api, lane)| (api.path().to_owned(), lane.in_flight)).collect();
         report.peak_in_flight = lanes.iter().map(|(api, lane)| (api.path().to_owned(), lane.peak)).collect();
+        report.mean_in_flight = lanes.iter().map(|(api, lane)| (api.path().to_owned(), lane.mean())).collect();
         report
     }
 
@@ -174,7 +181,8 @@ impl Emulator {
 
     fn person(&self, find: impl Fn(&Books) -> Option<u32>) -> Option<Value> {
         let devices = self.inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-        let books = lock(&self.inner.books);
-        books.person(find(&books)?, &devices)
+        let mut books = lock(&self.inner.books);
+        let person = find(&books)?;
+        books.person(person, &devices)
     }
 }

@@ -3,9 +3,11 @@
 //! It is written from the API reference and from nothing else; where the reference is uncertain, it takes the stricter way.
 //!
 //! ```text
-//!  HTTP (serve.rs) ──┐   admit: path (api.rs), credentials (auth.rs),        upload/          checks, codes, cleaning
-//!                    ├─▶ door.rs  headers (headers.rs), slot (limits.rs) ──▶ profile_lookup.rs ──▶ store/
-//!  in-process ───────┘   latency, faults (faults.rs)                         answer.rs ◀── report.rs counts everything
+//!  HTTP (serve.rs) ──┐   admit: path (api.rs), credentials (auth.rs),        upload/  checks, codes, cleaning ─────────▶ store/
+//!                    ├─▶ door.rs  headers (headers.rs), slot (limits.rs) ──▶ export/, counts/ ──▶ query/ ──────────────▶ store/
+//!  in-process ───────┘   latency, faults (faults.rs)                         profile_lookup.rs, schema.rs ─────────────▶ store/
+//!                                                                            campaigns.rs, lists.rs ──────────────▶ settings/
+//!                                                                            answer.rs ◀── report.rs counts everything
 //! ```
 //!
 //! Two doors, one way: [`Emulator::handle`] takes a request as a value and uses no socket, so that a paused tokio clock
@@ -33,17 +35,24 @@
 mod answer;
 mod api;
 mod auth;
+mod campaigns;
 mod control;
+mod counts;
 mod door;
 mod emulator;
+mod export;
 mod faults;
 mod headers;
 mod json;
 mod limits;
+mod lists;
 mod profile_lookup;
+mod query;
 #[cfg(test)]
 mod reference;
 mod report;
+mod sample;
+mod schema;
 mod serve;
 mod settings;
 mod store;
@@ -52,9 +61,13 @@ mod upload;
 pub use door::Broken;
 pub use emulator::Emulator;
 pub use faults::{Fault, What};
-pub use report::{Entry, Loss, Report, Rule};
+pub use report::{Entry, ExportOpened, Loss, Report, Rule};
 pub use serve::Server;
-pub use settings::{Device, Platform, Settings, Store, UnknownProfile};
+pub use settings::{
+    Campaign, Device, EventStatus, LastPage, NoResult, Platform, SchemaEvent, SchemaForm, Settings, Store, SubscriptionGroup, TopObjectId,
+    UnknownProfile,
+};
+pub use store::seed::{SeedPerson, SeedPersonId, Seeder};
 pub use store::views::EventRef;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -2,6 +2,7 @@
 
 mod clock;
 mod doors;
+mod exports;
 mod faults;
 mod people;
 mod records;
@@ -33,6 +34,11 @@ fn post(path: &str, body: impl Into<Bytes>) -> Request<Bytes> {
 fn get(path: &str) -> Request<Bytes> {
     let request = Request::get(path).header("X-CleverTap-Account-Id", "TEST-123-456Z").header("X-CleverTap-Passcode", "emulator-passcode");
     request.body(Bytes::new()).unwrap()
+}
+
+/// A failure whose code is its status.
+fn fail(status: u16, error: &str) -> (u16, Value) {
+    (status, json!({ "status": "fail", "error": error, "code": status }))
 }
 
 /// Status and JSON of an answer.
