@@ -48,7 +48,9 @@ impl Session {
             // A folder is listed anew by every statement: it may be the one that the statement before wrote to.
             .with_object_list_cache_limit(0)
             .build_arc()?;
-        let ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime));
+        let mut ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime));
+        // `properties -> 'Amount'` and its kin.
+        datafusion_functions_json::register_all(&mut ctx)?;
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account.clone())?,
             (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_name_one()))),

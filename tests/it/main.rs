@@ -5,12 +5,14 @@
 mod door;
 mod errors;
 mod exact;
+mod export;
 mod functions;
 mod insert;
 mod mended;
 mod names;
 mod readme;
 mod secrets;
+mod seed;
 mod select;
 mod simulation;
 mod tidy;
