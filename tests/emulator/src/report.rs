@@ -50,7 +50,7 @@ pub struct Report {
     pub mean_in_flight: BTreeMap<String, f64>,
     /// The last exports that were opened, at most 1000.
     pub exports_opened: VecDeque<ExportOpened>,
-    /// Pages that were answered with `success`, the bare ends included.
+    /// Pages of exports, the bare ends included; also those whose answer a fault lost or spoilt afterwards.
     pub pages_served: u64,
     /// Records on those pages, each time they were served.
     pub records_exported: u64,

@@ -108,7 +108,7 @@ fn ask(inner: &Inner, api: Api, body: &[u8]) -> Result<Answer, Answer> {
     select::check_names(&query, &books, &inner.settings)?;
     match api {
         Api::CountEvents => Ok(count(select::events(&query, &mut books, &devices).len())),
-        Api::CountProfiles => Ok(count(select::people(&query, &mut books, &devices).len())),
+        Api::CountProfiles => Ok(count(select::people(&query, &mut books, &devices, &[]).len())),
         Api::Trends => trends::run(&tree, &query, &mut books, &devices, zone).map_err(refuse),
         _ => top::run(&tree, &query, &mut books, &devices).map_err(refuse),
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, Months, NaiveDate};
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
@@ -12,9 +12,6 @@ use crate::json::Json;
 use crate::query::{Query, Refusal, days, select};
 use crate::store::Books;
 use crate::upload::record::Devices;
-
-/// Days that a trend may span.
-const DAYS_MAX: i64 = 366;
 
 #[derive(Clone, Copy)]
 enum Step {
@@ -56,7 +53,7 @@ struct Bucket {
 
 pub(super) fn run(tree: &Json<'_>, query: &Query, books: &mut Books, devices: &Devices, zone: Tz) -> Result<Answer, Refusal> {
     if let Some((from, to)) = query.did.days.and_then(|(from, to)| Some((days::date(from)?, days::date(to)?)))
-        && (to - from).num_days() >= DAYS_MAX
+        && from.checked_add_months(Months::new(12)).is_some_and(|year| to >= year)
     {
         return Err(Refusal::new("Invalid date range : up to one year is allowed"));
     }

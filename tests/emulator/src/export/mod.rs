@@ -16,6 +16,7 @@ use crate::faults::What;
 use crate::json::Json;
 use crate::lock;
 use crate::profile_lookup::decode;
+use crate::query::days::Clock;
 use crate::query::{Event, Query, select};
 use crate::report::{ExportOpened, Rule};
 use crate::settings::LastPage;
@@ -115,7 +116,7 @@ fn open(inner: &Inner, api: Api, query: &str, body: &[u8]) -> Result<Answer, Ans
         select::check_names(&wanted, &books, settings)?;
         match api {
             Api::Events => select::events(&wanted, &mut books, &devices),
-            _ => select::people(&wanted, &mut books, &devices),
+            _ => select::people(&wanted, &mut books, &devices, &settings.unexportable_events),
         }
     };
     let frozen = Frozen::new(selection, batch_size / PARTITIONS, flags);
@@ -215,11 +216,11 @@ impl Page {
 fn records(inner: &Inner, api: Api, frozen: &Frozen, page: usize) -> (Vec<u8>, usize) {
     let devices = inner.devices.read().unwrap_or_else(PoisonError::into_inner);
     let mut books = lock(&inner.books);
-    let by_person = frozen.flags.events.then(|| books.by_person());
+    let by_person = (frozen.flags.events || api == Api::Profiles).then(|| books.by_person());
     let mut writer = Writer {
         books: &books,
         devices: &devices,
-        zone: inner.settings.time_zone,
+        clock: Clock::new(inner.settings.time_zone),
         flags: frozen.flags,
         top_object_id: inner.settings.top_object_id,
         by_person,

@@ -67,12 +67,17 @@ pub(crate) fn events(query: &Query, books: &mut Books, devices: &Devices) -> Sel
     keep(&all, |place| who.fits(books.person_of(books.events[place as usize].identifier), books, devices))
 }
 
-/// The people who did what a query means: one identifier each, in partitions of their own.
-pub(crate) fn people(query: &Query, books: &mut Books, devices: &Devices) -> Selection {
+/// The people who did what a query means: one identifier each, in partitions of their own. Without an event in the query,
+/// those who did nothing but `hidden` things are not found (reference 7.1).
+pub(crate) fn people(query: &Query, books: &mut Books, devices: &Devices, hidden: &[String]) -> Selection {
     let events = events(query, books, devices);
+    let hidden: Vec<u32> = hidden.iter().filter_map(|name| books.name_of(name)).collect();
     let mut seen = HashSet::new();
     let mut parts: [Vec<u32>; PARTITIONS] = Default::default();
     for place in events.places() {
+        if hidden.contains(&books.events[place as usize].name) {
+            continue;
+        }
         let person = books.person_of(books.events[place as usize].identifier);
         if seen.insert(person)
             && let Some(identifier) = books.people[person as usize].as_ref().and_then(|person| person.identifiers.first())

@@ -1,9 +1,14 @@
 //! The emulator against the text of the API reference, by the reference's headings. No client of the project is used.
 
 mod clock;
+mod counts;
 mod doors;
+mod export_records;
 mod exports;
 mod faults;
+mod filters;
+mod lists;
+mod page_faults;
 mod people;
 mod records;
 mod whole;

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::report::Loss;
-use crate::settings::{Settings, Store};
+use crate::settings::{Platform, Settings, Store};
 use crate::upload::clean::Cleaner;
 use crate::upload::profile::Edit;
 use crate::upload::record::{Accepted, Kind, Who};
@@ -70,6 +70,7 @@ pub(crate) struct Person {
 /// What the SDK tells about a device.
 #[derive(Debug)]
 pub(crate) struct Details {
+    pub(crate) platform: Platform,
     pub(crate) os_version: Box<str>,
     pub(crate) app_version: Box<str>,
     pub(crate) make: Box<str>,
@@ -109,6 +110,15 @@ pub(crate) enum Source {
     Upload,
     /// From an app, which is what seeding stands for.
     Sdk,
+    /// The properties say it themselves.
+    Stated,
+}
+
+impl Source {
+    /// This source, unless the properties name another.
+    pub(crate) fn unless_stated(self, data: &str) -> Self {
+        if data.contains("\"CT Source\"") { Self::Stated } else { self }
+    }
 }
 
 #[derive(Debug)]
@@ -147,7 +157,8 @@ impl Books {
                 self.counts.events += 1;
                 if self.keep == Store::Everything {
                     let identifier = self.identifier(&who);
-                    self.events.push(Event { ts, identifier, name, source: Source::Upload, data, session: None });
+                    let source = Source::Upload.unless_stated(&data);
+                    self.events.push(Event { ts, identifier, name, source, data, session: None });
                 }
             }
             Accepted::Profile { who, identity, edits } => {

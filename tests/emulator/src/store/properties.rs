@@ -78,8 +78,10 @@ impl Properties {
     }
 
     /// The phone number as an export shows it: digits alone.
-    pub(crate) fn phone(&self) -> Option<String> {
-        Some(phone_number(self.contact("Phone")?)?.to_string())
+    pub(crate) fn phone(&self) -> Option<&str> {
+        let phone = self.contact("Phone")?;
+        phone_number(phone)?;
+        phone.strip_prefix('+')
     }
 
     /// `profileData` of an export: everything but the contact fields, as JSON text.

@@ -120,7 +120,7 @@ impl Seeder<'_> {
         if let Some(object_id) = object_id {
             self.devices.insert(object_id.into(), person.platform);
             let [os_version, app_version, make, model] = [person.os_version, person.app_version, person.make, person.model].map(Box::from);
-            books.details.insert(identifier, Details { os_version, app_version, make, model });
+            books.details.insert(identifier, Details { platform: person.platform, os_version, app_version, make, model });
             if let Some(identity) = person.identity {
                 place = books.link(place, Kind::ObjectId, identity);
             }
@@ -131,7 +131,8 @@ impl Seeder<'_> {
         SeedPersonId(identifier)
     }
 
-    /// Adds an event, as that person's app would send it; system events may be raised too.
+    /// Adds an event, as that person's app would send it, or an upload for somebody without a device. System events may be
+    /// raised too. An export adds `CT Source` and its like, unless the properties have them.
     ///
     /// # Panics
     ///
@@ -146,7 +147,9 @@ impl Seeder<'_> {
         books.counts.events += 1;
         if books.keep == Store::Everything {
             let (data, session) = (properties.trim().into(), session.map(|text| text.trim().into()));
-            books.events.push(Event { ts, identifier: person.0, name, source: Source::Sdk, data, session });
+            let is_device = books.identifiers[person.0 as usize].kind == Kind::ObjectId;
+            let source = if is_device { Source::Sdk } else { Source::Upload }.unless_stated(properties);
+            books.events.push(Event { ts, identifier: person.0, name, source, data, session });
         }
     }
 }
