@@ -1,7 +1,7 @@
 //! Cursors: opaque, already percent-encoded, one for each place of a chain (reference 6.2).
 //!
 //! A cursor is a masked place and 1,200 to 1,500 bytes of noise that follow from it, in base64. Nothing has to be kept:
-//! what comes back, decoded once, is read, written again and compared.
+//! what comes back, decoded once, is read, written again and compared. The key is the account's and the run's own.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -23,23 +23,23 @@ const PLACE_TEXT: usize = 16;
 
 impl Cursor {
     /// As it stands in an answer: every plus, slash and equals sign encoded.
-    pub(crate) fn encoded(self, seed: u64) -> String {
-        self.text(seed).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+    pub(crate) fn encoded(self, key: u64) -> String {
+        self.text(key).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
     }
 
     /// The place behind a text that was decoded once; none for anything that no answer has carried.
-    pub(crate) fn read(text: &str, seed: u64) -> Option<Self> {
+    pub(crate) fn read(text: &str, key: u64) -> Option<Self> {
         let place = unpack(text.get(..PLACE_TEXT)?)?;
-        let mask = mask(seed);
+        let mask = mask(key);
         let word = |at: usize| Some(u32::from_le_bytes(place.get(at..at + 4)?.try_into().ok()?) ^ mask[at / 4]);
         let cursor = Self { chain: word(0)?, page: word(4)?, detour: word(8)? };
-        (cursor.text(seed) == text).then_some(cursor)
+        (cursor.text(key) == text).then_some(cursor)
     }
 
-    fn text(self, seed: u64) -> String {
+    fn text(self, key: u64) -> String {
         let words = [self.chain, self.page, self.detour];
-        let mut bytes: Vec<u8> = words.iter().zip(mask(seed)).flat_map(|(word, mask)| (word ^ mask).to_le_bytes()).collect();
-        let mixed = words.iter().fold(seed ^ 0xC0FF_EE00, |mixed, word| (mixed ^ u64::from(*word)).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut bytes: Vec<u8> = words.iter().zip(mask(key)).flat_map(|(word, mask)| (word ^ mask).to_le_bytes()).collect();
+        let mixed = words.iter().fold(key ^ 0xC0FF_EE00, |mixed, word| (mixed ^ u64::from(*word)).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut noise = StdRng::seed_from_u64(mixed);
         // One byte over a multiple of three, so that the text ends with two equals signs.
         let length = 3 * noise.random_range(400..500) + 1;
@@ -49,8 +49,8 @@ impl Cursor {
     }
 }
 
-fn mask(seed: u64) -> [u32; 3] {
-    StdRng::seed_from_u64(seed ^ 0x0C12_5012).random()
+fn mask(key: u64) -> [u32; 3] {
+    StdRng::seed_from_u64(key ^ 0x0C12_5012).random()
 }
 
 fn pack(bytes: &[u8]) -> String {

@@ -19,8 +19,8 @@ use crate::profile_lookup::decode;
 use crate::query::days::Clock;
 use crate::query::{Event, Query, select};
 use crate::report::{ExportOpened, Rule};
-use crate::settings::LastPage;
-use crate::store::index::PARTITIONS;
+use crate::settings::{LastPage, Settings};
+use crate::store::index::{PARTITIONS, hash};
 use chain::{Found, Frozen, Hold};
 use cursor::Cursor;
 use record::Writer;
@@ -54,7 +54,7 @@ impl Arrival {
         let Some(sent) = parameter(query, "cursor") else {
             return Self::Opening;
         };
-        let cursor = decode(sent).and_then(|text| Cursor::read(&text, inner.settings.seed));
+        let cursor = decode(sent).and_then(|text| Cursor::read(&text, key(&inner.settings)));
         let Some(cursor) = cursor.filter(|cursor| inner.chains.knows(*cursor)) else {
             return Self::Damaged;
         };
@@ -84,6 +84,11 @@ pub(crate) fn run(inner: &Inner, api: Api, method: &Method, query: &str, body: &
         Arrival::Overlap => broke(inner, Rule::Overlap, in_progress()),
         Arrival::Damaged => broke(inner, Rule::Cursor, incorrect_usage()),
     }
+}
+
+/// What makes the cursors of an account its own.
+fn key(settings: &Settings) -> u64 {
+    settings.seed ^ hash(&settings.account_id)
 }
 
 /// Not ready, or somebody else's turn.
@@ -132,7 +137,7 @@ fn open(inner: &Inner, api: Api, query: &str, body: &[u8]) -> Result<Answer, Ans
         batch_size,
         filters: wanted.filters,
     });
-    Ok(Answer::json(200, &json!({ "status": "success", "cursor": cursor.encoded(settings.seed) })))
+    Ok(Answer::json(200, &json!({ "status": "success", "cursor": cursor.encoded(key(settings)) })))
 }
 
 fn options(query: &str) -> Result<(usize, Flags), &'static str> {
@@ -195,13 +200,13 @@ fn page(inner: &Inner, api: Api, cursor: Cursor, what: Option<&What>) -> Answer 
         report.pages_served += 1;
         report.records_exported += page.count as u64;
     }
-    page.answer(settings.seed, number)
+    page.answer(key(settings), number)
 }
 
 impl Page {
-    fn answer(self, seed: u64, turn: usize) -> Answer {
+    fn answer(self, key: u64, turn: usize) -> Answer {
         let records = self.records.map(|records| [b"\"records\":", &records[..]].concat());
-        let next = self.next.map(|next| format!("\"next_cursor\":\"{}\"", next.encoded(seed)).into_bytes());
+        let next = self.next.map(|next| format!("\"next_cursor\":\"{}\"", next.encoded(key)).into_bytes());
         let status = Some(b"\"status\":\"success\"".to_vec());
         let mut pieces = [status, next, records];
         if turn % 2 == 1 {

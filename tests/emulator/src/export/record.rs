@@ -142,6 +142,9 @@ impl Writer<'_> {
         for (key, name) in [("Name", "name"), ("Email", "email")] {
             if let Some(text) = person.properties.contact(key) {
                 self.text_field(name, text);
+            } else if let Some(value) = person.properties.odd_contact(key) {
+                self.field(name);
+                self.raw(&value.to_string());
             }
         }
         if let Some(phone) = person.properties.phone() {

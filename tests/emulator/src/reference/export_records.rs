@@ -206,3 +206,19 @@ async fn what_the_properties_state_themselves_is_not_added_again() {
     assert_eq!(pages[0].1[0]["event_props"], json!({ "CT Source": "Roku" }));
     assert_eq!(pages[0].1[1]["event_props"]["CT Source"], "Mobile");
 }
+
+#[tokio::test]
+async fn a_name_that_is_no_text_is_shown_as_it_is_kept() {
+    let emulator = emulator();
+    accept(
+        &emulator,
+        json!([
+            { "type": "profile", "identity": "ada", "profileData": { "Name": 7, "Phone": "+14155550100" } },
+            { "type": "event", "identity": "ada", "ts": NOON, "evtName": "Viewed Item" },
+        ]),
+    )
+    .await;
+    let pages = walk(&emulator, "/1/events.json", "", &day()).await;
+    let profile = &pages[0].1[0]["profile"];
+    assert_eq!((&profile["name"], &profile["phone"], &profile["profileData"]), (&json!(7), &json!("14155550100"), &json!({})));
+}

@@ -146,8 +146,12 @@ impl Books {
 
 /// The partition of a device or identity, as even as chance would make it.
 pub(crate) fn partition(text: &str) -> u8 {
-    let hash = text.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
-    (mixed(hash) % PARTITIONS as u64) as u8
+    (hash(text) % PARTITIONS as u64) as u8
+}
+
+/// FNV-1a, mixed.
+pub(crate) fn hash(text: &str) -> u64 {
+    mixed(text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)))
 }
 
 /// SplitMix64's last step: each bit of the answer depends on each bit of the number.

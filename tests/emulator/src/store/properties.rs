@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 use crate::upload::profile::phone_number;
 
 /// One person's properties, the standard ones included.
-#[derive(Debug)]
-pub(crate) enum Properties {
-    /// Key by key, as uploads need it.
-    Open(Map<String, Value>),
-    /// As it was seeded.
-    Packed(Box<Packed>),
+#[derive(Debug, Default)]
+pub(crate) struct Properties {
+    /// As it was seeded, until the first edit.
+    packed: Option<Box<Packed>>,
+    /// Key by key; empty as long as there is a text.
+    open: Map<String, Value>,
 }
 
 /// A seeded person: three standard fields, and the rest as the text of a JSON object.
@@ -31,50 +31,49 @@ pub(crate) struct Packed {
 /// The standard fields that an export shows outside `profileData`.
 pub(crate) const CONTACT: [&str; 3] = ["Name", "Email", "Phone"];
 
-impl Default for Properties {
-    fn default() -> Self {
-        Self::Open(Map::new())
+impl From<Packed> for Properties {
+    fn from(packed: Packed) -> Self {
+        Self { packed: Some(Box::new(packed)), open: Map::new() }
     }
 }
 
 impl Properties {
     /// The map, for edits.
     pub(crate) fn edit(&mut self) -> &mut Map<String, Value> {
-        if let Self::Packed(packed) = self {
-            *self = Self::Open(packed.open());
+        if let Some(packed) = self.packed.take() {
+            self.open = packed.open();
         }
-        match self {
-            Self::Open(map) => map,
-            Self::Packed(_) => unreachable!("it was opened above"),
-        }
+        &mut self.open
     }
 
     /// The map, for a look.
     pub(crate) fn map(&self) -> Cow<'_, Map<String, Value>> {
-        match self {
-            Self::Open(map) => Cow::Borrowed(map),
-            Self::Packed(packed) => Cow::Owned(packed.open()),
+        match &self.packed {
+            None => Cow::Borrowed(&self.open),
+            Some(packed) => Cow::Owned(packed.open()),
         }
     }
 
     /// The map, for good.
-    pub(crate) fn into_map(self) -> Map<String, Value> {
-        match self {
-            Self::Open(map) => map,
-            Self::Packed(packed) => packed.open(),
-        }
+    pub(crate) fn into_map(mut self) -> Map<String, Value> {
+        std::mem::take(self.edit())
     }
 
     /// `Name`, `Email` or `Phone`, if it is a text.
     pub(crate) fn contact(&self, key: &str) -> Option<&str> {
-        match self {
-            Self::Open(map) => map.get(key).and_then(Value::as_str),
-            Self::Packed(packed) => match key {
+        match &self.packed {
+            None => self.open.get(key).and_then(Value::as_str),
+            Some(packed) => match key {
                 "Name" => packed.name.as_deref(),
                 "Email" => packed.email.as_deref(),
                 _ => packed.phone.as_deref(),
             },
         }
+    }
+
+    /// The same, if it is anything but a text: an upload may have put a number there.
+    pub(crate) fn odd_contact(&self, key: &str) -> Option<&Value> {
+        self.open.get(key).filter(|value| !value.is_string())
     }
 
     /// The phone number as an export shows it: digits alone.
@@ -86,12 +85,12 @@ impl Properties {
 
     /// `profileData` of an export: everything but the contact fields, as JSON text.
     pub(crate) fn rest(&self) -> Cow<'_, str> {
-        match self {
-            Self::Open(map) => {
-                let rest: BTreeMap<&String, &Value> = map.iter().filter(|(key, _)| !CONTACT.contains(&key.as_str())).collect();
+        match &self.packed {
+            None => {
+                let rest: BTreeMap<&String, &Value> = self.open.iter().filter(|(key, _)| !CONTACT.contains(&key.as_str())).collect();
                 Cow::Owned(serde_json::to_string(&rest).unwrap_or_default())
             }
-            Self::Packed(packed) => Cow::Borrowed(&packed.rest),
+            Some(packed) => Cow::Borrowed(&packed.rest),
         }
     }
 }

@@ -7,8 +7,9 @@ use serde::de::IgnoredAny;
 use crate::emulator::Emulator;
 use crate::lock;
 use crate::settings::{Platform, Store};
-use crate::store::properties::{Packed, Properties};
+use crate::store::properties::Packed;
 use crate::store::{Books, Details, Event, Source};
+use crate::upload::profile::phone_number;
 use crate::upload::record::{Devices, Kind, Who};
 
 /// Somebody to seed. Two with the same identity are one person with two devices.
@@ -93,9 +94,10 @@ impl Seeder<'_> {
     ///
     /// # Panics
     ///
-    /// If `properties` is not the text of a JSON object.
+    /// If `properties` is not the text of a JSON object, or `phone` no phone number.
     pub fn person(&mut self, person: SeedPerson<'_>) -> SeedPersonId {
         check(person.properties);
+        assert!(person.phone.is_none_or(|phone| phone_number(phone).is_some()), "a seeded phone is a plus and 8 to 15 digits");
         let books = &mut *self.books;
         let made_up;
         let object_id = match (person.object_id, person.identity) {
@@ -115,7 +117,7 @@ impl Seeder<'_> {
         if !is_known && let Some(Some(somebody)) = books.people.get_mut(place as usize) {
             let own = |text: Option<&str>| text.map(Box::from);
             let (name, email, phone) = (own(person.name), own(person.email), own(person.phone));
-            somebody.properties = Properties::Packed(Box::new(Packed { name, email, phone, rest: person.properties.trim().into() }));
+            somebody.properties = Packed { name, email, phone, rest: person.properties.trim().into() }.into();
         }
         if let Some(object_id) = object_id {
             self.devices.insert(object_id.into(), person.platform);

@@ -104,8 +104,9 @@ impl Books {
         }
         record.insert("all_identities".to_owned(), identities.into());
         for (key, name) in [("Email", "email"), ("Name", "name")] {
-            if let Some(value) = person.properties.contact(key) {
-                record.insert(name.to_owned(), value.into());
+            let odd = || person.properties.odd_contact(key).cloned();
+            if let Some(value) = person.properties.contact(key).map(Value::from).or_else(odd) {
+                record.insert(name.to_owned(), value);
             }
         }
         if let Some(phone) = person.properties.phone() {
