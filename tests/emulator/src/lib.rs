@@ -14,6 +14,10 @@
 //! works and a run repeats by its seed; [`Emulator::serve`] listens on loopback. Faults are rules ([`Fault`]); what
 //! happened is told by [`Emulator::report`], and by `GET /_emulator/state`.
 //!
+//! What is there before the first request comes from [`Emulator::seed`] (people, events) and from [`Settings`] (schema,
+//! campaigns, lists). An export is cut into pages as the reference measured it: 23 partitions, cursors that must not be
+//! touched, a bare last page; its set of records is frozen when it is opened, the people in it are shown as they are today.
+//!
 //! ```
 //! use clevertap_emulator::{Emulator, Settings};
 //!

@@ -20,6 +20,7 @@ pub struct EventRef<'a> {
     /// What happened.
     pub name: &'a str,
     data: &'a str,
+    session: Option<&'a str>,
 }
 
 impl<'a> EventRef<'a> {
@@ -27,6 +28,12 @@ impl<'a> EventRef<'a> {
     #[must_use]
     pub fn data(&self) -> Value {
         serde_json::from_str(self.data).unwrap_or_default()
+    }
+
+    /// The session's properties as JSON text, for a seeded event that has them.
+    #[must_use]
+    pub const fn session_text(&self) -> Option<&'a str> {
+        self.session
     }
 
     /// The properties as JSON text.
@@ -49,7 +56,7 @@ impl Books {
                 Kind::Identity | Kind::Facebook | Kind::Google => (&*identifier.text, None),
             };
             let name = &*self.names[event.name as usize];
-            see(EventRef { identity, object_id, ts: event.ts, name, data: &event.data });
+            see(EventRef { identity, object_id, ts: event.ts, name, data: &event.data, session: event.session.as_deref() });
         }
     }
 
