@@ -62,7 +62,9 @@ pub async fn prove_time_zone(account: &Account) -> Result<ZoneProof> {
     for event in events.keys().take(EVENTS_MAX) {
         let records = first_page(&lane, export, event, range, Some(SUMMARY)).await?;
         let offsets = offsets(&records, event, export);
-        let Some((best, count)) = offsets.values().fold(BTreeMap::new(), count_each).into_iter().max_by_key(|(_, count)| *count) else { continue };
+        let Some((best, count)) = offsets.values().fold(BTreeMap::new(), count_each).into_iter().max_by_key(|(_, count)| *count) else {
+            continue;
+        };
         let zone = account.time_zone();
         let agrees = |(at, offset): (&i64, &i64)| {
             let at = DateTime::from_timestamp(*at, 0)?.naive_utc();
@@ -70,7 +72,11 @@ pub async fn prove_time_zone(account: &Account) -> Result<ZoneProof> {
         };
         let agreeing = offsets.iter().filter(|(at, offset)| agrees((at, offset)).is_some()).count();
         // Where the clock was set in between, two offsets are right.
-        return Ok(if agreeing >= count { ZoneProof::Agrees { records: agreeing } } else { ZoneProof::Differs { offset: best, records: count } });
+        return Ok(if agreeing >= count {
+            ZoneProof::Agrees { records: agreeing }
+        } else {
+            ZoneProof::Differs { offset: best, records: count }
+        });
     }
     Ok(ZoneProof::Unknown)
 }

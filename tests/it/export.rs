@@ -88,14 +88,17 @@ async fn days_are_days_of_the_project_where_the_clock_is_set_back_and_forward() 
         "event_time >= '2026-03-08 00:00:00' AND event_time < '2026-03-09 00:00:00'",
         "event_time >= '2026-03-08 01:59:00' AND event_time < '2026-03-08 03:01:00'",
     ] {
-        world.same(&format!("SELECT event_time, event_date, object_id FROM {{events}} WHERE event_name = 'Viewed Item' AND {filter}")).await;
+        world
+            .same(&format!("SELECT event_time, event_date, object_id FROM {{events}} WHERE event_name = 'Viewed Item' AND {filter}"))
+            .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_stops_paging() {
     let world = seeded(SMALL, Tz::Asia__Kolkata, Settings::default(), |_| {});
-    let rows = world.rows("SELECT identity FROM clevertap.events WHERE event_name = 'Viewed Item' AND event_date >= '2026-01-01' LIMIT 20").await;
+    let rows =
+        world.rows("SELECT identity FROM clevertap.events WHERE event_name = 'Viewed Item' AND event_date >= '2026-01-01' LIMIT 20").await;
     assert_eq!(rows.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 20);
     let report = world.emulator.report();
     assert!(report.requests == 2, "{} requests", report.requests);

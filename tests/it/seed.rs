@@ -242,7 +242,12 @@ impl World {
 /// The rows of batches as text, in an order of their own.
 pub(crate) fn lines(batches: &[RecordBatch]) -> Vec<String> {
     let table = pretty_format_batches(batches).expect("text").to_string();
-    let mut lines: Vec<_> = table.lines().filter(|line| line.starts_with('|')).skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let mut lines: Vec<_> = table
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
     lines.sort();
     lines
 }

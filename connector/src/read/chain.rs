@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub(crate) struct Chains {
     pub(crate) counters: Counters,
     pub(crate) memory: Arc<Memory>,
     pub(crate) seen: Mutex<Seen>,
+    /// Rows that went to the reader.
+    pub(crate) handed: AtomicUsize,
     pub(crate) page_rows: usize,
     pub(crate) retry_for: Duration,
 }
@@ -90,7 +93,7 @@ struct Fetched {
 enum Ended {
     /// At its end.
     Whole(PageDecoder),
-    /// Nobody reads any more.
+    /// Nobody reads any more, or nobody will.
     Unread,
 }
 
@@ -382,7 +385,9 @@ impl Chains {
             return Ok(!sender.is_closed());
         }
         progress.left = true;
-        Ok(sender.send(Ok((batch, held))).await.is_ok())
+        let handed = self.handed.fetch_add(batch.num_rows(), Ordering::Relaxed) + batch.num_rows();
+        let enough = self.scan.limit.is_some_and(|limit| handed >= limit);
+        Ok(sender.send(Ok((batch, held))).await.is_ok() && !enough)
     }
 
     /// Compares what came with what CleverTap counts.

@@ -208,7 +208,13 @@ async fn sample(account: &Account, export: &'static Export, event: &str) -> Resu
 
 /// The records of the first page of an event, with the part of them that holds `column`; none where the event is not there or cannot
 /// be exported.
-pub(crate) async fn first_page(lane: &Lane, export: &'static Export, event: &str, range: Range, column: Option<&str>) -> Result<Vec<Value>> {
+pub(crate) async fn first_page(
+    lane: &Lane,
+    export: &'static Export,
+    event: &str,
+    range: Range,
+    column: Option<&str>,
+) -> Result<Vec<Value>> {
     const UNDERSTOOD: &[i64] = &[2, 3, 400];
     let body = question(event, &Window { event: None, range });
     let open = Request::post(export.path, Value::Object(body).to_string(), Again::Harmless)

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::record_batch::RecordBatch;
@@ -123,6 +124,7 @@ impl ExportWork {
             counters,
             memory,
             seen: Mutex::new(Seen::default()),
+            handed: AtomicUsize::new(0),
             page_rows,
             retry_for,
         });
