@@ -16,7 +16,7 @@ use crate::{
     failure::{Failure, Result},
     stores,
 };
-use datafusion_clevertap::{Account, ClevertapSql, register};
+use datafusion_clevertap::{Account, ClevertapSql, RunWarning, register};
 
 /// The name under which the account's tables are registered.
 const NAME: &str = "clevertap";
@@ -115,6 +115,12 @@ impl Session {
     /// The number of the last run; 0 where there is none.
     pub(crate) fn last_load(&self) -> u64 {
         self.loads_after(0).last().map_or(0, |load| load.run_id)
+    }
+
+    /// What queries that read found odd so far.
+    pub(crate) fn reader_warnings(&self) -> Vec<RunWarning> {
+        let warnings = self.account.as_ref().map(Account::warnings).unwrap_or_default();
+        warnings.into_iter().filter(|warning| warning.run_id.is_none()).collect()
     }
 
     /// Lets a run settle what is in flight and end.
