@@ -56,7 +56,7 @@ enum Values {
 
 impl Column {
     /// The column of a slot whose paths lead to `nodes`.
-    pub(super) fn new(slot: &Slot, nodes: Vec<u16>, zone: Option<Tz>) -> Self {
+    pub(super) fn new(slot: Slot, nodes: Vec<u16>, zone: Option<Tz>) -> Self {
         let values = match slot.form {
             Form::Text | Form::Json => Values::Texts(Texts::default()),
             Form::TextList => Values::Lists(Lists::default()),
@@ -66,8 +66,8 @@ impl Column {
             Form::Boolean => Values::Truths(Vec::new()),
         };
         let days = Days::new(zone.unwrap_or(Tz::UTC));
-        let (name, form, scratch) = (slot.name.clone(), slot.form, Vec::new());
-        Self { name, form, nodes, zone, days, rows: 0, valid: Vec::new(), values, scratch, mismatches: 0 }
+        let (valid, scratch) = (Vec::new(), Vec::new());
+        Self { name: slot.name, form: slot.form, nodes, zone, days, rows: 0, valid, values, scratch, mismatches: 0 }
     }
 
     /// The column's Arrow field.

@@ -94,6 +94,7 @@ pub(crate) struct PageDecoder {
 
 /// What a page holds.
 #[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the scan is the one to read all of it"))]
 pub(crate) struct Page {
     /// In the order of the slots.
     pub(crate) columns: Vec<ArrayRef>,
@@ -123,7 +124,11 @@ impl PageDecoder {
     pub(crate) fn new(slots: Vec<Slot>, records_key: &str, zone: Option<Tz>) -> Self {
         let (tree, places) = Tree::new(slots.iter().flat_map(|slot| slot.paths.iter().map(Vec::as_slice)));
         let mut places = places.into_iter();
-        let columns = slots.iter().map(|slot| Column::new(slot, places.by_ref().take(slot.paths.len()).collect(), zone)).collect();
+        let column = |slot: Slot| {
+            let nodes = places.by_ref().take(slot.paths.len()).collect();
+            Column::new(slot, nodes, zone)
+        };
+        let columns = slots.into_iter().map(column).collect();
         let spans = vec![Span::ABSENT; BLOCK * tree.width()];
         Self { records_key: records_key.to_owned(), tree, columns, spans }
     }
@@ -223,7 +228,7 @@ impl PageDecoder {
             };
             row[0] = Span::new(Kind::Nest, at, end);
             envelope.rows += 1;
-            if envelope.rows % BLOCK == 0 {
+            if envelope.rows.is_multiple_of(BLOCK) {
                 self.flush(walk.bytes, BLOCK, envelope);
             }
             at = walk.blanks(end);

@@ -4,7 +4,7 @@
 //! repeated hour is the earlier instant; a time that the clock skipped is shifted forward by the gap. Days repeat within a page,
 //! so what is known of a day is kept.
 
-use chrono::{Datelike, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use chrono::{LocalResult, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
 /// Days that are kept.
