@@ -24,7 +24,6 @@ use tokio::time::Instant;
 
 use crate::client::{Answer, Lane, Request, failure_of};
 use crate::error::Error;
-use crate::options::TypeMismatch;
 use crate::read::counts;
 use crate::read::decode::{Page, PageDecoder};
 use crate::read::discover;
@@ -366,20 +365,7 @@ impl Chains {
 
     /// Sends the rows of a page to the reader; whether there is one.
     async fn hand_on(&self, page: &Page, held: Held, constants: &Constants, progress: &mut Progress, sender: &Sender) -> Result<bool> {
-        for (column, count) in self.work.shape.mismatches(page) {
-            let table = self.scan.table.qualified();
-            let message = format!("{table}: values of \"{column}\" are not of its type and read as NULL; \"properties\" holds them");
-            self.scan.account.runs_kept().warn_reader("CT-621", column, count, message);
-            if self.scan.options.type_mismatch == TypeMismatch::Error {
-                return Err(Error::Answer(format!(
-                    "{}: {count} values of column \"{column}\" are not of its type; SET clevertap.type_mismatch = 'null' reads them as NULL, \
-                     and \"properties\" holds them",
-                    self.scan.table.qualified()
-                ))
-                .into());
-            }
-        }
-        let batch = self.work.shape.batch(page, constants, self.work.keep, &self.seen)?;
+        let batch = self.work.shape.batch(page, constants, &self.scan, self.work.keep, &self.seen)?;
         self.counters.add("pages", 1);
         if batch.num_rows() == 0 {
             return Ok(!sender.is_closed());

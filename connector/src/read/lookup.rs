@@ -181,7 +181,7 @@ impl LookupWork {
         });
         let found = answers.buffered(in_flight).try_filter_map(|found| async { Ok(found) }).take(scan.limit.unwrap_or(usize::MAX));
         let batches = found.try_chunks(BATCH_ROWS).map(move |chunk| match chunk {
-            Ok(records) => batch(&shape, call, &records),
+            Ok(records) => batch(&shape, call, &scan, &records),
             Err(broken) => Err(DataFusionError::from(broken.1)),
         });
         Ok(batches.boxed())
@@ -255,7 +255,7 @@ fn found(answer: &Answer, call: &Lookup) -> Result<Option<Box<RawValue>>, Error>
 }
 
 /// Records as a batch, each beside what was asked.
-fn batch(shape: &Shape, call: &Lookup, records: &[(String, Box<RawValue>)]) -> Result<RecordBatch> {
+fn batch(shape: &Shape, call: &Lookup, scan: &Scan, records: &[(String, Box<RawValue>)]) -> Result<RecordBatch> {
     let mut page = format!("{{\"{RECORDS}\":[");
     for (at, (key, record)) in records.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
@@ -264,5 +264,5 @@ fn batch(shape: &Shape, call: &Lookup, records: &[(String, Box<RawValue>)]) -> R
     }
     page.push_str("]}");
     let page = shape.decoder().decode(&Bytes::from(page)).map_err(|unread| unreadable(call.path, &unread))?;
-    shape.batch(&page, &Constants::new(), Keep::All, &Mutex::default())
+    shape.batch(&page, &Constants::new(), scan, Keep::All, &Mutex::default())
 }

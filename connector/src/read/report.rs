@@ -96,7 +96,7 @@ impl ReportWork {
                 let before = lane.counts().requests;
                 let records = report.answer(&question, &scan, &lane).await?;
                 counters.add("requests", usize::try_from(lane.counts().requests - before).unwrap_or_default());
-                report.shape.rows(&records, &report.constants(&question), report.path)
+                report.shape.rows(&records, &report.constants(&question), &scan, report.path)
             }
         });
         Ok(answered.buffered(at_once).boxed())

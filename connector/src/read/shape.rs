@@ -17,8 +17,11 @@ use datafusion::error::{DataFusionError, Result};
 use serde_json::Value;
 
 use crate::catalog::ClevertapTable;
+use crate::error::Error;
+use crate::options::TypeMismatch;
 use crate::read::decode::{Form, Page, PageDecoder, Slot, Unread};
 use crate::read::range::Span;
+use crate::read::scan::Scan;
 use crate::read::wanted::needs_zone;
 use crate::table::{Column, Kind, Source};
 
@@ -178,17 +181,30 @@ impl Shape {
         PageDecoder::new(self.slots.clone(), self.records, self.zone)
     }
 
-    /// The names of the columns whose values did not fit, with how many.
-    pub(crate) fn mismatches<'a>(&'a self, page: &'a Page) -> impl Iterator<Item = (&'a str, u64)> {
-        let counted = self.slots.iter().zip(&page.mismatches).filter(|(_, count)| **count > 0);
-        counted.map(|(slot, count)| (slot.name.as_str(), *count))
+    /// Notes the values of a page that did not fit their columns, as `clevertap.type_mismatch` says.
+    ///
+    /// # Errors
+    /// `Error::Answer` where it says `error`.
+    fn check_types(&self, page: &Page, scan: &Scan) -> Result<(), Error> {
+        let table = scan.table.qualified();
+        for (Slot { name, .. }, count) in self.slots.iter().zip(&page.mismatches).filter(|(_, count)| **count > 0) {
+            if scan.options.type_mismatch == TypeMismatch::Error {
+                return Err(Error::Answer(format!(
+                    "{table}: {count} values of column \"{name}\" are not of its type; SET clevertap.type_mismatch = 'null' reads them as NULL"
+                )));
+            }
+            let message = format!("{table}: values of \"{name}\" are not of its type and read as NULL; the JSON columns hold them");
+            scan.account.runs_kept().warn_reader("CT-621", name, *count, message);
+        }
+        Ok(())
     }
 
     /// A page as rows of the query: those that are to be kept.
     ///
     /// # Errors
-    /// DataFusion's, if a column is not what the schema says.
-    pub(crate) fn batch(&self, page: &Page, constants: &Constants, keep: Keep, seen: &Mutex<Seen>) -> Result<RecordBatch> {
+    /// `Error::Answer` for values that are not of their type, where the session says so; DataFusion's.
+    pub(crate) fn batch(&self, page: &Page, constants: &Constants, scan: &Scan, keep: Keep, seen: &Mutex<Seen>) -> Result<RecordBatch> {
+        self.check_types(page, scan)?;
         let columns = self.origins.iter().zip(self.schema.fields()).map(|(origin, field)| match origin {
             Origin::Slot(slot) => Ok(Arc::clone(&page.columns[*slot])),
             Origin::Constant(name) => match constants.get(name) {
@@ -217,16 +233,16 @@ impl Shape {
     ///
     /// # Errors
     /// DataFusion's, or one that says that the answer of `call` is not what this version reads.
-    pub(crate) fn rows(&self, records: &[Value], constants: &Constants, call: &str) -> Result<RecordBatch> {
+    pub(crate) fn rows(&self, records: &[Value], constants: &Constants, scan: &Scan, call: &str) -> Result<RecordBatch> {
         let page = serde_json::json!({ RECORDS: records }).to_string();
         let page = self.decoder().decode(&Bytes::from(page)).map_err(|unread| unreadable(call, &unread))?;
-        self.batch(&page, constants, Keep::All, &Mutex::default())
+        self.batch(&page, constants, scan, Keep::All, &Mutex::default())
     }
 }
 
 /// An answer that this version does not read.
 pub(crate) fn unreadable(call: &str, unread: &Unread) -> DataFusionError {
-    crate::Error::Answer(format!("{call} was answered with a body that cannot be read: {unread}. Please report this.")).into()
+    Error::Answer(format!("{call} was answered with a body that cannot be read: {unread}. Please report this.")).into()
 }
 
 /// A JSON pointer as the keys of a path.

@@ -120,8 +120,8 @@ impl Column {
             (Values::Longs(longs), Form::PackedTime) => {
                 fill.with(longs, |span| packed(bytes, span, scratch).and_then(|packed| days.packed_time(packed)));
             }
-            (Values::Longs(longs), _) => fill.with(longs, |span| long(bytes, span, scratch)),
-            (Values::Floats(floats), _) => fill.with(floats, |span| float(bytes, span, scratch)),
+            (Values::Longs(longs), _) => fill.with(longs, |span| long(bytes, span)),
+            (Values::Floats(floats), _) => fill.with(floats, |span| float(bytes, span)),
             (Values::Dates(dates), _) => {
                 fill.with(dates, |span| packed(bytes, span, scratch).and_then(|packed| days.packed_day(packed)));
             }

@@ -63,9 +63,10 @@ pub enum Form {
     Text,
     /// Utf8View: the JSON text of whatever is there, cut by byte range.
     Json,
-    /// Int64: an integer, or the text of one as JSON writes it; exact beyond 2^53.
+    /// Int64: an integer; exact beyond 2^53. The text of one does not fit: CleverTap, asked to compare, does not take it for a number
+    /// either.
     Int64,
-    /// Float64: a number, or the text of one as JSON writes it; an integer that a float cannot hold exactly does not fit.
+    /// Float64: a number; the text of one does not fit, nor does an integer that a float cannot hold exactly.
     Float64,
     /// Boolean: true or false, or text true or false in any case.
     Boolean,

@@ -19,29 +19,17 @@ fn unescaped<'a>(inside: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     scratch
 }
 
-/// An integer, or the text of one.
+/// An integer.
 #[inline(always)]
-pub(super) fn long(bytes: &[u8], span: Span, scratch: &mut Vec<u8>) -> Option<i64> {
-    match span.kind() {
-        Kind::Integer => number::integer(bytes, span.start(), span.end()),
-        Kind::Plain | Kind::Escaped => {
-            let text = meant(bytes, span, scratch);
-            number::kind(text).filter(|kind| *kind == Kind::Integer)?;
-            number::integer(text, 0, text.len())
-        }
-        _ => None,
-    }
+pub(super) fn long(bytes: &[u8], span: Span) -> Option<i64> {
+    (span.kind() == Kind::Integer).then(|| number::integer(bytes, span.start(), span.end()))?
 }
 
-/// A number, or the text of one.
+/// A number.
 #[inline(always)]
-pub(super) fn float(bytes: &[u8], span: Span, scratch: &mut Vec<u8>) -> Option<f64> {
+pub(super) fn float(bytes: &[u8], span: Span) -> Option<f64> {
     match span.kind() {
         kind @ (Kind::Integer | Kind::Decimal) => number::float(bytes, span.start(), span.end(), kind),
-        Kind::Plain | Kind::Escaped => {
-            let text = meant(bytes, span, scratch);
-            number::float(text, 0, text.len(), number::kind(text)?)
-        }
         _ => None,
     }
 }
