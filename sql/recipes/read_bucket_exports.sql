@@ -7,7 +7,7 @@ OPTIONS ('format.has_header' 'true', 'format.delimiter' '	');
 
 SELECT
     line -> 'profile' ->> 'identity' AS identity,
-    to_timestamp(line ->> 'ts', '%Y%m%d%H%M%S') AS shown_at,
+    regexp_replace(line ->> 'ts', '^(....)(..)(..)(..)(..)(..)$', '\1-\2-\3 \4:\5:\6')::timestamp AS shown_at,
     line -> 'eventProps' ->> 'Campaign id' AS campaign_id
 FROM exported
 ORDER BY shown_at;

@@ -11,6 +11,7 @@ mod insert;
 mod joins;
 mod mended;
 mod names;
+mod read_recipes;
 mod readme;
 mod reports;
 mod secrets;

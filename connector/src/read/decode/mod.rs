@@ -95,7 +95,6 @@ pub(crate) struct PageDecoder {
 
 /// What a page holds.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the scan is the one to read all of it"))]
 pub(crate) struct Page {
     /// In the order of the slots.
     pub(crate) columns: Vec<ArrayRef>,
