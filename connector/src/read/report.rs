@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
@@ -89,13 +90,15 @@ impl ReportWork {
         let lane = Arc::new(counts::lane(&scan, self.path));
         let at_once = lane.in_flight_max();
         let report = Arc::clone(&self);
+        // Questions share the lane: what it has sent is told once.
+        let told = Arc::new(AtomicU64::new(0));
         let answered = futures::stream::iter(self.questions.clone()).map(move |question| {
             let (lane, scan, report) = (Arc::clone(&lane), scan.clone(), Arc::clone(&report));
-            let counters = counters.clone();
+            let (counters, told) = (counters.clone(), Arc::clone(&told));
             async move {
-                let before = lane.counts().requests;
                 let records = report.answer(&question, &scan, &lane).await?;
-                counters.add("requests", usize::try_from(lane.counts().requests - before).unwrap_or_default());
+                let sent = lane.counts().requests;
+                counters.add("requests", usize::try_from(sent.saturating_sub(told.fetch_max(sent, Ordering::Relaxed))).unwrap_or_default());
                 report.shape.rows(&records, &report.constants(&question), &scan, report.path)
             }
         });
