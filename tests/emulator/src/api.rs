@@ -5,6 +5,7 @@
 use http::Method;
 
 use crate::Settings;
+use crate::custom_lists;
 
 /// One API of CleverTap; in-flight limits are counted for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +14,20 @@ pub(crate) enum Api {
     Upload,
     /// `GET /1/profile.json`.
     Profile,
+    /// `POST /1/subscribe`.
+    Subscribe,
+    /// `POST /1/disassociate`.
+    Disassociate,
+    /// `POST /1/demerge/profiles.json`.
+    Demerge,
+    /// `POST /1/delete/profiles.json`.
+    Delete,
+    /// `POST /get_custom_list_segment_url`.
+    ListUrl,
+    /// `POST /upload_custom_list_segment_completed`.
+    ListComplete,
+    /// `PUT` at a URL that `ListUrl` gave out.
+    ListFile,
     /// `/1/events.json`: opened by POST, walked by either.
     Events,
     /// `/1/profiles.json`: the same.
@@ -44,9 +59,16 @@ pub(crate) enum Api {
 }
 
 impl Api {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Upload,
         Self::Profile,
+        Self::Subscribe,
+        Self::Disassociate,
+        Self::Demerge,
+        Self::Delete,
+        Self::ListUrl,
+        Self::ListComplete,
+        Self::ListFile,
         Self::Events,
         Self::Profiles,
         Self::CountEvents,
@@ -65,7 +87,13 @@ impl Api {
 
     /// The API behind a path; none means that CleverTap answers 200 with an empty body.
     pub(crate) fn at(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|api| api.path() == path)
+        match path {
+            // Both ways are written of (unknowns 1.14).
+            "/1/get_custom_list_segment_url" => Some(Self::ListUrl),
+            "/1/upload_custom_list_segment_completed" => Some(Self::ListComplete),
+            _ if path.starts_with(custom_lists::file::PREFIX) => Some(Self::ListFile),
+            _ => Self::ALL.into_iter().find(|api| api.path() == path),
+        }
     }
 
     /// The path as the reference writes it.
@@ -73,6 +101,13 @@ impl Api {
         match self {
             Self::Upload => "/1/upload",
             Self::Profile => "/1/profile.json",
+            Self::Subscribe => "/1/subscribe",
+            Self::Disassociate => "/1/disassociate",
+            Self::Demerge => "/1/demerge/profiles.json",
+            Self::Delete => "/1/delete/profiles.json",
+            Self::ListUrl => "/get_custom_list_segment_url",
+            Self::ListComplete => "/upload_custom_list_segment_completed",
+            Self::ListFile => custom_lists::file::PREFIX,
             Self::Events => "/1/events.json",
             Self::Profiles => "/1/profiles.json",
             Self::CountEvents => "/1/counts/events.json",
@@ -99,7 +134,11 @@ impl Api {
             Self::Events | Self::Profiles | Self::CountEvents | Self::CountProfiles | Self::Trends | Self::Top | Self::Schema => {
                 is_post || is_get
             }
-            Self::Upload | Self::Now | Self::MessageReport | Self::Campaigns | Self::CampaignResult | Self::Segments => is_post,
+            Self::Upload | Self::Subscribe | Self::Disassociate | Self::Demerge | Self::Delete | Self::ListUrl | Self::ListComplete => {
+                is_post
+            }
+            Self::Now | Self::MessageReport | Self::Campaigns | Self::CampaignResult | Self::Segments => is_post,
+            Self::ListFile => method == Method::PUT,
         }
     }
 
@@ -107,14 +146,20 @@ impl Api {
     pub(crate) const fn limit(self, settings: &Settings) -> usize {
         match self {
             Self::Upload => settings.upload_limit,
+            Self::Subscribe | Self::Disassociate | Self::Demerge | Self::Delete | Self::ListUrl | Self::ListComplete => {
+                settings.write_limit
+            }
+            Self::ListFile => usize::MAX,
             _ => settings.read_limit,
         }
     }
 
-    /// The API whose slots it takes: "Get User Profiles (cursor and single)" is one line of the table (reference 2).
+    /// The API whose slots it takes: "Get User Profiles (cursor and single)" and "Custom List" are one line each of the
+    /// table (reference 2).
     pub(crate) const fn slots(self) -> Self {
         match self {
             Self::Profile => Self::Profiles,
+            Self::ListComplete => Self::ListUrl,
             other => other,
         }
     }

@@ -1,10 +1,12 @@
-//! Lists that come from the settings alone: subscription groups, content blocks, segments (reference 10.3, 12.3, 13).
+//! Lists that are read page by page: subscription groups and content blocks as the settings have them, segments with the
+//! custom lists behind them (reference 10.3, 12.3, 13).
 
 use chrono::NaiveDateTime;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::campaigns::{answer, check_keys};
+use crate::custom_lists::ListState;
 use crate::emulator::Inner;
 use crate::json::Json;
 use crate::lock;
@@ -34,10 +36,25 @@ pub(crate) fn segments(inner: &Inner, body: &[u8]) -> Answer {
         };
         let page = number("page", usize::MAX).ok_or_else(|| Refusal::new("Invalid page"))?;
         let limit = number("limit", SEGMENTS_MAX).ok_or_else(|| Refusal::new("limit should be between 1 and 500"))?;
-        let all = &inner.settings.segments;
+        let all = all_segments(inner);
         let total_pages = all.len().div_ceil(limit);
-        Ok(Answer::json(200, &json!({ "segments": part(all, page, limit), "total_pages": total_pages, "total_count": all.len() })))
+        Ok(Answer::json(200, &json!({ "segments": part(&all, page, limit), "total_pages": total_pages, "total_count": all.len() })))
     })
+}
+
+/// What the settings list, and then every custom list, in the order of their numbers. One that is being made is there too:
+/// its name is taken. The reference does not show a segment: `id` and `name` are the ones that a client needs, the words of
+/// `status` are the emulator's.
+fn all_segments(inner: &Inner) -> Vec<Value> {
+    let custom = inner.custom_lists().into_iter().map(|list| {
+        let status = match list.state {
+            ListState::Processing => "Processing",
+            ListState::Ready => "Completed",
+            ListState::Failed => "Failed",
+        };
+        json!({ "id": list.id, "name": list.name, "status": status })
+    });
+    inner.settings.segments.iter().cloned().chain(custom).collect()
 }
 
 /// `GET /v1/contentBlock/list`.

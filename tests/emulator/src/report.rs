@@ -62,6 +62,20 @@ pub struct Report {
     pub error_stream: BTreeMap<Loss, u64>,
     /// The last entries of the Error Stream, at most 1000.
     pub error_stream_last: VecDeque<Entry>,
+    /// Accepted records of subscribe, each time they came.
+    pub subscriptions: u64,
+    /// Accepted records of disassociate.
+    pub disassociations: u64,
+    /// Demerge requests that were carried out. Who was demerged is told by `Emulator::demerges`.
+    pub demerge_calls: u64,
+    /// Delete requests that were accepted. Whom they name is told by `Emulator::deletions_requested`.
+    pub deletion_calls: u64,
+    /// People who are gone since a deletion was carried out.
+    pub people_deleted: u64,
+    /// Custom lists whose file was said to be there, each time that it was taken as true.
+    pub lists_completed: u64,
+    /// The bytes of all list files that were put.
+    pub put_bytes: u64,
 }
 
 /// An export that was opened.
@@ -125,6 +139,16 @@ pub enum Rule {
     Expired,
     /// A `req_id` that is not known, or not any more.
     RequestId,
+    /// More than 100 ids in a delete or demerge.
+    Ids,
+    /// `identity` and `guid` in one delete.
+    IdKinds,
+    /// `X-CleverTap-` headers in the PUT of a list's file: the passcode was given away.
+    LeakedPasscode,
+    /// A URL for a list's file that was changed, has expired, was used before or has no file.
+    ListUrl,
+    /// A field of a list that is missing or does not fit.
+    ListFields,
 }
 
 /// A kind of silent change after a success (reference 4.6).
@@ -149,6 +173,18 @@ pub enum Loss {
     ProfileProperties,
     /// The project had no room for another event name.
     EventNames,
+    /// An event that the schema does not define: accepted or dropped, as the rules say; so are all further kinds.
+    UndefinedEvent,
+    /// An event's property that the schema does not define.
+    UndefinedProperty,
+    /// An event's property of another type than the schema's.
+    MistypedProperty,
+    /// A mandatory property was missing; the key is the property's.
+    MandatoryMissing,
+    /// A user property that the schema does not define.
+    UndefinedUserProperty,
+    /// A user property of another type than the schema's.
+    MistypedUserProperty,
 }
 
 /// One line of the Error Stream.

@@ -35,7 +35,7 @@ pub(crate) fn run(inner: &Inner, body: &[u8]) -> Answer {
     // Person and their last event.
     let mut active = BTreeMap::new();
     for (event, place) in books.events.iter().zip(0_u32..) {
-        if event.ts > now - SPAN_S && event.ts <= now {
+        if event.ts > now - SPAN_S && event.ts <= now && !books.is_gone(event) {
             active.insert(books.person_of(event.identifier), place);
         }
     }

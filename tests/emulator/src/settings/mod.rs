@@ -7,6 +7,8 @@ mod project;
 use chrono_tz::Tz;
 use serde_json::Value;
 
+use crate::schema_rules::SchemaRules;
+
 pub use project::{Campaign, EventStatus, SchemaEvent, SubscriptionGroup};
 
 /// Events that no export carries (unknowns 3.13).
@@ -46,7 +48,7 @@ pub struct Settings {
     pub seed: u64,
     /// Uploads in flight at once; default 15 (reference section 2).
     pub upload_limit: usize,
-    /// Requests in flight at once for each other API; default 3.
+    /// Requests in flight at once for each other API that reads; default 3.
     pub read_limit: usize,
     /// Properties of one event, above which it is refused with 522; default 100.
     pub event_properties_max: usize,
@@ -94,8 +96,23 @@ pub struct Settings {
     pub subscription_groups: Vec<SubscriptionGroup>,
     /// The blocks of `/v1/contentBlock/list`: objects with `id` and `updatedAt`. Default: none.
     pub content_blocks: Vec<Value>,
-    /// The segments of `segments/list.json`. Default: none.
+    /// The segments of `segments/list.json`, before the custom lists. Default: none.
     pub segments: Vec<Value>,
+    /// Requests in flight at once for each API that writes, the upload left out; default 3.
+    pub write_limit: usize,
+    /// How long after its request a deletion is carried out, in seconds of the account's clock; default 12 hours, never
+    /// more than 24.
+    pub deletion_delay_s: i64,
+    /// How long after the word that its file is there a custom list is made, in seconds of the account's clock; default 60.
+    pub list_delay_s: i64,
+    /// How long the URL for a list's file holds, in seconds; default 24 hours.
+    pub list_url_life_s: i64,
+    /// Bytes of a list's file, above which it is refused; default 5 GB.
+    pub list_bytes_max: usize,
+    /// Where the URLs for files begin, such as `http://127.0.0.1:4000`. Default: where the request for one came to.
+    pub presigned_base: Option<String>,
+    /// What the project's schema does to accepted records; default: there is no schema, and all is kept.
+    pub schema_rules: Option<SchemaRules>,
 }
 
 impl Default for Settings {
@@ -136,6 +153,13 @@ impl Default for Settings {
             subscription_groups: Vec::new(),
             content_blocks: Vec::new(),
             segments: Vec::new(),
+            write_limit: 3,
+            deletion_delay_s: 12 * 60 * 60,
+            list_delay_s: 60,
+            list_url_life_s: 24 * 60 * 60,
+            list_bytes_max: 5_000_000_000,
+            presigned_base: None,
+            schema_rules: None,
         }
     }
 }

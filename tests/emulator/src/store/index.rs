@@ -1,5 +1,5 @@
 //! Where the events are: by name in the order of an export, and by person. Built when somebody asks, kept until events or
-//! identifiers are added.
+//! identifiers are added, or identifiers are led elsewhere.
 //!
 //! An export shows 23 partitions (reference 6.4): a device's events lie in one of them, in the order of time.
 
@@ -21,7 +21,7 @@ pub(crate) struct Indexes {
     by_person: Option<Arc<ByPerson>>,
 }
 
-/// What an index was built from: numbers of events, of identifiers, of merges.
+/// What an index was built from: numbers of events, of identifiers, of moves.
 type Version = (usize, usize, u64);
 
 /// Places of events, partition after partition, by time within each.
@@ -59,7 +59,7 @@ impl Books {
         let mut partitions: Vec<Option<u8>> = vec![None; self.identifiers.len()];
         let mut buckets: [Vec<(i64, u32)>; PARTITIONS] = Default::default();
         for (event, place) in self.events.iter().zip(0..) {
-            if name.is_none_or(|name| name == event.name) {
+            if name.is_none_or(|name| name == event.name) && !self.is_gone(event) {
                 let known = &mut partitions[event.identifier as usize];
                 let partition = *known.get_or_insert_with(|| partition(self.owner(event.identifier)));
                 buckets[usize::from(partition)].push((event.ts, place));
@@ -84,15 +84,15 @@ impl Books {
             return Arc::clone(known);
         }
         let mut starts = vec![0_u32; self.people.len() + 1];
-        for event in &self.events {
+        for event in self.events.iter().filter(|event| !self.is_gone(event)) {
             starts[self.person_of(event.identifier) as usize + 1] += 1;
         }
         for person in 1..starts.len() {
             starts[person] += starts[person - 1];
         }
         let mut next = starts.clone();
-        let mut list = vec![0; self.events.len()];
-        for (event, place) in self.events.iter().zip(0..) {
+        let mut list = vec![0; starts.last().map_or(0, |end| *end as usize)];
+        for (event, place) in self.events.iter().zip(0..).filter(|(event, _)| !self.is_gone(event)) {
             let slot = &mut next[self.person_of(event.identifier) as usize];
             list[*slot as usize] = place;
             *slot += 1;
@@ -103,7 +103,7 @@ impl Books {
     }
 
     fn forget_stale(&mut self) {
-        let version = (self.events.len(), self.identifiers.len(), self.merges);
+        let version = (self.events.len(), self.identifiers.len(), self.moves);
         if self.indexes.version != version {
             self.indexes = Indexes { version, ..Indexes::default() };
         }

@@ -4,8 +4,10 @@
 //! people merge, only the identifiers are led elsewhere, and no event is touched.
 
 pub(crate) mod index;
+mod members;
 pub(crate) mod operators;
 pub(crate) mod properties;
+mod removal;
 pub(crate) mod seed;
 pub(crate) mod views;
 
@@ -27,7 +29,7 @@ pub(crate) struct Books {
     pub(crate) identifiers: Vec<Identifier>,
     /// One map for each kind of identifier.
     pub(crate) index: [HashMap<Arc<str>, u32>; Kind::ALL.len()],
-    /// None where somebody was merged into somebody else.
+    /// None where somebody was merged into somebody else, taken apart or deleted.
     pub(crate) people: Vec<Option<Person>>,
     pub(crate) names: Vec<Arc<str>>,
     pub(crate) name_index: HashMap<Arc<str>, u32>,
@@ -38,7 +40,8 @@ pub(crate) struct Books {
     pub(crate) emails: HashMap<Box<str>, u32>,
     /// What the SDK told about a device, by identifier.
     pub(crate) details: HashMap<u32, Details>,
-    pub(crate) merges: u64,
+    /// How often identifiers were led elsewhere, or nowhere.
+    pub(crate) moves: u64,
     pub(crate) indexes: Indexes,
     pub(crate) counts: Counts,
 }
@@ -140,7 +143,7 @@ impl Books {
             tokens: HashMap::new(),
             emails: HashMap::new(),
             details: HashMap::new(),
-            merges: 0,
+            moves: 0,
             indexes: Indexes::default(),
             counts: Counts::default(),
         }
@@ -151,6 +154,13 @@ impl Books {
         match record {
             Accepted::Event { who, ts, name, data } => {
                 self.counts.event_records += 1;
+                let data = match &settings.schema_rules {
+                    None => data,
+                    Some(rules) => match rules.event(&name, data, cleaner) {
+                        Some(data) => data,
+                        None => return,
+                    },
+                };
                 let Some(name) = self.name(&name, settings.event_names_max) else {
                     return cleaner.note(Loss::EventNames, &name);
                 };
@@ -163,6 +173,10 @@ impl Books {
             }
             Accepted::Profile { who, identity, edits } => {
                 self.counts.profile_records += 1;
+                let edits = match &settings.schema_rules {
+                    None => edits,
+                    Some(rules) => rules.edits(edits, cleaner),
+                };
                 if self.keep == Store::Everything {
                     self.upsert(&who, identity, edits, settings, cleaner);
                 }
@@ -235,7 +249,7 @@ impl Books {
             return into;
         };
         self.counts.profiles -= 1;
-        self.merges += 1;
+        self.moves += 1;
         for &identifier in &gone.identifiers {
             self.identifiers[identifier as usize].person = into;
         }

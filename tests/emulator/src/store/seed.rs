@@ -83,6 +83,7 @@ impl Emulator {
     /// assert_eq!(emulator.events_stored(), 1);
     /// ```
     pub fn seed<T>(&self, write: impl FnOnce(&mut Seeder<'_>) -> T) -> T {
+        self.inner.catch_up();
         let devices = self.inner.devices.write().unwrap_or_else(PoisonError::into_inner);
         let books = lock(&self.inner.books);
         write(&mut Seeder { devices, books })

@@ -46,7 +46,7 @@ impl<'a> EventRef<'a> {
 impl Books {
     /// Shows every event in the order of arrival.
     pub(crate) fn for_each_event(&self, mut see: impl FnMut(EventRef<'_>)) {
-        for event in &self.events {
+        for event in self.events.iter().filter(|event| !self.is_gone(event)) {
             let identifier = &self.identifiers[event.identifier as usize];
             let (identity, object_id) = match identifier.kind {
                 Kind::ObjectId => {
@@ -180,9 +180,9 @@ impl Books {
         self.all(person, kind).next()
     }
 
-    /// All of a kind.
+    /// A person's identifiers of one kind, those left out that lead nowhere any more.
     pub(crate) fn all<'a>(&'a self, person: &'a Person, kind: Kind) -> impl Iterator<Item = &'a str> {
         let identifiers = person.identifiers.iter().map(|identifier| &self.identifiers[*identifier as usize]);
-        identifiers.filter(move |identifier| identifier.kind == kind).map(|identifier| &*identifier.text)
+        identifiers.filter(move |identifier| identifier.kind == kind && !identifier.text.is_empty()).map(|identifier| &*identifier.text)
     }
 }
