@@ -22,7 +22,7 @@ use crate::read::filter::asked;
 use crate::read::lookup::LookupExec;
 use crate::table::{Read, Table};
 use crate::tables::{self, TABLES};
-use crate::write::plan::{Job, WriteExec};
+use crate::write::plan::{Job, Operation, WriteExec};
 use crate::write::settle::FateWatch;
 
 /// A table of CleverTap.
@@ -40,6 +40,9 @@ pub(crate) struct ClevertapTable {
     pub(crate) sources: Vec<String>,
     /// The text that is being run, where the door knows it.
     pub(crate) statement: Option<String>,
+    /// What the statement does, and where the keys of an UPDATE or a DELETE come from.
+    pub(crate) operation: Operation,
+    pub(crate) keys: Option<String>,
 }
 
 /// Through which door a table was reached: it decides what the names of an INSERT's columns mean.
@@ -65,6 +68,8 @@ impl ClevertapTable {
             options: Vec::new(),
             sources: Vec::new(),
             statement: None,
+            operation: Operation::Insert,
+            keys: None,
         }
     }
 
@@ -102,9 +107,11 @@ impl ClevertapTable {
                 self.qualified()
             )));
         }
-        let mut job = Job::new(&self.account, self.table, self.event.as_deref(), &input.schema(), &self.effective(session)?)?
+        let options = self.effective(session)?;
+        let mut job = Job::new(self.operation, &self.account, self.table, self.event.as_deref(), &input.schema(), &options)?
             .told_from(&self.sources);
         job.statement.clone_from(&self.statement);
+        job.keys.clone_from(&self.keys);
         job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
         Ok(WriteExec::committed(input, job))
     }

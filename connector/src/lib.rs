@@ -44,6 +44,7 @@ pub use error::{Error, Outcome, Result};
 pub use options::{DryRun, InDoubt, LongValues, NaiveTime, Nulls, OnReject, Options, Setting};
 pub use session::{ClevertapSql, register};
 pub use write::Tally;
+pub use write::consent::{EraseConsent, Erasure};
 pub use write::failed_rows::{FailedRow, Fate};
 pub use write::runs::{Run, RunWarning, Status};
 pub use write::settle::FateWatch;

@@ -36,6 +36,8 @@ pub struct Options {
     pub long_values: LongValues,
     /// Keys that one query may look up.
     pub lookups_max: usize,
+    /// Rows that one statement may erase.
+    pub delete_rows_max: u64,
     /// Uploads in flight that a statement of this session may have; never above the documented 15.
     pub upload_concurrency: usize,
     /// Requests in flight of any other call; never above the documented 3.
@@ -149,6 +151,7 @@ impl Default for Options {
             naive_time: NaiveTime::Refuse,
             long_values: LongValues::Reject,
             lookups_max: 10_000,
+            delete_rows_max: 1_000,
             upload_concurrency: 15,
             read_concurrency: 3,
             body_rows_max: 1_000,
@@ -194,6 +197,7 @@ const DESCRIPTORS: &[Descriptor] = &[
     option!(naive_time, word, shown, "a timestamp without zone: refuse as event_time and utc elsewhere; utc; project"),
     option!(long_values, word, shown, "a text over 512 bytes: reject the row; cut the text, with a warning"),
     option!(lookups_max, count, shown, "keys that one query may look up"),
+    option!(delete_rows_max, count, shown, "rows that one DELETE, or one INSERT of demerges, may take"),
     option!(upload_concurrency, slots::<15>, shown, "uploads in flight of one statement, 1 to 15"),
     option!(read_concurrency, slots::<3>, shown, "requests in flight of any other call, 1 to 3"),
     option!(body_rows_max, bounded::<1, 1_000>, shown, "records in a body, 1 to 1000"),

@@ -130,10 +130,12 @@ pub(crate) enum Read {
 /// How a table is written.
 #[derive(Debug)]
 pub(crate) enum Write {
-    /// Records in bodies: `{"d":[record, …]}`.
+    /// Rows in bodies.
     Batch {
         /// The path of the call.
         path: &'static str,
+        /// What a body looks like, and what its answer tells.
+        form: Form,
         /// Records that one body may hold, by the API.
         rows_max: usize,
         /// Keys that every record carries, with their JSON values.
@@ -145,6 +147,16 @@ pub(crate) enum Write {
         /// Whether records of one identity must arrive in input order.
         order: Order,
     },
+}
+
+/// What a body looks like, and what its answer tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `{"d":[record, …]}`; the answer has a word on each record.
+    Records,
+    /// Identifiers alone, of one kind, under the key of their column: `{"identity":["a", …]}`. The answer has a status and no
+    /// word on any of them. Such a call erases, and cannot be undone.
+    Keys,
 }
 
 /// Where columns go that a table does not name.
@@ -180,7 +192,19 @@ pub(crate) enum Order {
     Any,
 }
 
+impl Write {
+    /// Whether it erases: then the account must have been opened for that, and the rows are bounded.
+    pub(crate) const fn erases(&self) -> bool {
+        matches!(self, Self::Batch { form: Form::Keys, .. })
+    }
+}
+
 impl Table {
+    /// Whether writing it erases.
+    pub(crate) fn erases(&self) -> bool {
+        self.write.as_ref().is_some_and(Write::erases)
+    }
+
     /// The columns that SQL sees: those that a read has, or, where there is no read, those that a write takes.
     pub(crate) fn schema(&self, time_zone: Option<&str>) -> SchemaRef {
         let shown = |column: &&Column| match self.read {

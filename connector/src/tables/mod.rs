@@ -1,13 +1,23 @@
 //! One file a table. Adding a table is adding a file, and its two lines here.
 
+mod demerges;
 mod device_tokens;
 mod events;
+mod phone_disassociations;
 mod profiles;
+mod subscriptions;
 
 use crate::table::Table;
 
 /// Every table of CleverTap, in the order in which `clevertap.tables` shows them.
-pub(crate) static TABLES: &[&Table] = &[&profiles::TABLE, &events::TABLE, &device_tokens::TABLE];
+pub(crate) static TABLES: &[&Table] = &[
+    &profiles::TABLE,
+    &events::TABLE,
+    &device_tokens::TABLE,
+    &subscriptions::TABLE,
+    &phone_disassociations::TABLE,
+    &demerges::TABLE,
+];
 
 /// The table of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Table> {
@@ -22,6 +32,10 @@ pub(crate) fn events() -> &'static Table {
 /// The query of an upload that only looks at its records and stores none:
 /// <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 pub(crate) const DRY_RUN: (&str, &str) = ("dryRun", "1");
+
+/// An upload of nobody, to be sent with [`DRY_RUN`]: it asks whether CleverTap is there, where a table's own call must not.
+pub(crate) const PROBE: (&str, &str) =
+    ("/1/upload", r#"{"d":[{"type":"profile","identity":"datafusion-clevertap-probe","profileData":{}}]}"#);
 
 /// The name of the one event that takes `items`.
 pub(crate) const CHARGED: &str = "Charged";

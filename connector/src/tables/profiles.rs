@@ -14,7 +14,7 @@ use crate::table::Kind::{Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Value, YesNo};
 use crate::table::Source::{Asked, At};
 use crate::table::Target::{self, Optional};
-use crate::table::{Again, Column, Open, Order, Read, Source, Table, Write, column};
+use crate::table::{Again, Column, Form, Open, Order, Read, Source, Table, Write, column};
 
 const READ_ONLY: Target = Target::Nowhere { hint: "CleverTap keeps it by itself: leave the column out, or give it another name" };
 
@@ -66,6 +66,7 @@ pub(crate) static TABLE: Table = Table {
     }),
     write: Some(Write::Batch {
         path: "/1/upload",
+        form: Form::Records,
         rows_max: 1_000,
         fixed: &[("type", "\"profile\"")],
         open: Some(Open { pointer: "/profileData", forbidden: "%><!|&.:;$'\"\\#", fields_warn: 256, fields_max: 256, operators: true }),

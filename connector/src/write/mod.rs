@@ -4,6 +4,7 @@ use std::fmt;
 
 mod answer;
 mod body;
+pub(crate) mod consent;
 mod deliver;
 mod drive;
 pub(crate) mod encode;

@@ -273,8 +273,11 @@ impl Stopped {
 }
 
 impl From<DataFusionError> for Stopped {
-    /// The error's own text comes first.
+    /// The error's own text comes first; of one of ours without DataFusion's word for what it is.
     fn from(error: DataFusionError) -> Self {
+        if let Some(ours) = Error::find(&error) {
+            return Self::Cause { cause: ours.sentence(), code: ours.code(), source: Some(Box::new(error)) };
+        }
         match Self::because(&error) {
             Self::Cause { cause, code, .. } => Self::Cause { cause, code, source: Some(Box::new(error)) },
             other => other,

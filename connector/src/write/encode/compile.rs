@@ -15,15 +15,16 @@ use super::value::{Long, Style, Truth};
 use crate::error::{Error, Result};
 use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::table::{Again, Open, Shape, Write};
-use crate::write::mapping::{MappedField, Mapping};
+use crate::write::mapping::{MappedField, Mapping, Whose};
 
 /// How rows of one schema become records.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     pub(super) fields: Vec<Field>,
-    /// Which of the fields says whose record it is.
+    /// Which of the fields says whose record it is; where several may, the first of them.
     pub(super) identifier: usize,
+    pub(super) whose: Whose,
     pub(super) names: Names,
     pub(super) open: Option<Open>,
     pub(super) again: Again,
@@ -123,7 +124,7 @@ impl Plan {
         let identifier = identifier.ok_or_else(|| Error::Unwritable(format!("{} needs an identifier", mapping.qualified())))?;
         let open_parent = open.as_ref().map(|open| key_of(open.pointer));
         let steps = steps(mapping, &fields, fixed, event, open_parent);
-        Ok(Self { steps, fields, identifier, names, open: *open, again: *again, context })
+        Ok(Self { steps, fields, identifier, whose: mapping.whose, names, open: *open, again: *again, context })
     }
 }
 
