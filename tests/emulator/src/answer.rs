@@ -29,6 +29,11 @@ impl Answer {
         Self::text(status, "application/json;charset=utf-8", serde_json::to_vec(body).unwrap_or_default())
     }
 
+    /// `{"status":"success"}` and no more.
+    pub(crate) fn success() -> Self {
+        Self::text(200, "application/json;charset=utf-8", r#"{"status":"success"}"#)
+    }
+
     /// A whole-request failure whose `code` is its HTTP status.
     pub(crate) fn fail(status: u16, error: &str) -> Self {
         Self::fail_with(status, status, error)

@@ -13,10 +13,18 @@ pub(crate) enum Api {
     Upload,
     /// `GET /1/profile.json`.
     Profile,
+    /// `POST /1/subscribe`.
+    Subscribe,
+    /// `POST /1/disassociate`.
+    Disassociate,
+    /// `POST /1/demerge/profiles.json`.
+    Demerge,
+    /// `POST /1/delete/profiles.json`.
+    Delete,
 }
 
 impl Api {
-    pub(crate) const ALL: [Self; 2] = [Self::Upload, Self::Profile];
+    pub(crate) const ALL: [Self; 6] = [Self::Upload, Self::Profile, Self::Subscribe, Self::Disassociate, Self::Demerge, Self::Delete];
 
     /// The API behind a path; none means that CleverTap answers 200 with an empty body.
     pub(crate) fn at(path: &str) -> Option<Self> {
@@ -28,13 +36,17 @@ impl Api {
         match self {
             Self::Upload => "/1/upload",
             Self::Profile => "/1/profile.json",
+            Self::Subscribe => "/1/subscribe",
+            Self::Disassociate => "/1/disassociate",
+            Self::Demerge => "/1/demerge/profiles.json",
+            Self::Delete => "/1/delete/profiles.json",
         }
     }
 
     /// Whether the path takes this method; all others are answered 405.
     pub(crate) fn takes(self, method: &Method) -> bool {
         match self {
-            Self::Upload => method == Method::POST,
+            Self::Upload | Self::Subscribe | Self::Disassociate | Self::Demerge | Self::Delete => method == Method::POST,
             Self::Profile => method == Method::GET,
         }
     }
@@ -44,6 +56,7 @@ impl Api {
         match self {
             Self::Upload => settings.upload_limit,
             Self::Profile => settings.read_limit,
+            Self::Subscribe | Self::Disassociate | Self::Demerge | Self::Delete => settings.write_limit,
         }
     }
 }

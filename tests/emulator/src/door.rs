@@ -18,7 +18,7 @@ use crate::headers::{self, Door};
 use crate::limits::Slot;
 use crate::report::Rule;
 use crate::settings::Settings;
-use crate::{auth, control, lock, profile_lookup, upload};
+use crate::{addresses, auth, control, delete, demerge, lock, profile_lookup, upload};
 
 /// No answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +163,7 @@ impl Inner {
 
     fn answer(&self, api: Api, number: u64, head: &Parts, body: &[u8], plan: &Plan) -> Answer {
         let query = head.uri.query().unwrap_or_default();
+        self.catch_up();
         match api {
             Api::Upload => {
                 {
@@ -172,6 +173,10 @@ impl Inner {
                 upload::run(self, query, body, plan, number)
             }
             Api::Profile => profile_lookup::run(self, query),
+            Api::Subscribe => addresses::subscribe(self, body, plan, number),
+            Api::Disassociate => addresses::disassociate(self, body, plan, number),
+            Api::Demerge => demerge::run(self, body),
+            Api::Delete => delete::run(self, body),
         }
     }
 

@@ -1,11 +1,13 @@
 //! The emulator as tests hold it: its settings, its books, and what they may ask it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::addresses::Addresses;
+use crate::delete::Deletions;
 use crate::faults::{Fault, Rules};
 use crate::limits::Lanes;
 use crate::lock;
@@ -30,6 +32,9 @@ pub(crate) struct Inner {
     pub(crate) devices: RwLock<Devices>,
     pub(crate) report: Mutex<Report>,
     pub(crate) rules: Mutex<Rules>,
+    pub(crate) addresses: Mutex<Addresses>,
+    pub(crate) demerges: Mutex<BTreeMap<String, u64>>,
+    pub(crate) deletions: Mutex<Deletions>,
     started: OnceLock<Instant>,
 }
 
@@ -57,6 +62,9 @@ impl Emulator {
                 devices: RwLock::new(HashMap::new()),
                 report: Mutex::new(Report::default()),
                 rules: Mutex::new(Rules::default()),
+                addresses: Mutex::new(Addresses::default()),
+                demerges: Mutex::new(BTreeMap::new()),
+                deletions: Mutex::new(Deletions::default()),
                 started: OnceLock::new(),
                 settings,
             }),
@@ -90,8 +98,8 @@ impl Emulator {
     /// Everything that is known about the run so far.
     #[must_use]
     pub fn report(&self) -> Report {
+        let counts = self.books().counts;
         let mut report = lock(&self.inner.report).clone();
-        let counts = lock(&self.inner.books).counts;
         report.profiles = counts.profiles;
         report.events = counts.events;
         report.tokens = counts.tokens;
@@ -132,31 +140,31 @@ impl Emulator {
 
     /// Shows every stored event in the order of arrival. The closure must not ask the emulator anything.
     pub fn for_each_event(&self, see: impl FnMut(EventRef<'_>)) {
-        lock(&self.inner.books).for_each_event(see);
+        self.books().for_each_event(see);
     }
 
     /// Shows every person in the form of [`Self::profile`], without `events`. The closure must not ask the emulator anything.
     pub fn for_each_profile(&self, see: impl FnMut(&Value)) {
         let devices = self.inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-        lock(&self.inner.books).for_each_person(&devices, see);
+        self.books().for_each_person(&devices, see);
     }
 
     /// Events that are stored, or counted if only counts are kept.
     #[must_use]
     pub fn events_stored(&self) -> u64 {
-        lock(&self.inner.books).counts.events
+        self.books().counts.events
     }
 
     /// People that are stored, after merging.
     #[must_use]
     pub fn profiles_stored(&self) -> u64 {
-        lock(&self.inner.books).counts.profiles
+        self.books().counts.profiles
     }
 
     /// Tokens that are stored, one for each device and type.
     #[must_use]
     pub fn tokens_stored(&self) -> u64 {
-        lock(&self.inner.books).counts.tokens
+        self.books().counts.tokens
     }
 
     /// Stored events by the identity under which they came.
@@ -174,7 +182,13 @@ impl Emulator {
 
     fn person(&self, find: impl Fn(&Books) -> Option<u32>) -> Option<Value> {
         let devices = self.inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-        let books = lock(&self.inner.books);
+        let books = self.books();
         books.person(find(&books)?, &devices)
+    }
+
+    /// The books, after what is due.
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.inner.catch_up();
+        lock(&self.inner.books)
     }
 }

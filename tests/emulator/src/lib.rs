@@ -30,15 +30,19 @@
 //! # }
 //! ```
 
+mod addresses;
 mod answer;
 mod api;
 mod auth;
 mod control;
+mod delete;
+mod demerge;
 mod door;
 mod emulator;
 mod faults;
 mod headers;
 mod json;
+mod later;
 mod limits;
 mod profile_lookup;
 #[cfg(test)]
@@ -48,7 +52,10 @@ mod serve;
 mod settings;
 mod store;
 mod upload;
+mod verdict;
 
+pub use addresses::Subscription;
+pub use delete::Deletion;
 pub use door::Broken;
 pub use emulator::Emulator;
 pub use faults::{Fault, What};

@@ -49,6 +49,16 @@ pub struct Report {
     pub error_stream: BTreeMap<Loss, u64>,
     /// The last entries of the Error Stream, at most 1000.
     pub error_stream_last: VecDeque<Entry>,
+    /// Accepted records of subscribe, each time they came.
+    pub subscriptions: u64,
+    /// Accepted records of disassociate.
+    pub disassociations: u64,
+    /// Demerge requests that were carried out. Who was demerged is told by `Emulator::demerges`.
+    pub demerge_calls: u64,
+    /// Delete requests that were accepted. Whom they name is told by `Emulator::deletions_requested`.
+    pub deletion_calls: u64,
+    /// People who are gone since a deletion was carried out.
+    pub people_deleted: u64,
 }
 
 /// A rule of the API that a client must not break.
@@ -79,6 +89,10 @@ pub enum Rule {
     Tokens,
     /// A query that the path does not take.
     Query,
+    /// More than 100 ids in a delete or demerge.
+    Ids,
+    /// `identity` and `guid` in one delete.
+    IdKinds,
 }
 
 /// A kind of silent change after a success (reference 4.6).

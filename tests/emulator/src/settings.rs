@@ -30,7 +30,7 @@ pub struct Settings {
     pub seed: u64,
     /// Uploads in flight at once; default 15 (reference section 2).
     pub upload_limit: usize,
-    /// Requests in flight at once for each other API; default 3.
+    /// Requests in flight at once for each other API that reads; default 3.
     pub read_limit: usize,
     /// Properties of one event, above which it is refused with 522; default 100.
     pub event_properties_max: usize,
@@ -48,6 +48,11 @@ pub struct Settings {
     pub unknown_profile: UnknownProfile,
     /// What is kept of accepted records; default [`Store::Everything`].
     pub store: Store,
+    /// Requests in flight at once for each API that writes, the upload left out; default 3.
+    pub write_limit: usize,
+    /// How long after its request a deletion is carried out, in seconds of the account's clock; default 12 hours, never
+    /// more than 24.
+    pub deletion_delay_s: i64,
 }
 
 impl Default for Settings {
@@ -72,6 +77,8 @@ impl Default for Settings {
             devices: Vec::new(),
             unknown_profile: UnknownProfile::NotFound,
             store: Store::Everything,
+            write_limit: 3,
+            deletion_delay_s: 12 * 60 * 60,
         }
     }
 }

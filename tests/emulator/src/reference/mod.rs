@@ -1,6 +1,9 @@
 //! The emulator against the text of the API reference, by the reference's headings. No client of the project is used.
 
+mod addresses;
 mod clock;
+mod deletions;
+mod demerges;
 mod doors;
 mod faults;
 mod people;
@@ -62,4 +65,18 @@ async fn profile(emulator: &Emulator, data: Value) -> Value {
 
 fn event(identity: &str) -> Value {
     json!({ "type": "event", "identity": identity, "evtName": "Viewed", "evtData": {} })
+}
+
+/// Sends a body to a path.
+async fn send(emulator: &Emulator, path: &str, body: Value) -> (u16, Value) {
+    read(emulator.handle(post(path, body.to_string())).await)
+}
+
+/// What a request that is no more than accepted is answered.
+fn success() -> (u16, Value) {
+    (200, json!({ "status": "success" }))
+}
+
+fn failure(status: u16, error: &str) -> (u16, Value) {
+    (status, json!({ "status": "fail", "error": error, "code": status }))
 }

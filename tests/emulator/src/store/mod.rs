@@ -4,6 +4,7 @@
 //! people merge, only the identifiers are led elsewhere, and no event is touched.
 
 pub(crate) mod operators;
+mod removal;
 pub(crate) mod views;
 
 use std::collections::HashMap;

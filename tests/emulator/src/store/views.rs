@@ -156,8 +156,9 @@ impl Books {
         self.all(person, kind).next()
     }
 
-    fn all<'a>(&'a self, person: &'a Person, kind: Kind) -> impl Iterator<Item = &'a str> {
+    /// A person's identifiers of one kind, those left out that lead nowhere any more.
+    pub(super) fn all<'a>(&'a self, person: &'a Person, kind: Kind) -> impl Iterator<Item = &'a str> {
         let identifiers = person.identifiers.iter().map(|identifier| &self.identifiers[*identifier as usize]);
-        identifiers.filter(move |identifier| identifier.kind == kind).map(|identifier| &*identifier.text)
+        identifiers.filter(move |identifier| identifier.kind == kind && !identifier.text.is_empty()).map(|identifier| &*identifier.text)
     }
 }

@@ -1,0 +1,116 @@
+//! What takes people apart: deletions, demerges, phone numbers that are taken back.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Books, Event, Identifier, Person, number};
+use crate::upload::profile::phone_number;
+use crate::upload::record::Kind;
+
+impl Books {
+    /// Deletes the people behind these identifiers, their events and their tokens; gives the number of people.
+    ///
+    /// Whoever comes back under one of their identifiers is somebody new.
+    pub(crate) fn erase(&mut self, kind: Kind, texts: &[String]) -> u64 {
+        let doomed: HashSet<u32> = texts.iter().filter_map(|text| self.find(kind, text)).collect();
+        self.drop_events(&doomed);
+        if kind == Kind::ObjectId {
+            texts.iter().for_each(|device| self.drop_tokens(device));
+        }
+        for &person in &doomed {
+            let Some(gone) = self.people[person as usize].take() else {
+                continue;
+            };
+            self.counts.profiles -= 1;
+            for identifier in gone.identifiers {
+                self.forget(identifier);
+                let Identifier { kind, text, .. } = &self.identifiers[identifier as usize];
+                if *kind == Kind::ObjectId {
+                    let device = Arc::clone(text);
+                    self.drop_tokens(&device);
+                }
+            }
+        }
+        doomed.len() as u64
+    }
+
+    /// Splits the merged people among these: each of their devices is a new person, with the events that came under it and
+    /// nothing else. Their identities lead nowhere, and what came under them is lost.
+    ///
+    /// Several devices make somebody merged, and so do several identities on one device; where there is no device, there is
+    /// nothing to split by.
+    pub(crate) fn demerge(&mut self, identities: &[String]) {
+        let named: HashSet<u32> = identities.iter().filter_map(|identity| self.find(Kind::Identity, identity)).collect();
+        let merged: Vec<u32> = named.into_iter().filter(|person| self.is_merged(*person)).collect();
+        let mut people = HashSet::new();
+        for &person in &merged {
+            let Some(gone) = self.people[person as usize].take() else {
+                continue;
+            };
+            self.counts.profiles -= 1;
+            people.insert(person);
+            for identifier in gone.identifiers {
+                if self.identifiers[identifier as usize].kind == Kind::ObjectId {
+                    self.identifiers[identifier as usize].person = number(self.people.len());
+                    self.people.push(Some(Person { identifiers: vec![identifier], ..Person::default() }));
+                    self.counts.profiles += 1;
+                } else {
+                    self.forget(identifier);
+                }
+            }
+        }
+        self.drop_events(&people);
+    }
+
+    /// Takes phone numbers from the people who hold them, as a property and as an identity.
+    pub(crate) fn disassociate(&mut self, phones: &HashSet<u64>) {
+        if phones.is_empty() {
+            return;
+        }
+        for person in self.people.iter_mut().flatten() {
+            let phone = person.properties.get("Phone").and_then(Value::as_str).and_then(phone_number);
+            if phone.is_some_and(|phone| phones.contains(&phone)) {
+                person.properties.remove("Phone");
+            }
+        }
+        for phone in phones {
+            for identity in [format!("+{phone}"), phone.to_string()] {
+                if let Some(&identifier) = self.index[Kind::Identity as usize].get(&*identity) {
+                    self.forget(identifier);
+                    // The events stay with the person, under no name.
+                    self.identifiers[identifier as usize].text = "".into();
+                }
+            }
+        }
+    }
+
+    fn is_merged(&self, person: u32) -> bool {
+        self.people[person as usize].as_ref().is_some_and(|person| {
+            let devices = self.all(person, Kind::ObjectId).count();
+            devices > 1 || (devices == 1 && self.all(person, Kind::Identity).count() > 1)
+        })
+    }
+
+    /// An identifier that leads nowhere from now on.
+    fn forget(&mut self, identifier: u32) {
+        let Identifier { kind, text, .. } = &self.identifiers[identifier as usize];
+        self.index[*kind as usize].remove(text);
+    }
+
+    fn drop_tokens(&mut self, device: &str) {
+        let tokens = self.tokens.remove(device);
+        self.counts.tokens -= tokens.map_or(0, |tokens| tokens.len() as u64);
+    }
+
+    fn drop_events(&mut self, people: &HashSet<u32>) {
+        if people.is_empty() {
+            return;
+        }
+        let Self { events, identifiers, .. } = self;
+        let before = events.len();
+        events.retain(|Event { identifier, .. }| !people.contains(&identifiers[*identifier as usize].person));
+        self.counts.events -= (before - events.len()) as u64;
+    }
+}
