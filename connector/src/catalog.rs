@@ -108,8 +108,8 @@ impl ClevertapTable {
             )));
         }
         let options = self.effective(session)?;
-        let mut job = Job::new(self.operation, &self.account, self.table, self.event.as_deref(), &input.schema(), &options)?
-            .told_from(&self.sources);
+        let mut job =
+            Job::new(self.operation, &self.account, self.table, self.event.as_deref(), &input.schema(), &options)?.told_from(&self.sources);
         job.statement.clone_from(&self.statement);
         job.keys.clone_from(&self.keys);
         job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());

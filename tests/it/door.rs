@@ -3,7 +3,7 @@
 //! In: calls of the connector. Out: what the emulator answers, with every call kept for the test to look at. No socket is
 //! used, so that a paused clock works and a run repeats by its seed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Int64Array, RecordBatch};
@@ -147,9 +147,22 @@ impl World {
         self.rows(&format!("SET clevertap.{option} = '{value}'")).await;
     }
 
+    /// Has every statement send one request after the other, whatever its API.
+    pub(crate) async fn one_in_flight(&self) {
+        self.set("upload_concurrency", 1).await;
+        self.set("read_concurrency", 1).await;
+    }
+
     /// What the next calls meet, in their order, instead of the emulator.
     pub(crate) fn script(&self, steps: impl IntoIterator<Item = Instead>) {
         self.door.script.lock().unwrap_or_else(PoisonError::into_inner).extend(steps);
+    }
+
+    /// The different phone numbers in the calls so far.
+    fn phones_sent(&self) -> u64 {
+        let sent = self.sent();
+        let numbers = sent.iter().flat_map(|call| call.body.split('"').filter(|text| text.starts_with('+')));
+        numbers.collect::<BTreeSet<_>>().len() as u64
     }
 
     /// The calls so far.
@@ -158,11 +171,11 @@ impl World {
     }
 
     pub(crate) fn fault(&self, what: What) {
-        self.emulator.add_fault(Fault::new(what).on("/1/upload"));
+        self.emulator.add_fault(Fault::new(what));
     }
 
     pub(crate) fn fault_once(&self, what: What) {
-        self.emulator.add_fault(Fault::new(what).on("/1/upload").times(1));
+        self.emulator.add_fault(Fault::new(what).times(1));
     }
 
     pub(crate) fn last_run(&self) -> Run {
@@ -190,9 +203,12 @@ pub(crate) enum Target {
     Profiles,
     Events,
     DeviceTokens,
+    Subscriptions,
+    PhoneDisassociations,
 }
 
-pub(crate) const TARGETS: [Target; 3] = [Target::Profiles, Target::Events, Target::DeviceTokens];
+pub(crate) const TARGETS: [Target; 5] =
+    [Target::Profiles, Target::Events, Target::DeviceTokens, Target::Subscriptions, Target::PhoneDisassociations];
 
 impl Target {
     pub(crate) const fn table(self) -> &'static str {
@@ -200,13 +216,31 @@ impl Target {
             Self::Profiles => "profiles",
             Self::Events => "events",
             Self::DeviceTokens => "device_tokens",
+            Self::Subscriptions => "subscriptions",
+            Self::PhoneDisassociations => "phone_disassociations",
         }
     }
 
     pub(crate) const fn rows_max(self) -> i64 {
         match self {
-            Self::Profiles | Self::Events => 1_000,
+            Self::Profiles | Self::Events | Self::Subscriptions | Self::PhoneDisassociations => 1_000,
             Self::DeviceTokens => 100,
+        }
+    }
+
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Profiles | Self::Events | Self::DeviceTokens => "/1/upload",
+            Self::Subscriptions => "/1/subscribe",
+            Self::PhoneDisassociations => "/1/disassociate",
+        }
+    }
+
+    /// Requests that are in flight from the start: those that nobody has been told to be too many.
+    pub(crate) const fn start(self) -> u64 {
+        match self {
+            Self::Profiles | Self::Events | Self::DeviceTokens => 5,
+            Self::Subscriptions | Self::PhoneDisassociations => 3,
         }
     }
 
@@ -224,6 +258,14 @@ impl Target {
             Self::DeviceTokens => format!(
                 "INSERT INTO clevertap.device_tokens SELECT CASE WHEN {bad} THEN 'stranger' ELSE concat('__g', n) END AS object_id,
                  concat('t', n) AS token, 'fcm' AS token_type FROM source"
+            ),
+            Self::Subscriptions => format!(
+                "INSERT INTO clevertap.subscriptions SELECT 'email' AS type, concat('p', n, '@example.org') AS value,
+                 CASE WHEN {bad} THEN 'nope' ELSE 'Unsubscribe' END AS status FROM source"
+            ),
+            Self::PhoneDisassociations => format!(
+                "INSERT INTO clevertap.phone_disassociations SELECT CASE WHEN {bad} THEN 'nope' ELSE concat('+1415', 5550000 + n) END AS phone
+                 FROM source"
             ),
         }
     }
@@ -244,12 +286,18 @@ impl Target {
         world
     }
 
-    /// What the emulator stored, each time it came.
-    pub(crate) fn stored(self, emulator: &Emulator) -> u64 {
+    /// What the emulator stored: of events each time that it came, of what can be repeated once.
+    pub(crate) fn stored(self, world: &World) -> u64 {
+        let emulator = &world.emulator;
         match self {
             Self::Profiles => emulator.profiles_stored(),
             Self::Events => emulator.events_stored(),
             Self::DeviceTokens => emulator.tokens_stored(),
+            Self::Subscriptions => {
+                (1..=30_000).filter(|n| emulator.subscription("email", &format!("p{n}@example.org")).is_some()).count() as u64
+            }
+            // Nobody holds these numbers, so that what is counted is how often they came.
+            Self::PhoneDisassociations => emulator.report().disassociations.min(world.phones_sent()),
         }
     }
 }
@@ -277,7 +325,7 @@ pub(crate) fn ending(world: &World, target: Target, result: &Result<Vec<RecordBa
         read - accepted,
         "every row of {target:?} that was read and not accepted is in failed_rows"
     );
-    let stored = target.stored(&world.emulator);
+    let stored = target.stored(world);
     assert!((accepted..=accepted + in_doubt).contains(&stored), "{target:?}: {stored} are stored, {:?}", run.tally);
     let table = target.table();
     let status = run.status;

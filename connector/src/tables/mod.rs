@@ -10,14 +10,8 @@ mod subscriptions;
 use crate::table::Table;
 
 /// Every table of CleverTap, in the order in which `clevertap.tables` shows them.
-pub(crate) static TABLES: &[&Table] = &[
-    &profiles::TABLE,
-    &events::TABLE,
-    &device_tokens::TABLE,
-    &subscriptions::TABLE,
-    &phone_disassociations::TABLE,
-    &demerges::TABLE,
-];
+pub(crate) static TABLES: &[&Table] =
+    &[&profiles::TABLE, &events::TABLE, &device_tokens::TABLE, &subscriptions::TABLE, &phone_disassociations::TABLE, &demerges::TABLE];
 
 /// The table of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Table> {

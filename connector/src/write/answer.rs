@@ -132,7 +132,9 @@ mod tests {
     #[test]
     fn success_alone_is_the_word_on_keys_and_on_nothing_else() {
         assert_eq!(verdicts(Form::Keys, br#"{"status":"success"}"#, 2), Ok(vec![Verdict::Accepted; 2]));
-        for answer in [r#"{"status":"partial"}"#, r#"{"status":"success","processed":1}"#, r#"{"status":"success","unprocessed":[{}]}"#, "{}", ""] {
+        for answer in
+            [r#"{"status":"partial"}"#, r#"{"status":"success","processed":1}"#, r#"{"status":"success","unprocessed":[{}]}"#, "{}", ""]
+        {
             assert!(verdicts(Form::Keys, answer.as_bytes(), 2).is_err(), "{answer}");
         }
     }

@@ -214,7 +214,8 @@ mod tests {
     fn keys_of_one_kind_share_a_body_and_each_can_be_told_as_an_object() {
         let mut packer = Packers::new(Form::Keys, 2, 1000);
         let records = [r#"{"identity":"a\":"}"#, r#"{"guid":"g"}"#, r#"{"identity":"b"}"#, r#"{"identity":"c"}"#];
-        let full: Vec<_> = (1..).zip(records).filter_map(|(row, record)| packer.push(record.as_bytes(), row, Again::Harmless, row)).collect();
+        let full: Vec<_> =
+            (1..).zip(records).filter_map(|(row, record)| packer.push(record.as_bytes(), row, Again::Harmless, row)).collect();
         let bodies: Vec<Body> = full.into_iter().chain(packer.finish()).collect();
         let texts: Vec<_> = bodies.iter().map(|body| String::from_utf8_lossy(&body.bytes).into_owned()).collect();
         assert_eq!(texts, [r#"{"identity":["a\":","b"]}"#, r#"{"identity":["c"]}"#, r#"{"guid":["g"]}"#]);
