@@ -74,7 +74,7 @@ impl ClevertapTable {
     }
 
     /// The session's options, under those of this table.
-    fn effective(&self, session: &dyn Session) -> Result<Options, Error> {
+    pub(crate) fn effective(&self, session: &dyn Session) -> Result<Options, Error> {
         let mut options = session.config_options().extensions.get::<Options>().cloned().unwrap_or_default();
         for (name, value) in &self.options {
             options.set_text(name, value)?;
@@ -88,6 +88,15 @@ impl ClevertapTable {
             Some(event) => format!("clevertap_events.\"{event}\""),
             None => format!("clevertap.{}", self.table.name),
         }
+    }
+
+    /// What a provider is told of a WHERE clause is not the whole of it: without the rule that reads all of it, nothing is sent.
+    fn without_its_rule(&self, statement: &str) -> Result<Arc<dyn ExecutionPlan>> {
+        Err(Error::Setting(format!(
+            "{statement} {} was planned without the rule that reads its WHERE clause, and nothing was sent: call register on this session",
+            self.qualified()
+        ))
+        .into())
     }
 
     /// The plan that writes `input`.
@@ -168,6 +177,18 @@ impl TableProvider for ClevertapTable {
             None => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(of).collect())
+    }
+
+    async fn delete_from(&self, _: &dyn Session, _: Vec<Expr>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.without_its_rule("DELETE FROM")
+    }
+
+    async fn update(&self, _: &dyn Session, _: Vec<(String, Expr)>, _: Vec<Expr>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.without_its_rule("UPDATE")
+    }
+
+    async fn truncate(&self, _: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+        self.without_its_rule("TRUNCATE")
     }
 
     async fn insert_into(&self, session: &dyn Session, input: Arc<dyn ExecutionPlan>, op: InsertOp) -> Result<Arc<dyn ExecutionPlan>> {

@@ -30,11 +30,13 @@ mod copy;
 mod error;
 mod local;
 mod options;
+mod people;
 mod read;
 mod rule;
 mod session;
 mod table;
 mod tables;
+mod update;
 mod write;
 
 pub use account::{Access, Account, AccountSettings, Clock};

@@ -170,6 +170,16 @@ impl World {
         self.door.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Forgets the calls so far.
+    pub(crate) fn forget_sent(&self) {
+        self.door.sent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The calls to a path so far.
+    pub(crate) fn sent_to(&self, path: &str) -> Vec<Sent> {
+        self.sent().into_iter().filter(|call| call.path == path).collect()
+    }
+
     pub(crate) fn fault(&self, what: What) {
         self.emulator.add_fault(Fault::new(what));
     }

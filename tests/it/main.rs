@@ -15,5 +15,6 @@ mod secrets;
 mod select;
 mod simulation;
 mod tidy;
+mod update;
 mod values;
 mod wire;

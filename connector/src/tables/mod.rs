@@ -18,6 +18,16 @@ pub(crate) fn find(name: &str) -> Option<&'static Table> {
     TABLES.iter().copied().find(|table| table.name == name)
 }
 
+/// People.
+pub(crate) fn profiles() -> &'static Table {
+    &profiles::TABLE
+}
+
+/// What DELETE FROM `clevertap.profiles` writes to.
+pub(crate) fn deletions() -> &'static Table {
+    &profiles::DELETIONS
+}
+
 /// What `clevertap_events."Name"` writes to: `events`, with the name fixed.
 pub(crate) fn events() -> &'static Table {
     &events::TABLE

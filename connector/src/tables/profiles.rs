@@ -5,10 +5,15 @@
 //!
 //! INSERT INTO clevertap.profiles
 //! SELECT id AS identity, mail AS email, tier AS "Plan", ct_incr(visits) AS "Visits" FROM 'users.parquet';
+//!
+//! UPDATE clevertap.profiles SET "Plan" = 'gold' WHERE identity = 'cust-1';
+//!
+//! DELETE FROM clevertap.profiles WHERE identity IN (SELECT user_id FROM 'leavers.csv');
 //! ```
 //!
 //! Wire format: <https://developer.clevertap.com/docs/upload-user-profiles-api> and
-//! <https://developer.clevertap.com/docs/get-user-profiles-api>, read 2026-11-21.
+//! <https://developer.clevertap.com/docs/get-user-profiles-api>, read 2026-11-21; of the deletion
+//! <https://developer.clevertap.com/docs/delete-user-profile-api>, read 2026-11-24.
 
 use crate::table::Kind::{Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Value, YesNo};
@@ -72,6 +77,27 @@ pub(crate) static TABLE: Table = Table {
         open: Some(Open { pointer: "/profileData", forbidden: "%><!|&.:;$'\"\\#", fields_warn: 256, fields_max: 256, operators: true }),
         again: Again::Harmless,
         order: Order::ByIdentity,
+    }),
+}
+.checked();
+
+/// People who are deleted: within a day, in every device of theirs, and for ever.
+pub(crate) static DELETIONS: Table = Table {
+    name: "profiles",
+    about: "People to be deleted, one row a person.",
+    columns: &[
+        column("identity", Text, Source::Nowhere, Optional("/identity", Identifier)),
+        column("object_id", Text, Source::Nowhere, Optional("/guid", Identifier)),
+    ],
+    read: None,
+    write: Some(Write::Batch {
+        path: "/1/delete/profiles.json",
+        form: Form::Keys,
+        rows_max: 100,
+        fixed: &[],
+        open: None,
+        again: Again::Harmless,
+        order: Order::Any,
     }),
 }
 .checked();
