@@ -10,6 +10,7 @@ use crate::addresses::Addresses;
 use crate::delete::Deletions;
 use crate::faults::{Fault, Rules};
 use crate::limits::Lanes;
+use crate::lists::Lists;
 use crate::lock;
 use crate::report::Report;
 use crate::settings::{Platform, Settings};
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) addresses: Mutex<Addresses>,
     pub(crate) demerges: Mutex<BTreeMap<String, u64>>,
     pub(crate) deletions: Mutex<Deletions>,
+    pub(crate) lists: Mutex<Lists>,
     started: OnceLock<Instant>,
 }
 
@@ -65,6 +67,7 @@ impl Emulator {
                 addresses: Mutex::new(Addresses::default()),
                 demerges: Mutex::new(BTreeMap::new()),
                 deletions: Mutex::new(Deletions::default()),
+                lists: Mutex::new(Lists::default()),
                 started: OnceLock::new(),
                 settings,
             }),

@@ -44,6 +44,7 @@ mod headers;
 mod json;
 mod later;
 mod limits;
+mod lists;
 mod profile_lookup;
 #[cfg(test)]
 mod reference;
@@ -59,6 +60,7 @@ pub use delete::Deletion;
 pub use door::Broken;
 pub use emulator::Emulator;
 pub use faults::{Fault, What};
+pub use lists::{CustomList, Letter, ListOutcome, ListState};
 pub use report::{Entry, Loss, Report, Rule};
 pub use serve::Server;
 pub use settings::{Device, Platform, Settings, Store, UnknownProfile};

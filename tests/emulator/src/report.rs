@@ -59,6 +59,10 @@ pub struct Report {
     pub deletion_calls: u64,
     /// People who are gone since a deletion was carried out.
     pub people_deleted: u64,
+    /// Custom lists whose file was said to be there, each time that it was taken as true.
+    pub lists_completed: u64,
+    /// The bytes of all list files that were put.
+    pub put_bytes: u64,
 }
 
 /// A rule of the API that a client must not break.
@@ -93,6 +97,12 @@ pub enum Rule {
     Ids,
     /// `identity` and `guid` in one delete.
     IdKinds,
+    /// `X-CleverTap-` headers in the PUT of a list's file: the passcode was given away.
+    LeakedPasscode,
+    /// A URL for a list's file that was changed, has expired, was used before or has no file.
+    ListUrl,
+    /// A field of a list that is missing or does not fit.
+    ListFields,
 }
 
 /// A kind of silent change after a success (reference 4.6).

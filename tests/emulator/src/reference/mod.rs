@@ -6,6 +6,8 @@ mod deletions;
 mod demerges;
 mod doors;
 mod faults;
+mod list_files;
+mod lists;
 mod people;
 mod records;
 mod whole;

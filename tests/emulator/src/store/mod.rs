@@ -3,6 +3,7 @@
 //! An event is 40 bytes and its data as text, so that a million fit. An identifier is a number that leads to a person; when
 //! people merge, only the identifiers are led elsewhere, and no event is touched.
 
+mod members;
 pub(crate) mod operators;
 mod removal;
 pub(crate) mod views;
