@@ -5,7 +5,7 @@
 use http::Method;
 
 use crate::Settings;
-use crate::lists;
+use crate::custom_lists;
 
 /// One API of CleverTap; in-flight limits are counted for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +49,7 @@ impl Api {
             // Both ways are written of (unknowns 1.14).
             "/1/get_custom_list_segment_url" => Some(Self::ListUrl),
             "/1/upload_custom_list_segment_completed" => Some(Self::ListComplete),
-            _ if path.starts_with(lists::file::PREFIX) => Some(Self::ListFile),
+            _ if path.starts_with(custom_lists::file::PREFIX) => Some(Self::ListFile),
             _ => Self::ALL.into_iter().find(|api| api.path() == path),
         }
     }
@@ -65,7 +65,7 @@ impl Api {
             Self::Delete => "/1/delete/profiles.json",
             Self::ListUrl => "/get_custom_list_segment_url",
             Self::ListComplete => "/upload_custom_list_segment_completed",
-            Self::ListFile => lists::file::PREFIX,
+            Self::ListFile => custom_lists::file::PREFIX,
         }
     }
 

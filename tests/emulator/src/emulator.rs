@@ -7,10 +7,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::addresses::Addresses;
+use crate::custom_lists::Lists;
 use crate::delete::Deletions;
 use crate::faults::{Fault, Rules};
 use crate::limits::Lanes;
-use crate::lists::Lists;
 use crate::lock;
 use crate::report::Report;
 use crate::settings::{Platform, Settings};
@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     pub(crate) addresses: Mutex<Addresses>,
     pub(crate) demerges: Mutex<BTreeMap<String, u64>>,
     pub(crate) deletions: Mutex<Deletions>,
-    pub(crate) lists: Mutex<Lists>,
+    pub(crate) custom_lists: Mutex<Lists>,
     started: OnceLock<Instant>,
 }
 
@@ -67,7 +67,7 @@ impl Emulator {
                 addresses: Mutex::new(Addresses::default()),
                 demerges: Mutex::new(BTreeMap::new()),
                 deletions: Mutex::new(Deletions::default()),
-                lists: Mutex::new(Lists::default()),
+                custom_lists: Mutex::new(Lists::default()),
                 started: OnceLock::new(),
                 settings,
             }),

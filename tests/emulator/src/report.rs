@@ -127,6 +127,18 @@ pub enum Loss {
     ProfileProperties,
     /// The project had no room for another event name.
     EventNames,
+    /// An event that the schema does not define: accepted or dropped, as the rules say; so are all further kinds.
+    UndefinedEvent,
+    /// An event's property that the schema does not define.
+    UndefinedProperty,
+    /// An event's property of another type than the schema's.
+    MistypedProperty,
+    /// A mandatory property was missing; the key is the property's.
+    MandatoryMissing,
+    /// A user property that the schema does not define.
+    UndefinedUserProperty,
+    /// A user property of another type than the schema's.
+    MistypedUserProperty,
 }
 
 /// One line of the Error Stream.

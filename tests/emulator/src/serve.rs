@@ -17,10 +17,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::custom_lists;
 use crate::door::Broken;
 use crate::emulator::Emulator;
 use crate::headers::Door;
-use crate::lists;
 use crate::upload::BODY_BYTES_MAX;
 
 /// A listening emulator. Dropping it ends it at once, requests that hang included.
@@ -82,7 +82,7 @@ impl Emulator {
     async fn visit(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
         let (head, body) = request.into_parts();
         let visit = self.admit(&head, Door::Http);
-        let bytes_max = lists::file::bytes_max(&self.inner, head.uri.path()).unwrap_or(BODY_BYTES_MAX);
+        let bytes_max = custom_lists::file::bytes_max(&self.inner, head.uri.path()).unwrap_or(BODY_BYTES_MAX);
         let body = read(body, bytes_max).await?;
         Ok(self.settle(visit, &head, &body).await?.map(Full::new))
     }

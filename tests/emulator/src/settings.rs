@@ -4,6 +4,8 @@
 
 use chrono_tz::Tz;
 
+use crate::schema_rules::SchemaRules;
+
 /// How one emulated CleverTap project behaves. Build it with `Settings { seed: 7, ..Settings::default() }`.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -61,6 +63,8 @@ pub struct Settings {
     pub list_bytes_max: usize,
     /// Where the URLs for files begin, such as `http://127.0.0.1:4000`. Default: where the request for one came to.
     pub presigned_base: Option<String>,
+    /// What the project's schema does to accepted records; default: there is no schema, and all is kept.
+    pub schema_rules: Option<SchemaRules>,
 }
 
 impl Default for Settings {
@@ -91,6 +95,7 @@ impl Default for Settings {
             list_url_life_s: 24 * 60 * 60,
             list_bytes_max: 5_000_000_000,
             presigned_base: None,
+            schema_rules: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::lists::{people, put, url};
+use super::custom_lists::{people, put, url};
 use super::{emulator, post, read};
 use crate::{Emulator, Rule, Server, Settings};
 

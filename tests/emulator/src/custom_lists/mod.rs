@@ -144,7 +144,7 @@ impl Emulator {
     #[must_use]
     pub fn list_members(&self, name: &str) -> Vec<String> {
         self.inner.catch_up();
-        let lists = lock(&self.inner.lists);
+        let lists = lock(&self.inner.custom_lists);
         let list = lists.lists.iter().find(|list| list.name == name);
         match list.and_then(|list| list.members.as_ref()) {
             Some(Members::Known(members)) => {
@@ -161,7 +161,7 @@ impl Emulator {
     #[must_use]
     pub fn outbox(&self) -> Vec<Letter> {
         self.inner.catch_up();
-        lock(&self.inner.lists).letters.clone()
+        lock(&self.inner.custom_lists).letters.clone()
     }
 
     /// Reads all files that wait, as if their time had come; gives their number.
@@ -171,7 +171,7 @@ impl Emulator {
 
     /// Lets a campaign run on a list, or end: a list that is in use cannot be replaced.
     pub fn use_list(&self, name: &str, is_in_use: bool) {
-        for list in lock(&self.inner.lists).lists.iter_mut().filter(|list| list.name == name) {
+        for list in lock(&self.inner.custom_lists).lists.iter_mut().filter(|list| list.name == name) {
             list.is_in_use = is_in_use;
         }
     }
@@ -181,21 +181,21 @@ impl Inner {
     /// Every custom list, for whoever lists segments.
     pub(crate) fn custom_lists(&self) -> Vec<CustomList> {
         self.catch_up();
-        let lists = lock(&self.lists);
+        let lists = lock(&self.custom_lists);
         let books = lock(&self.books);
         lists.all(&books)
     }
 
     /// Reads the files whose time has come.
     pub(crate) fn read_due_files(&self) {
-        if !lock(&self.lists).jobs.is_empty() {
+        if !lock(&self.custom_lists).jobs.is_empty() {
             let now = self.now();
             self.read_files(|job| job.due_at <= now);
         }
     }
 
     fn read_files(&self, is_due: impl Fn(&Job) -> bool) -> usize {
-        let mut lists = lock(&self.lists);
+        let mut lists = lock(&self.custom_lists);
         let due: Vec<Job> = lists.jobs.extract_if(.., |job| is_due(job)).collect();
         let count = due.len();
         for job in due {

@@ -33,7 +33,7 @@ pub(crate) fn run(inner: &Inner, body: &[u8]) -> Answer {
         Some(_) => return refuse(inner, Rule::ListFields, "replace should be true or false"),
     };
     let now = inner.now();
-    let mut lists = lock(&inner.lists);
+    let mut lists = lock(&inner.custom_lists);
     if !replace && lists.lists.iter().any(|list| list.name == name) {
         return Answer::fail_with(400, None, "duplicate_name");
     }

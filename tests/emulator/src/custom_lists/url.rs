@@ -20,7 +20,7 @@ pub(crate) fn run(inner: &Inner, head: &Parts) -> Answer {
     let (Some(issued), Some(expires)) = (DateTime::from_timestamp(now, 0), DateTime::from_timestamp(expires_at, 0)) else {
         return Answer::fail(500, "An unknown error occurred");
     };
-    let mut lists = lock(&inner.lists);
+    let mut lists = lock(&inner.custom_lists);
     let number = lists.urls.len() as u64;
     let random = |part: u64| format!("{:016x}", draw(inner.settings.seed, 0x0011_5700 + part, number).to_bits());
     let token = format!("{number:08x}{}", random(0));

@@ -41,7 +41,7 @@ pub(crate) fn check(inner: &Inner, head: &Parts, door: Door) -> Result<(), (Rule
     if !has_length {
         return Err((Rule::Chunked, refusal(411, "MissingContentLength", "You must provide the Content-Length HTTP header")));
     }
-    let lists = lock(&inner.lists);
+    let lists = lock(&inner.custom_lists);
     let issued = lists.urls.get(token(head)).filter(|issued| head.uri.query() == Some(&*issued.query));
     match issued {
         None => Err((Rule::ListUrl, refusal(403, "SignatureDoesNotMatch", "The URL is not the one that was signed"))),
@@ -57,7 +57,7 @@ pub(crate) fn run(inner: &Inner, head: &Parts, body: &[u8]) -> Answer {
         return refusal(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size");
     }
     let file = inner.keep(body);
-    if let Some(issued) = lock(&inner.lists).urls.get_mut(token(head)) {
+    if let Some(issued) = lock(&inner.custom_lists).urls.get_mut(token(head)) {
         issued.file = Some(file);
     }
     lock(&inner.report).put_bytes += body.len() as u64;
