@@ -18,7 +18,7 @@ use crate::headers::{self, Door};
 use crate::limits::Slot;
 use crate::report::Rule;
 use crate::settings::Settings;
-use crate::{addresses, auth, control, delete, demerge, lock, profile_lookup, upload};
+use crate::{addresses, auth, control, custom_lists, delete, demerge, lock, profile_lookup, upload};
 
 /// No answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,30 +76,41 @@ impl Emulator {
         let number = {
             let mut report = lock(&self.inner.report);
             report.requests += 1;
-            *report.requests_by_path.entry(path.to_owned()).or_default() += 1;
+            // The rest of such a path opens a file to whoever reads it.
+            let told = if path.starts_with(custom_lists::file::PREFIX) { custom_lists::file::PREFIX } else { path };
+            *report.requests_by_path.entry(told.to_owned()).or_default() += 1;
             if headers::is_chunked(head, door) {
                 report.broke(Rule::Chunked);
             }
             report.requests
         };
-        let admission = self.check(head).map_err(|(rule, answer)| {
+        let admission = self.check(head, door).map_err(|(rule, answer)| {
             lock(&self.inner.report).broke(rule);
             answer
         });
         Some(Visit { admission, number, inner: Arc::clone(&self.inner), is_open: true })
     }
 
-    /// The order: path, credentials, method, headers, limit.
-    fn check(&self, head: &Parts) -> Result<(Api, Slot), (Rule, Answer)> {
+    /// The order: path, credentials, method, headers, limit; at the URL of a file its own rules.
+    fn check(&self, head: &Parts, door: Door) -> Result<(Api, Slot), (Rule, Answer)> {
         let settings = &self.inner.settings;
         let api = Api::at(head.uri.path()).ok_or_else(|| (Rule::Path, Answer::empty()))?;
-        auth::check(settings, head).map_err(|answer| (Rule::Credentials, answer))?;
+        if api == Api::ListFile {
+            custom_lists::file::check(&self.inner, head, door)?;
+        } else {
+            self.check_account(api, head)?;
+        }
+        let slot = self.inner.lanes.enter(api.lane(), api.limit(settings));
+        Ok((api, slot.ok_or_else(|| (Rule::InFlight, Answer::too_many()))?))
+    }
+
+    /// The part of it that is CleverTap's.
+    fn check_account(&self, api: Api, head: &Parts) -> Result<(), (Rule, Answer)> {
+        auth::check(&self.inner.settings, head).map_err(|answer| (Rule::Credentials, answer))?;
         if !api.takes(&head.method) {
             return Err((Rule::Method, Answer::fail(405, "Method Not Allowed")));
         }
-        headers::check(head)?;
-        let slot = self.inner.lanes.enter(api, api.limit(settings));
-        Ok((api, slot.ok_or_else(|| (Rule::InFlight, Answer::too_many()))?))
+        headers::check(head)
     }
 
     /// Runs an admitted request to its answer.
@@ -177,6 +188,9 @@ impl Inner {
             Api::Disassociate => addresses::disassociate(self, body, plan, number),
             Api::Demerge => demerge::run(self, body),
             Api::Delete => delete::run(self, body),
+            Api::ListUrl => custom_lists::url::run(self, head),
+            Api::ListComplete => custom_lists::complete::run(self, body),
+            Api::ListFile => custom_lists::file::run(self, head, body),
         }
     }
 

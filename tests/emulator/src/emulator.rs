@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::addresses::Addresses;
+use crate::custom_lists::Lists;
 use crate::delete::Deletions;
 use crate::faults::{Fault, Rules};
 use crate::limits::Lanes;
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) addresses: Mutex<Addresses>,
     pub(crate) demerges: Mutex<BTreeMap<String, u64>>,
     pub(crate) deletions: Mutex<Deletions>,
+    pub(crate) custom_lists: Mutex<Lists>,
     started: OnceLock<Instant>,
 }
 
@@ -65,6 +67,7 @@ impl Emulator {
                 addresses: Mutex::new(Addresses::default()),
                 demerges: Mutex::new(BTreeMap::new()),
                 deletions: Mutex::new(Deletions::default()),
+                custom_lists: Mutex::new(Lists::default()),
                 started: OnceLock::new(),
                 settings,
             }),

@@ -8,5 +8,6 @@ impl Inner {
     /// Carries out everything that is due.
     pub(crate) fn catch_up(&self) {
         self.delete_due();
+        self.read_due_files();
     }
 }

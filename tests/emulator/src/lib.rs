@@ -8,6 +8,10 @@
 //!  in-process ───────┘   latency, faults (faults.rs)                         answer.rs ◀── report.rs counts everything
 //! ```
 //!
+//! The endpoints that write: `upload/`, `addresses.rs` (subscribe, disassociate), `demerge.rs`,
+//! `delete.rs`, `custom_lists/`; `verdict.rs` is what bodies of records share. What CleverTap does after its answer, deletions
+//! and lists, is found done by whoever asks first after its hour (`later.rs`); `schema_rules.rs` takes away in silence.
+//!
 //! Two doors, one way: [`Emulator::handle`] takes a request as a value and uses no socket, so that a paused tokio clock
 //! works and a run repeats by its seed; [`Emulator::serve`] listens on loopback. Faults are rules ([`Fault`]); what
 //! happened is told by [`Emulator::report`], and by `GET /_emulator/state`.
@@ -35,6 +39,7 @@ mod answer;
 mod api;
 mod auth;
 mod control;
+mod custom_lists;
 mod delete;
 mod demerge;
 mod door;
@@ -48,6 +53,7 @@ mod profile_lookup;
 #[cfg(test)]
 mod reference;
 mod report;
+mod schema_rules;
 mod serve;
 mod settings;
 mod store;
@@ -55,11 +61,13 @@ mod upload;
 mod verdict;
 
 pub use addresses::Subscription;
+pub use custom_lists::{CustomList, Letter, ListOutcome, ListState};
 pub use delete::Deletion;
 pub use door::Broken;
 pub use emulator::Emulator;
 pub use faults::{Fault, What};
 pub use report::{Entry, Loss, Report, Rule};
+pub use schema_rules::{DataType, Need, PropertyReaction, PropertyRule, Reaction, SchemaRules};
 pub use serve::Server;
 pub use settings::{Device, Platform, Settings, Store, UnknownProfile};
 pub use store::views::EventRef;

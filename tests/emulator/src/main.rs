@@ -36,6 +36,9 @@ struct Arguments {
     /// Other requests in flight at once, for each API.
     #[arg(long, default_value_t = Settings::default().read_limit)]
     read_limit: usize,
+    /// Requests in flight at once for each API that writes, the upload left out.
+    #[arg(long, default_value_t = Settings::default().write_limit)]
+    write_limit: usize,
     /// What is kept.
     #[arg(long, value_enum, default_value_t = Store::Everything)]
     store: Store,
@@ -54,6 +57,7 @@ async fn main() -> std::io::Result<()> {
         seed: arguments.seed,
         upload_limit: arguments.upload_limit,
         read_limit: arguments.read_limit,
+        write_limit: arguments.write_limit,
         store: arguments.store,
         ..Settings::default()
     });

@@ -59,6 +59,10 @@ pub struct Report {
     pub deletion_calls: u64,
     /// People who are gone since a deletion was carried out.
     pub people_deleted: u64,
+    /// Custom lists whose file was said to be there, each time that it was taken as true.
+    pub lists_completed: u64,
+    /// The bytes of all list files that were put.
+    pub put_bytes: u64,
 }
 
 /// A rule of the API that a client must not break.
@@ -93,6 +97,12 @@ pub enum Rule {
     Ids,
     /// `identity` and `guid` in one delete.
     IdKinds,
+    /// `X-CleverTap-` headers in the PUT of a list's file: the passcode was given away.
+    LeakedPasscode,
+    /// A URL for a list's file that was changed, has expired, was used before or has no file.
+    ListUrl,
+    /// A field of a list that is missing or does not fit.
+    ListFields,
 }
 
 /// A kind of silent change after a success (reference 4.6).
@@ -117,6 +127,18 @@ pub enum Loss {
     ProfileProperties,
     /// The project had no room for another event name.
     EventNames,
+    /// An event that the schema does not define: accepted or dropped, as the rules say; so are all further kinds.
+    UndefinedEvent,
+    /// An event's property that the schema does not define.
+    UndefinedProperty,
+    /// An event's property of another type than the schema's.
+    MistypedProperty,
+    /// A mandatory property was missing; the key is the property's.
+    MandatoryMissing,
+    /// A user property that the schema does not define.
+    UndefinedUserProperty,
+    /// A user property of another type than the schema's.
+    MistypedUserProperty,
 }
 
 /// One line of the Error Stream.

@@ -4,6 +4,8 @@
 
 use chrono_tz::Tz;
 
+use crate::schema_rules::SchemaRules;
+
 /// How one emulated CleverTap project behaves. Build it with `Settings { seed: 7, ..Settings::default() }`.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -53,6 +55,16 @@ pub struct Settings {
     /// How long after its request a deletion is carried out, in seconds of the account's clock; default 12 hours, never
     /// more than 24.
     pub deletion_delay_s: i64,
+    /// How long after the word that its file is there a custom list is made, in seconds of the account's clock; default 60.
+    pub list_delay_s: i64,
+    /// How long the URL for a list's file holds, in seconds; default 24 hours.
+    pub list_url_life_s: i64,
+    /// Bytes of a list's file, above which it is refused; default 5 GB.
+    pub list_bytes_max: usize,
+    /// Where the URLs for files begin, such as `http://127.0.0.1:4000`. Default: where the request for one came to.
+    pub presigned_base: Option<String>,
+    /// What the project's schema does to accepted records; default: there is no schema, and all is kept.
+    pub schema_rules: Option<SchemaRules>,
 }
 
 impl Default for Settings {
@@ -79,6 +91,11 @@ impl Default for Settings {
             store: Store::Everything,
             write_limit: 3,
             deletion_delay_s: 12 * 60 * 60,
+            list_delay_s: 60,
+            list_url_life_s: 24 * 60 * 60,
+            list_bytes_max: 5_000_000_000,
+            presigned_base: None,
+            schema_rules: None,
         }
     }
 }

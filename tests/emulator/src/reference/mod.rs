@@ -2,12 +2,15 @@
 
 mod addresses;
 mod clock;
+mod custom_lists;
 mod deletions;
 mod demerges;
 mod doors;
 mod faults;
+mod list_files;
 mod people;
 mod records;
+mod schema;
 mod whole;
 
 use bytes::Bytes;

@@ -3,6 +3,7 @@
 //! An event is 40 bytes and its data as text, so that a million fit. An identifier is a number that leads to a person; when
 //! people merge, only the identifiers are led elsewhere, and no event is touched.
 
+mod members;
 pub(crate) mod operators;
 mod removal;
 pub(crate) mod views;
@@ -96,6 +97,13 @@ impl Books {
         match record {
             Accepted::Event { who, ts, name, data } => {
                 self.counts.event_records += 1;
+                let data = match &settings.schema_rules {
+                    None => data,
+                    Some(rules) => match rules.event(&name, data, cleaner) {
+                        Some(data) => data,
+                        None => return,
+                    },
+                };
                 let Some(name) = self.name(&name, settings.event_names_max) else {
                     return cleaner.note(Loss::EventNames, &name);
                 };
@@ -107,6 +115,10 @@ impl Books {
             }
             Accepted::Profile { who, identity, edits } => {
                 self.counts.profile_records += 1;
+                let edits = match &settings.schema_rules {
+                    None => edits,
+                    Some(rules) => rules.edits(edits, cleaner),
+                };
                 if self.keep == Store::Everything {
                     self.upsert(&who, identity, edits, settings, cleaner);
                 }

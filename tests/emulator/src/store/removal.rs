@@ -1,6 +1,6 @@
 //! What takes people apart: deletions, demerges, phone numbers that are taken back.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -14,7 +14,7 @@ impl Books {
     ///
     /// Whoever comes back under one of their identifiers is somebody new.
     pub(crate) fn erase(&mut self, kind: Kind, texts: &[String]) -> u64 {
-        let doomed: HashSet<u32> = texts.iter().filter_map(|text| self.find(kind, text)).collect();
+        let doomed: BTreeSet<u32> = texts.iter().filter_map(|text| self.find(kind, text)).collect();
         self.drop_events(&doomed);
         if kind == Kind::ObjectId {
             texts.iter().for_each(|device| self.drop_tokens(device));
@@ -42,15 +42,13 @@ impl Books {
     /// Several devices make somebody merged, and so do several identities on one device; where there is no device, there is
     /// nothing to split by.
     pub(crate) fn demerge(&mut self, identities: &[String]) {
-        let named: HashSet<u32> = identities.iter().filter_map(|identity| self.find(Kind::Identity, identity)).collect();
-        let merged: Vec<u32> = named.into_iter().filter(|person| self.is_merged(*person)).collect();
-        let mut people = HashSet::new();
+        let named = identities.iter().filter_map(|identity| self.find(Kind::Identity, identity));
+        let merged: BTreeSet<u32> = named.filter(|person| self.is_merged(*person)).collect();
         for &person in &merged {
             let Some(gone) = self.people[person as usize].take() else {
                 continue;
             };
             self.counts.profiles -= 1;
-            people.insert(person);
             for identifier in gone.identifiers {
                 if self.identifiers[identifier as usize].kind == Kind::ObjectId {
                     self.identifiers[identifier as usize].person = number(self.people.len());
@@ -61,7 +59,7 @@ impl Books {
                 }
             }
         }
-        self.drop_events(&people);
+        self.drop_events(&merged);
     }
 
     /// Takes phone numbers from the people who hold them, as a property and as an identity.
@@ -104,13 +102,21 @@ impl Books {
         self.counts.tokens -= tokens.map_or(0, |tokens| tokens.len() as u64);
     }
 
-    fn drop_events(&mut self, people: &HashSet<u32>) {
+    /// Empties the events of people who are about to go. They keep their places, which an open export may know.
+    fn drop_events(&mut self, people: &BTreeSet<u32>) {
         if people.is_empty() {
             return;
         }
-        let Self { events, identifiers, .. } = self;
-        let before = events.len();
-        events.retain(|Event { identifier, .. }| !people.contains(&identifiers[*identifier as usize].person));
-        self.counts.events -= (before - events.len()) as u64;
+        for event in &mut self.events {
+            if people.contains(&self.identifiers[event.identifier as usize].person) {
+                event.data = Box::default();
+                self.counts.events -= 1;
+            }
+        }
+    }
+
+    /// Whether nobody is left to whom an event belongs.
+    pub(super) fn is_gone(&self, event: &Event) -> bool {
+        self.people[self.person_of(event.identifier) as usize].is_none()
     }
 }

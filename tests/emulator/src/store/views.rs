@@ -37,7 +37,7 @@ impl<'a> EventRef<'a> {
 impl Books {
     /// Shows every event in the order of arrival.
     pub(crate) fn for_each_event(&self, mut see: impl FnMut(EventRef<'_>)) {
-        for event in &self.events {
+        for event in self.events.iter().filter(|event| !self.is_gone(event)) {
             let identifier = &self.identifiers[event.identifier as usize];
             let (identity, object_id) = match identifier.kind {
                 Kind::ObjectId => {
