@@ -94,7 +94,7 @@ pub(super) fn named(predicate: &Expr, columns: &[&'static str]) -> Option<Named>
         }
         Expr::InList(list) if !list.negated => {
             let column = key(&list.expr, columns)?;
-            let values = list.list.iter().map(|value| text(value)).collect::<Option<Vec<_>>>()?;
+            let values = list.list.iter().map(text).collect::<Option<Vec<_>>>()?;
             listed(column, values.into_iter().flatten().collect())
         }
         Expr::InSubquery(InSubquery { expr, subquery, negated: false }) if subquery.outer_ref_columns.is_empty() => {
