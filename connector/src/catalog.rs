@@ -20,8 +20,9 @@ use crate::local::LOCAL_TABLES;
 use crate::options::Options;
 use crate::read::filter::asked;
 use crate::read::lookup::LookupExec;
-use crate::table::{Read, Table};
+use crate::table::{Read, Table, Write};
 use crate::tables::{self, TABLES};
+use crate::write::list;
 use crate::write::plan::{Job, Operation, WriteExec};
 use crate::write::settle::FateWatch;
 
@@ -122,7 +123,10 @@ impl ClevertapTable {
         job.statement.clone_from(&self.statement);
         job.keys.clone_from(&self.keys);
         job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
-        Ok(WriteExec::committed(input, job))
+        match self.table.write {
+            Some(Write::List(_)) => list::committed(input, job),
+            _ => Ok(WriteExec::committed(input, job)),
+        }
     }
 }
 

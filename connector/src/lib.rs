@@ -41,9 +41,9 @@ mod write;
 
 pub use account::{Access, Account, AccountSettings, Clock};
 pub use check::{Probe, check};
-pub use client::{Answer, Call, Failure, FailureKind, Method, Region, Secret, Transport};
+pub use client::{Answer, Call, Failure, FailureKind, Method, Put, Region, Secret, Transport};
 pub use error::{Error, Outcome, Result};
-pub use options::{DryRun, InDoubt, LongValues, NaiveTime, Nulls, OnReject, Options, Setting};
+pub use options::{DryRun, InDoubt, ListMode, LongValues, NaiveTime, Nulls, OnReject, Options, Setting};
 pub use session::{ClevertapSql, register};
 pub use write::Tally;
 pub use write::consent::{EraseConsent, Erasure};

@@ -8,15 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Int64Array, RecordBatch};
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::DateTime;
 use clevertap_emulator::{Device, Emulator, Fault, Platform, Settings, What};
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_clevertap::{
-    Account, AccountSettings, Answer, Call, ClevertapSql, Clock, Error, Failure, FailureKind, Method, Region, Run, Secret, Tally,
-    Transport, register,
+    Account, AccountSettings, Answer, Call, ClevertapSql, Clock, Error, Failure, FailureKind, Put, Region, Run, Secret, Tally, Transport,
+    register,
 };
+use futures::TryStreamExt;
 
 /// The passcode of every test; `secrets.rs` looks for it everywhere.
 pub(crate) const PASSCODE: &str = "emulator-passcode";
@@ -24,7 +26,7 @@ pub(crate) const PASSCODE: &str = "emulator-passcode";
 /// A call as it was sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    pub(crate) method: Method,
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     /// Without their values: one of them is the passcode.
@@ -55,24 +57,57 @@ impl Transport for Door {
     async fn send(&self, call: Call) -> Result<Answer, Failure> {
         if self.keeps_calls {
             self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(Sent {
-                method: call.method,
+                method: call.method.to_string(),
                 path: call.url.path().to_owned(),
                 query: call.url.query().map(str::to_owned),
                 headers: call.headers.iter().map(|(name, _)| *name).collect(),
                 body: String::from_utf8_lossy(&call.body).into_owned(),
             });
         }
-        let next = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        match next {
-            Some(Instead::Fail(kind, what)) => return Err(Failure::new(kind, what)),
-            Some(Instead::Answer(status, body)) => return Ok(Answer::new(status, body)),
-            Some(Instead::HandOn) | None => {}
+        if let Some(answered) = self.scripted() {
+            return answered;
         }
         let mut request = http::Request::builder().method(call.method.to_string().as_str()).uri(call.url.as_str());
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
-        let request = request.body(call.body).map_err(|_| Failure::new(FailureKind::NotSent, "is no request"))?;
+        self.hand_on(request.body(call.body)).await
+    }
+
+    async fn put(&self, put: Put) -> Result<Answer, Failure> {
+        let chunks: Vec<Bytes> = put.body.try_collect().await.map_err(|_| Failure::new(FailureKind::Lost, "was cut off"))?;
+        let body = Bytes::from(chunks.concat());
+        assert_eq!(body.len() as u64, put.bytes, "the length that is announced is the file's");
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(Sent {
+            method: "PUT".to_owned(),
+            path: put.url.path().to_owned(),
+            query: put.url.query().map(str::to_owned),
+            headers: put.content_type.map(|_| "Content-Type").into_iter().collect(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        });
+        if let Some(answered) = self.scripted() {
+            return answered;
+        }
+        let mut request = http::Request::put(put.url.as_str()).header("Content-Length", put.bytes);
+        if let Some(content_type) = put.content_type {
+            request = request.header("Content-Type", content_type);
+        }
+        self.hand_on(request.body(body)).await
+    }
+}
+
+impl Door {
+    /// What the script has for the next call.
+    fn scripted(&self) -> Option<Result<Answer, Failure>> {
+        match self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+            Some(Instead::Fail(kind, what)) => Some(Err(Failure::new(kind, what))),
+            Some(Instead::Answer(status, body)) => Some(Ok(Answer::new(status, body))),
+            Some(Instead::HandOn) | None => None,
+        }
+    }
+
+    async fn hand_on(&self, request: http::Result<http::Request<Bytes>>) -> Result<Answer, Failure> {
+        let request = request.map_err(|_| Failure::new(FailureKind::NotSent, "is no request"))?;
         let answer = self.emulator.handle(request).await.map_err(|_| Failure::new(FailureKind::Lost, "was cut off"))?;
         Ok(Answer::new(answer.status().as_u16(), answer.into_body()))
     }

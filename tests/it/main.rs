@@ -8,6 +8,7 @@ mod errors;
 mod exact;
 mod functions;
 mod insert;
+mod lists;
 mod mended;
 mod names;
 mod readme;

@@ -1,5 +1,6 @@
 //! One file a table. Adding a table is adding a file, and its two lines here.
 
+mod custom_lists;
 mod demerges;
 mod device_tokens;
 mod events;
@@ -10,8 +11,15 @@ mod subscriptions;
 use crate::table::Table;
 
 /// Every table of CleverTap, in the order in which `clevertap.tables` shows them.
-pub(crate) static TABLES: &[&Table] =
-    &[&profiles::TABLE, &events::TABLE, &device_tokens::TABLE, &subscriptions::TABLE, &phone_disassociations::TABLE, &demerges::TABLE];
+pub(crate) static TABLES: &[&Table] = &[
+    &profiles::TABLE,
+    &events::TABLE,
+    &device_tokens::TABLE,
+    &subscriptions::TABLE,
+    &phone_disassociations::TABLE,
+    &demerges::TABLE,
+    &custom_lists::TABLE,
+];
 
 /// The table of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Table> {

@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use arrow::datatypes::Schema;
 
 use crate::error::{Error, Result};
-use crate::table::{Open, Shape, Table, Target, Write};
+use crate::table::{Open, Shape, Table, Target};
 use crate::tables;
 
 /// Longest name of a property, in bytes: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
@@ -77,12 +77,12 @@ impl Mapping {
     /// [`Error::Unwritable`] names the column and the remedy.
     pub(crate) fn new(table: &'static Table, event: Option<&str>, source: &Schema, whose: Whose) -> Result<Self> {
         let qualified = qualified(table, event);
-        let Some(Write::Batch { open, .. }) = &table.write else {
+        let Some(open) = table.write.as_ref().map(|write| write.making().open) else {
             return Err(Error::Unwritable(format!("{qualified} is only read: CleverTap has no call that writes it")));
         };
         let mut fields: Vec<MappedField> = Vec::with_capacity(source.fields().len());
         for (index, column) in source.fields().iter().enumerate() {
-            let field = map_column(table, event, open.as_ref(), index, column.name(), &qualified)?;
+            let field = map_column(table, event, open, index, column.name(), &qualified)?;
             if let Some(twin) = fields.iter().find(|f| f.shape != Shape::Properties && f.parent == field.parent && f.key == field.key) {
                 return Err(Error::Unwritable(format!(
                     "{qualified}: columns \"{}\" and \"{}\" both become the field \"{}\"; leave one of them out",

@@ -9,6 +9,7 @@ mod deliver;
 mod drive;
 pub(crate) mod encode;
 pub(crate) mod failed_rows;
+pub(crate) mod list;
 pub(crate) mod mapping;
 pub(crate) mod plan;
 pub(crate) mod runs;

@@ -140,7 +140,7 @@ impl Job {
         self
     }
 
-    fn begin(&self) -> Run {
+    pub(crate) fn begin(&self) -> Run {
         Run {
             run_id: 0,
             label: self.options.run_label.clone(),
@@ -341,7 +341,7 @@ pub(crate) struct CommitExec {
 }
 
 impl CommitExec {
-    fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         Self { properties: one_row(&input, &count_schema()), input }
     }
 }
@@ -410,7 +410,7 @@ impl ExecutionPlan for CommitExec {
     }
 }
 
-fn accepted_schema() -> SchemaRef {
+pub(crate) fn accepted_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("accepted", DataType::UInt64, false)]))
 }
 
@@ -418,11 +418,11 @@ fn count_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("count", DataType::UInt64, false)]))
 }
 
-fn one_number(schema: SchemaRef, number: u64) -> Result<RecordBatch> {
+pub(crate) fn one_number(schema: SchemaRef, number: u64) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema, vec![Arc::new(UInt64Array::from(vec![number]))])?)
 }
 
-fn one_row(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Arc<PlanProperties> {
+pub(crate) fn one_row(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Arc<PlanProperties> {
     // As its input emits: a Final node over an unbounded source would be refused.
     Arc::new(
         PlanProperties::new(

@@ -145,7 +145,7 @@ async fn explain_tells_keys_and_calls_and_makes_none() {
         ["identity IN ('p1', 'p2')", "identity IN (SELECT id FROM gone)", "email = 'p1@example.org'", "email IN (SELECT id FROM gone)"]
     {
         let rows = world.rows(&format!("EXPLAIN DELETE FROM clevertap.profiles WHERE {clause}")).await;
-        let text = datafusion::arrow::util::pretty::pretty_format_batches(&rows).expect("a table").to_string();
+        let text = arrow::util::pretty::pretty_format_batches(&rows).expect("a table").to_string();
         let physical = text.split("physical_plan").nth(1).unwrap_or_default().to_owned();
         assert!(!physical.contains("p1"), "{physical}");
         let node = |name: &str| physical.lines().find(|line| line.contains(name)).unwrap_or_default().replace(['|'], "").trim().to_owned();
