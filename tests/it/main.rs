@@ -12,6 +12,7 @@ mod lists;
 mod mended;
 mod names;
 mod readme;
+mod recipes;
 mod secrets;
 mod select;
 mod simulation;

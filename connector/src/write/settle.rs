@@ -191,6 +191,23 @@ impl Settler {
         self.account.failed_rows_kept().keep(row, self.kept_max);
     }
 
+    /// Rows that were read and whose evidence is gone with the disk that held it have this fate; `None` is accepted.
+    pub(crate) fn rest(&self, fate: Option<Fate>) {
+        let mut run = self.run.get();
+        let tally = run.tally;
+        let rows = tally.read.saturating_sub(tally.accepted + tally.rejected + tally.in_doubt + tally.unsent);
+        if rows == 0 {
+            return;
+        }
+        tracing::warn!(rows, "rows are counted without evidence");
+        *match fate {
+            None => &mut run.tally.accepted,
+            Some(Fate::Rejected) => &mut run.tally.rejected,
+            Some(Fate::InDoubt) => &mut run.tally.in_doubt,
+            Some(Fate::Unsent) => &mut run.tally.unsent,
+        } += rows;
+    }
+
     /// Whether the rows that failed so far stop the statement.
     pub(crate) fn must_stop(&self) -> bool {
         let tally = self.run.get().tally;

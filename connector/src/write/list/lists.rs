@@ -91,11 +91,16 @@ impl Lists {
 
     /// Writes all of `input`.
     pub(super) async fn write(mut self, mut input: SendableRecordBatchStream) -> Result<u64> {
-        let stopped = self.all(&mut input).await.err();
+        let mut stopped = self.all(&mut input).await.err();
         drop(input);
         if self.open.is_some() {
             let reason = "the statement stopped before the list of this row was submitted";
-            self.settle(Ending::Failed { fate: Fate::Unsent, code: "CT-403".into(), reason: reason.into() }).await?;
+            let unsent = Ending::Failed { fate: Fate::Unsent, code: "CT-403".into(), reason: reason.into() };
+            let ending = self.ending.take().unwrap_or(unsent);
+            if let Err(error) = self.settle(ending).await {
+                self.settler.rest(self.fate());
+                stopped = stopped.or(Some(error.into()));
+            }
         }
         self.ended = true;
         self.tell();
@@ -242,6 +247,15 @@ impl Lists {
         Ok(true)
     }
 
+    /// The fate of the rows that are being settled.
+    fn fate(&self) -> Option<Fate> {
+        match &self.ending {
+            Some(Ending::Accepted) => None,
+            Some(Ending::Failed { fate, .. }) => Some(*fate),
+            None => Some(Fate::Unsent),
+        }
+    }
+
     /// Brings requests and fates into the run and the metrics.
     fn tell(&self) {
         let [requests, retries, bytes] = self.calls.counts();
@@ -273,7 +287,8 @@ impl Drop for Lists {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    tracing::warn!("rows of a list have no fate: {error}");
+                    tracing::warn!("{error}");
+                    self.settler.rest(self.fate());
                     break;
                 }
             }

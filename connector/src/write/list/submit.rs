@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::spool::Filed;
 use crate::account::Account;
-use crate::client::{Answer, Api, Arrived, File, Lane, LaneSettings, Outcome, Request, Stop, has_status};
+use crate::client::{Answer, Api, Arrived, File, Lane, LaneSettings, Outcome, Request, Stop};
 use crate::error::{Error, Result};
 use crate::options::{ListMode, Options};
 use crate::table::{Again, List};
@@ -167,8 +167,10 @@ impl Calls {
             Request::post(self.list.completion_path, Value::Object(body).to_string(), Again::Duplicates).understanding_errors(taken);
         let read = Mutex::new(None);
         let readable = |answer: &Answer| {
-            *read.lock().unwrap_or_else(PoisonError::into_inner) = serde_json::from_slice::<Value>(&answer.body).ok();
-            has_status(answer)
+            let answer = serde_json::from_slice::<Value>(&answer.body).ok();
+            let success = answer.as_ref().and_then(|answer| answer.get("status")).is_some_and(|status| status == "success");
+            *read.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+            success
         };
         let sent = self.completion.send(&request, readable, Arrived::No, &self.left).await;
         let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
