@@ -52,6 +52,12 @@ async fn keys_of_the_statement_and_of_a_subquery_are_not_looked_up_first() {
         ("identity IN ('p1', 'p2') AND identity NOT IN (SELECT id FROM gone WHERE k < 3)", r#"1: {"identity":["p1"]} after 0 look-ups"#),
         ("identity IN ('p1', 'p2', 'x') AND identity LIKE 'p%' AND identity <> 'p2'", r#"1: {"identity":["p1"]} after 0 look-ups"#),
         ("identity IN (SELECT id FROM gone WHERE k = 1) OR identity = 'p2'", r#"1: {"identity":["p2"]} after 0 look-ups"#),
+        ("identity IN (SELECT id FROM gone WHERE id IS NOT NULL ORDER BY k DESC LIMIT 1)", r#"1: {"identity":["p2"]} after 0 look-ups"#),
+        ("identity IN (SELECT 7 * k FROM gone WHERE k = 2)", r#"1: {"identity":["14"]} after 0 look-ups"#),
+        (
+            "identity IN (SELECT identity FROM clevertap.profiles WHERE email = 'p4@example.org')",
+            r#"1: {"identity":["p4"]} after 1 look-ups"#,
+        ),
         ("object_id = '__g1'", r#"1: {"guid":["__g1"]} after 0 look-ups"#),
         ("1 = 0", "0:  after 0 look-ups"),
         ("identity = 'p1' AND 1 = 0", "0:  after 0 look-ups"),
@@ -134,7 +140,9 @@ async fn a_plain_session_deletes_the_same() {
     let world = world(3).await;
     let frame = world.ctx.sql("DELETE FROM clevertap.profiles WHERE identity IN (SELECT id FROM gone WHERE k = 1)").await.expect("planned");
     frame.collect().await.expect("deleted");
-    assert_eq!(bodies(&world), [r#"{"identity":["p2"]}"#]);
+    world.rows("DELETE FROM datafusion.clevertap.profiles WHERE identity = 'p3' AND identity <> 'p2'").await;
+    world.rows("DELETE FROM datafusion.clevertap.profiles WHERE profiles.email = 'p1@example.org'").await;
+    assert_eq!(bodies(&world), [r#"{"identity":["p2"]}"#, r#"{"identity":["p3"]}"#, r#"{"identity":["p1"]}"#]);
 }
 
 #[tokio::test(start_paused = true)]
