@@ -11,8 +11,10 @@
 //!                                                                        │      └─▶ client  attempts, retries, budget
 //!                                                                        └─▶ write/settle   fates -> counts, failed rows, end
 //!
-//! read    SQL ─▶ catalog ─▶ read/filter ─▶ read/lookup ─▶ client ─▶ batches
-//!                          (WHERE->keys)
+//! read    SQL ─▶ catalog ─▶ read/plan ─▶ read/scan ──┬─▶ read/lookup  one request a key
+//!                          (WHERE->work) (ScanExec)  ├─▶ read/chain   pages of a cursor ──▶ read/decode  bytes -> Arrow
+//!                                                    └─▶ read/report  counts, lists
+//!                                                           └─▶ client  attempts, retries, budget
 //!
 //! tables/  one file a table, as data: columns, sources, targets, calls.   table.rs  what such a file may say.
 //! local    runs, failed rows, warnings, limits, options, tables as tables.
@@ -28,6 +30,8 @@ mod check;
 mod client;
 mod copy;
 mod error;
+#[doc(hidden)]
+pub mod kernels;
 mod local;
 mod options;
 mod people;
@@ -38,18 +42,20 @@ mod table;
 mod tables;
 mod update;
 mod write;
+mod zone;
 
 pub use account::{Access, Account, AccountSettings, Clock};
 pub use check::{Probe, check};
 pub use client::{Answer, Call, Failure, FailureKind, Method, Put, Region, Secret, Transport};
 pub use error::{Error, Outcome, Result};
-pub use options::{DryRun, InDoubt, ListMode, LongValues, NaiveTime, Nulls, OnReject, Options, Setting};
+pub use options::{DryRun, InDoubt, ListMode, LongValues, NaiveTime, Nulls, OnReject, Options, Setting, TypeMismatch};
 pub use session::{ClevertapSql, register};
 pub use write::Tally;
 pub use write::consent::{EraseConsent, Erasure};
 pub use write::failed_rows::{FailedRow, Fate};
 pub use write::runs::{Run, RunWarning, Status};
 pub use write::settle::FateWatch;
+pub use zone::{ZoneProof, prove_time_zone};
 
 /// The manual, whose Rust blocks run as tests.
 #[doc = include_str!("../../README.md")]

@@ -34,6 +34,12 @@ pub struct Options {
     pub naive_time: NaiveTime,
     /// What happens to a text over CleverTap's limit of 512 bytes.
     pub long_values: LongValues,
+    /// Whether people may be read without a key and without an event: a sweep over all events.
+    pub full_scan: bool,
+    /// Whether exports are compared with what CleverTap counts.
+    pub verify_counts: bool,
+    /// What happens to a value that is not of its column's type.
+    pub type_mismatch: TypeMismatch,
     /// Keys that one query may look up.
     pub lookups_max: usize,
     /// Rows that one statement may erase.
@@ -125,6 +131,15 @@ words! {
     }
 }
 words! {
+    /// `SET clevertap.type_mismatch`.
+    TypeMismatch {
+        /// It reads as NULL, and is counted in `clevertap.warnings`.
+        Null = "null",
+        /// The query ends in an error.
+        Error = "error",
+    }
+}
+words! {
     /// `SET clevertap.naive_time`.
     NaiveTime {
         /// Refused as `event_time`, UTC elsewhere.
@@ -168,6 +183,9 @@ impl Default for Options {
             nested: false,
             naive_time: NaiveTime::Refuse,
             long_values: LongValues::Reject,
+            full_scan: false,
+            verify_counts: false,
+            type_mismatch: TypeMismatch::Null,
             lookups_max: 10_000,
             delete_rows_max: 1_000,
             list_mode: ListMode::Create,
@@ -218,6 +236,9 @@ const DESCRIPTORS: &[Descriptor] = &[
     option!(nested, flag, shown, "true: structs and maps are sent as objects; false: as JSON text"),
     option!(naive_time, word, shown, "a timestamp without zone: refuse as event_time and utc elsewhere; utc; project"),
     option!(long_values, word, shown, "a text over 512 bytes: reject the row; cut the text, with a warning"),
+    option!(full_scan, flag, shown, "true: clevertap.profiles may be read without a filter, by a sweep over all events"),
+    option!(verify_counts, flag, shown, "true: the rows of an export are compared with CleverTap's own count"),
+    option!(type_mismatch, word, shown, "a value that is not of its column's type: null, with a warning; error"),
     option!(lookups_max, count, shown, "keys that one query may look up"),
     option!(delete_rows_max, count, shown, "rows that one DELETE, or one INSERT of demerges, may take"),
     option!(list_mode, word, shown, "create: a new custom list; replace: new members for a list that is there"),

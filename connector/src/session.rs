@@ -21,13 +21,18 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, SelectItem, SetExpr, TableObject};
 
 use crate::account::Account;
-use crate::catalog::{ClevertapTable, Door, EventTables, FixedTables};
+use crate::catalog::{ClevertapTable, Door, EventTables, FixedTables, to_write};
 use crate::copy::{ClevertapFormatFactory, ClevertapTableFactory, FORMAT};
 use crate::error::Error;
 use crate::options::Options;
+use crate::read::identifiers::IdentifiersAreText;
+use crate::read::late::KeysFromJoins;
 use crate::rule::AsWeWrite;
 use crate::write::plan::Operation;
 use crate::{tables, update};
+
+/// Bytes of the keys that a join hands on: as many as may be looked up, of 400 bytes each.
+const JOIN_KEYS_BYTES: usize = 4 * 1024 * 1024;
 
 /// The accounts of a context, by the names under which they were registered.
 #[derive(Debug, Default)]
@@ -80,16 +85,26 @@ pub fn register(ctx: &SessionContext, name: &str, account: Account) -> Result<()
             let accounts = Arc::new(Accounts::default());
             let mut state = state_ref.write();
             let zone = account.time_zone().map_or("+00:00", |zone| zone.name());
+            // Before DataFusion makes the sides of a comparison alike, and after all of its rules.
+            let mut analyzer_rules = state.analyzer().rules.clone();
+            analyzer_rules.insert(0, Arc::new(IdentifiersAreText));
+            analyzer_rules.push(Arc::new(AsWeWrite));
             let mut built = rebuild(state.clone(), |mut config| {
                 let options = config.options_mut();
                 if options.extensions.get::<Options>().is_none() {
                     options.extensions.insert(Options::default());
                 }
+                // A join hands on as many keys as may be looked up.
+                let optimizer = &mut options.optimizer;
+                optimizer.hash_join_inlist_pushdown_max_distinct_values =
+                    optimizer.hash_join_inlist_pushdown_max_distinct_values.max(Options::default().lookups_max);
+                optimizer.hash_join_inlist_pushdown_max_size = optimizer.hash_join_inlist_pushdown_max_size.max(JOIN_KEYS_BYTES);
                 // Without a zone now() has none, and could not be an event_time.
                 options.execution.time_zone.get_or_insert_with(|| zone.to_owned());
                 config.with_extension(Arc::clone(&accounts))
             })
-            .with_analyzer_rule(Arc::new(AsWeWrite))
+            .with_analyzer_rules(analyzer_rules)
+            .with_physical_optimizer_rule(Arc::new(KeysFromJoins))
             .with_table_factory(FORMAT.into(), Arc::new(ClevertapTableFactory))
             .build();
             built.register_file_format(Arc::new(ClevertapFormatFactory), true).map_err(taken)?;
@@ -255,8 +270,7 @@ fn table_reference(state: &SessionState, name: &ObjectName) -> TableReference {
 /// The table of this name, if it is one of ours that is reached by name.
 async fn ours(state: &SessionState, reference: &TableReference) -> Result<Option<ClevertapTable>> {
     let Ok(schema) = state.schema_for_ref(reference.clone()) else { return Ok(None) };
-    let provider = schema.table(reference.table()).await?;
-    Ok(provider.and_then(|provider| provider.downcast_ref::<ClevertapTable>().filter(|table| table.door == Door::Catalogue).cloned()))
+    to_write(schema.as_ref(), reference.table()).await
 }
 
 /// Refuses the clauses of other systems' INSERTs.

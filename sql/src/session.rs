@@ -17,7 +17,7 @@ use crate::{
     failure::{Failure, Result},
     stores,
 };
-use datafusion_clevertap::{Account, ClevertapSql, register};
+use datafusion_clevertap::{Account, ClevertapSql, RunWarning, register};
 
 /// The name under which the account's tables are registered.
 const NAME: &str = "clevertap";
@@ -50,7 +50,9 @@ impl Session {
             // A folder is listed anew by every statement: it may be the one that the statement before wrote to.
             .with_object_list_cache_limit(0)
             .build_arc()?;
-        let ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime));
+        let mut ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime));
+        // `properties -> 'Amount'` and its kin.
+        datafusion_functions_json::register_all(&mut ctx)?;
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account.clone())?,
             (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_name_one()))),
@@ -130,6 +132,12 @@ impl Session {
     /// The number of the last run; 0 where there is none.
     pub(crate) fn last_load(&self) -> u64 {
         self.loads_after(0).last().map_or(0, |load| load.run_id)
+    }
+
+    /// What queries that read found odd so far.
+    pub(crate) fn reader_warnings(&self) -> Vec<RunWarning> {
+        let warnings = self.account.as_ref().map(Account::warnings).unwrap_or_default();
+        warnings.into_iter().filter(|warning| warning.run_id.is_none()).collect()
     }
 
     /// Lets a run settle what is in flight and end.

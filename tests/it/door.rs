@@ -135,13 +135,27 @@ impl World {
         Self::open_with_passcode(settings, change, PASSCODE, true)
     }
 
+    /// In another zone, keeping no calls.
+    pub(crate) fn open_in(zone: chrono_tz::Tz, settings: Settings, change: impl FnOnce(&mut AccountSettings)) -> Self {
+        Self::build(zone, settings, change, PASSCODE, false)
+    }
+
     pub(crate) fn open_with_passcode(
         settings: Settings,
         change: impl FnOnce(&mut AccountSettings),
         passcode: &str,
         keeps_calls: bool,
     ) -> Self {
-        let zone = "Asia/Kolkata".parse().expect("a zone");
+        Self::build(chrono_tz::Tz::Asia__Kolkata, settings, change, passcode, keeps_calls)
+    }
+
+    fn build(
+        zone: chrono_tz::Tz,
+        settings: Settings,
+        change: impl FnOnce(&mut AccountSettings),
+        passcode: &str,
+        keeps_calls: bool,
+    ) -> Self {
         let emulator = Emulator::new(Settings { time_zone: zone, seed: 7, ..settings });
         let door = Arc::new(Door { emulator: emulator.clone(), sent: Mutex::default(), script: Mutex::default(), keeps_calls });
         let transport: Arc<dyn Transport> = Arc::clone(&door) as _;
@@ -157,6 +171,8 @@ impl World {
         let account = Account::open("TEST-123-456Z", Secret::new(passcode), Region::In1, account).expect("an account");
         let ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
         register(&ctx, "clevertap", account.clone()).expect("registered");
+        let mut functions = ctx.clone();
+        datafusion_functions_json::register_all(&mut functions).expect("functions of JSON");
         Self { emulator, account, ctx, door }
     }
 

@@ -82,9 +82,17 @@ struct Envelope<'a> {
 }
 
 /// A `"status": "fail"` that speaks of the whole request.
-struct Fail {
-    code: Option<i64>,
-    words: Option<String>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fail {
+    /// Its code, which is not always the HTTP status.
+    pub(crate) code: Option<i64>,
+    /// CleverTap's own words, without line breaks and not without end.
+    pub(crate) words: Option<String>,
+}
+
+/// The failure of the whole request that an answer tells, if it tells one.
+pub(crate) fn failure_of(answer: &Answer) -> Option<Fail> {
+    Fail::of(&answer.body)
 }
 
 impl Fail {

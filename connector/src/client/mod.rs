@@ -35,7 +35,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use url::Url;
 
-pub(crate) use classify::has_status;
+pub(crate) use classify::{failure_of, has_status};
 pub(crate) use lane::{Lane, LaneSettings, Outcome};
 pub(crate) use limits::{Api, LimitNow};
 pub(crate) use put::File;

@@ -30,7 +30,9 @@ use super::keys::Keys;
 use crate::catalog::ClevertapTable;
 use crate::options::Options;
 use crate::read::filter::Asked;
-use crate::read::lookup::LookupExec;
+use crate::read::lookup::LookupWork;
+use crate::read::scan::{Scan, ScanExec, Work};
+use crate::table::Read;
 
 /// The people behind keys.
 #[derive(Debug)]
@@ -109,9 +111,20 @@ struct LookUp {
 
 impl LookUp {
     /// Looks up these keys.
-    fn of(&self, values: Vec<String>) -> Result<LookupExec> {
-        let asked = Asked { column: self.column.to_owned(), values };
-        LookupExec::new(self.table.account.clone(), self.table.table, asked, self.projection.clone(), self.options.clone(), self.limit)
+    fn of(&self, values: Vec<String>) -> Result<ScanExec> {
+        let Some(Read::People { lookup, .. }) = &self.table.table.read else {
+            return Err(DataFusionError::Internal("people are looked up, and this table is not".into()));
+        };
+        let scan = Scan {
+            account: self.table.account.clone(),
+            table: self.table.clone(),
+            options: self.options.clone(),
+            projection: self.projection.clone(),
+            schema: Arc::clone(&self.schema),
+            limit: self.limit,
+        };
+        let work = LookupWork::of(lookup, Asked { column: self.column.to_owned(), values }, &scan)?;
+        Ok(ScanExec::new(scan, Work::Lookup(work)))
     }
 }
 

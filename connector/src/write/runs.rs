@@ -17,6 +17,9 @@ use crate::write::encode::Warning;
 /// Runs that an account remembers.
 const RUNS_MAX: usize = 10_000;
 
+/// Warnings of queries that read that an account remembers.
+const READER_WARNINGS_MAX: usize = 1_000;
+
 /// One statement that wrote, or would have.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -102,8 +105,8 @@ impl fmt::Display for Status {
 /// A warning as `clevertap.warnings` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunWarning {
-    /// The run.
-    pub run_id: u64,
+    /// The run; `None` where a query that reads drew it.
+    pub run_id: Option<u64>,
     /// `CT-6nn`.
     pub code: String,
     /// The source column.
@@ -150,6 +153,7 @@ impl LiveRun {
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
     runs: Mutex<(u64, VecDeque<Arc<LiveRun>>)>,
+    of_readers: Mutex<VecDeque<RunWarning>>,
 }
 
 impl Runs {
@@ -182,17 +186,33 @@ impl Runs {
         runs.1.iter().find(running).inspect(|run| run.stop_by_hand()).is_some()
     }
 
-    /// The warnings of all runs.
+    /// Notes what a query that reads found, once for each code, column and message; the oldest go first.
+    pub(crate) fn warn_reader(&self, code: &'static str, column: &str, rows: u64, message: String) {
+        let mut warnings = self.of_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |known: &&mut RunWarning| known.code == code && known.column_name == column && known.message == message;
+        if let Some(known) = warnings.iter_mut().find(same) {
+            known.rows += rows;
+            return;
+        }
+        if warnings.len() == READER_WARNINGS_MAX {
+            warnings.pop_front();
+        }
+        warnings.push_back(RunWarning { run_id: None, code: code.to_owned(), column_name: column.to_owned(), rows, message });
+    }
+
+    /// The warnings of all runs, and those of queries that read.
     pub(crate) fn warnings(&self) -> Vec<RunWarning> {
         let of = |run: Run| {
             run.warnings.into_iter().map(move |w| RunWarning {
-                run_id: run.run_id,
+                run_id: Some(run.run_id),
                 code: w.code.to_owned(),
                 column_name: w.column,
                 rows: w.rows,
                 message: w.message,
             })
         };
-        self.snapshot().into_iter().flat_map(of).collect()
+        let mut warnings: Vec<_> = self.snapshot().into_iter().flat_map(of).collect();
+        warnings.extend(self.of_readers.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        warnings
     }
 }

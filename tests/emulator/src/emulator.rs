@@ -7,8 +7,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::addresses::Addresses;
+use crate::counts::Questions;
 use crate::custom_lists::Lists;
 use crate::delete::Deletions;
+use crate::export::chain::Chains;
 use crate::faults::{Fault, Rules};
 use crate::limits::Lanes;
 use crate::lock;
@@ -37,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) demerges: Mutex<BTreeMap<String, u64>>,
     pub(crate) deletions: Mutex<Deletions>,
     pub(crate) custom_lists: Mutex<Lists>,
+    pub(crate) chains: Chains,
+    pub(crate) questions: Mutex<Questions>,
     started: OnceLock<Instant>,
 }
 
@@ -68,6 +72,8 @@ impl Emulator {
                 demerges: Mutex::new(BTreeMap::new()),
                 deletions: Mutex::new(Deletions::default()),
                 custom_lists: Mutex::new(Lists::default()),
+                chains: Chains::default(),
+                questions: Mutex::new(Questions::default()),
                 started: OnceLock::new(),
                 settings,
             }),
@@ -113,6 +119,7 @@ impl Emulator {
         let lanes = self.inner.lanes.all();
         report.in_flight = lanes.iter().map(|(api, lane)| (api.path().to_owned(), lane.in_flight)).collect();
         report.peak_in_flight = lanes.iter().map(|(api, lane)| (api.path().to_owned(), lane.peak)).collect();
+        report.mean_in_flight = lanes.iter().map(|(api, lane)| (api.path().to_owned(), lane.mean())).collect();
         report
     }
 
@@ -185,8 +192,9 @@ impl Emulator {
 
     fn person(&self, find: impl Fn(&Books) -> Option<u32>) -> Option<Value> {
         let devices = self.inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-        let books = self.books();
-        books.person(find(&books)?, &devices)
+        let mut books = self.books();
+        let person = find(&books)?;
+        books.person(person, &devices)
     }
 
     /// The books, after what is due.

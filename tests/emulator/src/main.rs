@@ -42,6 +42,12 @@ struct Arguments {
     /// What is kept.
     #[arg(long, value_enum, default_value_t = Store::Everything)]
     store: Store,
+    /// People of a made-up shop who are there from the start.
+    #[arg(long, default_value_t = 0)]
+    seed_people: usize,
+    /// Their events, over the thirty days before today; they need people.
+    #[arg(long, default_value_t = 0)]
+    seed_events: usize,
 }
 
 #[tokio::main]
@@ -61,6 +67,9 @@ async fn main() -> std::io::Result<()> {
         store: arguments.store,
         ..Settings::default()
     });
+    if arguments.seed_people > 0 {
+        emulator.seed_sample(arguments.seed_people, arguments.seed_events);
+    }
     let server = emulator.serve(&format!("127.0.0.1:{}", arguments.port)).await?;
     let mut out = std::io::stdout();
     writeln!(out, "{}", server.url())?;

@@ -2,12 +2,18 @@
 
 mod addresses;
 mod clock;
+mod counts;
 mod custom_lists;
 mod deletions;
 mod demerges;
 mod doors;
+mod export_records;
+mod exports;
 mod faults;
+mod filters;
 mod list_files;
+mod lists;
+mod page_faults;
 mod people;
 mod records;
 mod schema;
@@ -39,6 +45,11 @@ fn post(path: &str, body: impl Into<Bytes>) -> Request<Bytes> {
 fn get(path: &str) -> Request<Bytes> {
     let request = Request::get(path).header("X-CleverTap-Account-Id", "TEST-123-456Z").header("X-CleverTap-Passcode", "emulator-passcode");
     request.body(Bytes::new()).unwrap()
+}
+
+/// A failure whose code is its status.
+fn fail(status: u16, error: &str) -> (u16, Value) {
+    (status, json!({ "status": "fail", "error": error, "code": status }))
 }
 
 /// Status and JSON of an answer.

@@ -3,8 +3,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{Books, Event, Identifier, Person, number};
 use crate::upload::profile::phone_number;
 use crate::upload::record::Kind;
@@ -68,9 +66,9 @@ impl Books {
             return;
         }
         for person in self.people.iter_mut().flatten() {
-            let phone = person.properties.get("Phone").and_then(Value::as_str).and_then(phone_number);
+            let phone = person.properties.contact("Phone").and_then(phone_number);
             if phone.is_some_and(|phone| phones.contains(&phone)) {
-                person.properties.remove("Phone");
+                person.properties.edit().remove("Phone");
             }
         }
         for phone in phones {

@@ -2,7 +2,23 @@
 //!
 //! Every number that the reference calls uncertain is a field here, with the reference's choice as its default.
 
+mod project;
+
 use chrono_tz::Tz;
+use serde_json::Value;
+
+pub use project::{Campaign, EventStatus, SchemaEvent, SubscriptionGroup};
+
+/// Events that no export carries (unknowns 3.13).
+const UNEXPORTABLE: [&str; 7] = [
+    "Notification Sent",
+    "Notification Viewed",
+    "Notification Clicked",
+    "Notification Delivered",
+    "Notification Replied",
+    "Notification Bounced",
+    "Push Impressions",
+];
 
 use crate::schema_rules::SchemaRules;
 
@@ -65,6 +81,38 @@ pub struct Settings {
     pub presigned_base: Option<String>,
     /// What the project's schema does to accepted records; default: there is no schema, and all is kept.
     pub schema_rules: Option<SchemaRules>,
+    /// Events that cannot be exported; default: the notification events of unknowns 3.13.
+    pub unexportable_events: Vec<String>,
+    /// How the last page of an export ends; default [`LastPage::Bare`].
+    pub last_page: LastPage,
+    /// Seconds that a chain of `events.json` lives; default 4 hours.
+    pub events_cursor_life_s: u64,
+    /// Seconds that it lives without being used; default 1 hour.
+    pub events_cursor_idle_s: u64,
+    /// Seconds that a chain of `profiles.json` lives; default 4 days.
+    pub profiles_cursor_life_s: u64,
+    /// Where `profiles.json` shows a person's objectId; default [`TopObjectId::Always`].
+    pub top_object_id: TopObjectId,
+    /// The poll of a count that brings its result; 0 answers the question at once. Default 2.
+    pub polls_until_ready: u32,
+    /// Seconds that a `req_id` lives; default 1 hour.
+    pub request_id_life_s: u64,
+    /// Events that the schema knows besides those that are stored. Default: none.
+    pub schema_events: Vec<SchemaEvent>,
+    /// How `getSchema` lists an event's properties; default [`SchemaForm::Objects`].
+    pub schema_form: SchemaForm,
+    /// What `message/report.json` is asked about: objects with `start_date` as `YYYY-MM-DD…` or `YYYYMMDD…`. Default: none.
+    pub messages: Vec<Value>,
+    /// The campaigns of `targets/list.json`. Default: none.
+    pub campaigns: Vec<Campaign>,
+    /// What `targets/result.json` says about a campaign without a result; default [`NoResult::ServerError`].
+    pub no_result: NoResult,
+    /// The rows of `/category-groups`. Default: none.
+    pub subscription_groups: Vec<SubscriptionGroup>,
+    /// The blocks of `/v1/contentBlock/list`: objects with `id` and `updatedAt`. Default: none.
+    pub content_blocks: Vec<Value>,
+    /// The segments of `segments/list.json`. Default: none.
+    pub segments: Vec<Value>,
 }
 
 impl Default for Settings {
@@ -96,6 +144,22 @@ impl Default for Settings {
             list_bytes_max: 5_000_000_000,
             presigned_base: None,
             schema_rules: None,
+            unexportable_events: UNEXPORTABLE.map(str::to_owned).to_vec(),
+            last_page: LastPage::Bare,
+            events_cursor_life_s: 4 * 3600,
+            events_cursor_idle_s: 3600,
+            profiles_cursor_life_s: 4 * 86_400,
+            top_object_id: TopObjectId::Always,
+            polls_until_ready: 2,
+            request_id_life_s: 3600,
+            schema_events: Vec::new(),
+            schema_form: SchemaForm::Objects,
+            messages: Vec::new(),
+            campaigns: Vec::new(),
+            no_result: NoResult::ServerError,
+            subscription_groups: Vec::new(),
+            content_blocks: Vec::new(),
+            segments: Vec::new(),
         }
     }
 }
@@ -118,6 +182,46 @@ pub enum UnknownProfile {
     Fail,
     /// HTTP 200, `success`, and a `record` that is null.
     Null,
+}
+
+/// How a chain of pages ends (reference 6.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastPage {
+    /// A page of its own: `{"status":"success"}` and nothing else.
+    Bare,
+    /// The last records, on a page without `next_cursor`. Where there are no records, the page is bare.
+    WithRecords,
+}
+
+/// Where an exported person shows an objectId (reference 7.1): `platformInfo` has it in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopObjectId {
+    /// At the top of each record too.
+    Always,
+    /// At the top of each second person.
+    Sometimes,
+    /// Never at the top.
+    Never,
+}
+
+/// The two readings of the schema's `properties` (reference 13 does not show them).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaForm {
+    /// `[{"name":"Amount","dataType":"Number"}]`.
+    Objects,
+    /// `["Amount"]`.
+    Names,
+}
+
+/// The three forms of "no result yet" (unknowns 1.10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoResult {
+    /// HTTP 500, `fail`, code 500.
+    ServerError,
+    /// HTTP 200, `success`, and an `error` with code 200.
+    UnderSuccess,
+    /// HTTP 409, as the documentation says.
+    Conflict,
 }
 
 /// A device that an SDK registered.

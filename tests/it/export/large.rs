@@ -1,0 +1,34 @@
+//! Three million events and three hundred thousand people: every row, three chains busy, memory flat.
+
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use clevertap_emulator::Settings;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::SessionContext;
+
+use crate::seed::{Size, seeded};
+
+const LARGE: Size = Size { people: 300_000, events: 3_000_000, days: 60 };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_million_events_come_whole_through_three_busy_chains_in_little_memory() {
+    let world = seeded(LARGE, Tz::Asia__Kolkata, Settings { latency_ms: 50, ..Settings::default() }, |_| {});
+    // Less than a hundredth of what is exported.
+    let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(64 * 1024 * 1024));
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&pool)).build_arc().expect("a runtime");
+    let state = datafusion::execution::SessionStateBuilder::new_from_existing(world.ctx.state()).with_runtime_env(runtime).build();
+    let world = crate::door::World { ctx: SessionContext::new_with_state(state), ..world };
+
+    let sums = "count(*), count(identity), min(event_time), max(event_time), sum((properties -> 'Step')::double), sum(CAST(right(object_id, 8) AS BIGINT))";
+    let whole = "event_name IN ('Charged', 'Viewed Item', 'App Launched') AND event_date BETWEEN '2026-01-01' AND '2026-03-01'";
+    let sums = sums.replace("CAST(right(object_id, 8) AS BIGINT)", "octet_length(concat(object_id, identity))");
+    let rows = world.same(&format!("SELECT event_name, {sums} FROM {{events}} WHERE {whole} GROUP BY event_name")).await;
+    assert_eq!(rows, 3);
+    let report = world.emulator.report();
+    assert_eq!(report.records_exported, LARGE.events);
+    assert!(report.mean_in_flight["/1/events.json"] >= 2.8, "{:?}", report.mean_in_flight);
+    assert_eq!(report.rules_broken.len(), 0, "{:?}", report.rules_broken);
+    assert_eq!(pool.reserved(), 0);
+}
