@@ -20,9 +20,10 @@ use crate::options::Options;
 use crate::read::decode::PageDecoder;
 use crate::read::discover::TypedColumn;
 use crate::read::plan;
-use crate::table::{Read, Table};
+use crate::table::{Read, Table, Write};
 use crate::tables::{self, TABLES};
-use crate::write::plan::{Job, WriteExec};
+use crate::write::list;
+use crate::write::plan::{Job, Operation, WriteExec};
 use crate::write::settle::FateWatch;
 
 /// A table of CleverTap.
@@ -42,6 +43,9 @@ pub(crate) struct ClevertapTable {
     pub(crate) sources: Vec<String>,
     /// The text that is being run, where the door knows it.
     pub(crate) statement: Option<String>,
+    /// What the statement does, and where the keys of an UPDATE or a DELETE come from.
+    pub(crate) operation: Operation,
+    pub(crate) keys: Option<String>,
 }
 
 /// Through which door a table was reached: it decides what the names of an INSERT's columns mean.
@@ -68,6 +72,8 @@ impl ClevertapTable {
             options: Vec::new(),
             sources: Vec::new(),
             statement: None,
+            operation: Operation::Insert,
+            keys: None,
         }
     }
 
@@ -99,6 +105,15 @@ impl ClevertapTable {
         }
     }
 
+    /// What a provider is told of a WHERE clause is not the whole of it: without the rule that reads all of it, nothing is sent.
+    fn without_its_rule(&self, statement: &str) -> Result<Arc<dyn ExecutionPlan>> {
+        Err(Error::Setting(format!(
+            "{statement} {} was planned without the rule that reads its WHERE clause, and nothing was sent: call register on this session",
+            self.qualified()
+        ))
+        .into())
+    }
+
     /// The plan that writes `input`.
     ///
     /// # Errors
@@ -116,11 +131,16 @@ impl ClevertapTable {
                 self.qualified()
             )));
         }
-        let mut job = Job::new(&self.account, self.table, self.event.as_deref(), &input.schema(), &self.effective(session)?)?
-            .told_from(&self.sources);
+        let options = self.effective(session)?;
+        let mut job =
+            Job::new(self.operation, &self.account, self.table, self.event.as_deref(), &input.schema(), &options)?.told_from(&self.sources);
         job.statement.clone_from(&self.statement);
+        job.keys.clone_from(&self.keys);
         job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
-        Ok(WriteExec::committed(input, job))
+        match self.table.write {
+            Some(Write::List(_)) => list::committed(input, job),
+            _ => Ok(WriteExec::committed(input, job)),
+        }
     }
 }
 
@@ -149,6 +169,18 @@ impl TableProvider for ClevertapTable {
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(plan::pushdown(self, filters)?)
+    }
+
+    async fn delete_from(&self, _: &dyn Session, _: Vec<Expr>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.without_its_rule("DELETE FROM")
+    }
+
+    async fn update(&self, _: &dyn Session, _: Vec<(String, Expr)>, _: Vec<Expr>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.without_its_rule("UPDATE")
+    }
+
+    async fn truncate(&self, _: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+        self.without_its_rule("TRUNCATE")
     }
 
     async fn insert_into(&self, session: &dyn Session, input: Arc<dyn ExecutionPlan>, op: InsertOp) -> Result<Arc<dyn ExecutionPlan>> {

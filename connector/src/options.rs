@@ -42,6 +42,16 @@ pub struct Options {
     pub type_mismatch: TypeMismatch,
     /// Keys that one query may look up.
     pub lookups_max: usize,
+    /// Rows that one statement may erase.
+    pub delete_rows_max: u64,
+    /// What an INSERT of a custom list does where a list of its name is there, or is not.
+    pub list_mode: ListMode,
+    /// The admin to whom CleverTap mails what became of a custom list.
+    pub list_email: Option<String>,
+    /// Whom CleverTap shows as the creator of a custom list; `None`: [`Options::list_email`].
+    pub list_creator: Option<String>,
+    /// With [`ListMode::Replace`]: whether the list is there is not asked first.
+    pub list_assume_exists: bool,
     /// Uploads in flight that a statement of this session may have; never above the documented 15.
     pub upload_concurrency: usize,
     /// Requests in flight of any other call; never above the documented 3.
@@ -150,6 +160,16 @@ words! {
     }
 }
 
+words! {
+    /// `SET clevertap.list_mode`.
+    ListMode {
+        /// A new list; one of this name must not be there.
+        Create = "create",
+        /// New members for a list that is there.
+        Replace = "replace",
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -167,6 +187,11 @@ impl Default for Options {
             verify_counts: false,
             type_mismatch: TypeMismatch::Null,
             lookups_max: 10_000,
+            delete_rows_max: 1_000,
+            list_mode: ListMode::Create,
+            list_email: None,
+            list_creator: None,
+            list_assume_exists: false,
             upload_concurrency: 15,
             read_concurrency: 3,
             body_rows_max: 1_000,
@@ -215,6 +240,11 @@ const DESCRIPTORS: &[Descriptor] = &[
     option!(verify_counts, flag, shown, "true: the rows of an export are compared with CleverTap's own count"),
     option!(type_mismatch, word, shown, "a value that is not of its column's type: null, with a warning; error"),
     option!(lookups_max, count, shown, "keys that one query may look up"),
+    option!(delete_rows_max, count, shown, "rows that one DELETE, or one INSERT of demerges, may take"),
+    option!(list_mode, word, shown, "create: a new custom list; replace: new members for a list that is there"),
+    option!(list_email, text_or_none, shown_or_empty, "the admin to whom CleverTap mails what became of a custom list"),
+    option!(list_creator, text_or_none, shown_or_empty, "whom CleverTap shows as the creator of a custom list; else list_email"),
+    option!(list_assume_exists, flag, shown, "true: list_mode = replace does not ask first whether the list is there"),
     option!(upload_concurrency, slots::<15>, shown, "uploads in flight of one statement, 1 to 15"),
     option!(read_concurrency, slots::<3>, shown, "requests in flight of any other call, 1 to 3"),
     option!(body_rows_max, bounded::<1, 1_000>, shown, "records in a body, 1 to 1000"),

@@ -282,10 +282,12 @@ pub(crate) struct Pages {
 /// How a table is written.
 #[derive(Debug)]
 pub(crate) enum Write {
-    /// Records in bodies: `{"d":[record, …]}`.
+    /// Rows in bodies.
     Batch {
         /// The path of the call.
         path: &'static str,
+        /// What a body looks like, and what its answer tells.
+        form: Form,
         /// Records that one body may hold, by the API.
         rows_max: usize,
         /// Keys that every record carries, with their JSON values.
@@ -297,6 +299,76 @@ pub(crate) enum Write {
         /// Whether records of one identity must arrive in input order.
         order: Order,
     },
+    /// Rows in files, one file a list: put at a URL that CleverTap gives out, and named in a last call.
+    List(&'static List),
+}
+
+/// The calls that make a custom list of a file.
+#[derive(Debug)]
+pub(crate) struct List {
+    /// Gives out the URL for a file.
+    pub(crate) url_path: &'static str,
+    /// Where the URL is in its answer.
+    pub(crate) url: &'static str,
+    /// The first line of the file.
+    pub(crate) header: &'static str,
+    /// How the file says what kind of identifier a column holds.
+    pub(crate) kinds: &'static [(&'static str, &'static str)],
+    /// The largest file.
+    pub(crate) bytes_max: u64,
+    /// Takes the word that the file is there.
+    pub(crate) completion_path: &'static str,
+    /// The keys of its body.
+    pub(crate) completion: Completion,
+    /// Its error where the name is taken.
+    pub(crate) taken: &'static str,
+    /// Tells which lists there are, page by page. Nobody documents it.
+    pub(crate) listing_path: &'static str,
+    /// The keys of its body and of its answer.
+    pub(crate) listing: Listing,
+}
+
+/// The keys of a completion's body.
+#[derive(Debug)]
+pub(crate) struct Completion {
+    pub(crate) name: &'static str,
+    pub(crate) email: &'static str,
+    pub(crate) file_name: &'static str,
+    pub(crate) creator: &'static str,
+    pub(crate) url: &'static str,
+    pub(crate) replace: &'static str,
+}
+
+/// The keys of a list of lists.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    pub(crate) page: &'static str,
+    pub(crate) limit: &'static str,
+    pub(crate) limit_max: u64,
+    pub(crate) lists: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) pages: &'static str,
+}
+
+/// What a write's records are made with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Making {
+    /// Keys that every record carries, with their JSON values.
+    pub(crate) fixed: &'static [(&'static str, &'static str)],
+    /// Where columns that the table does not name are put.
+    pub(crate) open: Option<&'static Open>,
+    /// What happens if a record is stored twice.
+    pub(crate) again: Again,
+}
+
+/// What a body looks like, and what its answer tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `{"d":[record, …]}`; the answer has a word on each record.
+    Records,
+    /// Identifiers alone, of one kind, under the key of their column: `{"identity":["a", …]}`. The answer has a status and no
+    /// word on any of them. Such a call erases, and cannot be undone.
+    Keys,
 }
 
 /// Where columns go that a table does not name.
@@ -332,7 +404,27 @@ pub(crate) enum Order {
     Any,
 }
 
+impl Write {
+    /// Whether it erases: then the account must have been opened for that, and the rows are bounded.
+    pub(crate) const fn erases(&self) -> bool {
+        matches!(self, Self::Batch { form: Form::Keys, .. })
+    }
+
+    /// What its records are made with.
+    pub(crate) const fn making(&'static self) -> Making {
+        match self {
+            Self::Batch { fixed, open, again, .. } => Making { fixed, open: open.as_ref(), again: *again },
+            Self::List(_) => Making { fixed: &[], open: None, again: Again::Duplicates },
+        }
+    }
+}
+
 impl Table {
+    /// Whether writing it erases.
+    pub(crate) fn erases(&self) -> bool {
+        self.write.as_ref().is_some_and(Write::erases)
+    }
+
     /// The columns that SQL sees: those that a read has, or, where there is no read, those that a write takes.
     pub(crate) fn schema(&self, time_zone: Option<&str>) -> SchemaRef {
         let shown = |column: &&Column| match self.read {

@@ -83,6 +83,12 @@ impl Console {
         }
     }
 
+    /// Asks a person something, whatever else is not said.
+    pub(crate) fn ask(&mut self, question: &str) {
+        self.clear();
+        self.print(question);
+    }
+
     /// Says why the program ends, and with which code.
     pub(crate) fn fail(&mut self, failure: &Failure) -> ExitCode {
         self.clear();

@@ -13,6 +13,7 @@ use datafusion::{
 
 use crate::{
     account::{Load, how_to_name_one},
+    consent::{Question, Questions},
     failure::{Failure, Result},
     stores,
 };
@@ -25,6 +26,7 @@ const NAME: &str = "clevertap";
 pub(crate) struct Session {
     ctx: SessionContext,
     account: Option<Account>,
+    questions: Option<Questions>,
 }
 
 impl fmt::Debug for Session {
@@ -59,7 +61,7 @@ impl Session {
         if let Some(folder) = failed_rows {
             ctx.state_ref().write().config_mut().options_mut().set("clevertap.failed_rows_to", folder)?;
         }
-        Ok(Self { ctx, account })
+        Ok(Self { ctx, account, questions: None })
     }
 
     /// Plans one statement; what DataFusion runs while planning (SET, CREATE) is done.
@@ -102,6 +104,21 @@ impl Session {
             }
         }
         Ok(texts)
+    }
+
+    /// Has a person confirm what erases.
+    pub(crate) fn ask_before_erasing(&mut self) {
+        let (consent, questions) = Questions::new();
+        self.ctx.state_ref().write().config_mut().set_extension(Arc::new(consent));
+        self.questions = Some(questions);
+    }
+
+    /// Waits for the next question of a statement that erases.
+    pub(crate) async fn question(&self) -> Question {
+        match &self.questions {
+            Some(questions) => questions.next().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// The runs that began after the run `last`, oldest first.

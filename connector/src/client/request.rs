@@ -30,17 +30,37 @@ pub(crate) struct Request {
     /// Codes of a `"status": "fail"` that whoever sends it reads by itself, such as 2, "still in progress". Any other code is
     /// refused here.
     pub(crate) understood: &'static [i64],
+    /// Errors of a `"status": "fail"` that whoever sends it reads by itself, where CleverTap gives them no code.
+    pub(crate) understood_errors: &'static [&'static str],
 }
 
 impl Request {
     /// A GET, which changes nothing.
     pub(crate) fn get(path: &'static str) -> Self {
-        Self { method: Method::Get, path, query: Vec::new(), verbatim: None, body: Bytes::new(), again: Again::Harmless, understood: &[] }
+        Self {
+            method: Method::Get,
+            path,
+            query: Vec::new(),
+            verbatim: None,
+            body: Bytes::new(),
+            again: Again::Harmless,
+            understood: &[],
+            understood_errors: &[],
+        }
     }
 
     /// A POST of a JSON body.
     pub(crate) fn post(path: &'static str, body: impl Into<Bytes>, again: Again) -> Self {
-        Self { method: Method::Post, path, query: Vec::new(), verbatim: None, body: body.into(), again, understood: &[] }
+        Self {
+            method: Method::Post,
+            path,
+            query: Vec::new(),
+            verbatim: None,
+            body: body.into(),
+            again,
+            understood: &[],
+            understood_errors: &[],
+        }
     }
 
     /// The same with one more query parameter.
@@ -61,6 +81,13 @@ impl Request {
     #[must_use]
     pub(crate) fn understanding(mut self, codes: &'static [i64]) -> Self {
         self.understood = codes;
+        self
+    }
+
+    /// The same, with errors of a `fail` that the sender reads by itself.
+    #[must_use]
+    pub(crate) fn understanding_errors(mut self, errors: &'static [&'static str]) -> Self {
+        self.understood_errors = errors;
         self
     }
 

@@ -3,17 +3,21 @@
 mod campaign_reports;
 mod campaigns;
 mod content_blocks;
+mod custom_lists;
+mod demerges;
 mod device_tokens;
 mod event_counts;
 mod event_schema;
 mod events;
 mod message_reports;
+mod phone_disassociations;
 mod profile_counts;
 mod profile_schema;
 mod profiles;
 mod real_time_counts;
 mod segments;
 mod subscription_groups;
+mod subscriptions;
 mod top_property_counts;
 mod trend_analysis_daily;
 mod trend_analysis_monthly;
@@ -26,6 +30,10 @@ pub(crate) static TABLES: &[&Table] = &[
     &profiles::TABLE,
     &events::TABLE,
     &device_tokens::TABLE,
+    &subscriptions::TABLE,
+    &phone_disassociations::TABLE,
+    &demerges::TABLE,
+    &custom_lists::TABLE,
     &trend_analysis_daily::TABLE,
     &trend_analysis_weekly::TABLE,
     &trend_analysis_monthly::TABLE,
@@ -48,6 +56,16 @@ pub(crate) fn find(name: &str) -> Option<&'static Table> {
     TABLES.iter().copied().find(|table| table.name == name)
 }
 
+/// People.
+pub(crate) fn profiles() -> &'static Table {
+    &profiles::TABLE
+}
+
+/// What DELETE FROM `clevertap.profiles` writes to.
+pub(crate) fn deletions() -> &'static Table {
+    &profiles::DELETIONS
+}
+
 /// What `clevertap_events."Name"` writes to: `events`, with the name fixed.
 pub(crate) fn events() -> &'static Table {
     &events::TABLE
@@ -56,6 +74,10 @@ pub(crate) fn events() -> &'static Table {
 /// The query of an upload that only looks at its records and stores none:
 /// <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 pub(crate) const DRY_RUN: (&str, &str) = ("dryRun", "1");
+
+/// An upload of nobody, to be sent with [`DRY_RUN`]: it asks whether CleverTap is there, where a table's own call must not.
+pub(crate) const PROBE: (&str, &str) =
+    ("/1/upload", r#"{"d":[{"type":"profile","identity":"datafusion-clevertap-probe","profileData":{}}]}"#);
 
 /// The name of the one event that takes `items`.
 pub(crate) const CHARGED: &str = "Charged";

@@ -9,17 +9,23 @@
 //!
 //! INSERT INTO clevertap.profiles
 //! SELECT id AS identity, mail AS email, tier AS "Plan", ct_incr(visits) AS "Visits" FROM 'users.parquet';
+//!
+//! UPDATE clevertap.profiles SET "Plan" = 'gold' WHERE identity = 'cust-1';
+//!
+//! DELETE FROM clevertap.profiles WHERE identity IN (SELECT user_id FROM 'leavers.csv');
 //! ```
 //!
 //! Wire format: <https://developer.clevertap.com/docs/upload-user-profiles-api> and
-//! <https://developer.clevertap.com/docs/get-user-profiles-api>, read 2026-11-21. `event_name`, `event_date`, `from_date` and
-//! `to_date` say which export is meant: people who did the event in the range, once each for every event asked for.
+//! <https://developer.clevertap.com/docs/get-user-profiles-api>, read 2026-11-21; of the deletion
+//! <https://developer.clevertap.com/docs/delete-user-profile-api>, read 2026-11-24.
+//! `event_name`, `event_date`, `from_date` and `to_date` say which export is meant: people who did the event in the range, once
+//! each for every event asked for.
 
 use crate::table::Kind::{Day, Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Value, YesNo};
 use crate::table::Source::{Asked, At, Filter};
 use crate::table::Target::{self, Optional};
-use crate::table::{Again, Ask, Column, Export, Lookup, Open, Order, Read, Source, Table, Write, column};
+use crate::table::{Again, Ask, Column, Export, Form, Lookup, Open, Order, Read, Source, Table, Write, column};
 
 const READ_ONLY: Target = Target::Nowhere { hint: "CleverTap keeps it by itself: leave the column out, or give it another name" };
 
@@ -87,11 +93,33 @@ pub(crate) static TABLE: Table = Table {
     }),
     write: Some(Write::Batch {
         path: "/1/upload",
+        form: Form::Records,
         rows_max: 1_000,
         fixed: &[("type", "\"profile\"")],
         open: Some(Open { pointer: "/profileData", forbidden: "%><!|&.:;$'\"\\#", fields_warn: 256, fields_max: 256, operators: true }),
         again: Again::Harmless,
         order: Order::ByIdentity,
+    }),
+}
+.checked();
+
+/// People who are deleted: within a day, in every device of theirs, and for ever.
+pub(crate) static DELETIONS: Table = Table {
+    name: "profiles",
+    about: "People to be deleted, one row a person.",
+    columns: &[
+        column("identity", Text, Source::Nowhere, Optional("/identity", Identifier)),
+        column("object_id", Text, Source::Nowhere, Optional("/guid", Identifier)),
+    ],
+    read: None,
+    write: Some(Write::Batch {
+        path: "/1/delete/profiles.json",
+        form: Form::Keys,
+        rows_max: 100,
+        fixed: &[],
+        open: None,
+        again: Again::Harmless,
+        order: Order::Any,
     }),
 }
 .checked();

@@ -18,11 +18,11 @@ use futures::StreamExt;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use crate::client::{Gate, Lane, has_status};
+use crate::client::{Gate, Lane, Request, has_status};
 use crate::error::{Error, Result};
 use crate::table::{Again, Order};
-use crate::tables::DRY_RUN;
-use crate::write::body::{Body, Packer};
+use crate::tables::{DRY_RUN, PROBE};
+use crate::write::body::{Body, Packers};
 use crate::write::deliver::{Delivery, RecordFate, Route};
 use crate::write::encode::{Encoder, Reject, Row, identifier_of};
 use crate::write::failed_rows::Fate;
@@ -52,7 +52,7 @@ pub(crate) struct Figures {
 pub(crate) struct Driver {
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) encoder: Encoder,
-    pub(crate) packer: Packer,
+    pub(crate) packer: Packers,
     /// `None`: a local dry run, nothing leaves.
     pub(crate) lane: Option<Arc<Lane>>,
     pub(crate) route: Route,
@@ -289,9 +289,9 @@ impl Driver {
     }
 
     fn fail_record(&mut self, body: &Body, index: usize, fate: Fate, code: String, reason: String) {
-        let json = body.record(index);
-        let identifier = identifier_of(&self.mapping, json);
-        let record = String::from_utf8_lossy(json).into_owned();
+        let json = body.object(index);
+        let identifier = identifier_of(&self.mapping, &json);
+        let record = String::from_utf8_lossy(&json).into_owned();
         self.settler.fail(Failure { row: body.records[index].row, fate, code, reason, column: None, identifier, record });
     }
 
@@ -334,9 +334,14 @@ impl Driver {
         if !lane.pause(wait).await {
             return;
         }
-        // One record that waits to be sent, only to be looked at: `dryRun` stores nothing. Another one each time.
-        let body = delivery.body.part(&[tries as usize % delivery.body.records.len()]).bytes;
-        let request = Route { query: &[DRY_RUN], ..self.route.clone() }.request(body, Again::Harmless);
+        let request = if self.route.path == PROBE.0 {
+            // One record that waits to be sent, only to be looked at: `dryRun` stores nothing. Another one each time.
+            let body = delivery.body.part(&[tries as usize % delivery.body.records.len()]).bytes;
+            Route { query: &[DRY_RUN], ..self.route.clone() }.request(body, Again::Harmless)
+        } else {
+            // No other call can be tried without being carried out.
+            Request::post(PROBE.0, PROBE.1, Again::Harmless).with(DRY_RUN.0, DRY_RUN.1)
+        };
         match lane.fetch(&request, has_status).await {
             Ok(_answer) => lane.gate().try_one(),
             // It did not like this one record, and proved nothing: the gate stays, and the next probe takes another.

@@ -4,10 +4,12 @@ use std::fmt;
 
 mod answer;
 mod body;
+pub(crate) mod consent;
 mod deliver;
 mod drive;
 pub(crate) mod encode;
 pub(crate) mod failed_rows;
+pub(crate) mod list;
 pub(crate) mod mapping;
 pub(crate) mod plan;
 pub(crate) mod runs;

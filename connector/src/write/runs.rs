@@ -76,6 +76,8 @@ pub enum Status {
     Running,
     /// Every row was accepted.
     Success,
+    /// Custom lists: every row was accepted, and CleverTap mails what becomes of the lists.
+    Submitted,
     /// Rows were rejected and skipped, the rest was accepted.
     Partial,
     /// It stopped, or rows are in doubt.
@@ -91,6 +93,7 @@ impl fmt::Display for Status {
         f.write_str(match self {
             Self::Running => "running",
             Self::Success => "success",
+            Self::Submitted => "submitted",
             Self::Partial => "partial",
             Self::Error => "error",
             Self::Cancelled => "cancelled",

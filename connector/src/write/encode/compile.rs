@@ -14,16 +14,17 @@ use super::types::{self, Role};
 use super::value::{Long, Style, Truth};
 use crate::error::{Error, Result};
 use crate::options::{LongValues, NaiveTime, Nulls};
-use crate::table::{Again, Open, Shape, Write};
-use crate::write::mapping::{MappedField, Mapping};
+use crate::table::{Again, Making, Open, Shape, Write};
+use crate::write::mapping::{MappedField, Mapping, Whose};
 
 /// How rows of one schema become records.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     pub(super) fields: Vec<Field>,
-    /// Which of the fields says whose record it is.
+    /// Which of the fields says whose record it is; where several may, the first of them.
     pub(super) identifier: usize,
+    pub(super) whose: Whose,
     pub(super) names: Names,
     pub(super) open: Option<Open>,
     pub(super) again: Again,
@@ -109,11 +110,11 @@ impl Context {
 
 impl Plan {
     pub(super) fn new(mapping: &Mapping, schema: &Schema, rules: &Rules) -> Result<Self> {
-        let Some(Write::Batch { fixed, open, again, .. }) = &mapping.table.write else {
+        let Some(Making { fixed, open, again }) = mapping.table.write.as_ref().map(Write::making) else {
             return Err(Error::Unwritable(format!("{} is only read: CleverTap has no call that writes it", mapping.qualified())));
         };
-        let names = Names::new(mapping, open.as_ref());
-        let mut compiler = Compiler { mapping, names, context: Context::new(rules, open.as_ref()), fields: Vec::new() };
+        let names = Names::new(mapping, open);
+        let mut compiler = Compiler { mapping, names, context: Context::new(rules, open), fields: Vec::new() };
         for field in &mapping.fields {
             compiler.column(field, schema.field(field.source).data_type())?;
         }
@@ -121,9 +122,9 @@ impl Plan {
         let Compiler { names, context, fields, .. } = compiler;
         let identifier = fields.iter().position(|field| field.shape == Shape::Identifier);
         let identifier = identifier.ok_or_else(|| Error::Unwritable(format!("{} needs an identifier", mapping.qualified())))?;
-        let open_parent = open.as_ref().map(|open| key_of(open.pointer));
+        let open_parent = open.map(|open| key_of(open.pointer));
         let steps = steps(mapping, &fields, fixed, event, open_parent);
-        Ok(Self { steps, fields, identifier, names, open: *open, again: *again, context })
+        Ok(Self { steps, fields, identifier, whose: mapping.whose, names, open: open.copied(), again, context })
     }
 }
 

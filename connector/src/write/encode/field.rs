@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) count: usize,
     /// Keys that columns unfolded into this row.
     pub(super) unfolded: HashSet<String>,
+    /// Whether an identifier was written.
+    pub(super) identified: bool,
     /// Hash of the row's identifier.
     pub(super) identity: u64,
     /// For each field, the keys that it unfolded so far.
@@ -75,6 +77,7 @@ impl State {
         self.count = 0;
         self.unfolded.clear();
         self.identity = 0;
+        self.identified = false;
     }
 }
 

@@ -224,5 +224,6 @@ impl Encoder {
 /// The identifier of a record that this room wrote.
 pub(crate) fn identifier_of(mapping: &Mapping, record: &[u8]) -> Option<String> {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(record).ok()?;
-    serde_json::from_str(fields.get(mapping.identifier().key.as_str())?.get()).ok()
+    let identifier = mapping.identifiers().find_map(|field| fields.get(field.key.as_str()))?;
+    serde_json::from_str(identifier.get()).ok()
 }

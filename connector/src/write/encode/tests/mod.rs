@@ -18,7 +18,7 @@ use super::{Encoded, Encoder, Reject, Row, Rules, identifier_of};
 use crate::error::Result;
 use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::tables;
-use crate::write::mapping::Mapping;
+use crate::write::mapping::{Mapping, Whose};
 
 /// The options as they are when nobody sets them, in a project in India.
 fn rules() -> Rules {
@@ -51,7 +51,7 @@ fn mapping(table: &str, batch: &RecordBatch) -> Mapping {
         Some((table, event)) => (table, Some(event)),
         None => (table, None),
     };
-    Mapping::new(tables::find(table).expect("a table"), event, &batch.schema()).expect("a mapping")
+    Mapping::new(tables::find(table).expect("a table"), event, &batch.schema(), Whose::OneColumn).expect("a mapping")
 }
 
 /// Encodes for `table`, or for the event of `events.Name`.
