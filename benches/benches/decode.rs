@@ -327,8 +327,8 @@ fn assert_same(page: &Bytes) {
     let batch = arrow_json(page);
     let records = batch.column(2).as_list::<i32>().value(0);
     let (profile, properties) = (records.as_struct().column(0).as_struct(), records.as_struct().column(2).as_struct());
-    for at in 0..6 {
-        assert!(ours[at].as_string_view().iter().eq(profile.column(at).as_string::<i32>().iter()));
+    for (at, own) in ours.iter().take(6).enumerate() {
+        assert!(own.as_string_view().iter().eq(profile.column(at).as_string::<i32>().iter()));
     }
     assert_eq!(&ours[..7], &raw[..7]);
     for at in 0..2 {

@@ -67,8 +67,8 @@ async fn queries_over_our_tables_are_right_and_end() {
         format!("SELECT event_time, identity, object_id FROM {{events}} WHERE {charged} ORDER BY event_time, object_id LIMIT 7"),
         format!("SELECT event_time, object_id FROM {{events}} WHERE {charged} ORDER BY event_time DESC, object_id LIMIT 5 OFFSET 3"),
         format!("SELECT identity FROM {{events}} WHERE {charged} UNION ALL SELECT identity FROM {{events}} WHERE event_name = 'Viewed Item' AND {JANUARY}"),
-        format!(
-            "SELECT a.object_id, count(*) FROM {{events}} a JOIN {{events}} b ON a.object_id = b.object_id
+        String::from(
+            "SELECT a.object_id, count(*) FROM {events} a JOIN {events} b ON a.object_id = b.object_id
              WHERE a.event_name = 'Charged' AND a.event_date = '2026-01-02' AND b.event_name = 'App Launched' AND b.event_date = '2026-01-03' GROUP BY 1"
         ),
         format!("SELECT event_date, count(*), count(DISTINCT object_id), max(event_time) FROM {{events}} WHERE {charged} GROUP BY 1"),

@@ -3,7 +3,6 @@
 //! In: how many, and a zone. Out: a world whose project holds them, and beside it the schema `seed` with the tables `events`, `charged` and
 //! `people`, made from the same numbers and never from an answer: what a query over ours must give, a query over those gives.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampSecondArray};
@@ -53,10 +52,10 @@ fn person(number: u64) -> Person {
     Person {
         identity: text(format!("p{number}")),
         object_id: format!("__g{number:032x}"),
-        name: text(if number % 7 == 0 { format!("Zoë \"{number}\" \\ 💜") } else { format!("Person {number}") }),
+        name: text(if number.is_multiple_of(7) { format!("Zoë \"{number}\" \\ 💜") } else { format!("Person {number}") }),
         email: text(format!("p{number}+news@example.org")),
         phone: text(format!("+9198{number:08}")),
-        platform: if number % 3 == 0 { Platform::Ios } else { Platform::Android },
+        platform: if number.is_multiple_of(3) { Platform::Ios } else { Platform::Android },
         plan: ["gold", "plus", "free"][usize::try_from(number % 3).unwrap_or(0)],
     }
 }
@@ -86,7 +85,7 @@ fn event(number: u64, size: Size, zone: Tz) -> Event {
         person: draw(3, number) % size.people,
         name,
         ts: first + second,
-        amount: (charged && drawn % 11 != 0).then(|| (draw(4, number) % 40_000) as f64 / 4.0),
+        amount: (charged && !drawn.is_multiple_of(11)).then(|| (draw(4, number) % 40_000) as f64 / 4.0),
         currency: charged.then(|| ["USD", "EUR", "INR"][usize::try_from(draw(5, number) % 3).unwrap_or(0)]),
         order_no: charged.then(|| 9_007_199_254_740_993 + i64::try_from(number).expect("a number")),
         paid_at: charged.then_some(first + second + 60),
@@ -97,12 +96,12 @@ impl Event {
     fn properties(&self) -> String {
         let mut text = String::from("{");
         if let Some(amount) = self.amount {
-            let _ = write!(text, "\"Amount\":{amount},");
+            text.push_str(&format!("\"Amount\":{amount},"));
         }
         if let (Some(currency), Some(order), Some(paid)) = (self.currency, self.order_no, self.paid_at) {
-            let _ = write!(text, "\"Currency\":\"{currency}\",\"Order\":{order},\"Paid at\":\"$D_{paid}\",\"💜\":\"ü\\\"{order}\",");
+            text.push_str(&format!("\"Currency\":\"{currency}\",\"Order\":{order},\"Paid at\":\"$D_{paid}\",\"💜\":\"ü\\\"{order}\","));
         }
-        let _ = write!(text, "\"Step\":{}}}", self.ts % 10);
+        text.push_str(&format!("\"Step\":{}}}", self.ts % 10));
         text
     }
 }

@@ -153,10 +153,10 @@ mod tests {
 
     use super::*;
 
-    fn of(filter: Expr) -> String {
+    fn of(filter: &Expr) -> String {
         let typed = [("Amount".to_owned(), true), ("Plan".to_owned(), false)];
         let places = Places { json: "properties", typed: &typed };
-        match conditions(&filter, places) {
+        match conditions(filter, places) {
             Some(conditions) => conditions.iter().map(|c| c.json().to_string()).collect::<Vec<_>>().join(" "),
             None => "no".into(),
         }
@@ -165,14 +165,14 @@ mod tests {
     #[test]
     fn comparisons_of_numbers_and_equal_texts_are_sent_and_nothing_else() {
         let amount = || col("\"Amount\"");
-        assert_eq!(of(amount().gt(lit(50.5))), r#"{"name":"Amount","operator":"greater_than","value":50.5}"#);
-        assert_eq!(of(lit(50_i64).gt_eq(amount())), r#"{"name":"Amount","operator":"less_than_equals","value":50}"#);
-        assert_eq!(of(col("\"Plan\"").eq(lit("gold"))), r#"{"name":"Plan","operator":"equals","value":"gold"}"#);
+        assert_eq!(of(&amount().gt(lit(50.5))), r#"{"name":"Amount","operator":"greater_than","value":50.5}"#);
+        assert_eq!(of(&lit(50_i64).gt_eq(amount())), r#"{"name":"Amount","operator":"less_than_equals","value":50}"#);
+        assert_eq!(of(&col("\"Plan\"").eq(lit("gold"))), r#"{"name":"Plan","operator":"equals","value":"gold"}"#);
         assert_eq!(
-            of(amount().between(lit(1.0), lit(2.0))),
+            of(&amount().between(lit(1.0), lit(2.0))),
             r#"{"name":"Amount","operator":"greater_than_equals","value":1.0} {"name":"Amount","operator":"less_than_equals","value":2.0}"#
         );
-        assert_eq!(of(amount().gt(lit(1.0)).and(col("x").eq(lit(1)))), r#"{"name":"Amount","operator":"greater_than","value":1.0}"#);
+        assert_eq!(of(&amount().gt(lit(1.0)).and(col("x").eq(lit(1)))), r#"{"name":"Amount","operator":"greater_than","value":1.0}"#);
         for filter in [
             amount().not_eq(lit(50.0)),
             amount().gt(lit(i64::MAX)),
@@ -186,7 +186,7 @@ mod tests {
             cast(amount(), DataType::Int64).eq(lit(50_i64)),
             amount().eq(col("x")),
         ] {
-            assert_eq!(of(filter.clone()), "no", "{filter}");
+            assert_eq!(of(&filter), "no", "{filter}");
         }
     }
 }
