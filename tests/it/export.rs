@@ -270,3 +270,23 @@ async fn where_the_schema_has_no_types_a_page_tells_them() {
     let types = lines(&world.rows("SELECT arrow_typeof(\"Amount\"), arrow_typeof(\"Paid at\") FROM clevertap_events.\"Charged\" WHERE event_date >= '2026-01-20' LIMIT 1").await);
     assert_eq!(types, ["| Float64 | Timestamp(s, \"Asia/Kolkata\") |"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn pages_of_every_fill_are_read_to_their_end() {
+    use clevertap_emulator::{LastPage, SeedPerson};
+    for last_page in [LastPage::Bare, LastPage::WithRecords] {
+        for count in [0, 1, 22, 23, 4_991, 4_992, 5_000, 5_001, 12_345] {
+            let world = seeded(SMALL, Tz::Asia__Kolkata, Settings { last_page, ..Settings::default() }, |_| {});
+            world.emulator.seed(|seeder| {
+                let people: Vec<_> =
+                    (0..100).map(|n| seeder.person(SeedPerson { identity: Some(&format!("s{n}")), ..SeedPerson::default() })).collect();
+                seeder.event(people[0], "Paged", 1_767_000_000, "{}", None);
+                for n in 0..count {
+                    seeder.event(people[n % 100], "Paged", 1_772_500_000 + n as i64 % 3_600, &format!("{{\"n\":{n}}}"), None);
+                }
+            });
+            let query = "SELECT count(*), count(DISTINCT (properties -> 'n')::int) FROM clevertap.events WHERE event_name = 'Paged' AND event_date = '2026-03-03'";
+            assert_eq!(lines(&world.rows(query).await), [format!("| {count} | {count} |")], "{last_page:?}");
+        }
+    }
+}

@@ -85,6 +85,8 @@ async fn numbers_on_the_other_side_are_compared_as_text() {
     ] {
         assert_eq!(lines(&world.rows(query).await).len(), 5, "{query}");
     }
+    let summed = "SELECT sum(CASE WHEN identity = 3 THEN 1 ELSE 0 END), identity = 3 AS third FROM clevertap.profiles WHERE identity IN (3, 4) GROUP BY identity = 3";
+    assert_eq!(lines(&world.rows(summed).await), ["| 0 | false |", "| 1 | true |"]);
     for query in [
         "SELECT p.email FROM users u JOIN clevertap.profiles p ON p.identity = u.n * 1.5",
         "SELECT email FROM clevertap.profiles WHERE identity = 1.5",

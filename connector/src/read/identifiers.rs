@@ -12,6 +12,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{InList, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, cast};
 use datafusion::optimizer::AnalyzerRule;
 
@@ -52,7 +53,14 @@ impl AnalyzerRule for IdentifiersAreText {
                     }
                     Ok(if changed { Transformed::yes(LogicalPlan::Join(join)) } else { Transformed::no(LogicalPlan::Join(join)) })
                 }
-                plan => plan.map_expressions(|expr| rewrite(expr, &schema)),
+                plan => {
+                    // What stands above refers to an expression by its name.
+                    let names = NamePreserver::new(&plan);
+                    plan.map_expressions(|expr| {
+                        let name = names.save(&expr);
+                        Ok(rewrite(expr, &schema)?.update_data(|expr| name.restore(expr)))
+                    })
+                }
             }
         })?;
         if rewritten.transformed { rewritten.data.recompute_schema() } else { Ok(rewritten.data) }
