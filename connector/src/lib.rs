@@ -16,7 +16,7 @@
 //!                                                    └─▶ read/report  counts, lists
 //!                                                           └─▶ client  attempts, retries, budget
 //!
-//! tables/  one file a table, as data: columns, sources, targets, calls.   table.rs  what such a file may say.
+//! tables/  one file a table, as data: columns, sources, targets, calls.   table/  what such a file may say.
 //! local    runs, failed rows, warnings, limits, options, tables as tables.
 //! ```
 //!
