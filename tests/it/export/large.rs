@@ -49,7 +49,7 @@ async fn three_million_events_come_whole_through_three_busy_chains_in_little_mem
     .await;
     equal(
         "SELECT count(*), count(identity), count(DISTINCT object_id) FROM clevertap.profiles WHERE event_name = 'App Launched' AND event_date = '2026-01-05'",
-        "SELECT count(*), count(identity), count(*) FROM (SELECT DISTINCT object_id, identity FROM seed.events WHERE event_name = 'App Launched' AND event_date = '2026-01-05')",
+        "SELECT count(*), count(identity), count(object_id) FROM (SELECT DISTINCT object_id, identity FROM seed.events WHERE event_name = 'App Launched' AND event_date = '2026-01-05')",
     )
     .await;
 }
