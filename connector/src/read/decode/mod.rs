@@ -1,6 +1,6 @@
 //! A page of records to Arrow arrays, in one pass over its bytes.
 //!
-//! In: the slots, once a scan; then the body of each answer. Out: [`Page`], or [`Unread`]. No network, no plan, no table here.
+//! In: the slots, once a scan; then the body of each answer. Out: [`Page`], or `Unread`. No network, no plan, no table here.
 //!
 //! ```text
 //! slots -> tree     the paths as one tree of expected keys                once a scan
@@ -74,12 +74,12 @@ pub enum Form {
     /// calendar date, which is 00:00 of that day in the project's zone; plain integers are epoch seconds. Without a zone: UTC.
     Date,
     /// Timestamp(Second, zone): the packed integer yyyyMMddHHmmss, or its 14 digits as text, in the project's zone. A repeated
-    /// hour is the earlier instant, a skipped time is shifted forward by the gap. Missing or broken, the page is [`Unread`]: an
+    /// hour is the earlier instant, a skipped time is shifted forward by the gap. Missing or broken, the page is `Unread`: an
     /// event without a time is not a row that we may invent.
     PackedTime,
     /// Date32: the day of the same packed integer, with the same refusals; needs no zone.
     PackedDay,
-    /// List<Utf8View>: a list of scalars as text, whose nulls stay; a scalar is a list of one.
+    /// `List<Utf8View>`: a list of scalars as text, whose nulls stay; a scalar is a list of one.
     TextList,
 }
 
@@ -141,7 +141,7 @@ impl PageDecoder {
     /// Reads a page.
     ///
     /// # Errors
-    /// [`Unread`]: the page is not JSON, not an envelope with records, or an event in it has no time.
+    /// `Unread`: the page is not JSON, not an envelope with records, or an event in it has no time.
     pub(crate) fn decode(&mut self, body: &Bytes) -> Result<Page, Unread> {
         self.columns.iter_mut().for_each(Column::clear);
         if body.len() > PAGE_BYTES_MAX {
