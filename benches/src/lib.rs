@@ -1,1 +1,4 @@
-//! Nothing to import: run `cargo bench -p clevertap-benches`.
+//! What benches share: rows made from a seed, and rounds that compare ways fairly. Run `cargo bench -p clevertap-benches`.
+
+pub mod rounds;
+pub mod rows;

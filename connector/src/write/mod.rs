@@ -3,7 +3,7 @@
 use std::fmt;
 
 mod answer;
-mod body;
+pub(crate) mod body;
 mod deliver;
 mod drive;
 pub(crate) mod encode;
