@@ -104,6 +104,11 @@ impl Column {
         }
     }
 
+    /// Whether there is a value at every place.
+    pub(super) fn is_full(&self) -> bool {
+        self.nulls.is_none() && !matches!(self.values, Values::Null)
+    }
+
     /// Whether there is a value at this place of [`Self::values`].
     pub(super) fn holds(&self, at: usize) -> bool {
         !matches!(self.values, Values::Null) && self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at))
@@ -172,11 +177,13 @@ pub(super) fn bind(array: &ArrayRef, almanac: &mut Almanac) -> Result<Column> {
         DataType::FixedSizeBinary(_) => Values::FixedBytes(array.as_fixed_size_binary().clone()),
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            bind_list(offsets(list.offsets()), list.nulls(), list.values(), almanac)?
+            let (ranges, used) = offsets(list.offsets());
+            Values::List(Box::new(List { ranges, items: bind(&list.values().slice(used.start, used.len()), almanac)? }))
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            bind_list(offsets(list.offsets()), list.nulls(), list.values(), almanac)?
+            let (ranges, used) = offsets(list.offsets());
+            Values::List(Box::new(List { ranges, items: bind(&list.values().slice(used.start, used.len()), almanac)? }))
         }
         DataType::ListView(_) => {
             let list = array.as_list_view::<i32>();
@@ -197,11 +204,10 @@ pub(super) fn bind(array: &ArrayRef, almanac: &mut Almanac) -> Result<Column> {
         }
         DataType::Map(..) => {
             let map = array.as_map();
-            let mut ranges = offsets(map.offsets());
-            let used = rebase(&mut ranges, map.nulls());
+            let (ranges, used) = offsets(map.offsets());
             let keys = bind(&map.keys().slice(used.start, used.len()), almanac)?;
             let values = bind(&map.values().slice(used.start, used.len()), almanac)?;
-            Values::Map(Box::new(Map { ranges: Ranges(ranges), keys, values }))
+            Values::Map(Box::new(Map { ranges, keys, values }))
         }
         other => match seconds(&array, almanac) {
             Some(seconds) => Values::Seconds(seconds),
@@ -317,8 +323,12 @@ fn compose(mut outer: Vec<usize>, inner: &[usize]) -> Vec<usize> {
     outer
 }
 
-fn offsets<O: ArrowNativeType>(offsets: &[O]) -> Vec<(usize, usize)> {
-    offsets.windows(2).map(|pair| (pair[0].as_usize(), pair[1].as_usize())).collect()
+/// Where each list is among the items of all, and which items these are.
+fn offsets<O: ArrowNativeType>(offsets: &[O]) -> (Ranges, std::ops::Range<usize>) {
+    let at = |offset: Option<&O>| offset.map_or(0, |offset| offset.as_usize());
+    let (first, last) = (at(offsets.first()), at(offsets.last()));
+    let ends = offsets.iter().map(|offset| offset.as_usize() - first);
+    (Ranges(ends.clone().zip(ends.skip(1)).collect()), first..last)
 }
 
 fn views<O: ArrowNativeType>(offsets: &[O], sizes: &[O]) -> Vec<(usize, usize)> {

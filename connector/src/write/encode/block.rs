@@ -5,7 +5,7 @@
 //! reach beyond that end, into room of the same strip. A row that does not fit its strip, or that a pass does not take, is
 //! *left*: it is written afterwards, by itself.
 
-use std::slice::ChunksExactMut;
+use std::slice::ChunksMut;
 
 use super::page::Page;
 
@@ -91,8 +91,8 @@ impl Block {
 
     /// The strips, and where each row ends in its own. Not zipped: strips of no constant width would be counted, not walked.
     #[inline(always)]
-    pub(super) fn strips(&mut self) -> (ChunksExactMut<'_, u8>, &mut [usize]) {
-        (self.bytes.chunks_exact_mut(self.width), &mut self.ends[..self.rows])
+    pub(super) fn strips(&mut self) -> (ChunksMut<'_, u8>, &mut [usize]) {
+        (self.bytes.chunks_mut(self.width), &mut self.ends[..self.rows])
     }
 
     /// One row's strip from where the row ends, if there are `more` bytes of it; else the row is left.
@@ -151,24 +151,34 @@ impl Block {
 
     /// The strips, where each row ends, and where its object began.
     #[inline(always)]
-    pub(super) fn strips_opened(&mut self) -> (ChunksExactMut<'_, u8>, &mut [usize], &[usize]) {
-        (self.bytes.chunks_exact_mut(self.width), &mut self.ends[..self.rows], &self.opened[..self.rows])
+    pub(super) fn strips_opened(&mut self) -> (ChunksMut<'_, u8>, &mut [usize], &[usize]) {
+        (self.bytes.chunks_mut(self.width), &mut self.ends[..self.rows], &self.opened[..self.rows])
     }
 
-    /// Lays row after row at the end of `page`, a comma behind each, and tells where; `None` for a row that was left, which
-    /// `written` may write there.
+    /// Lays row after row at the end of `page`, a comma behind each, and tells of each row: where it is, or that it was left and
+    /// is to be written there.
     #[inline(always)]
-    pub(super) fn lay(&self, page: &mut Page, mut written: impl FnMut(&mut Page, usize, Option<(usize, usize)>)) {
+    pub(super) fn lay(&self, page: &mut Page, mut tell: impl FnMut(Laid<'_>)) {
         let ends = &self.ends[..self.rows];
         let longest = ends.iter().filter(|end| **end != LEFT).max().copied().unwrap_or_default();
         // The same for all rows, so that no branch depends on a row's length.
         let copied = ((longest + 1).div_ceil(LINE) * LINE).min(self.width);
         page.reserve(self.rows * (longest + 1) + copied + 1);
         for (at, (strip, end)) in self.bytes.chunks_exact(self.width).zip(ends).enumerate() {
-            let place = (*end != LEFT).then(|| page.push_piece(&strip[..copied], *end));
-            written(page, at, place);
+            if *end == LEFT {
+                tell(Laid::Left { page: &mut *page, at });
+            } else {
+                let (start, end) = page.push_piece(&strip[..copied], *end);
+                tell(Laid::Taken { at, start, end });
+            }
         }
     }
+}
+
+/// What became of a row.
+pub(super) enum Laid<'a> {
+    Taken { at: usize, start: usize, end: usize },
+    Left { page: &'a mut Page, at: usize },
 }
 
 /// The numbers of the bits that are set, the lowest first.

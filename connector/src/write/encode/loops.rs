@@ -375,7 +375,7 @@ impl<T: Texts, const K: usize> Loop for Sets<'_, T, K> {
     #[inline(always)]
     fn run(self) -> u64 {
         let Self { block, key, list, texts, first, valid, max } = self;
-        let (room, max) = (key.room(2), max.min(CHUNK));
+        let (room, max, all_there) = (key.room(2), max.min(CHUNK), list.items.is_full());
         let mut hard = 0;
         let (mut strips, ends) = block.strips();
         for (at, end) in ends.iter_mut().enumerate() {
@@ -391,8 +391,8 @@ impl<T: Texts, const K: usize> Loop for Sets<'_, T, K> {
                 None => easy = false,
             }
             let begun = next;
-            for item in range.take(LIST_ITEMS_MAX) {
-                if !list.items.holds(item) {
+            for item in range.start..range.end.min(range.start + LIST_ITEMS_MAX) {
+                if !all_there && !list.items.holds(item) {
                     continue;
                 }
                 let span = texts.span(item);

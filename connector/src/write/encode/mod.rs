@@ -44,7 +44,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use chrono_tz::Tz;
 use serde_json::value::RawValue;
 
-use self::block::Block;
+use self::block::{Block, Laid};
 use self::compile::Plan;
 use self::field::State;
 use self::fragment::Bound;
@@ -227,14 +227,16 @@ impl Encoder {
                     self.block.begin(count);
                     columns::write(self.avx2, &mut self.block, &self.plan, passes, &batch.columns, &mut self.state, batch.next);
                     let (plan, state) = (&self.plan, &mut self.state);
-                    self.block.lay(page, |page, at, taken| {
-                        rows.push(match taken {
-                            Some((start, end)) => {
-                                let again = if self.block.duplicates >> at & 1 == 1 { Again::Duplicates } else { plan.again };
-                                Row::Record(Record::new(start, end, again, self.block.identities[at]))
-                            }
-                            None => batch.row(plan, state, batch.next + at, page),
-                        });
+                    // Each has a push of its own: one for both would put the row together in memory first.
+                    self.block.lay(page, |laid| match laid {
+                        Laid::Taken { at, start, end } => {
+                            let again = if self.block.duplicates >> at & 1 == 1 { Again::Duplicates } else { plan.again };
+                            rows.push(Row::Record(Record::new(start, end, again, self.block.identities[at])));
+                        }
+                        Laid::Left { page, at } => {
+                            let row = batch.row(plan, state, batch.next + at, page);
+                            rows.push(row);
+                        }
                     });
                     batch.next += self.block.rows();
                 }
