@@ -1,7 +1,7 @@
 //! The steps of a plan as passes over columns: what is the same in each record is made ready here, once a statement.
 //!
 //! In: the steps and fields of a plan. Out: [`Pass`]es, or nothing where a row depends on more than its columns one by one: keys
-//! that it unfolds, fields that are counted, items that only one event takes.
+//! that it unfolds, fields that are counted, items that only one event takes, a field that is the first in its record.
 
 use arrow::datatypes::DataType;
 
@@ -108,7 +108,9 @@ pub(super) fn passes(steps: &[Step], fields: &[Field], types: &[DataType], open:
     let unfolds = |field: &Field| field.contested || matches!(field.role, Role::UnfoldMap(_) | Role::UnfoldText);
     let has = |role: &dyn Fn(&Role) -> bool| fields.iter().any(|field| role(&field.role));
     let items_by_name = has(&|role| *role == Role::EventName) && has(&|role| matches!(role, Role::Items | Role::ItemsText));
-    if fields.iter().any(unfolds) || items_by_name || open.is_some_and(|open| counted > open.fields_warn) {
+    // A pass begins its field with a comma: nothing may be first in the record but a key that every record has.
+    let first_is_a_field = matches!(steps.first(), Some(Step::Bytes(head)) if head == b"{");
+    if first_is_a_field || fields.iter().any(unfolds) || items_by_name || open.is_some_and(|open| counted > open.fields_warn) {
         return None;
     }
     let mut passes = Vec::new();
