@@ -157,17 +157,18 @@ impl Driver {
         }
     }
 
-    /// Encodes a batch and packs its records.
+    /// Encodes a batch, its records straight into the body that is begun, and packs what is full.
     fn take(&mut self, batch: &RecordBatch) {
         let first = self.progress.rows_read + 1;
         self.progress.rows_read += batch.num_rows() as u64;
         self.settler.read(batch.num_rows() as u64);
-        let encoded = {
-            let _timer = self.figures.encode.timer();
-            self.encoder.encode(batch)
+        let encode_time = self.figures.encode.clone();
+        let begun = {
+            let _timer = encode_time.timer();
+            self.encoder.begin(batch)
         };
-        let encoded = match encoded {
-            Ok(encoded) => encoded,
+        let mut batch = match begun {
+            Ok(batch) => batch,
             Err(error) => {
                 for row in first..=self.progress.rows_read {
                     self.fail_without_record(row, &error);
@@ -175,25 +176,39 @@ impl Driver {
                 return self.stop(error.into());
             }
         };
-        self.run.warn(encoded.warnings);
+        let mut rows = Vec::new();
         let mut good = Vec::new();
-        for (row, encoded_row) in (first..).zip(encoded.rows) {
-            match encoded_row {
-                Row::Record(record) => {
-                    let json = &encoded.bytes[record.start..record.end];
-                    if json.len() > self.packer.record_bytes_max() {
-                        self.settler.reject(row, too_large(&self.mapping, json, self.packer.record_bytes_max()));
-                    } else if self.lane.is_none() {
-                        self.sample(json);
-                        good.push(row);
-                    } else {
-                        self.sample(json);
-                        self.progress.ready.extend(self.packer.push(json, row, record.again, record.identity));
-                    }
-                }
-                Row::Reject(reject) => self.settler.reject(row, *reject),
+        let mut row = first;
+        while !batch.is_written() {
+            {
+                let _timer = encode_time.timer();
+                let room = self.packer.room();
+                self.encoder.write(&mut batch, room, self.packer.page(), &mut rows);
             }
+            for encoded in rows.drain(..) {
+                match encoded {
+                    Row::Record(record) => {
+                        let json = self.packer.json(&record);
+                        if json.len() > self.packer.record_bytes_max() {
+                            self.settler.reject(row, too_large(&self.mapping, json, self.packer.record_bytes_max()));
+                            self.packer.drop();
+                        } else {
+                            self.sample(json);
+                            if self.lane.is_none() {
+                                good.push(row);
+                                self.packer.drop();
+                            } else {
+                                self.packer.keep(&record, row);
+                            }
+                        }
+                    }
+                    Row::Reject(reject) => self.settler.reject(row, *reject),
+                }
+                row += 1;
+            }
+            self.progress.ready.extend(self.packer.pack());
         }
+        self.run.warn(self.encoder.end(&batch));
         self.settler.accept(&good);
         if self.settler.must_stop() {
             self.stop(Stopped::Rejects);
@@ -266,7 +281,11 @@ impl Driver {
         }
         self.count_fates(&delivery, "CT-403", "the statement ended");
         self.tell();
-        if let Some(error) = delivery.take_stop() {
+        let stop = delivery.take_stop();
+        if let Some(delivery) = Arc::into_inner(delivery) {
+            self.packer.recycle(delivery.body.bytes);
+        }
+        if let Some(error) = stop {
             self.stop(error.into());
         }
         if self.settler.must_stop() {

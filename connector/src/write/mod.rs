@@ -3,7 +3,7 @@
 use std::fmt;
 
 mod answer;
-mod body;
+pub(crate) mod body;
 pub(crate) mod consent;
 mod deliver;
 mod drive;

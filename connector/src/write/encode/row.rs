@@ -25,6 +25,8 @@ pub(super) fn write(plan: &Plan, columns: &[Bound], row: usize, state: &mut Stat
         match step {
             Step::Bytes(bytes) => out.extend_from_slice(bytes),
             Step::Next(bytes) => next(bytes, out),
+            Step::Open(key) => open(key, out),
+            Step::Close => out.push(b'}'),
             Step::Field(field) => write_field(plan, *field, &columns[*field], row, state, out)?,
         }
     }
@@ -42,7 +44,13 @@ fn next(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut State, out: &mut Vec<u8>) -> Checked<()> {
+fn open(key: &[u8], out: &mut Vec<u8>) {
+    next(key, out);
+    out.push(b'{');
+}
+
+/// Writes the field with its key, unless the row has none of it.
+pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut State, out: &mut Vec<u8>) -> Checked<()> {
     let field = &plan.fields[at];
     let place = bound.column.at(row);
     if place.is_none() && !field.deletes {
@@ -84,7 +92,7 @@ fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut St
     if field.shape == Shape::Identifier
         && let Some(place) = place
     {
-        state.identity = field::with_identifier(&bound.column.values, place, field::hash).unwrap_or_default();
+        state.identity = field::with_identifier(&bound.column.values, place, |text| field::hash(text.as_bytes())).unwrap_or_default();
         state.identified = true;
     }
     state.count += usize::from(field.counted && written);
@@ -126,6 +134,8 @@ pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut Sta
         match step {
             Step::Bytes(bytes) => record.extend_from_slice(bytes),
             Step::Next(bytes) => next(bytes, &mut record),
+            Step::Open(key) => open(key, &mut record),
+            Step::Close => record.push(b'}'),
             Step::Field(field) => {
                 let mark = record.len();
                 if let Err(found) = write_field(plan, *field, &columns[*field], row, state, &mut record) {

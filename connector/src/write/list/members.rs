@@ -20,7 +20,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::write::encode::{Encoder, Reject, Row};
+use crate::write::encode::{Encoder, Page, Reject, Row};
 use crate::write::mapping::Mapping;
 use crate::write::plan::Job;
 
@@ -144,14 +144,16 @@ impl Keys {
 
 fn encode(encoder: &mut Encoder, keys: &Keys, batch: &RecordBatch, first: u64) -> Result<RecordBatch> {
     let unread = |error: serde_json::Error| DataFusionError::Internal(format!("a record is not read back: {error}"));
-    let encoded = encoder.encode(batch)?;
+    let mut begun = encoder.begin(batch)?;
+    let (mut page, mut rows) = (Page::default(), Vec::new());
+    encoder.write(&mut begun, batch.num_rows(), &mut page, &mut rows);
     let (mut lists, mut members, mut rejects) = (StringViewBuilder::new(), StringViewBuilder::new(), StringViewBuilder::new());
     let mut numbers = UInt64Builder::with_capacity(batch.num_rows());
-    for (number, row) in (first..).zip(encoded.rows) {
+    for (number, row) in (first..).zip(rows) {
         numbers.append_value(number);
         match row {
             Row::Record(record) => {
-                let fields: BTreeMap<String, String> = serde_json::from_slice(&encoded.bytes[record.start..record.end]).map_err(unread)?;
+                let fields: BTreeMap<String, String> = serde_json::from_slice(&page.written()[record.range()]).map_err(unread)?;
                 lists.append_option(fields.get(&keys.list));
                 members.append_option(fields.get(&keys.member));
                 rejects.append_null();
