@@ -53,8 +53,8 @@ pub(crate) fn packed_midnight(day: NaiveDate) -> i64 {
 pub(crate) fn probe(call: &Counts, event: &str, day: NaiveDate) -> Request {
     let group = match call.of {
         CountOf::Total(_) => None,
-        CountOf::Trend(_) => Some(json!({ GROUP: { query::TREND_TYPE: "daily" } })),
-        CountOf::TopValues => Some(json!({ GROUP: { query::PROPERTY_TYPE: "event_properties", query::NAME: event } })),
+        CountOf::Trend(_) => Some(json!({ GROUP: { query::TREND_TYPE: query::DAILY } })),
+        CountOf::TopValues => Some(json!({ GROUP: { query::PROPERTY_TYPE: query::PROPERTY_TYPES[0], query::NAME: event } })),
     };
     let mut body = question(event, &Window { event: None, range: (day, day) });
     body.extend(group.map(|group| (query::GROUPS.to_owned(), group)));
@@ -174,9 +174,9 @@ pub(crate) struct Trend {
 /// The numbers of a trend, one record a bucket, those without events too.
 pub(crate) async fn trend(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: Range, trend: &Trend) -> Result<Vec<Value>> {
     let grain = match trend.bucket {
-        Bucket::Day => "daily",
-        Bucket::Week => "weekly",
-        Bucket::Month => "monthly",
+        Bucket::Day => query::DAILY,
+        Bucket::Week => query::WEEKLY,
+        Bucket::Month => query::MONTHLY,
     };
     let mut rows: BTreeMap<String, Map<String, Value>> =
         buckets(range, trend.bucket).map(|start| (key_of(start, trend.bucket), row(start, trend.bucket))).collect();

@@ -24,6 +24,7 @@ use crate::read::scan::{Scan, ScanExec, Work};
 use crate::read::shape::{Constants, Keep};
 use crate::read::wanted::{Askable, Range, Wanted, needs_zone, today};
 use crate::table::{Bucket, CountOf, Counts, Export, Kind, Lookup, Read, Slices, Source, Table};
+use crate::tables::query::PROPERTY_TYPES;
 
 /// Columns by which a count is asked for, besides its days.
 const COUNT_ASKS: &[(&str, &str)] = &[("event_name", ""), ("property", ""), ("property_type", ""), ("top_n", "")];
@@ -31,17 +32,6 @@ const COUNT_ASKS: &[(&str, &str)] = &[("event_name", ""), ("property", ""), ("pr
 const EVENT: &[(&str, &str)] = &[("event_name", "")];
 /// Columns that say the days of a request, where its rows have none of their own.
 const RANGE_DAYS: &[&str] = &["event_date", "from_date", "to_date"];
-/// The values of `property_type` of the query language, the default first.
-const PROPERTY_TYPES: [&str; 8] = [
-    "event_properties",
-    "session_properties",
-    "profile_fields",
-    "app_fields",
-    "demographics",
-    "technographics",
-    "reachability",
-    "geo_fields",
-];
 /// Values of a property where nobody says how many, and the most there may be.
 const TOP_N: (i64, i64) = (10, 100);
 

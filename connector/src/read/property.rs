@@ -105,11 +105,11 @@ fn property(expr: &Expr, places: Places<'_>) -> Option<Property> {
 
 fn condition(property: Property, op: Operator, literal: &Expr) -> Option<Condition> {
     let operator = match op {
-        Operator::Eq => "equals",
-        Operator::Gt => "greater_than",
-        Operator::GtEq => "greater_than_equals",
-        Operator::Lt => "less_than",
-        Operator::LtEq => "less_than_equals",
+        Operator::Eq => query::EQUALS,
+        Operator::Gt => query::GREATER,
+        Operator::GtEq => query::GREATER_OR_EQUAL,
+        Operator::Lt => query::LESS,
+        Operator::LtEq => query::LESS_OR_EQUAL,
         _ => return None,
     };
     let value = if property.is_number {

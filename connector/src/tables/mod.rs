@@ -104,6 +104,16 @@ pub(crate) mod query {
     pub(crate) const OPERATOR: &str = "operator";
     /// What it is compared with.
     pub(crate) const VALUE: &str = "value";
+    /// The comparison `=`.
+    pub(crate) const EQUALS: &str = "equals";
+    /// The comparison `>`.
+    pub(crate) const GREATER: &str = "greater_than";
+    /// The comparison `>=`.
+    pub(crate) const GREATER_OR_EQUAL: &str = "greater_than_equals";
+    /// The comparison `<`.
+    pub(crate) const LESS: &str = "less_than";
+    /// The comparison `<=`.
+    pub(crate) const LESS_OR_EQUAL: &str = "less_than_equals";
     /// Records of a page of an export.
     pub(crate) const BATCH_SIZE: &str = "batch_size";
     /// The place in an export.
@@ -114,12 +124,29 @@ pub(crate) mod query {
     pub(crate) const GROUPS: &str = "groups";
     /// The grain of a trend.
     pub(crate) const TREND_TYPE: &str = "trend_type";
+    /// A trend by days.
+    pub(crate) const DAILY: &str = "daily";
+    /// A trend by weeks.
+    pub(crate) const WEEKLY: &str = "weekly";
+    /// A trend by months.
+    pub(crate) const MONTHLY: &str = "monthly";
     /// People instead of occurrences.
     pub(crate) const UNIQUE: &str = "unique";
     /// The property whose sum a trend is.
     pub(crate) const SUM_OF: &str = "sum_event_prop";
     /// The kind of a property that is counted.
     pub(crate) const PROPERTY_TYPE: &str = "property_type";
+    /// The kinds that there are, the default first.
+    pub(crate) const PROPERTY_TYPES: [&str; 8] = [
+        "event_properties",
+        "session_properties",
+        "profile_fields",
+        "app_fields",
+        "demographics",
+        "technographics",
+        "reachability",
+        "geo_fields",
+    ];
     /// How many of its values.
     pub(crate) const TOP_N: &str = "top_n";
     /// The number that a count answers with.
