@@ -41,6 +41,7 @@ mod session;
 mod table;
 mod tables;
 mod update;
+mod wall_clock;
 mod write;
 mod zone;
 

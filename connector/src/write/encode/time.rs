@@ -8,8 +8,9 @@ use arrow::datatypes::{
     DataType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
-use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
+
+use crate::wall_clock::instant;
 
 /// Stands for a date outside the years 0001 to 9999.
 pub(super) const OUT_OF_RANGE: i64 = i64::MIN;
@@ -100,21 +101,13 @@ fn local(seconds: i64, zone: Option<Tz>) -> i64 {
     if !(FIRST..=LAST).contains(&seconds) {
         return OUT_OF_RANGE;
     }
-    let (Some(zone), Some(shown)) = (zone, DateTime::from_timestamp(seconds, 0)) else { return seconds };
-    let shown: NaiveDateTime = shown.naive_utc();
-    match zone.offset_from_local_datetime(&shown) {
-        LocalResult::Single(offset) => seconds - i64::from(offset.fix().local_minus_utc()),
-        LocalResult::Ambiguous(one, other) => seconds - i64::from(one.fix().local_minus_utc().max(other.fix().local_minus_utc())),
-        // No gap is longer than the day that Samoa left out, so a day earlier the clock still went as before it.
-        LocalResult::None => {
-            let before = zone.offset_from_utc_datetime(&(shown - TimeDelta::days(1)));
-            seconds - i64::from(before.fix().local_minus_utc())
-        }
-    }
+    zone.and_then(|zone| instant(zone, seconds)).unwrap_or(seconds)
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, NaiveDateTime};
+
     use super::*;
 
     fn at(text: &str, zone: Tz) -> String {
