@@ -33,6 +33,7 @@ mod error;
 #[doc(hidden)]
 pub mod kernels;
 mod local;
+mod one_partition;
 mod options;
 mod people;
 mod read;
@@ -49,7 +50,7 @@ pub use account::{Access, Account, AccountSettings, Clock};
 pub use check::{Probe, check};
 pub use client::{Answer, Call, Failure, FailureKind, Method, Put, Region, Secret, Transport};
 pub use error::{Error, Outcome, Result};
-pub use options::{DryRun, InDoubt, ListMode, LongValues, NaiveTime, Nulls, OnReject, Options, Setting, TypeMismatch};
+pub use options::{DryRun, InDoubt, ListMode, LongValues, NaiveTime, Nulls, OnReject, Options, SchemaCheck, Setting, TypeMismatch};
 pub use session::{ClevertapSql, register};
 pub use write::Tally;
 pub use write::consent::{EraseConsent, Erasure};

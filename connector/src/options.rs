@@ -26,6 +26,8 @@ pub struct Options {
     pub failed_rows_max: usize,
     /// Whether a write is only tried.
     pub dry_run: DryRun,
+    /// What happens to what CleverTap's schema does not have, or has otherwise.
+    pub schema_check: SchemaCheck,
     /// What a NULL in a property means.
     pub nulls: Nulls,
     /// Whether structs and maps are sent as objects instead of JSON text.
@@ -122,6 +124,17 @@ words! {
     }
 }
 words! {
+    /// `SET clevertap.schema_check`.
+    SchemaCheck {
+        /// It is not looked at.
+        Off = "off",
+        /// It is a warning.
+        Warn = "warn",
+        /// It stops the statement before it is sent.
+        Error = "error",
+    }
+}
+words! {
     /// `SET clevertap.nulls`.
     Nulls {
         /// The property is left out, and so keeps its value.
@@ -179,6 +192,7 @@ impl Default for Options {
             failed_rows_to: None,
             failed_rows_max: 100_000,
             dry_run: DryRun::Off,
+            schema_check: SchemaCheck::Warn,
             nulls: Nulls::Omit,
             nested: false,
             naive_time: NaiveTime::Refuse,
@@ -232,6 +246,7 @@ const DESCRIPTORS: &[Descriptor] = &[
     option!(failed_rows_to, text_or_none, shown_or_empty, "a folder or bucket URL for the rows that were not accepted, as Parquet"),
     option!(failed_rows_max, count, shown, "rows that clevertap.failed_rows keeps"),
     option!(dry_run, word, shown, "local: encode and check only; server: let CleverTap check too (dryRun=1)"),
+    option!(schema_check, word, shown, "new names, other types and discarded events: warn; error stops before they are sent; off"),
     option!(nulls, word, shown, "omit: a NULL property keeps its value; delete: it is deleted"),
     option!(nested, flag, shown, "true: structs and maps are sent as objects; false: as JSON text"),
     option!(naive_time, word, shown, "a timestamp without zone: refuse as event_time and utc elsewhere; utc; project"),

@@ -54,7 +54,7 @@ impl Runner<'_> {
     /// The statement's; [`Failure::Stopped`] after Ctrl-C, also where the statement made it to its end.
     pub(crate) async fn one(&mut self, text: &str) -> Result<Vec<Load>> {
         let last = self.session.last_load();
-        let known = self.session.reader_warnings();
+        let known = self.session.warnings();
         self.console.begin();
         let result = {
             let Self { session, output, console, interrupts } = self;
@@ -63,9 +63,9 @@ impl Runner<'_> {
         let loads = self.session.loads_after(last);
         let counts = if matches!(result, Err(Failure::Written(_))) { Counts::Told } else { Counts::Wanted };
         self.console.end(&loads, counts);
-        for odd in self.session.reader_warnings().iter().filter(|odd| !known.contains(odd)) {
-            self.console.say(&format!("warning: {} ({} rows) [{}]", odd.message, odd.rows, odd.code));
-        }
+        let mut warnings = self.session.warnings();
+        warnings.retain(|warning| !known.contains(warning));
+        self.console.warn(&warnings);
         let shown = result?;
         if shown == More::Enough {
             self.console.say(&format!("only the first {TABLE_ROWS_MAX} rows are shown; --format csv, tsv, json and ndjson write all"));

@@ -134,10 +134,9 @@ impl Session {
         self.loads_after(0).last().map_or(0, |load| load.run_id)
     }
 
-    /// What queries that read found odd so far.
-    pub(crate) fn reader_warnings(&self) -> Vec<RunWarning> {
-        let warnings = self.account.as_ref().map(Account::warnings).unwrap_or_default();
-        warnings.into_iter().filter(|warning| warning.run_id.is_none()).collect()
+    /// What was done to rows that were sent all the same, and what queries that read found odd, so far.
+    pub(crate) fn warnings(&self) -> Vec<RunWarning> {
+        self.account.as_ref().map(Account::warnings).unwrap_or_default()
     }
 
     /// Lets a run settle what is in flight and end.

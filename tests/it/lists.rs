@@ -329,7 +329,7 @@ async fn a_dropped_statement_is_unsent_before_the_completion_and_in_doubt_behind
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_of_more_rows_than_memory_holds_is_sorted_on_disk() {
+async fn a_million_members_in_twenty_lists_are_sorted_on_disk() {
     let world = World::with(Settings::default());
     // Too little for the rows, enough for the sort to spill and merge.
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(16 << 20, 1.0).build_arc().expect("a runtime");
@@ -339,13 +339,18 @@ async fn a_list_of_more_rows_than_memory_holds_is_sorted_on_disk() {
     register(&ctx, "clevertap", world.account.clone()).expect("registered");
     ctx.clevertap_sql("SET clevertap.list_email = 'admin@example.org'").await.expect("set").collect().await.expect("set");
     let sql = "INSERT INTO clevertap.custom_lists
-               SELECT 'Large' AS list_name, concat('person-', (value * 7919) % 200000) AS identity FROM generate_series(1, 400000)";
+               SELECT concat('list-', value % 20) AS list_name, concat('person-', (value * 7919) % 500000) AS identity
+               FROM generate_series(1, 1000000)";
     let rows = ctx.clevertap_sql(sql).await.expect("planned").collect().await.expect("sent");
-    assert_eq!(count(&rows), 400_000);
-    let file = files(&world).remove(0);
-    let members: Vec<&str> = file.lines().skip(1).collect();
-    assert!(members.is_sorted());
-    assert_eq!(members.len(), 200_000);
+    assert_eq!(count(&rows), 1_000_000);
+    let files = files(&world);
+    assert_eq!(files.len(), 20);
+    for file in files {
+        let members: Vec<&str> = file.lines().skip(1).collect();
+        assert!(members.is_sorted());
+        // Each is on its list twice.
+        assert_eq!(members.len(), 25_000);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,7 @@ mod read_recipes;
 mod readme;
 mod recipes;
 mod reports;
+mod schema_check;
 mod secrets;
 mod seed;
 mod select;

@@ -22,6 +22,7 @@ use crate::read::counts::poll_wait;
 use crate::read::decode::{Form, Slot};
 use crate::read::export::Window;
 use crate::read::lists;
+use crate::read::schema::{self, Events, Properties, form};
 use crate::read::wanted::{Range, today};
 use crate::table::{Again, Export, Read, Table};
 use crate::tables::{self, query};
@@ -34,6 +35,9 @@ const SAMPLE_DAYS: Days = Days::new(365);
 
 /// How long CleverTap is asked before it is done without.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For so long a request is tried that is tried once.
+const ONE_ATTEMPT: Duration = Duration::from_millis(1);
 
 /// How long a schema call that failed is not made again.
 const FAILED_FOR: Duration = Duration::from_secs(60);
@@ -62,10 +66,7 @@ impl TypedColumn {
     }
 }
 
-/// Properties by name, with the type that CleverTap told, if it told one that is known here.
-type Properties = BTreeMap<String, Option<Form>>;
-
-/// What was found out about an account's events.
+/// What was found out about an account's events and people.
 #[derive(Debug, Default)]
 pub(crate) struct Discovery {
     known: Mutex<Known>,
@@ -75,7 +76,10 @@ pub(crate) struct Discovery {
 
 #[derive(Debug, Default)]
 struct Known {
-    events: Option<Arc<BTreeMap<String, Properties>>>,
+    events: Option<Arc<Events>>,
+    people: Option<Arc<Properties>>,
+    /// Why the schema was not told to a write, which does not ask again.
+    untold: Option<String>,
     failed_at: Option<Instant>,
     typed: HashMap<String, Arc<[TypedColumn]>>,
 }
@@ -85,24 +89,86 @@ impl Discovery {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what a reader of the event schema was told.
+    /// Takes what a reader of the schema was told.
     pub(crate) fn learn(&self, table: &Table, records: &[Value]) {
-        if !std::ptr::eq(table, tables::event_schema()) {
-            return;
-        }
         let mut known = self.known();
-        known.events = Some(Arc::new(by_event(records)));
-        known.typed.clear();
+        if std::ptr::eq(table, tables::event_schema()) {
+            known.events = Some(Arc::new(schema::events(records)));
+            known.typed.clear();
+        } else if std::ptr::eq(table, tables::profile_schema()) {
+            known.people = Some(Arc::new(schema::people(records)));
+        }
     }
 
     /// The events of the project, from the schema call.
-    pub(crate) async fn events(&self, account: &Account) -> Result<Arc<BTreeMap<String, Properties>>> {
+    pub(crate) async fn events(&self, account: &Account) -> Result<Arc<Events>> {
         if let Some(events) = self.known().events.clone() {
             return Ok(events);
         }
-        let events = Arc::new(by_event(&schema_records(account).await?));
+        let table = tables::event_schema();
+        let records = schema_records(account, table, PATIENCE).await?.unwrap_or_default();
+        let events = Arc::new(schema::events(&records));
         self.known().events = Some(Arc::clone(&events));
         Ok(events)
+    }
+
+    /// What a write compares its events with. Once a session CleverTap is asked, in one attempt.
+    ///
+    /// # Errors
+    /// Why it is not known, as the end of a sentence.
+    pub(crate) async fn events_to_write(&self, account: &Account) -> Result<Arc<Events>, String> {
+        self.to_write(account, tables::event_schema(), |known| known.events.clone()).await
+    }
+
+    /// What a write compares the properties of people with. Once a session CleverTap is asked, in one attempt.
+    ///
+    /// # Errors
+    /// Why it is not known, as the end of a sentence.
+    pub(crate) async fn people_to_write(&self, account: &Account) -> Result<Arc<Properties>, String> {
+        self.to_write(account, tables::profile_schema(), |known| known.people.clone()).await
+    }
+
+    async fn to_write<T>(&self, account: &Account, table: &Table, found: impl Fn(&Known) -> Option<T>) -> Result<T, String> {
+        let _one = self.asking.lock().await;
+        {
+            let known = self.known();
+            match (found(&known), &known.untold) {
+                (Some(found), _) => return Ok(found),
+                (None, Some(why)) => return Err(why.clone()),
+                (None, None) => {}
+            }
+        }
+        let why = match tokio::time::timeout(PATIENCE, schema_records(account, table, ONE_ATTEMPT)).await {
+            Ok(Ok(Some(records))) => {
+                self.learn(table, &records);
+                None
+            }
+            Ok(Ok(None)) => Some("CleverTap's answer has no list".to_owned()),
+            Ok(Err(error)) => Some(error.sentence().trim_end_matches('.').to_owned()),
+            Err(_) => Some(format!("CleverTap did not answer in {} s", PATIENCE.as_secs())),
+        };
+        let mut known = self.known();
+        known.untold = why;
+        found(&known).ok_or_else(|| known.untold.clone().unwrap_or_default())
+    }
+
+    /// Takes the properties that a write is about to create, each with its event, which for those of people means nothing.
+    pub(crate) fn created(&self, of_events: bool, properties: Vec<(String, String)>) {
+        let mut known = self.known();
+        let Known { events, people, .. } = &mut *known;
+        match (events, people) {
+            (Some(events), _) if of_events => {
+                let events = Arc::make_mut(events);
+                for (event, name) in properties {
+                    events.entry(event).or_default().properties.entry(name).or_default();
+                }
+            }
+            (_, Some(people)) if !of_events => {
+                let people = Arc::make_mut(people);
+                properties.into_iter().for_each(|(_, name)| _ = people.entry(name).or_default());
+            }
+            _ => {}
+        }
     }
 
     /// The typed columns of an event, in the order of their names. `taken` are names that they may not have.
@@ -119,7 +185,9 @@ impl Discovery {
         }
         let told = self.events(account).await;
         let mut failed = told.is_err();
-        let mut properties = told.ok().and_then(|events| events.get(event).cloned()).unwrap_or_default();
+        let told = told.ok().and_then(|events| events.get(event).cloned()).unwrap_or_default();
+        let mut properties: BTreeMap<String, Option<Form>> =
+            told.properties.into_iter().map(|(name, word)| (name, word.as_deref().and_then(form))).collect();
         if properties.is_empty() || properties.values().any(Option::is_none) {
             match sample(account, export, event).await {
                 Ok(seen) => {
@@ -149,60 +217,26 @@ impl Discovery {
     }
 }
 
-/// A lane for what a session finds out by itself.
-fn lane(account: &Account, path: &'static str) -> Lane {
-    let patience = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
-    let options = Options { retry_for_ms: patience, timeout_ms: patience, ..Options::default() };
+/// A lane for what a session finds out by itself; what fails is tried again for `retry_for`.
+fn lane(account: &Account, path: &'static str, retry_for: Duration) -> Lane {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let options = Options { retry_for_ms: ms(retry_for), timeout_ms: ms(PATIENCE), ..Options::default() };
     Lane::new(account, LaneSettings::new(Api::of(path), &options))
 }
 
-/// The records of the schema call.
-async fn schema_records(account: &Account) -> Result<Vec<Value>> {
-    let table = tables::event_schema();
-    let Some(Read::Whole(call)) = &table.read else { return Ok(Vec::new()) };
-    lists::whole(&lane(account, call.path), call, table).await
-}
-
-/// The schema's records by event: each is one property of it, or none.
-fn by_event(records: &[Value]) -> BTreeMap<String, Properties> {
-    let table = tables::event_schema();
-    let text = |record: &Value, name: &str| {
-        let column = table.columns.iter().find(|column| column.name == name)?;
-        let pointers: &[&str] = match &column.source {
-            crate::table::Source::At(pointer) => std::slice::from_ref(pointer),
-            crate::table::Source::Either(pointers) => pointers,
-            _ => return None,
-        };
-        pointers.iter().find_map(|pointer| record.pointer(pointer).and_then(Value::as_str)).map(str::to_owned)
-    };
-    let mut events: BTreeMap<String, Properties> = BTreeMap::new();
-    for record in records {
-        let Some(event) = text(record, "event_name") else { continue };
-        let properties = events.entry(event).or_default();
-        if let Some(property) = text(record, "property_name") {
-            properties.insert(property, text(record, "property_type").and_then(|word| form_of(&word)));
-        }
+/// The records of a schema call; `None` where the answer has no list.
+async fn schema_records(account: &Account, table: &Table, retry_for: Duration) -> Result<Option<Vec<Value>>> {
+    match &table.read {
+        Some(Read::Whole(call)) => lists::told(&lane(account, call.path, retry_for), call, table).await,
+        _ => Ok(None),
     }
-    events
-}
-
-/// The form behind CleverTap's word for a type. The words are not documented: the common ones are known.
-fn form_of(word: &str) -> Option<Form> {
-    Some(match word.to_lowercase().as_str() {
-        "string" | "text" | "str" => Form::Text,
-        "int" | "integer" | "long" => Form::Int64,
-        "number" | "num" | "numeric" | "float" | "double" | "decimal" => Form::Float64,
-        "bool" | "boolean" => Form::Boolean,
-        "date" | "datetime" | "timestamp" => Form::Date,
-        _ => return None,
-    })
 }
 
 /// What the properties of an event look like in the first page of its last year.
 async fn sample(account: &Account, export: &'static Export, event: &str) -> Result<BTreeMap<String, Form>> {
     let today = today(account);
     let range = (today.checked_sub_days(SAMPLE_DAYS).unwrap_or(today), today);
-    let records = first_page(&lane(account, export.path), export, event, range, None).await?;
+    let records = first_page(&lane(account, export.path, PATIENCE), export, event, range, None).await?;
     Ok(forms(&records, export.properties.unwrap_or_default()))
 }
 
@@ -278,9 +312,9 @@ fn is_date(text: &str) -> bool {
 /// The sentence about an event that the project does not have, with names that are near.
 pub(crate) async fn unknown_event(account: &Account, event: &str, table: &str) -> String {
     let mut near: Vec<(f64, String)> = Vec::new();
-    if let Ok(records) = schema_records(account).await {
+    if let Ok(Some(records)) = schema_records(account, tables::event_schema(), PATIENCE).await {
         let folded = event.to_lowercase();
-        near.extend(by_event(&records).into_keys().map(|name| (normalized_levenshtein(&folded, &name.to_lowercase()), name)));
+        near.extend(schema::events(&records).into_keys().map(|name| (normalized_levenshtein(&folded, &name.to_lowercase()), name)));
         near.retain(|(likeness, _)| *likeness >= NEAR);
         near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         near.truncate(NEAR_MAX);

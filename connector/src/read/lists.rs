@@ -31,20 +31,28 @@ pub(crate) fn slice_request(call: &Slices, range: Range) -> Request {
 /// The records of one slice of days.
 pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: Range) -> Result<Vec<Value>> {
     let answer = lane.fetch(&slice_request(call, range), has_status).await?;
-    let records = records(&answer, Some(call.records), call.path)?;
+    let records = records(&answer, Some(call.records), call.path)?.unwrap_or_default();
     Ok(records.into_iter().map(|record| finish(record, table)).collect())
 }
 
-/// The records of a whole list.
+/// The records of a whole list; an answer without one is an empty one.
 pub(crate) async fn whole(lane: &Lane, call: &Whole, table: &Table) -> Result<Vec<Value>> {
+    Ok(told(lane, call, table).await?.unwrap_or_default())
+}
+
+/// The records of a whole list; `None` where the first answer has none.
+pub(crate) async fn told(lane: &Lane, call: &Whole, table: &Table) -> Result<Option<Vec<Value>>> {
     let mut all = Vec::new();
     for page in 1..=PAGES_MAX {
         let answer = lane.fetch(&request(call, page), |answer| is_list(answer, call)).await?;
-        let found = records(&answer, call.records, call.path)?;
+        let found = match records(&answer, call.records, call.path)? {
+            None if page == 1 => return Ok(None),
+            found => found.unwrap_or_default(),
+        };
         let is_last = call.pages.is_none_or(|pages| found.len() < pages.rows_max);
         all.extend(found.into_iter().flat_map(|record| items(record, call)).map(|record| finish(record, table)));
         if is_last {
-            return Ok(all);
+            return Ok(Some(all));
         }
     }
     Err(Error::Answer(format!("{} went on for {PAGES_MAX} full pages: the list is not complete. Please report this.", call.path)))
@@ -72,17 +80,17 @@ fn is_list(answer: &Answer, call: &Whole) -> bool {
     keys.is_some_and(|keys| keys.contains_key("status") || call.records.is_some_and(|records| keys.contains_key(records)))
 }
 
-/// The records of an answer; no list where one should be is none at all.
-fn records(answer: &Answer, key: Option<&str>, path: &str) -> Result<Vec<Map<String, Value>>> {
+/// The records of an answer; `None` where there is no list.
+fn records(answer: &Answer, key: Option<&str>, path: &str) -> Result<Option<Vec<Map<String, Value>>>> {
     let unread =
         |what: &str| Error::Answer(format!("{path} was answered with {what}, which this version does not read. Please report this."));
     let mut keys: Map<String, Value> = serde_json::from_slice(&answer.body).map_err(|_| unread("something that is not a JSON object"))?;
     let Some(key) = key else {
         keys.remove("status");
-        return Ok(vec![keys]);
+        return Ok(Some(vec![keys]));
     };
     match keys.remove(key) {
-        None | Some(Value::Null) => Ok(Vec::new()),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::Array(list)) => {
             let record = |item| match item {
                 Value::Object(record) => Ok(record),
@@ -90,7 +98,7 @@ fn records(answer: &Answer, key: Option<&str>, path: &str) -> Result<Vec<Map<Str
                 Value::String(name) => Ok(Map::from_iter([("name".to_owned(), Value::String(name))])),
                 _ => Err(unread(&format!("a \"{key}\" whose items are not objects"))),
             };
-            list.into_iter().map(record).collect()
+            list.into_iter().map(record).collect::<Result<_>>().map(Some)
         }
         Some(_) => Err(unread(&format!("a \"{key}\" that is not a list"))),
     }

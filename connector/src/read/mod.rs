@@ -7,7 +7,7 @@
 //! joins   ─▶ late      which look-ups wait for one                              └─▶ report   counts, lists: small answers
 //!
 //! pages   ─▶ peek      the next cursor, early     answers ─▶ shape ─▶ decode    bytes -> Arrow
-//! memory   what pages take of the pool            discover  events, properties and their types
+//! memory   what pages take of the pool            discover  events, properties, types (schema)
 //! identifiers  numbers compared with identifiers are made text
 //! ```
 
@@ -28,5 +28,6 @@ mod property;
 mod range;
 mod report;
 pub(crate) mod scan;
+pub(crate) mod schema;
 mod shape;
 pub(crate) mod wanted;

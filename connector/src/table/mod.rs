@@ -137,6 +137,11 @@ impl Table {
         self.write.as_ref().is_some_and(Write::erases)
     }
 
+    /// Whether each of its rows is an event.
+    pub(crate) fn is_of_events(&self) -> bool {
+        self.columns.iter().any(|column| column.target.shape() == Some(Shape::EventName))
+    }
+
     /// The columns that SQL sees: those that a read has, or, where there is no read, those that a write takes.
     pub(crate) fn schema(&self, time_zone: Option<&str>) -> SchemaRef {
         let shown = |column: &&Column| match self.read {

@@ -87,6 +87,14 @@ pub(crate) fn event_schema() -> &'static Table {
     &event_schema::TABLE
 }
 
+/// The table that lists the properties of people.
+pub(crate) fn profile_schema() -> &'static Table {
+    &profile_schema::TABLE
+}
+
+/// What the schema calls an event whose records are dropped: <https://developer.clevertap.com/docs/get-schema>, read 2026-11-21.
+pub(crate) const DISCARDED: &str = "Discarded";
+
 /// The words of the query language that every count and export understands:
 /// <https://developer.clevertap.com/docs/clevertap-query-language>, read 2026-11-21.
 pub(crate) mod query {

@@ -28,6 +28,7 @@ use crate::write::encode::{Encoder, Reject, Row, identifier_of};
 use crate::write::failed_rows::Fate;
 use crate::write::mapping::Mapping;
 use crate::write::runs::LiveRun;
+use crate::write::schema::Checker;
 use crate::write::settle::{Failure, Settler, Stopped};
 
 /// Bodies that are ready beyond those that hold a permit, so that one is there before a permit frees.
@@ -60,6 +61,8 @@ pub(crate) struct Driver {
     pub(crate) width: usize,
     pub(crate) run: Arc<LiveRun>,
     pub(crate) settler: Settler,
+    /// Compares what is about to be sent with CleverTap's schema.
+    pub(crate) checker: Option<Checker>,
     pub(crate) memory: MemoryReservation,
     pub(crate) figures: Figures,
     pub(crate) progress: Progress,
@@ -116,7 +119,11 @@ impl Driver {
                 Next::Settled(Err(error)) => {
                     self.stop(Stopped::because(format_args!("sending a body broke off: {error}")));
                 }
-                Next::Batch(Some(Ok(batch))) => self.take(&batch),
+                Next::Batch(Some(Ok(batch))) => {
+                    self.begin_check(&batch).await;
+                    self.take(&batch);
+                    self.end_check();
+                }
                 Next::Batch(Some(Err(error))) => {
                     self.stop(error.into());
                 }
@@ -157,6 +164,27 @@ impl Driver {
         }
     }
 
+    /// Asks CleverTap for its schema, the first time, unless the statement is stopped meanwhile.
+    async fn begin_check(&mut self, batch: &RecordBatch) {
+        let Some(checker) = self.checker.as_mut().filter(|_| batch.num_rows() > 0) else { return };
+        tokio::select! {
+            () = checker.ask() => checker.begin(batch),
+            () = self.run.stop.stopped() => {}
+        }
+    }
+
+    /// Tells what of a batch CleverTap's schema does not have, or stops for it, before a record of it leaves.
+    fn end_check(&mut self) {
+        match self.checker.as_mut().map(Checker::findings) {
+            None => {}
+            Some(Ok(found)) => self.run.warn(found),
+            Some(Err(error)) => self.stop(error.into()),
+        }
+        if let Some(checker) = self.checker.as_ref().filter(|_| self.is_dry()) {
+            self.run.get().mapping = checker.mapping();
+        }
+    }
+
     /// Encodes a batch, its records straight into the body that is begun, and packs what is full.
     fn take(&mut self, batch: &RecordBatch) {
         let first = self.progress.rows_read + 1;
@@ -189,6 +217,11 @@ impl Driver {
                 match encoded {
                     Row::Record(record) => {
                         let json = self.packer.json(&record);
+                        if let Some(checker) = &mut self.checker
+                            && checker.wants((row - first) as usize)
+                        {
+                            checker.look(json);
+                        }
                         if json.len() > self.packer.record_bytes_max() {
                             self.settler.reject(row, too_large(&self.mapping, json, self.packer.record_bytes_max()));
                             self.packer.drop();
@@ -221,9 +254,13 @@ impl Driver {
         self.settler.fail(Failure { row, fate: Fate::Unsent, code, reason, column: None, identifier: None, record: "{}".into() });
     }
 
+    fn is_dry(&self) -> bool {
+        !self.route.query.is_empty() || self.lane.is_none()
+    }
+
     /// Keeps the first three records of a dry run.
     fn sample(&self, json: &[u8]) {
-        if !self.route.query.is_empty() || self.lane.is_none() {
+        if self.is_dry() {
             let mut run = self.run.get();
             if run.samples.len() < 3 {
                 run.samples.push(String::from_utf8_lossy(json).into_owned());

@@ -3,6 +3,7 @@
 //! In: a [`Table`], the schema of a source. Out: a [`Mapping`], or an error that names the column and the remedy. Property
 //! names last for ever in CleverTap, so what is doubtful is refused here, before anything is sent.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use arrow::datatypes::Schema;
@@ -113,6 +114,15 @@ impl Mapping {
         mapping
     }
 
+    /// The columns and their fields, with a mark at the properties of these names: CleverTap does not have them yet.
+    pub(crate) fn telling(&self, new: &BTreeSet<String>) -> String {
+        let field = |field: &MappedField| {
+            let mark = if field.class == Class::Custom && new.contains(&field.key) { ", new" } else { "" };
+            format!("{} -> {} ({}{mark})", Name(&field.origin), Name(field.label()), field.class)
+        };
+        self.fields.iter().map(field).collect::<Vec<_>>().join(", ")
+    }
+
     /// The field that says whose record a row is; where several may, the first of them.
     pub(crate) fn identifier(&self) -> &MappedField {
         self.identifiers().next().expect("checked when the mapping was made")
@@ -161,13 +171,7 @@ impl Mapping {
 impl fmt::Display for Mapping {
     /// `user_id -> identity (identifier), tier -> Plan (custom)`: what EXPLAIN and a dry run print.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, field) in self.fields.iter().enumerate() {
-            if at > 0 {
-                f.write_str(", ")?;
-            }
-            write!(f, "{} -> {} ({})", Name(&field.origin), Name(field.label()), field.class)?;
-        }
-        Ok(())
+        f.write_str(&self.telling(&BTreeSet::new()))
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod list;
 pub(crate) mod mapping;
 pub(crate) mod plan;
 pub(crate) mod runs;
+mod schema;
 pub(crate) mod settle;
 
 /// What became of the rows that a statement read. The four fates add up to `read` once it has ended.

@@ -111,7 +111,7 @@ pub struct RunWarning {
     pub code: String,
     /// The source column.
     pub column_name: String,
-    /// How many rows.
+    /// How many rows; 0 where it speaks of a column or an event.
     pub rows: u64,
     /// One sentence.
     pub message: String,
@@ -137,11 +137,11 @@ impl LiveRun {
         self.stop.stop();
     }
 
-    /// Counts warnings of one kind and column together.
+    /// Counts warnings of one kind, column and message together.
     pub(crate) fn warn(&self, warnings: Vec<Warning>) {
         let mut run = self.get();
         for warning in warnings {
-            match run.warnings.iter_mut().find(|w| w.code == warning.code && w.column == warning.column) {
+            match run.warnings.iter_mut().find(|w| w.code == warning.code && w.column == warning.column && w.message == warning.message) {
                 Some(known) => known.rows += warning.rows,
                 None => run.warnings.push(warning),
             }

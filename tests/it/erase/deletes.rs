@@ -148,6 +148,7 @@ async fn a_plain_session_deletes_the_same() {
 #[tokio::test(start_paused = true)]
 async fn explain_tells_keys_and_calls_and_makes_none() {
     let world = world(3).await;
+    world.set("schema_check", "warn").await;
     let mut plans = Vec::new();
     for clause in
         ["identity IN ('p1', 'p2')", "identity IN (SELECT id FROM gone)", "email = 'p1@example.org'", "email IN (SELECT id FROM gone)"]
