@@ -16,6 +16,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Exe
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
+use super::sort_memory;
 use crate::one_partition::over_one_partition;
 use crate::write::encode::{Encoder, Page, Reject, Row};
 use crate::write::mapping::Mapping;
@@ -82,7 +83,7 @@ impl ExecutionPlan for MembersExec {
         let mut encoder = Encoder::new(mapping, &self.input.schema(), rules)?;
         let keys = Keys::of(mapping)?;
         let mut first = 1;
-        let members = self.input.execute(0, task)?.map(move |batch| {
+        let members = self.input.execute(0, sort_memory::unbounded(task))?.map(move |batch| {
             let batch = batch?;
             let members = encode(&mut encoder, &keys, &batch, first)?;
             first += batch.num_rows() as u64;

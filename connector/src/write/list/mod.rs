@@ -1,8 +1,8 @@
 //! Custom lists: rows -> a file a list -> a URL, a PUT, a word that it is there.
 //!
 //! In: rows of a list's name and a member. Out: the count of rows whose list was submitted. A list's file must be whole before it
-//! goes, and its length known, so that rows are sorted by list and member (by DataFusion, which spills), and the file is spooled
-//! to DataFusion's own disk. Lists go one after the other.
+//! goes, and its length known, so that rows are sorted by list and member (by DataFusion, which spills what a bounded part of memory
+//! does not hold), and the file is spooled to DataFusion's own disk. Lists go one after the other.
 //!
 //! ```text
 //! batches ─▶ members (MembersExec) ─▶ sort ─▶ lists (ListsExec) ─▶ spool ─▶ submit ─▶ settle
@@ -10,6 +10,7 @@
 
 mod lists;
 mod members;
+mod sort_memory;
 mod spool;
 mod submit;
 
@@ -102,7 +103,7 @@ impl ExecutionPlan for ListsExec {
         if partition != 0 || self.input.output_partitioning().partition_count() != 1 {
             return Err(DataFusionError::Internal("ListsExec writes one partition".into()));
         }
-        let input = self.input.execute(0, Arc::clone(&task))?;
+        let input = self.input.execute(0, sort_memory::bounded(&task))?;
         let (job, calls) = (self.job.clone(), calls(&self.job)?);
         let figure = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
         let figures = ["requests", "retries", "bytes_sent", "accepted", "rejected", "in_doubt", "unsent"].map(figure);
