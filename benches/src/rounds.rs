@@ -61,12 +61,17 @@ impl<'a> Rounds<'a> {
         self
     }
 
-    /// Runs the rounds, after one that counts for nothing, and prints each way against each of `references`.
+    /// Runs the rounds, after one that counts for nothing, and prints each way against each of `references`. With `CLEVERTAP_WAY`
+    /// in the environment that way alone is run, for a profiler.
     ///
     /// # Panics
     /// If a reference is not one of the ways.
     #[expect(clippy::print_stdout, reason = "what a bench is for")]
     pub fn run(mut self, rounds: usize, references: &[&str]) {
+        // For a profile of one way: no ratios then.
+        let only = std::env::var("CLEVERTAP_WAY").ok();
+        let (rounds, references) = if only.is_some() { (30 * rounds, &[][..]) } else { (rounds, references) };
+        self.ways.retain(|way| only.as_deref().is_none_or(|only| only == way.name));
         for round in 0..=rounds {
             for way in &mut self.ways {
                 let begun = Instant::now();
