@@ -1,11 +1,12 @@
 //! Batches to bodies, beside what others do: `cargo bench -p clevertap-benches -- encode`.
 
-mod references;
+pub(crate) mod references;
 mod typed;
 
 use std::hint::black_box;
 
 use arrow::array::RecordBatch;
+use clevertap_benches::files;
 use clevertap_benches::rounds::{Mode, Rounds};
 use clevertap_benches::rows::{self, Text};
 use criterion::Criterion;
@@ -28,6 +29,10 @@ pub(crate) fn encode(_: &mut Criterion) {
         let texts = rows::several(batches, rows, Text::Offsets, make);
         let views = rows::several(batches, rows, Text::Views, make);
         let mut prepared: Vec<Prepared> = texts.iter().map(|batch| Prepared::new(table, batch)).collect();
+        if let (Table::Profiles, Some(path)) = (table, std::env::var_os("CLEVERTAP_PARQUET")) {
+            // For the peers of `benches/peers`.
+            files::write(path.as_ref(), &texts, batches * rows);
+        }
         equal(table, &texts[0], &views[0], &mut prepared[0]);
         compare(table, rounds, &texts, &views, &prepared);
     }

@@ -40,56 +40,62 @@ pub(crate) struct Prepared {
     nested: RecordBatch,
 }
 
+/// A batch nested as the record is: what is the same in each record is a column.
+pub(crate) fn nested(table: Table, batch: &RecordBatch) -> RecordBatch {
+    let column = |name: &str| (name.to_owned(), Arc::clone(batch.column_by_name(name).expect("a column")));
+    let same = |name: &str, value: &str| (name.to_owned(), Arc::new(StringArray::from(vec![value; batch.num_rows()])) as ArrayRef);
+    let rest = |head: usize| -> Vec<(String, ArrayRef)> {
+        let named = batch.schema_ref().fields().iter().zip(batch.columns()).skip(head);
+        named.map(|(field, array)| (field.name().clone(), if field.name() == "Tags" { set(array) } else { Arc::clone(array) })).collect()
+    };
+    let nested = match table {
+        Table::Profiles => vec![same("type", "profile"), column("identity"), ("profileData".to_owned(), object(rest(1)))],
+        Table::Events => vec![
+            same("type", "event"),
+            column("identity"),
+            ("ts".to_owned(), column("event_time").1),
+            ("evtName".to_owned(), column("event_name").1),
+            ("evtData".to_owned(), object(rest(3))),
+        ],
+    };
+    RecordBatch::try_from_iter(nested).expect("columns of one length")
+}
+
+/// As many records as a body has.
+pub(crate) fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
+    (0..batch.num_rows()).step_by(BODY_ROWS).map(|start| batch.slice(start, BODY_ROWS.min(batch.num_rows() - start)))
+}
+
+/// A body by arrow-json, with `$D_` dates or with dates as it writes them.
+pub(crate) fn arrow_json(slice: &RecordBatch, dates: bool) -> Vec<u8> {
+    let mut builder = WriterBuilder::new();
+    if dates {
+        builder = builder.with_encoder_factory(Arc::new(Dates));
+    }
+    let mut writer = builder.build::<_, JsonArray>(Vec::with_capacity(300 * BODY_ROWS));
+    writer.write(slice).expect("written");
+    writer.finish().expect("finished");
+    writer.into_inner()
+}
+
 impl Prepared {
     pub(crate) fn new(table: Table, batch: &RecordBatch) -> Self {
-        let column = |name: &str| (name.to_owned(), Arc::clone(batch.column_by_name(name).expect("a column")));
-        let same = |name: &str, value: &str| (name.to_owned(), Arc::new(StringArray::from(vec![value; batch.num_rows()])) as ArrayRef);
-        let rest = |head: usize| -> Vec<(String, ArrayRef)> {
-            let named = batch.schema_ref().fields().iter().zip(batch.columns()).skip(head);
-            named
-                .map(|(field, array)| (field.name().clone(), if field.name() == "Tags" { set(array) } else { Arc::clone(array) }))
-                .collect()
-        };
-        let nested = match table {
-            Table::Profiles => vec![same("type", "profile"), column("identity"), ("profileData".to_owned(), object(rest(1)))],
-            Table::Events => vec![
-                same("type", "event"),
-                column("identity"),
-                ("ts".to_owned(), column("event_time").1),
-                ("evtName".to_owned(), column("event_name").1),
-                ("evtData".to_owned(), object(rest(3))),
-            ],
-        };
-        let nested = RecordBatch::try_from_iter(nested).expect("columns of one length");
         let plain = batch.columns().iter().map(plain).collect::<Vec<_>>();
         let fields: Fields =
             batch.schema().fields().iter().zip(&plain).map(|(f, a)| Field::new(f.name(), a.data_type().clone(), true)).collect();
-        Self { table, flat: RecordBatch::try_new(Arc::new(Schema::new(fields)), plain).expect("text is text"), nested }
-    }
-
-    fn slices<'a>(&self, batch: &'a RecordBatch) -> impl Iterator<Item = RecordBatch> + use<'a> {
-        (0..batch.num_rows()).step_by(BODY_ROWS).map(|start| batch.slice(start, BODY_ROWS.min(batch.num_rows() - start)))
+        let flat = RecordBatch::try_new(Arc::new(Schema::new(fields)), plain).expect("text is text");
+        Self { table, flat, nested: nested(table, batch) }
     }
 
     /// By arrow-json, with `$D_` dates or with dates as it writes them.
     pub(crate) fn arrow_json(&self, dates: bool) -> Vec<Vec<u8>> {
-        let write = |slice: RecordBatch| {
-            let mut builder = WriterBuilder::new();
-            if dates {
-                builder = builder.with_encoder_factory(Arc::new(Dates));
-            }
-            let mut writer = builder.build::<_, JsonArray>(Vec::with_capacity(300 * BODY_ROWS));
-            writer.write(&slice).expect("written");
-            writer.finish().expect("finished");
-            writer.into_inner()
-        };
-        self.slices(&self.nested).map(write).collect()
+        slices(&self.nested).map(|slice| arrow_json(&slice, dates)).collect()
     }
 
     /// By a tree of values for each record.
     pub(crate) fn values(&self) -> Vec<Vec<u8>> {
         let write = |slice: RecordBatch| serde_json::to_vec(&typed::values(self.table, &slice)).expect("JSON");
-        self.slices(&self.flat).map(write).collect()
+        slices(&self.flat).map(write).collect()
     }
 
     /// By structs whose fields are known when this is compiled.
@@ -99,7 +105,7 @@ impl Prepared {
             typed::with_records(self.table, &slice, |records| write(&mut out, records)).expect("JSON");
             out
         };
-        self.slices(&self.flat).map(write).collect()
+        slices(&self.flat).map(write).collect()
     }
 }
 
