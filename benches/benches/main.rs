@@ -4,6 +4,7 @@
 
 mod decode;
 mod encode;
+mod growth;
 mod road;
 
 use std::hint::black_box;
@@ -85,7 +86,7 @@ fn pipeline(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode::decode, encode::encode, pipeline, scan, road::road);
+criterion_group!(benches, decode::decode, encode::encode, pipeline, scan, growth::growth, road::road);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
