@@ -64,22 +64,27 @@ impl Body {
         &self.bytes[..self.records.first().map_or(0, |record| record.start as usize)]
     }
 
+    /// The hashes of its records' identifiers.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = u64> + Clone + '_ {
+        self.records.iter().map(|record| record.identity)
+    }
+
     /// The record at `index` as a JSON object, also where the body holds its key alone.
     pub(crate) fn object(&self, index: usize) -> Cow<'_, [u8]> {
         let (open, record) = (self.open(), self.record(index));
         if open == OPEN { Cow::Borrowed(record) } else { Cow::Owned([&open[..open.len() - 1], record, b"}"].concat()) }
     }
 
-    /// A body of the records at `indices`, which are in order.
-    pub(crate) fn part(&self, indices: &[usize]) -> Self {
+    /// The bytes of a body of the records at `indices`, which are in order.
+    pub(crate) fn part(&self, indices: &[usize]) -> Bytes {
         if indices.len() == self.records.len() {
-            return self.clone();
+            return self.bytes.clone();
         }
         let mut packer = Packer::new(self.open(), usize::MAX, usize::MAX);
         for &index in indices {
             packer.push(self.record(index), self.records[index]);
         }
-        packer.finish().unwrap_or(Self { bytes: Bytes::from_static(b"{\"d\":[]}"), records: Vec::new() })
+        packer.finish().map_or_else(|| Bytes::from_static(b"{\"d\":[]}"), |body| body.bytes)
     }
 }
 
@@ -329,10 +334,9 @@ mod tests {
         let mut packer = Packers::new(Form::Records, 10, 1000);
         let records: Vec<String> = (1..=4).map(|row| format!("{{\"n\":{row}}}")).collect();
         assert!(pack(&mut packer, &records, 1, 4).is_empty());
-        let part = packer.finish().remove(0).part(&[1, 3]);
-        assert_eq!(&part.bytes[..], br#"{"d":[{"n":2},{"n":4}]}"#);
-        assert_eq!(part.records.iter().map(|r| r.row).collect::<Vec<_>>(), [2, 4]);
-        assert_eq!(&*part.object(1), br#"{"n":4}"#);
+        let body = packer.finish().remove(0);
+        assert_eq!(&body.part(&[1, 3])[..], br#"{"d":[{"n":2},{"n":4}]}"#);
+        assert_eq!(body.part(&[0, 1, 2, 3]), body.bytes);
     }
 
     #[test]
@@ -347,7 +351,7 @@ mod tests {
             let rows: Vec<Vec<u64>> = bodies.iter().map(|body| body.records.iter().map(|record| record.row).collect()).collect();
             assert_eq!(rows, [vec![1, 3], vec![4], vec![2]]);
             assert_eq!(&*bodies[0].object(0), records[0].as_bytes());
-            assert_eq!(&bodies[0].part(&[1]).bytes[..], br#"{"identity":["b"]}"#);
+            assert_eq!(&bodies[0].part(&[1])[..], br#"{"identity":["b"]}"#);
             assert!(packer.finish().is_empty());
         }
     }

@@ -124,11 +124,11 @@ impl Delivery {
             }
             let part = self.body.part(&piece.indices);
             let again = self.again(&piece, &route);
-            let request = route.request(part.bytes.clone(), again);
+            let request = route.request(part, again);
             let earlier = if piece.arrived { Arrived::Maybe } else { Arrived::No };
             let read = Mutex::new(Err(String::new()));
             let readable = |answer: &Answer| {
-                let verdicts = verdicts(route.form, &answer.body, part.records.len());
+                let verdicts = verdicts(route.form, &answer.body, piece.indices.len());
                 let readable = verdicts.is_ok();
                 let rejects = |verdict: &Verdict| matches!(verdict, Verdict::Refused { code, .. } if *code != INTERNAL_ERROR);
                 if route.stop_on_reject && verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(rejects)) {

@@ -27,6 +27,7 @@ use crate::write::deliver::{Delivery, RecordFate, Route};
 use crate::write::encode::{Encoder, Reject, Row, identifier_of};
 use crate::write::failed_rows::Fate;
 use crate::write::mapping::Mapping;
+use crate::write::order::IdentitiesUnderWay;
 use crate::write::runs::LiveRun;
 use crate::write::schema::Checker;
 use crate::write::settle::{Failure, Settler, Stopped};
@@ -90,8 +91,8 @@ pub(crate) struct Progress {
     tasks: JoinSet<u64>,
     under_way: HashMap<u64, Arc<Delivery>>,
     next: u64,
-    /// How many records under way each identity has, where order matters.
-    identities: HashMap<u64, u32>,
+    /// Whose records they hold, where order matters.
+    identities: IdentitiesUnderWay,
     stopped: Option<Stopped>,
     input_complete: bool,
     ended: bool,
@@ -273,11 +274,14 @@ impl Driver {
         let Some(lane) = self.lane.clone() else { return };
         while self.progress.under_way.len() < self.width + READY {
             let Some(body) = self.progress.ready.front() else { return };
-            let ordered = self.route.order == Order::ByIdentity;
-            if ordered && body.records.iter().any(|record| self.progress.identities.contains_key(&record.identity)) {
+            let (number, ordered) = (self.progress.next, self.route.order == Order::ByIdentity);
+            if ordered && !self.progress.identities.enter(number, body.identities()) {
                 return;
             }
             if let Err(error) = self.memory.try_grow(body.bytes.len()) {
+                if ordered {
+                    self.progress.identities.leave(number, body.identities());
+                }
                 // Others may free memory; if only this body is left, it cannot go.
                 if self.progress.under_way.is_empty() {
                     self.stop(error.into());
@@ -285,12 +289,6 @@ impl Driver {
                 return;
             }
             let Some(body) = self.progress.ready.pop_front() else { return };
-            if ordered {
-                for record in &body.records {
-                    *self.progress.identities.entry(record.identity).or_default() += 1;
-                }
-            }
-            let number = self.progress.next;
             self.progress.next += 1;
             let delivery = Delivery::new(body);
             self.progress.under_way.insert(number, Arc::clone(&delivery));
@@ -307,14 +305,7 @@ impl Driver {
         let Some(delivery) = self.progress.under_way.remove(&number) else { return };
         self.memory.shrink(delivery.body.bytes.len());
         if self.route.order == Order::ByIdentity {
-            for record in &delivery.body.records {
-                if let Some(count) = self.progress.identities.get_mut(&record.identity) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.progress.identities.remove(&record.identity);
-                    }
-                }
-            }
+            self.progress.identities.leave(number, delivery.body.identities());
         }
         self.count_fates(&delivery, "CT-403", "the statement ended");
         self.tell();
@@ -392,7 +383,7 @@ impl Driver {
         }
         let request = if self.route.path == PROBE.0 {
             // One record that waits to be sent, only to be looked at: `dryRun` stores nothing. Another one each time.
-            let body = delivery.body.part(&[tries as usize % delivery.body.records.len()]).bytes;
+            let body = delivery.body.part(&[tries as usize % delivery.body.records.len()]);
             Route { query: &[DRY_RUN], ..self.route.clone() }.request(body, Again::Harmless)
         } else {
             // No other call can be tried without being carried out.

@@ -11,6 +11,7 @@ pub(crate) mod encode;
 pub(crate) mod failed_rows;
 pub(crate) mod list;
 pub(crate) mod mapping;
+mod order;
 pub(crate) mod plan;
 pub(crate) mod runs;
 mod schema;

@@ -107,9 +107,9 @@ impl Settler {
         self
     }
 
-    fn note(&mut self, row: u64) {
+    fn note(&mut self, first: u64, last: u64) {
         if !self.lists {
-            self.settled.add(row);
+            self.settled.add(first, last);
         }
     }
 
@@ -120,7 +120,12 @@ impl Settler {
 
     /// CleverTap accepted these rows, or, in a dry run, would have.
     pub(crate) fn accept(&mut self, rows: &[u64]) {
-        rows.iter().for_each(|row| self.note(*row));
+        // Those of a body follow each other, mostly.
+        for run in rows.chunk_by(|row, next| row + 1 == *next) {
+            if let [first, .., last] | [first @ last] = run {
+                self.note(*first, *last);
+            }
+        }
         {
             let mut run = self.run.get();
             match self.dry {
@@ -146,7 +151,7 @@ impl Settler {
         // A dry run stores nothing, so that nothing of it is in doubt.
         let fate = if self.dry && fate == Fate::InDoubt { Fate::Unsent } else { fate };
         if fate != Fate::Unsent {
-            self.note(row);
+            self.note(row, row);
         }
         {
             let mut run = self.run.get();
@@ -336,20 +341,18 @@ struct Settled {
 }
 
 impl Settled {
-    fn add(&mut self, row: u64) {
-        let mut range = (row, row);
-        if let Some((&first, &last)) = self.ranges.range(..=row).next_back() {
-            if last >= row {
-                return;
-            }
-            if last + 1 == row {
-                range.0 = first;
-            }
+    /// The rows from `first` to `last` are settled, and may have been before.
+    fn add(&mut self, mut first: u64, mut last: u64) {
+        if let Some((&before, &end)) = self.ranges.range(..=first).next_back()
+            && end + 1 >= first
+        {
+            (first, last) = (before, last.max(end));
         }
-        if let Some(last) = self.ranges.remove(&(row + 1)) {
-            range.1 = last;
+        while let Some((&next, &end)) = self.ranges.range(first..=last + 1).next() {
+            self.ranges.remove(&next);
+            last = last.max(end);
         }
-        self.ranges.insert(range.0, range.1);
+        self.ranges.insert(first, last);
     }
 
     /// The last row before which none is missing.
@@ -366,10 +369,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn settled_through_is_the_last_row_before_a_gap(rows in prop::collection::vec(1u64..60, 0..80)) {
+        fn settled_through_is_the_last_row_before_a_gap(runs in prop::collection::vec((1u64..60, 0u64..4), 0..60)) {
             let mut settled = Settled::default();
-            rows.iter().for_each(|row| settled.add(*row));
-            let expected = (1..).take_while(|row| rows.contains(row)).last().unwrap_or(0);
+            runs.iter().for_each(|(first, more)| settled.add(*first, first + more));
+            let is_settled = |row: &u64| runs.iter().any(|(first, more)| (*first..=first + more).contains(row));
+            let expected = (1..).take_while(is_settled).last().unwrap_or(0);
+            let ranges: Vec<_> = settled.ranges.iter().collect();
+            prop_assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 < *pair[1].0), "neighbours touch");
             prop_assert_eq!(settled.through(), expected);
         }
     }
