@@ -88,8 +88,9 @@ impl Body {
     }
 }
 
-/// Buffers that are kept for bodies to come: those that one answer more than expected gives back.
-const SPARE: usize = 4;
+/// Buffers that are kept for bodies to come: as many as may come back at once, from all uploads in flight. A new one would be pages of
+/// the system, each to be cleared first.
+const SPARE: usize = 16;
 
 /// A packer for each kind of body: a call takes identifiers of one kind.
 ///
