@@ -32,6 +32,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done with rejected rows skipped.
 
   clevertap-sql demo
   clevertap-sql -c \"SELECT count(*) FROM 'users.parquet'\"
+  clevertap-sql person --email ada@example.org -o ada.json
+  clevertap-sql --allow-erase erase --file leavers.csv --wait
   clevertap-sql --failed-rows failed/ -c \"SET clevertap.on_reject = 'skip'\" -f load.sql";
 
 /// SQL over CleverTap and files.

@@ -19,6 +19,9 @@ use datafusion_clevertap::Fate;
 /// People of one statement: ten calls, whose answers are written down together.
 const PEOPLE_A_STATEMENT: usize = 1_000;
 
+/// Look-ups that take long enough to be told of before.
+const TOLD_FROM: usize = 100;
+
 /// People who are to be asked for, each with the keys that lead to them.
 type ToAsk = BTreeMap<Key, Vec<Key>>;
 
@@ -76,6 +79,9 @@ impl Erasing<'_> {
         let mut asked: BTreeSet<Key> = pending.iter().map(|(_, person)| person.clone()).collect();
         asked.extend(new.iter().cloned());
         let asked: Vec<Key> = asked.into_iter().collect();
+        if asked.len() > TOLD_FROM {
+            self.console.say(&format!("{} people are looked up, one request each", asked.len()));
+        }
         let found = self.interrupts.or(look_up(&self.session, &asked)).await??;
 
         let (mut notes, mut to_ask) = (Vec::new(), ToAsk::new());
@@ -164,10 +170,10 @@ impl Erasing<'_> {
             }
         }
         let loads = self.session.loads_after(last);
-        let accepted: u64 = loads.iter().map(|load| load.tally.accepted).sum();
+        let (accepted, doubted) = loads.iter().fold((0, 0), |(a, d), load| (a + load.tally.accepted, d + load.tally.in_doubt));
         if accepted + fates.len() as u64 != people.len() as u64 {
-            // Who was never read has no row. Where none was accepted, none of the rest can have been; else it cannot be told who.
-            let rest = if accepted == 0 { What::Unsent } else { What::InDoubt };
+            // Who was never read has no row. Where nobody may have been taken, they were not; else it cannot be told who was.
+            let rest = if accepted + doubted == 0 { What::Unsent } else { What::InDoubt };
             for value in values {
                 fates.entry(value.to_owned()).or_insert(rest);
             }

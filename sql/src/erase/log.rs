@@ -5,7 +5,7 @@
 //! request that leaves (it may have been asked) and another after its answer.
 //!
 //! ```text
-//! {"at":"2026-01-01T00:00:00Z","host":"in1.api.clevertap.com","account":"W-1","key":{"kind":"email","value":"a@b.c"},"what":"asking","person":{…}}
+//! {"at":"2026-01-01T00:00:00Z","host":"…","account":"W-1","key":{"kind":"email","value":"a@b.c"},"what":"asking","person":{…}}
 //! {"at":"2026-01-01T00:00:01Z",…,"what":"requested","requested_at":"2026-01-01T00:00:01Z"}
 //! {"at":"2026-01-01T13:00:00Z",…,"what":"gone","requested_at":"2026-01-01T00:00:01Z"}
 //! ```
@@ -26,8 +26,8 @@ use crate::{
 };
 use datafusion_clevertap::{Account, Clock};
 
-/// How long CleverTap is waited for. It says a day, at hours when few are awake: two days leave no doubt.
-/// <https://docs.clevertap.com/docs/gdpr>, read 2026-11-24.
+/// How long CleverTap is waited for. It says a day, at hours when few are awake (`tables/profiles.rs` has the link): two days leave
+/// no doubt, and for so long nobody is asked for twice.
 pub(crate) const OPEN_FOR: TimeDelta = TimeDelta::hours(48);
 
 /// What happened to one request.

@@ -9,8 +9,8 @@
 //!                           log ─▶ place (a folder or a bucket)
 //! ```
 //!
-//! The same command may be run again at any time: whoever was asked for and is there is asked for once in [`log::OPEN_FOR`], whoever is gone
-//! stays gone, and what is in doubt or did not arrive is asked for anew.
+//! The same command may be run again at any time: whoever was asked for and is there is asked for once in [`log::OPEN_FOR`],
+//! whoever is gone stays gone, and what is in doubt or did not arrive is asked for anew.
 
 mod ask;
 mod file;

@@ -282,6 +282,36 @@ async fn of_many_a_hundred_are_looked_at_until_one_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_command_that_breaks_off_is_taken_up_and_asks_for_everybody_once() {
+    let log = tempfile::tempdir().unwrap();
+    let world = World::new();
+    world.emulator.seed(|seeder| {
+        for n in 0..1_200 {
+            seeder.person(SeedPerson { identity: Some(&format!("p{n}")), ..SeedPerson::default() });
+        }
+    });
+    let file = log.path().join("leavers.csv");
+    std::fs::write(&file, (0..1_200).fold("identity\n".to_owned(), |text, n| format!("{text}p{n}\n"))).unwrap();
+    let (log, file) = (log.path().join("log"), file.display().to_string());
+    let calls = std::sync::atomic::AtomicU32::new(0);
+    world.instead(move |call| {
+        let breaks = call.url.path() == DELETE && calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 5;
+        breaks.then(|| Ok(Answer::new(401, r#"{"status":"fail","error":"x","code":401}"#)))
+    });
+    let came = once(&world, &log, &["--file", &file, "--rows-max", "1200"]).await;
+    let count = |came: &Came, state: &str| came.rows.iter().filter(|row| row.ends_with(state)).count();
+    assert_eq!((came.code(), count(&came, "requested"), count(&came, "unsent")), (1, 500, 700), "{}", came.told);
+    world.as_before();
+    let came = once(&world, &log, &["--file", &file, "--rows-max", "1200"]).await;
+    assert_eq!((came.code(), count(&came, "requested")), (0, 1_200), "{}", came.told);
+    let mut asked: Vec<_> = world.emulator.deletions_requested().into_iter().flat_map(|deletion| deletion.identities).collect();
+    let all = asked.len();
+    asked.sort();
+    asked.dedup();
+    assert_eq!((all, asked.len()), (1_200, 1_200));
+}
+
+#[tokio::test(start_paused = true)]
 async fn look_ups_that_are_not_answered_are_made_again() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     once(&world, log.path(), &["--identity", "ada"]).await;

@@ -1,8 +1,8 @@
 //! Waiting until people are gone: looked up now and then, less and less often.
 //!
-//! In: keys whose requests CleverTap took. Out: `gone` in the log as each of them is, or, after [`OPEN_FOR`](super::log::OPEN_FOR), `still there`.
-//! A deletion is a job of CleverTap's that takes many at once: of thousands a hundred are looked at, and all of them as soon as one is gone, so that waiting
-//! does not take the account's look-ups from everybody else.
+//! In: keys whose requests CleverTap took. Out: `gone` in the log as each of them is, or, after 48 hours, `still there`. A deletion is
+//! a job of CleverTap's that takes many at once: of thousands a hundred are looked at, and all of them as soon as one is gone, so
+//! that waiting does not take the account's look-ups from everybody else.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -49,7 +49,8 @@ pub(crate) struct PersonFlags {
 /// Writes out one person.
 ///
 /// # Errors
-/// [`Failure::Usage`] without a key or a time zone; [`Failure::Failed`] if nobody has the key, or an export is not whole: then there is no document.
+/// [`Failure::Usage`] without a key or a time zone; [`Failure::Failed`] if nobody has the key, or an export is not whole: then there
+/// is no document.
 pub(crate) async fn person(flags: &PersonFlags, account: Account, console: &mut Console, mut interrupts: Interrupts) -> Result<Ended> {
     let Some(key) = flags.named.key() else {
         return Err(Failure::Usage("person needs one of --identity, --email and --object-id".into()));
