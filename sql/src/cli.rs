@@ -14,9 +14,11 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use crate::{
     account::AccountFlags,
     check, demo,
+    erase::{self, EraseFlags, Watched},
     failure::{Ended, Failure, Result},
     interrupt::Interrupts,
     output::{Format, Output},
+    person::{self, PersonFlags},
     progress::{Console, Style},
     run::Runner,
     session::Session,
@@ -25,11 +27,13 @@ use crate::{
 
 const AFTER_HELP: &str = "\
 Environment: CLEVERTAP_ACCOUNT_ID, CLEVERTAP_PASSCODE (there is no flag for it), CLEVERTAP_REGION, CLEVERTAP_ENDPOINT,
-CLEVERTAP_TIME_ZONE. Buckets: AWS_*, GOOGLE_*, AZURE_*. Logs: RUST_LOG.
+CLEVERTAP_TIME_ZONE, CLEVERTAP_ERASURE_LOG. Buckets: AWS_*, GOOGLE_*, AZURE_*. Logs: RUST_LOG.
 Exit codes: 0 done, 1 failed, 2 usage, 3 done with rejected rows skipped.
 
   clevertap-sql demo
   clevertap-sql -c \"SELECT count(*) FROM 'users.parquet'\"
+  clevertap-sql person --email ada@example.org -o ada.json
+  clevertap-sql --allow-erase erase --file leavers.csv --wait
   clevertap-sql --failed-rows failed/ -c \"SET clevertap.on_reject = 'skip'\" -f load.sql";
 
 /// SQL over CleverTap and files.
@@ -86,8 +90,19 @@ struct Talk {
 enum Command {
     /// The whole thing against an emulated CleverTap; no account is needed
     Demo(demo::DemoFlags),
+    #[command(flatten)]
+    OfAccount(AccountCommand),
+}
+
+/// What needs an account.
+#[derive(Debug, Subcommand)]
+enum AccountCommand {
     /// Ask CleverTap whether credentials, region and APIs are right
     Check,
+    /// Write out one person: the profile and all of their events
+    Person(PersonFlags),
+    /// Erase people, and know what came of it
+    Erase(Box<EraseFlags>),
 }
 
 /// A piece of the script.
@@ -168,18 +183,26 @@ async fn act(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<S
         return demo::demo(&flags, Output::open(Format::Table, None)?, console).await;
     }
 
-    let named = account.open(variable)?;
-    if let Some(Command::Check) = command {
+    let named = account.open(&variable)?;
+    let is_watched = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if let Some(Command::OfAccount(command)) = command {
         let Some(named) = named else {
-            return Err(Failure::Usage(format!("check needs an account:\n{}", crate::account::how_to_name_one())));
+            return Err(Failure::Usage(format!("this command needs an account:\n{}", crate::account::how_to_name_one())));
         };
-        return check::check(&named, &mut Output::open(Format::Table, None)?).await;
+        return match command {
+            AccountCommand::Check => check::check(&named, &mut Output::open(Format::Table, None)?).await,
+            AccountCommand::Person(flags) => person::person(&flags, named.account, console, Interrupts::listen()?).await,
+            AccountCommand::Erase(flags) => {
+                let watched = if is_watched { Watched::ByAPerson } else { Watched::ByNobody };
+                erase::erase(&flags, named.account, variable, watched, console, Interrupts::listen()?).await
+            }
+        };
     }
     if sources.is_empty() {
         return Err(Failure::Usage("nothing was given to run; -c SQL or -f FILE does, and --help tells the rest".into()));
     }
     let mut session = Session::open(named.map(|named| named.account), failed_rows.as_deref())?;
-    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+    if is_watched {
         session.ask_before_erasing();
     }
     let mut statements = Vec::new();

@@ -46,15 +46,25 @@ impl Question {
     /// `DELETE FROM clevertap.profiles takes 3 rows, and nothing brings them back. Type 3 to go on:`.
     pub(crate) fn text(&self) -> String {
         let Erasure { statement, rows } = &self.erasure;
-        format!("{statement} takes {rows} rows, and nothing brings them back. Type {rows} to go on:")
+        question(statement, *rows, "rows")
     }
 
     /// Takes the line that was typed. A question that is dropped is answered no.
     pub(crate) fn answer(self, line: &str) {
-        let yes = line.trim() == self.erasure.rows.to_string();
+        let yes = is_given(line, self.erasure.rows);
         // The statement may have ended meanwhile.
         self.answer.send(yes).ok();
     }
+}
+
+/// What is asked before `statement` takes so many.
+pub(crate) fn question(statement: &str, count: u64, what: &str) -> String {
+    format!("{statement} takes {count} {what}, and nothing brings them back. Type {count} to go on:")
+}
+
+/// Whether the line that was typed is consent.
+pub(crate) fn is_given(line: &str, count: u64) -> bool {
+    line.trim() == count.to_string()
 }
 
 /// The next line of stdin, without holding up anything else.

@@ -24,6 +24,9 @@ pub(crate) enum Failure {
     /// A statement that had begun to write: the sentence holds its four counts.
     #[error("{0}")]
     Written(String),
+    /// CleverTap did not answer for as long as a request is repeated; it may do so later.
+    #[error("{0}")]
+    Unanswered(String),
     /// Ctrl-C.
     #[error("stopped by Ctrl-C")]
     Stopped,
@@ -61,7 +64,7 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Failed(_) | Self::Written(_) | Self::Stopped | Self::ReaderGone => 1,
+            Self::Failed(_) | Self::Written(_) | Self::Unanswered(_) | Self::Stopped | Self::ReaderGone => 1,
         }
     }
 

@@ -10,7 +10,7 @@ use futures::{
     stream::{self, BoxStream, Stream},
 };
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// Signals that ask the program to end.
 pub(crate) struct Interrupts(BoxStream<'static, ()>);
@@ -46,6 +46,18 @@ impl Interrupts {
     #[cfg(not(unix))]
     pub(crate) fn listen() -> Result<Self> {
         Ok(Self::from(stream::unfold((), |()| async { tokio::signal::ctrl_c().await.ok().map(|()| ((), ())) })))
+    }
+
+    /// Waits for `work`, which the next one drops.
+    ///
+    /// # Errors
+    /// [`Failure::Stopped`].
+    pub(crate) async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.next() => Err(Failure::Stopped),
+            done = work => Ok(done),
+        }
     }
 
     /// Waits for the next one.

@@ -11,15 +11,23 @@
 //! The rooms, in the order of that path: `cli` (flags), `account` (who is asked), `session` (DataFusion, set up), `stores`
 //! (files and buckets by path), `statements` (a script, split), `run` (one statement after the other), `interrupt`
 //! (Ctrl-C), `consent` (what erases is confirmed), `output` (formats), `progress` (what stderr says); `check` and `demo` are commands that walk the same path.
+//!
+//! Commands for the people in the account: `person` writes out all that CleverTap has of one, `erase` asks for deletions, keeps
+//! a log of them and waits for them; `people` is what both know of keys.
 
 mod account;
 mod check;
 mod cli;
 mod consent;
 mod demo;
+#[cfg(test)]
+mod door;
+mod erase;
 mod failure;
 mod interrupt;
 mod output;
+mod people;
+mod person;
 mod progress;
 mod run;
 mod session;

@@ -65,7 +65,8 @@ impl Console {
         Self::new(style, Box::new(io::stderr()))
     }
 
-    fn new(style: Style, to: Box<dyn Write + Send>) -> Self {
+    /// On `to`.
+    pub(crate) fn new(style: Style, to: Box<dyn Write + Send>) -> Self {
         Self {
             to,
             style,

@@ -4,7 +4,11 @@
 
 use std::{fmt, sync::Arc};
 
-use arrow::{array::AsArray, datatypes::Int64Type, util::display::array_value_to_string};
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::Int64Type,
+    util::display::array_value_to_string,
+};
 use datafusion::{
     common::{DataFusionError, Result as EngineResult},
     execution::runtime_env::RuntimeEnvBuilder,
@@ -15,9 +19,9 @@ use crate::{
     account::{Load, how_to_name_one},
     consent::{Question, Questions},
     failure::{Failure, Result},
-    stores,
+    stores::{self, CsvCells},
 };
-use datafusion_clevertap::{Account, ClevertapSql, RunWarning, register};
+use datafusion_clevertap::{Account, ClevertapSql, FailedRow, RunWarning, register};
 
 /// The name under which the account's tables are registered.
 const NAME: &str = "clevertap";
@@ -41,6 +45,18 @@ impl Session {
     /// # Errors
     /// [`Failure::Usage`] where `failed_rows` has no account to come from; [`Failure::Failed`] from DataFusion.
     pub(crate) fn open(account: Option<Account>, failed_rows: Option<&str>) -> Result<Self> {
+        Self::build(account, failed_rows, CsvCells::Inferred)
+    }
+
+    /// A session that reads every cell of a CSV file as text: `00123` is not the person `123`.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] from DataFusion.
+    pub(crate) fn of_text(account: Account) -> Result<Self> {
+        Self::build(Some(account), None, CsvCells::Text)
+    }
+
+    fn build(account: Option<Account>, failed_rows: Option<&str>, cells: CsvCells) -> Result<Self> {
         let mut config = SessionConfig::new().with_information_schema(true);
         if let Some(zone) = account.as_ref().and_then(Account::time_zone) {
             config.options_mut().execution.time_zone = Some(zone.name().to_owned());
@@ -50,7 +66,7 @@ impl Session {
             // A folder is listed anew by every statement: it may be the one that the statement before wrote to.
             .with_object_list_cache_limit(0)
             .build_arc()?;
-        let mut ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime));
+        let mut ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime), cells);
         // `properties -> 'Amount'` and its kin.
         datafusion_functions_json::register_all(&mut ctx)?;
         match (&account, failed_rows) {
@@ -91,6 +107,14 @@ impl Session {
         number.ok_or_else(|| Failure::Failed(format!("{text} did not answer with a count")))
     }
 
+    /// All that `text` answers with; for what is known to be small.
+    ///
+    /// # Errors
+    /// The statement's.
+    pub(crate) async fn rows(&self, text: &str) -> EngineResult<Vec<RecordBatch>> {
+        self.sql(text).await?.collect().await
+    }
+
     /// The cells of the last column of what `text` answers with; for a plan, its lines.
     ///
     /// # Errors
@@ -127,6 +151,12 @@ impl Session {
         let mut loads: Vec<Load> = runs.into_iter().filter(|run| run.run_id > last).map(Load::from).collect();
         loads.sort_by_key(|load| load.run_id);
         loads
+    }
+
+    /// The rows of the runs after the run `last` that were not accepted.
+    pub(crate) fn failed_after(&self, last: u64) -> Vec<FailedRow> {
+        let rows = self.account.as_ref().map(Account::failed_rows).unwrap_or_default();
+        rows.into_iter().filter(|row| row.run_id > last).collect()
     }
 
     /// The number of the last run; 0 where there is none.

@@ -43,12 +43,21 @@ const READERS: [Reader; 7] = [
     reader("json", "json"),
 ];
 
+/// What the cells of a CSV file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CsvCells {
+    /// What they look like.
+    Inferred,
+    /// Text, as it stands there.
+    Text,
+}
+
 /// Gives the session's state as it is when a path is met.
 type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
 
 /// Lets `ctx` query files by path.
-pub(crate) fn enable_paths(ctx: SessionContext) -> SessionContext {
-    let paths = Arc::new(Paths { state: OnceLock::new() });
+pub(crate) fn enable_paths(ctx: SessionContext, cells: CsvCells) -> SessionContext {
+    let paths = Arc::new(Paths { state: OnceLock::new(), cells });
     let known = Arc::clone(ctx.state_ref().read().catalog_list());
     let catalogs = Arc::new(DynamicFileCatalog::new(known, Arc::clone(&paths) as Arc<dyn UrlTableFactory>));
     let ctx = SessionContext::new_with_state(ctx.into_state_builder().with_catalog_list(catalogs).build());
@@ -64,6 +73,7 @@ pub(crate) fn enable_paths(ctx: SessionContext) -> SessionContext {
 /// Makes a table of a path that no catalogue knows.
 struct Paths {
     state: OnceLock<CurrentState>,
+    cells: CsvCells,
 }
 
 impl fmt::Debug for Paths {
@@ -79,7 +89,7 @@ impl UrlTableFactory for Paths {
             return Ok(None);
         }
         let Some(state) = self.state.get().and_then(|current| current()) else { return Ok(None) };
-        open(path, &state).await.map(Some).map_err(|error| error.context(format!("'{path}' was not opened")))
+        open(path, &state, self.cells).await.map(Some).map_err(|error| error.context(format!("'{path}' was not opened")))
     }
 }
 
@@ -94,7 +104,7 @@ fn reader_of(path: &str) -> Option<&'static Reader> {
 }
 
 /// The table over the file or folder at `path`. A folder's format is that of its first file that has one.
-async fn open(path: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
+async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<dyn TableProvider>> {
     let url = ListingTableUrl::parse(path)?;
     let store = state.runtime_env().object_store(&url)?;
     let mut files = url.list_all_files(state, store.as_ref(), "").await?;
@@ -111,7 +121,12 @@ async fn open(path: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>
     let Some(factory) = state.get_file_format_factory(reader.format) else {
         return plan_err!("this build does not read {}", reader.format);
     };
-    let options = reader.delimiter.map(|delimiter| ("format.delimiter".to_owned(), delimiter.to_owned())).into_iter().collect();
+    let mut options: HashMap<String, String> =
+        reader.delimiter.map(|delimiter| ("format.delimiter".to_owned(), delimiter.to_owned())).into_iter().collect();
+    if reader.format == "csv" && cells == CsvCells::Text {
+        // Without a record to infer from, every column is text.
+        options.insert("format.schema_infer_max_rec".to_owned(), "0".to_owned());
+    }
     let extension = file.location.extension().unwrap_or_default();
     let listing = ListingOptions::new(factory.create(state, &options)?).with_file_extension(extension);
     let config = ListingTableConfig::new(url).with_listing_options(listing);

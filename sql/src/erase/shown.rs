@@ -1,0 +1,75 @@
+//! Requests as a result: counted by state, or one row each.
+
+use std::{path::PathBuf, sync::Arc};
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, StringArray, TimestampSecondArray, UInt64Array},
+    datatypes::{DataType, Field, Schema, TimeUnit},
+};
+use chrono::{DateTime, Utc};
+
+use super::log::{Log, Request, State};
+use crate::{
+    failure::Result,
+    output::{Format, Output},
+    people::Key,
+};
+
+/// How requests are shown.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct ShownFlags {
+    /// Show each person, in this format; without it, people are counted by state
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+
+    /// Where that is written, in place of stdout
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Shows the requests for `keys`.
+///
+/// # Errors
+/// The output's.
+pub(crate) fn show<'a>(flags: &ShownFlags, log: &Log, keys: impl Iterator<Item = &'a Key>) -> Result<()> {
+    let requests: Vec<(&Key, &Request)> = keys.filter_map(|key| Some((key, log.request(key)?))).collect();
+    let batch = if flags.format.is_some() { rows(&requests)? } else { counts(&requests)? };
+    let mut output = Output::open(flags.format.unwrap_or(Format::Table), flags.output.as_deref())?;
+    let mut answer = output.begin(batch.schema());
+    answer.write(batch)?;
+    answer.finish()
+}
+
+fn rows(requests: &[(&Key, &Request)]) -> Result<RecordBatch> {
+    let text = |of: fn(&Key, &Request) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(requests.iter().map(|(key, request)| of(key, request))))
+    };
+    let time = |of: fn(&Request) -> Option<DateTime<Utc>>| -> ArrayRef {
+        let times = requests.iter().map(|(_, request)| of(request).map(|time| time.timestamp()));
+        Arc::new(TimestampSecondArray::from_iter(times).with_timezone("UTC"))
+    };
+    let columns: [(&str, ArrayRef); 6] = [
+        ("key_kind", text(|key, _| key.kind.column().to_owned())),
+        ("key", text(|key, _| key.value.clone())),
+        ("state", text(|_, request| request.state().to_string())),
+        ("requested_at", time(|request| request.requested_at)),
+        ("checked_at", time(|request| request.checked_at)),
+        ("gone_at", time(|request| request.gone_at)),
+    ];
+    let instant = DataType::Timestamp(TimeUnit::Second, Some("UTC".into()));
+    let fields = columns.iter().map(|(name, _)| {
+        if name.ends_with("_at") { Field::new(*name, instant.clone(), true) } else { Field::new(*name, DataType::Utf8, false) }
+    });
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+        columns.iter().map(|(_, column)| Arc::clone(column)).collect(),
+    )?)
+}
+
+fn counts(requests: &[(&Key, &Request)]) -> Result<RecordBatch> {
+    let counts = State::ALL.map(|state| (state, requests.iter().filter(|(_, request)| request.state() == state).count() as u64));
+    let counted: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
+    let states: ArrayRef = Arc::new(StringArray::from_iter_values(counted.iter().map(|(state, _)| state.to_string())));
+    let people: ArrayRef = Arc::new(UInt64Array::from_iter_values(counted.iter().map(|(_, count)| *count)));
+    Ok(RecordBatch::try_from_iter([("state", states), ("people", people)])?)
+}
