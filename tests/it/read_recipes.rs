@@ -109,6 +109,19 @@ async fn look_up_one_person() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn access_request() {
+    let world = world();
+    world
+        .rows(
+            "INSERT INTO clevertap.events SELECT column1 AS identity, column2 AS event_name, 1767312000 + column3 AS event_time,
+             column3 AS \"Amount\" FROM (VALUES ('ada', 'Charged', 1), ('bob', 'Charged', 2), ('ada', 'Viewed', 3), ('ada', 'Opened', 4))",
+        )
+        .await;
+    let (rows, _) = cook(&world, "access_request", &[]).await;
+    assert_eq!(lines(&rows), ["| Charged | 2026-01-02T05:30:01+05:30 | 1 |", "| Viewed | 2026-01-02T05:30:03+05:30 | 3 |"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn read_bucket_exports() {
     let file = "Notification Sent\n{\"profile\":{\"identity\":\"ada\"},\"ts\":20260801000015,\"eventProps\":{\"Campaign id\":\"17\"}}\n\
                 {\"profile\":{},\"ts\":20260801000016,\"eventProps\":{\"Campaign id\":\"18, \\\"x\\\"\"}}\n";

@@ -148,5 +148,5 @@ fn every_recipe_is_tried_and_says_first_what_it_does() {
         assert!(this.contains(&format!("async fn {name}()")), "{name} is not tried");
         assert!(text(name).starts_with("-- ") && text(name).ends_with(";\n"), "{name} does not say what it does");
     }
-    assert_eq!(names.len(), 16);
+    assert_eq!(names.len(), 17);
 }
