@@ -65,7 +65,22 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RecordFate {
     Accepted,
-    Failed { fate: Fate, code: String, reason: String },
+    /// Few records are: those of a body that was accepted stay small.
+    Failed(Box<Failed>),
+}
+
+/// Why a record was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) fate: Fate,
+    pub(crate) code: String,
+    pub(crate) reason: String,
+}
+
+impl RecordFate {
+    fn failed(fate: Fate, code: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Failed(Box::new(Failed { fate, code: code.into(), reason: reason.into() }))
+    }
 }
 
 /// Some records of a body that go out together.
@@ -93,7 +108,7 @@ impl Delivery {
         let left = self.left.load(Ordering::SeqCst);
         let open = |lost: bool| {
             let fate = if left || lost { Fate::InDoubt } else { Fate::Unsent };
-            RecordFate::Failed { fate, code: code.to_owned(), reason: reason.to_owned() }
+            RecordFate::failed(fate, code, reason)
         };
         let state = self.state();
         state.fates.iter().zip(&state.lost).map(|(fate, lost)| fate.clone().unwrap_or_else(|| open(*lost))).collect()
@@ -262,14 +277,14 @@ impl Delivery {
                         let fate = if state.lost[at] { Fate::InDoubt } else { Fate::Rejected };
                         let reason = "CleverTap answered with an internal error, and a later row of this person, which must not be sent twice, \
                                       was sent behind it";
-                        state.fates[at] = Some(RecordFate::Failed { fate, code: "CLEVERTAP-555".into(), reason: reason.into() });
+                        state.fates[at] = Some(RecordFate::failed(fate, "CLEVERTAP-555", reason));
                     } else {
                         again.push(at);
                     }
                 }
                 Verdict::Refused { code, reason } => {
                     let reason = if reason.is_empty() { "CleverTap refused the record without a text".to_owned() } else { reason.clone() };
-                    state.fates[at] = Some(RecordFate::Failed { fate: Fate::Rejected, code: format!("CLEVERTAP-{code}"), reason });
+                    state.fates[at] = Some(RecordFate::failed(Fate::Rejected, format!("CLEVERTAP-{code}"), reason));
                 }
             }
         }
@@ -298,7 +313,7 @@ impl Delivery {
         for &at in indices {
             if state.fates[at].is_none() {
                 let fate = if state.lost[at] { Fate::InDoubt } else { fate };
-                state.fates[at] = Some(RecordFate::Failed { fate, code: code.to_owned(), reason: reason.to_owned() });
+                state.fates[at] = Some(RecordFate::failed(fate, code, reason));
             }
         }
     }

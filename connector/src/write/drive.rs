@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::table::{Again, Order};
 use crate::tables::{DRY_RUN, PROBE};
 use crate::write::body::{Body, Packers};
-use crate::write::deliver::{Delivery, RecordFate, Route};
+use crate::write::deliver::{Delivery, Failed, RecordFate, Route};
 use crate::write::encode::{Encoder, Reject, Row, identifier_of};
 use crate::write::failed_rows::Fate;
 use crate::write::mapping::Mapping;
@@ -72,7 +72,7 @@ pub(crate) struct Driver {
 /// What happens next.
 enum Next {
     /// A body came to its end.
-    Settled(Result<u64, JoinError>),
+    Settled(Result<u32, JoinError>),
     /// The source has a batch, an error, or no more.
     Batch(Option<Result<RecordBatch, DataFusionError>>),
     /// Every body under way waits at the gate.
@@ -88,9 +88,10 @@ enum Next {
 pub(crate) struct Progress {
     rows_read: u64,
     ready: VecDeque<Body>,
-    tasks: JoinSet<u64>,
-    under_way: HashMap<u64, Arc<Delivery>>,
-    next: u64,
+    tasks: JoinSet<u32>,
+    under_way: HashMap<u32, Arc<Delivery>>,
+    /// The number of the next body; those under way are never so many that one comes round.
+    next: u32,
     /// Whose records they hold, where order matters.
     identities: IdentitiesUnderWay,
     stopped: Option<Stopped>,
@@ -138,7 +139,7 @@ impl Driver {
         }
         drop(input);
         // A body whose task broke off came to no end of its own.
-        let mut broken_off: Vec<u64> = self.progress.under_way.keys().copied().collect();
+        let mut broken_off: Vec<u32> = self.progress.under_way.keys().copied().collect();
         broken_off.sort_unstable();
         broken_off.into_iter().for_each(|number| self.settle(number));
         self.write_evidence(true).await;
@@ -289,7 +290,7 @@ impl Driver {
                 return;
             }
             let Some(body) = self.progress.ready.pop_front() else { return };
-            self.progress.next += 1;
+            self.progress.next = self.progress.next.wrapping_add(1);
             let delivery = Delivery::new(body);
             self.progress.under_way.insert(number, Arc::clone(&delivery));
             let (lane, route) = (Arc::clone(&lane), self.route.clone());
@@ -301,7 +302,7 @@ impl Driver {
     }
 
     /// A body has come to its end.
-    fn settle(&mut self, number: u64) {
+    fn settle(&mut self, number: u32) {
         let Some(delivery) = self.progress.under_way.remove(&number) else { return };
         self.memory.shrink(delivery.body.bytes.len());
         if self.route.order == Order::ByIdentity {
@@ -326,7 +327,10 @@ impl Driver {
         for (index, fate) in delivery.fates(code, reason).into_iter().enumerate() {
             match fate {
                 RecordFate::Accepted => accepted.push(delivery.body.records[index].row),
-                RecordFate::Failed { fate, code, reason } => self.fail_record(&delivery.body, index, fate, code, reason),
+                RecordFate::Failed(failed) => {
+                    let Failed { fate, code, reason } = *failed;
+                    self.fail_record(&delivery.body, index, fate, code, reason);
+                }
             }
         }
         if !accepted.is_empty() {
