@@ -26,6 +26,12 @@ pub(super) struct Key<const K: usize> {
 }
 
 impl<const K: usize> Key<K> {
+    /// How many bytes of it count, which is known to be no more than there are.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.len.min(K)
+    }
+
     /// Bytes that a strip must have for it and `more`.
     #[inline(always)]
     pub(super) fn room(&self, more: usize) -> usize {
@@ -230,23 +236,23 @@ impl<T: Texts, const K: usize> Loop for Quoted<'_, T, K> {
     #[inline(always)]
     fn run(self) -> u64 {
         let Self { block, key, texts, first, valid, min, max } = self;
-        let room = key.room(CHUNK + 1);
+        let key_len = key.len();
         let mut hard = 0;
         let (mut strips, ends) = block.strips();
         for (at, end) in ends.iter_mut().enumerate() {
             let Some(strip) = strips.next() else { break };
             let span = texts.span(first + at);
-            let (Some(space), Some(chunk)) = (strip.get_mut(*end..*end + room), span.chunk()) else {
+            let (Some(space), Some(chunk)) = (strip.get_mut(*end..*end + K + CHUNK + 1), span.chunk()) else {
                 hard |= 1 << at;
                 continue;
             };
             key.copy(space);
-            space[key.len..key.len + CHUNK].copy_from_slice(chunk);
+            space[key_len..key_len + CHUNK].copy_from_slice(chunk);
             let short = span.len.min(CHUNK);
-            space[key.len + short] = b'"';
+            space[key_len + short] = b'"';
             let easy = u64::from(span.len >= min) & u64::from(span.len <= CHUNK) & u64::from(is_plain(chunk, short));
             hard |= (1 - easy) << at;
-            *end += if (valid >> at) & easy & 1 == 1 { key.len + short + 1 } else { 0 };
+            *end += if (valid >> at) & easy & 1 == 1 { key_len + short + 1 } else { 0 };
         }
         let mut rest = 0;
         for at in bits(hard & valid) {
