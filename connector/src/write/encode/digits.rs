@@ -66,17 +66,21 @@ pub(super) type Texts = [u8; WIDTH * (ROWS_MAX + 1)];
 #[inline(always)]
 pub(super) fn texts(numbers: &[u64; ROWS_MAX], form: &Form) -> (Texts, Rows) {
     let (mut first, mut last): (Rows, Rows) = ([0; ROWS_MAX], [0; ROWS_MAX]);
-    for ((first, last), number) in first.iter_mut().zip(&mut last).zip(numbers) {
-        *first = (number / EIGHT) as u32;
-        *last = (number % EIGHT) as u32;
-    }
-    let lens = lens(&first, &last, form);
-    let ((mut a, mut b), (mut c, mut d)) = (halves(&first), halves(&last));
-    for quarter in [&mut a, &mut b, &mut c, &mut d] {
-        for value in quarter {
-            *value = four(*value);
+    // What one block of a column has no need of, its others seldom have.
+    let long = numbers.iter().fold(0, |all, number| all | number) >= EIGHT;
+    if long {
+        for ((first, last), number) in first.iter_mut().zip(&mut last).zip(numbers) {
+            *first = (number / EIGHT) as u32;
+            *last = (number % EIGHT) as u32;
+        }
+    } else {
+        for (last, number) in last.iter_mut().zip(numbers) {
+            *last = *number as u32;
         }
     }
+    let lens = lens(&first, &last, form);
+    let (a, b) = if long { eight(&first) } else { ([0; ROWS_MAX], [0; ROWS_MAX]) };
+    let (c, d) = eight(&last);
     let Form { before, after, fixed, .. } = form;
     let mut texts = [0; WIDTH * (ROWS_MAX + 1)];
     for (text, ((a, b), (c, d))) in texts.as_chunks_mut::<WIDTH>().0.iter_mut().zip(a.iter().zip(&b).zip(c.iter().zip(&d))) {
@@ -117,11 +121,12 @@ fn lens(first: &Rows, last: &Rows, form: &Form) -> Rows {
 
 /// The first four digits and the last four of numbers below 10^8.
 #[inline(always)]
-fn halves(values: &Rows) -> (Rows, Rows) {
+fn eight(values: &Rows) -> (Rows, Rows) {
     let (mut first, mut last) = ([0; ROWS_MAX], [0; ROWS_MAX]);
     for ((first, last), value) in first.iter_mut().zip(&mut last).zip(values) {
-        *first = value / 10_000;
-        *last = value - 10_000 * *first;
+        let thousands = value / 10_000;
+        *first = four(thousands);
+        *last = four(value - 10_000 * thousands);
     }
     (first, last)
 }
