@@ -10,7 +10,7 @@ use super::digits::Form;
 use super::field::{self, State};
 use super::fragment::Bound;
 use super::kernel::{Avx2, run};
-use super::loops::{self, CHUNK, Close, Key, Offsets, Pieces, Quoted, Same, Sets, Texts, Truths, Views};
+use super::loops::{self, CHUNK, Close, Key, Offsets, Pieces, Quoted, Same, Sets, Texts, Truths, Views, WIDE};
 use super::numbers::{Numbers, Parts, cents, date, decimal32, decimal64, decimal128, seconds, signed, unsigned};
 use super::passes::{Absent, FieldPass, Lead, Pass, Way};
 use super::row;
@@ -67,7 +67,12 @@ impl Writer<'_> {
         if let Some(index) = &column.index {
             match self.bound.fragments() {
                 Some(fragments) => {
-                    let absent = run(self.avx2, Pieces { block, fragments, index: &index[rows] });
+                    let index = &index[rows];
+                    let absent = if fragments.longest > CHUNK {
+                        run(self.avx2, Pieces::<WIDE> { block, fragments, index })
+                    } else {
+                        run(self.avx2, Pieces::<CHUNK> { block, fragments, index })
+                    };
                     self.absent(block, absent);
                 }
                 None => self.cells(block, state, block.all()),
