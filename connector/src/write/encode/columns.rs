@@ -4,7 +4,7 @@
 //! each; what a loop hands back, and every other column, is written by the cell writers; a row that they refuse is left.
 
 use super::bind::{Values, all, word};
-use super::block::{Block, LEFT, bits};
+use super::block::{Block, LEFT, ROWS_MAX, bits};
 use super::compile::Plan;
 use super::digits::Form;
 use super::field::{self, State};
@@ -204,13 +204,16 @@ impl Writer<'_> {
 
     /// Doubles of any digits; what is not finite comes back.
     fn shortest<const K: usize>(block: &mut Block, key: &Key<K>, values: &[f64], rows: u64) -> u64 {
-        let mut rest = 0;
-        for at in bits(rows) {
-            if values[at].is_finite() {
-                loops::short(block, at, key, zmij::Buffer::new().format_finite(values[at]).as_bytes());
-            } else {
-                rest |= 1 << at;
-            }
+        let rest = bits(rows).filter(|at| !values[*at].is_finite()).fold(0, |rest, at| rest | 1 << at);
+        let rows = rows & !rest;
+        // All of them first: a text that has just been written in small parts cannot be read in large ones without a wait.
+        let mut buffers: [_; ROWS_MAX] = std::array::from_fn(|_| zmij::Buffer::new());
+        let mut texts = [""; ROWS_MAX];
+        for ((text, buffer), at) in texts.iter_mut().zip(&mut buffers).zip(bits(rows)) {
+            *text = buffer.format_finite(values[at]);
+        }
+        for (text, at) in texts.iter().zip(bits(rows)) {
+            loops::short(block, at, key, text.as_bytes());
         }
         rest
     }

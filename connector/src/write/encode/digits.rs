@@ -150,7 +150,7 @@ mod tests {
     fn text(number: u64, form: &Form) -> String {
         let mut numbers = [0; ROWS_MAX];
         numbers[7] = number;
-        let (texts, lens) = super::texts(&numbers, form);
+        let (texts, lens) = texts(&numbers, form);
         let text = &texts.as_chunks::<WIDTH>().0[7];
         String::from_utf8(text[WIDTH - lens[7] as usize..].to_vec()).expect("digits")
     }

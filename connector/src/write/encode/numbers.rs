@@ -161,7 +161,7 @@ mod tests {
     fn written(value: f64) -> Option<String> {
         let Parts { digits, marks } = cents(value);
         let form = Form::point(2).expect("a scale");
-        let (texts, lens) = super::texts(&[digits; ROWS_MAX], &form);
+        let (texts, lens) = texts(&[digits; ROWS_MAX], &form);
         let text = std::str::from_utf8(&texts[WIDTH - lens[0] as usize..WIDTH]).expect("digits");
         let minus = if marks & MINUS == 0 { "" } else { "-" };
         (marks & COMMON != 0).then(|| format!("{minus}{}", text.strip_suffix('0').unwrap_or(text)))
