@@ -250,10 +250,16 @@ pub(super) fn all(rows: usize) -> u64 {
 /// As many bits of `values` from `first` on.
 pub(super) fn word(values: &BooleanBuffer, first: usize, rows: usize) -> u64 {
     let start = values.offset() + first;
-    let bytes = &values.values()[start / 8..(start + rows).div_ceil(8)];
-    let mut low = [0; 16];
-    low[..bytes.len()].copy_from_slice(bytes);
-    (u128::from_le_bytes(low) >> (start % 8)) as u64 & all(rows)
+    let bytes = &values.values()[start / 8..];
+    let word = match bytes.first_chunk() {
+        Some(bytes) => u128::from_le_bytes(*bytes),
+        None => {
+            let mut low = [0; 16];
+            low[..bytes.len()].copy_from_slice(bytes);
+            u128::from_le_bytes(low)
+        }
+    };
+    (word >> (start % 8)) as u64 & all(rows)
 }
 
 /// Takes dictionaries and runs off: where each value is, and the values.

@@ -5,7 +5,7 @@
 //! reach beyond that end, into room of the same strip. A row that does not fit its strip, or that a pass does not take, is
 //! *left*: it is written afterwards, by itself.
 
-use std::slice::ChunksMut;
+use std::slice::ChunksExactMut;
 
 use super::page::Page;
 
@@ -91,8 +91,8 @@ impl Block {
 
     /// The strips, and where each row ends in its own. Not zipped: strips of no constant width would be counted, not walked.
     #[inline(always)]
-    pub(super) fn strips(&mut self) -> (ChunksMut<'_, u8>, &mut [usize]) {
-        (self.bytes.chunks_mut(self.width), &mut self.ends[..self.rows])
+    pub(super) fn strips(&mut self) -> (ChunksExactMut<'_, u8>, &mut [usize]) {
+        (self.bytes.chunks_exact_mut(self.width), &mut self.ends[..self.rows])
     }
 
     /// One row's strip from where the row ends, if there are `more` bytes of it; else the row is left.
@@ -151,8 +151,8 @@ impl Block {
 
     /// The strips, where each row ends, and where its object began.
     #[inline(always)]
-    pub(super) fn strips_opened(&mut self) -> (ChunksMut<'_, u8>, &mut [usize], &[usize]) {
-        (self.bytes.chunks_mut(self.width), &mut self.ends[..self.rows], &self.opened[..self.rows])
+    pub(super) fn strips_opened(&mut self) -> (ChunksExactMut<'_, u8>, &mut [usize], &[usize]) {
+        (self.bytes.chunks_exact_mut(self.width), &mut self.ends[..self.rows], &self.opened[..self.rows])
     }
 
     /// Lays row after row at the end of `page`, a comma behind each, and tells of each row: where it is, or that it was left and

@@ -4,13 +4,14 @@
 //! each; what a loop hands back, and every other column, is written by the cell writers; a row that they refuse is left.
 
 use super::bind::{Values, all, word};
-use super::block::{Block, LEFT, bits};
+use super::block::{Block, LEFT, ROWS_MAX, bits};
 use super::compile::Plan;
+use super::digits::Form;
 use super::field::{self, State};
 use super::fragment::Bound;
 use super::kernel::{Avx2, run};
-use super::loops::{self, CHUNK, Close, Key, Offsets, Pieces, Quoted, Same, Sets, Texts, Truths, Views};
-use super::numbers::{Numbers, cents, date, decimal32, decimal64, decimal128, seconds, signed, unsigned};
+use super::loops::{self, CHUNK, Close, Key, Offsets, Pieces, Quoted, Same, Sets, Texts, Truths, Views, WIDE};
+use super::numbers::{Numbers, Parts, cents, date, decimal32, decimal64, decimal128, seconds, signed, unsigned};
 use super::passes::{Absent, FieldPass, Lead, Pass, Way};
 use super::row;
 use crate::table::Shape;
@@ -66,7 +67,12 @@ impl Writer<'_> {
         if let Some(index) = &column.index {
             match self.bound.fragments() {
                 Some(fragments) => {
-                    let absent = run(self.avx2, Pieces { block, fragments, index: &index[rows] });
+                    let index = &index[rows];
+                    let absent = if fragments.longest > CHUNK {
+                        run(self.avx2, Pieces::<WIDE> { block, fragments, index })
+                    } else {
+                        run(self.avx2, Pieces::<CHUNK> { block, fragments, index })
+                    };
                     self.absent(block, absent);
                 }
                 None => self.cells(block, state, block.all()),
@@ -88,31 +94,31 @@ impl Writer<'_> {
                 let (yes, no, truths) = (self.pass.lead, self.pass.other, word(array.values(), self.first, block.rows()));
                 run(self.avx2, Truths { block, yes, no, truths, valid: self.valid })
             }
-            (Way::Whole, Values::Int(array)) => self.numbers::<_, _, K, 0>(block, key, &array.values()[rows], (), signed),
-            (Way::Whole, Values::UInt(array)) => self.numbers::<_, _, K, 0>(block, key, &array.values()[rows], (), unsigned),
+            (Way::Whole, Values::Int(array)) => self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, signed),
+            (Way::Whole, Values::UInt(array)) => self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, unsigned),
             (Way::WholeQuoted, Values::Int(array)) => {
                 self.identities(block, &array.values()[rows.clone()]);
-                self.numbers::<_, _, K, b'"'>(block, key, &array.values()[rows], (), signed)
+                self.numbers::<_, K, b'"', false>(block, key, &array.values()[rows], Form::WHOLE, signed)
             }
             (Way::WholeQuoted, Values::UInt(array)) => {
                 self.identities(block, &array.values()[rows.clone()]);
-                self.numbers::<_, _, K, b'"'>(block, key, &array.values()[rows], (), unsigned)
+                self.numbers::<_, K, b'"', false>(block, key, &array.values()[rows], Form::WHOLE, unsigned)
             }
-            (Way::Seconds, Values::Int(array)) => self.numbers::<_, _, K, 0>(block, key, &array.values()[rows], (), seconds),
-            (Way::Seconds, Values::Seconds(values)) => self.numbers::<_, _, K, 0>(block, key, &values[rows], (), seconds),
-            (Way::Date, Values::Seconds(values)) => self.numbers::<_, _, K, b'"'>(block, key, &values[rows], (), date),
+            (Way::Seconds, Values::Int(array)) => self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, seconds),
+            (Way::Seconds, Values::Seconds(values)) => self.numbers::<_, K, 0, false>(block, key, &values[rows], Form::WHOLE, seconds),
+            (Way::Date, Values::Seconds(values)) => self.numbers::<_, K, b'"', false>(block, key, &values[rows], Form::WHOLE, date),
             (Way::Decimal(point), Values::Decimal128(array)) => {
-                self.numbers::<_, _, K, 0>(block, key, &array.values()[rows], point, decimal128)
+                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], point, decimal128)
             }
             (Way::Decimal(point), Values::Decimal64(array)) => {
-                self.numbers::<_, _, K, 0>(block, key, &array.values()[rows], point, decimal64)
+                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], point, decimal64)
             }
             (Way::Decimal(point), Values::Decimal32(array)) => {
-                self.numbers::<_, _, K, 0>(block, key, &array.values()[rows], point, decimal32)
+                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], point, decimal32)
             }
             (Way::Double(point), Values::Double(array)) => {
                 let values = &array.values()[rows];
-                let hard = self.numbers::<_, _, K, 0>(block, key, values, point, cents);
+                let hard = self.numbers::<_, K, 0, true>(block, key, values, point, cents);
                 Self::shortest(block, &key, values, hard)
             }
             (Way::Set { max }, Values::List(list)) if list.items.index.is_none() => match &list.items.values {
@@ -185,26 +191,29 @@ impl Writer<'_> {
         run(self.avx2, Quoted { block, key, texts, first: self.first, valid: self.valid, min, max })
     }
 
-    fn numbers<T: Copy, W: Copy, const K: usize, const AFTER: u8>(
+    fn numbers<T: Copy, const K: usize, const AFTER: u8, const TRIMMED: bool>(
         &self,
         block: &mut Block,
         key: Key<K>,
         values: &[T],
-        with: W,
-        digits: impl Fn(T, W) -> (bool, Option<super::digits::Digits>),
+        form: Form,
+        part: impl Fn(T) -> Parts,
     ) -> u64 {
-        run(self.avx2, Numbers::<_, _, _, K, AFTER> { block, key, values, valid: self.valid, with, digits })
+        run(self.avx2, Numbers::<_, _, K, AFTER, TRIMMED> { block, key, values, valid: self.valid, form, part })
     }
 
     /// Doubles of any digits; what is not finite comes back.
     fn shortest<const K: usize>(block: &mut Block, key: &Key<K>, values: &[f64], rows: u64) -> u64 {
-        let mut rest = 0;
-        for at in bits(rows) {
-            if values[at].is_finite() {
-                loops::short(block, at, key, zmij::Buffer::new().format_finite(values[at]).as_bytes());
-            } else {
-                rest |= 1 << at;
-            }
+        let rest = bits(rows).filter(|at| !values[*at].is_finite()).fold(0, |rest, at| rest | 1 << at);
+        let rows = rows & !rest;
+        // All of them first: a text that has just been written in small parts cannot be read in large ones without a wait.
+        let mut buffers: [_; ROWS_MAX] = std::array::from_fn(|_| zmij::Buffer::new());
+        let mut texts = [""; ROWS_MAX];
+        for ((text, buffer), at) in texts.iter_mut().zip(&mut buffers).zip(bits(rows)) {
+            *text = buffer.format_finite(values[at]);
+        }
+        for (text, at) in texts.iter().zip(bits(rows)) {
+            loops::short(block, at, key, text.as_bytes());
         }
         rest
     }

@@ -35,6 +35,8 @@ pub(super) struct Fragments {
     pub(super) bytes: Vec<u8>,
     /// Where each is; of length 0 for NULL, of length [`NONE`] where a row must look closer.
     pub(super) spans: Vec<(usize, usize)>,
+    /// Bytes of the longest.
+    pub(super) longest: usize,
     /// Whether they are all that a row must know: of an event's name it also keeps which one it is.
     alone: bool,
     /// Bytes of comma and key.
@@ -128,6 +130,7 @@ impl Fragments {
             }
             let end = fragments.bytes.len();
             fragments.spans.push((start, if outcome.is_err() || state.cut { NONE } else { end - start }));
+            fragments.longest = fragments.longest.max(end - start);
             fragments.each.push(Fragment { end, outcome, cut: state.cut });
         }
         state.cut = false;

@@ -17,6 +17,8 @@ use super::reject::LIST_ITEMS_MAX;
 
 /// Bytes of a text that are looked at, and copied, at once.
 pub(super) const CHUNK: usize = 32;
+/// The same of what was written before, where some of it is longer.
+pub(super) const WIDE: usize = 2 * CHUNK;
 
 /// What stands before each value, in one piece.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +28,12 @@ pub(super) struct Key<const K: usize> {
 }
 
 impl<const K: usize> Key<K> {
+    /// How many bytes of it count, which is known to be no more than there are.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.len.min(K)
+    }
+
     /// Bytes that a strip must have for it and `more`.
     #[inline(always)]
     pub(super) fn room(&self, more: usize) -> usize {
@@ -121,8 +129,8 @@ impl<'a> Span<'a> {
 }
 
 #[inline(always)]
-fn chunk(data: &[u8], start: usize) -> Option<&[u8; CHUNK]> {
-    data.get(start..start + CHUNK)?.first_chunk()
+fn chunk<const C: usize>(data: &[u8], start: usize) -> Option<&[u8; C]> {
+    data.get(start..start + C)?.first_chunk()
 }
 
 /// Where the texts of a column are.
@@ -181,12 +189,12 @@ const COUNTS: [u8; 2 * CHUNK] = {
 #[inline(always)]
 fn is_plain(chunk: &[u8; CHUNK], len: usize) -> bool {
     let Some(counts) = COUNTS[CHUNK - len.min(CHUNK)..].first_chunk::<CHUNK>() else { return false };
-    let mut found = [0; CHUNK];
-    for at in 0..CHUNK {
-        let byte = chunk[at];
-        found[at] = (u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')) & counts[at];
+    // One word for all: an array of the findings would be written to memory.
+    let mut found = 0;
+    for (byte, counts) in chunk.iter().zip(counts) {
+        found |= (u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\')) & counts;
     }
-    found == [0; CHUNK]
+    found == 0
 }
 
 /// Fewer than 33 bytes that need no quotes and no look at them.
@@ -230,23 +238,23 @@ impl<T: Texts, const K: usize> Loop for Quoted<'_, T, K> {
     #[inline(always)]
     fn run(self) -> u64 {
         let Self { block, key, texts, first, valid, min, max } = self;
-        let room = key.room(CHUNK + 1);
+        let key_len = key.len();
         let mut hard = 0;
         let (mut strips, ends) = block.strips();
         for (at, end) in ends.iter_mut().enumerate() {
             let Some(strip) = strips.next() else { break };
             let span = texts.span(first + at);
-            let (Some(space), Some(chunk)) = (strip.get_mut(*end..*end + room), span.chunk()) else {
+            let (Some(space), Some(chunk)) = (strip.get_mut(*end..*end + K + CHUNK + 1), span.chunk()) else {
                 hard |= 1 << at;
                 continue;
             };
             key.copy(space);
-            space[key.len..key.len + CHUNK].copy_from_slice(chunk);
+            space[key_len..key_len + CHUNK].copy_from_slice(chunk);
             let short = span.len.min(CHUNK);
-            space[key.len + short] = b'"';
+            space[key_len + short] = b'"';
             let easy = u64::from(span.len >= min) & u64::from(span.len <= CHUNK) & u64::from(is_plain(chunk, short));
             hard |= (1 - easy) << at;
-            *end += if (valid >> at) & easy & 1 == 1 { key.len + short + 1 } else { 0 };
+            *end += if (valid >> at) & easy & 1 == 1 { key_len + short + 1 } else { 0 };
         }
         let mut rest = 0;
         for at in bits(hard & valid) {
@@ -317,14 +325,14 @@ impl Loop for Truths<'_> {
     }
 }
 
-/// What the values of a dictionary or of runs were written as; rows that have none come back.
-pub(super) struct Pieces<'a> {
+/// What the values of a dictionary or of runs were written as, most with no more than `C` bytes; rows that have none come back.
+pub(super) struct Pieces<'a, const C: usize> {
     pub(super) block: &'a mut Block,
     pub(super) fragments: &'a Fragments,
     pub(super) index: &'a [usize],
 }
 
-impl Loop for Pieces<'_> {
+impl<const C: usize> Loop for Pieces<'_, C> {
     type Found = u64;
 
     #[inline(always)]
@@ -337,13 +345,13 @@ impl Loop for Pieces<'_> {
             let Some(strip) = strips.next() else { break };
             let (start, len) = spans.get(*place).copied().unwrap_or_default();
             absent |= u64::from(len == 0) << at;
-            let (Some(space), Some(chunk)) = (strip.get_mut(*end..*end + CHUNK), chunk(bytes, start)) else {
+            let (Some(space), Some(chunk)) = (strip.get_mut(*end..*end + C), chunk::<C>(bytes, start)) else {
                 hard |= 1 << at;
                 continue;
             };
             space.copy_from_slice(chunk);
-            hard |= u64::from(len > CHUNK) << at;
-            *end += if len <= CHUNK { len } else { 0 };
+            hard |= u64::from(len > C) << at;
+            *end += if len <= C { len } else { 0 };
         }
         for at in bits(hard) {
             let (start, len) = spans.get(index[at]).copied().unwrap_or_default();

@@ -1,97 +1,199 @@
-//! The loop over a block's rows whose values are numbers, and what makes digits of each kind of number.
+//! The loop over a block's rows whose values are numbers, and what it takes of each kind of number.
 //!
 //! In: the values of a column, and the strips of a [`Block`]. Out: the strips, and one bit for each row that is not common: a number
-//! of many digits. It is one of the [`super::loops`], and as safe as they are.
+//! of many digits. It is one of the [`super::loops`], and as safe as they are. First all numbers become digits, which takes no
+//! branch and no store that the next row waits for; then the rows take theirs.
 
-use super::block::Block;
-use super::digits::{self, Digits, Point};
+use super::block::{Block, ROWS_MAX};
+use super::digits::{FIFTEEN_DIGITS, Form, SIXTEEN_DIGITS, WIDTH, texts};
 use super::kernel::Loop;
 use super::loops::Key;
 use super::reject::EPOCH_SECONDS_MAX;
 use super::value::LIKE_A_CALENDAR_DATE;
 
-/// Numbers: what `digits` says of each, a minus before it where it says so, and `AFTER` behind it, if that is not 0.
-pub(super) struct Numbers<'a, T, W, D, const K: usize, const AFTER: u8> {
+/// Numbers in one form, a minus before those that have one, and `AFTER` behind each, if that is not 0. If they are `TRIMMED`, a last
+/// digit that is zero is left out.
+pub(super) struct Numbers<'a, T, P, const K: usize, const AFTER: u8, const TRIMMED: bool> {
     pub(super) block: &'a mut Block,
     pub(super) key: Key<K>,
     pub(super) values: &'a [T],
     pub(super) valid: u64,
-    pub(super) with: W,
+    pub(super) form: Form,
     /// A function and no closure, since only a function can be told to be inlined.
-    pub(super) digits: D,
+    pub(super) part: P,
 }
 
-impl<T: Copy, W: Copy, D: Fn(T, W) -> (bool, Option<Digits>), const K: usize, const AFTER: u8> Loop for Numbers<'_, T, W, D, K, AFTER> {
+/// What is written of a number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts {
+    /// Its digits; 0 where it is not common.
+    digits: u64,
+    /// Of [`MINUS`] and the others, a bit each.
+    marks: u32,
+}
+
+/// The number is below zero.
+const MINUS: u32 = 1;
+/// The number has so few digits, or is so near, that this loop writes it.
+const COMMON: u32 = 2;
+/// A zero is written before it, which takes a digit.
+const ZERO_FIRST: u32 = 4;
+
+impl<T: Copy, P: Fn(T) -> Parts, const K: usize, const AFTER: u8, const TRIMMED: bool> Loop for Numbers<'_, T, P, K, AFTER, TRIMMED> {
     type Found = u64;
 
     #[inline(always)]
     fn run(self) -> u64 {
-        let Self { block, key, values, valid, with, digits } = self;
-        let room = key.room(18);
+        let Self { block, key, values, valid, form, part } = self;
+        let (mut digits, mut marks) = ([0; ROWS_MAX], [0; ROWS_MAX]);
+        for ((digits, marks), value) in digits.iter_mut().zip(&mut marks).zip(values) {
+            let parts = part(*value);
+            (*digits, *marks) = (parts.digits, parts.marks);
+        }
+        let (texts, mut lens) = texts(&digits, &form);
+        // Where the text of each row begins.
+        let mut begins = [0; ROWS_MAX];
+        for (at, ((begin, len), marks)) in begins.iter_mut().zip(&mut lens).zip(&marks).enumerate() {
+            *len += u32::from(marks & ZERO_FIRST != 0);
+            *begin = (WIDTH * (at + 1)) as u32 - *len;
+        }
+        if TRIMMED {
+            for (len, text) in lens.iter_mut().zip(texts.as_chunks::<WIDTH>().0) {
+                *len -= u32::from(text[WIDTH - 1] == b'0');
+            }
+        }
+        let key_len = key.len();
         let mut hard = 0;
         let (mut strips, ends) = block.strips();
-        for (at, (end, value)) in ends.iter_mut().zip(values).enumerate() {
+        for (at, (end, ((from, len), marks))) in ends.iter_mut().zip(begins.iter().zip(&lens).zip(&marks)).enumerate() {
             let Some(strip) = strips.next() else { break };
-            let (minus, digits) = digits(*value, with);
-            let Some(space) = strip.get_mut(*end..*end + room) else {
+            let (Some(space), Some(text)) = (strip.get_mut(*end..*end + K + WIDTH + 2), texts.get(*from as usize..*from as usize + WIDTH))
+            else {
                 hard |= 1 << at;
                 continue;
             };
-            let easy = digits.is_some();
-            let Digits { text, len } = digits.unwrap_or(Digits { text: 0, len: 0 });
+            let len = (*len as usize) & (2 * WIDTH - 1);
             key.copy(space);
-            space[key.len] = b'-';
-            let start = key.len + usize::from(minus);
-            space[start..start + 16].copy_from_slice(&text.to_le_bytes());
+            space[key_len] = b'-';
+            let start = key_len + (marks & MINUS) as usize;
+            space[start..start + WIDTH].copy_from_slice(text);
             if AFTER != 0 {
-                space[start + len] = AFTER;
+                space[start + len.min(WIDTH)] = AFTER;
             }
-            hard |= u64::from(!easy) << at;
-            *end += if valid >> at & 1 == 1 && easy { start + len + usize::from(AFTER != 0) } else { 0 };
+            let easy = marks & COMMON;
+            hard |= u64::from(easy == 0) << at;
+            let more = start + len + usize::from(AFTER != 0);
+            *end += if (valid >> at) & 1 & u64::from(easy >> 1) != 0 { more } else { 0 };
         }
         hard & valid
     }
 }
 
+/// The parts of a number without its sign, common if below `limit`.
 #[inline(always)]
-pub(super) fn signed(value: i64, (): ()) -> (bool, Option<Digits>) {
-    (value < 0, digits::whole(value.unsigned_abs()))
+fn parts(digits: u64, minus: bool, limit: u64) -> Parts {
+    let common = digits < limit;
+    Parts { digits: if common { digits } else { 0 }, marks: if minus { MINUS } else { 0 } | if common { COMMON } else { 0 } }
 }
 
 #[inline(always)]
-pub(super) fn unsigned(value: u64, (): ()) -> (bool, Option<Digits>) {
-    (false, digits::whole(value))
+pub(super) fn signed(value: i64) -> Parts {
+    parts(value.unsigned_abs(), value < 0, SIXTEEN_DIGITS)
+}
+
+#[inline(always)]
+pub(super) fn unsigned(value: u64) -> Parts {
+    parts(value, false, SIXTEEN_DIGITS)
 }
 
 /// The instant of a record.
 #[inline(always)]
-pub(super) fn seconds(value: i64, (): ()) -> (bool, Option<Digits>) {
-    let digits = digits::whole(value.unsigned_abs());
-    (value < 0, if value <= EPOCH_SECONDS_MAX { digits } else { None })
+pub(super) fn seconds(value: i64) -> Parts {
+    signed(if value <= EPOCH_SECONDS_MAX { value } else { i64::MAX })
 }
 
 #[inline(always)]
-pub(super) fn date(value: i64, (): ()) -> (bool, Option<Digits>) {
-    (value < 0, digits::whole_after_zero(value.unsigned_abs(), LIKE_A_CALENDAR_DATE.contains(&value)))
+pub(super) fn date(value: i64) -> Parts {
+    let Parts { digits, marks } = signed(value);
+    Parts { digits, marks: marks | if LIKE_A_CALENDAR_DATE.contains(&value) { ZERO_FIRST } else { 0 } }
 }
 
 #[inline(always)]
-pub(super) fn decimal128(value: i128, point: Point) -> (bool, Option<Digits>) {
+pub(super) fn decimal128(value: i128) -> Parts {
     let digits = value.unsigned_abs();
-    (value < 0, digits::decimal(if digits >> 64 == 0 { digits as u64 } else { u64::MAX }, &point))
+    parts(if digits >> 64 == 0 { digits as u64 } else { u64::MAX }, value < 0, FIFTEEN_DIGITS)
 }
 
 #[inline(always)]
-pub(super) fn decimal64(value: i64, point: Point) -> (bool, Option<Digits>) {
-    (value < 0, digits::decimal(value.unsigned_abs(), &point))
+pub(super) fn decimal64(value: i64) -> Parts {
+    parts(value.unsigned_abs(), value < 0, FIFTEEN_DIGITS)
 }
 
 #[inline(always)]
-pub(super) fn decimal32(value: i32, point: Point) -> (bool, Option<Digits>) {
-    (value < 0, digits::decimal(value.unsigned_abs().into(), &point))
+pub(super) fn decimal32(value: i32) -> Parts {
+    parts(value.unsigned_abs().into(), value < 0, FIFTEEN_DIGITS)
 }
 
+/// Adding it rounds a double to a whole number, which then stands in the lower bits: 2^52.
+const ROUNDS: f64 = 4_503_599_627_370_496.0;
+
+/// A double that is a decimal of two places: its shortest digits are these.
+///
+/// `x` is the double nearest to `cents / 100`, since IEEE division rounds to the nearest; and of decimals with at most 15
+/// digits no two have the same double. So a shorter text that stands for `x` would be this one, but for a zero at its end.
 #[inline(always)]
-pub(super) fn cents(value: f64, point: Point) -> (bool, Option<Digits>) {
-    (value.is_sign_negative(), digits::cents(value.abs(), &point))
+pub(super) fn cents(value: f64) -> Parts {
+    let shifted = value.abs() * 100.0 + ROUNDS;
+    let cents = shifted - ROUNDS;
+    let common = (cents / 100.0 == value.abs()) & (cents < FIFTEEN_DIGITS as f64);
+    let digits = shifted.to_bits() ^ ROUNDS.to_bits();
+    let minus = (value.to_bits() >> 63) as u32;
+    Parts { digits: if common { digits } else { 0 }, marks: minus * MINUS | if common { COMMON } else { 0 } }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the loop writes of a double, if it does.
+    fn written(value: f64) -> Option<String> {
+        let Parts { digits, marks } = cents(value);
+        let form = Form::point(2).expect("a scale");
+        let (texts, lens) = texts(&[digits; ROWS_MAX], &form);
+        let text = std::str::from_utf8(&texts[WIDTH - lens[0] as usize..WIDTH]).expect("digits");
+        let minus = if marks & MINUS == 0 { "" } else { "-" };
+        (marks & COMMON != 0).then(|| format!("{minus}{}", text.strip_suffix('0').unwrap_or(text)))
+    }
+
+    fn is_shortest(value: f64) {
+        if let Some(text) = written(value) {
+            assert_eq!(text, zmij::Buffer::new().format_finite(value));
+        }
+    }
+
+    #[test]
+    fn a_price_is_one_of_the_many_and_full_precision_is_not() {
+        for value in [0.0, -0.0, 0.01, -0.1, 1.0, 19.99, 1234.5, 9_999_999_999_999.98] {
+            assert!(written(value).is_some(), "{value}");
+        }
+        for value in [f64::NAN, f64::INFINITY, 1e-5, 0.1 + 0.2, 1.0 / 3.0, 1e13, 1e14, 1e300, f64::MIN_POSITIVE] {
+            assert!(written(value).is_none(), "{value}");
+        }
+        (-100_000..100_000).for_each(|cents| is_shortest(f64::from(cents) / 100.0));
+        for power in 0..20 {
+            for value in [10u64.pow(power) - 1, 10u64.pow(power), 10u64.pow(power) + 1, u64::MAX >> power] {
+                [0.01, 0.1, 1.0, -100.0].into_iter().for_each(|unit| is_shortest(value as f64 * unit));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_doubles_are_written_with_their_shortest_digits(bits: u64, shift in 0..64u32) {
+            is_shortest((bits >> shift) as f64 / 100.0);
+            is_shortest(f64::from_bits(bits));
+        }
+    }
 }

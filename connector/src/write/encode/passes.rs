@@ -6,7 +6,7 @@
 use arrow::datatypes::DataType;
 
 use super::compile::{Field, Step};
-use super::digits::Point;
+use super::digits::Form;
 use super::loops::CHUNK;
 use super::reject::{IDENTIFIER_BYTES_MAX, TEXT_BYTES_MAX};
 use super::types::{self, Role};
@@ -77,9 +77,9 @@ pub(super) enum Way {
     /// Epoch seconds as `"$D_…"`.
     Date,
     /// Decimals.
-    Decimal(Point),
+    Decimal(Form),
     /// Doubles, many of which have two places.
-    Double(Point),
+    Double(Form),
     /// Lists of text.
     Set { max: usize },
     /// The name of an event, often that of the row before.
@@ -173,9 +173,9 @@ fn way(field: &Field, data_type: &DataType) -> Way {
         (Role::Scalar, DataType::Boolean) => Way::Truth,
         (Role::Scalar, integer) if integer.is_integer() => Way::Whole,
         (Role::Scalar, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) => Way::Date,
-        (Role::Scalar, DataType::Float64) => Point::at(2).map_or(Way::Cell, Way::Double),
+        (Role::Scalar, DataType::Float64) => Form::point(2).map_or(Way::Cell, Way::Double),
         (Role::Scalar, DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale)) => {
-            Point::at(*scale).map_or(Way::Cell, Way::Decimal)
+            Form::point(*scale).map_or(Way::Cell, Way::Decimal)
         }
         (Role::Set, _) => Way::Set { max },
         _ => Way::Cell,

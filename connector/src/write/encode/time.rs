@@ -48,7 +48,17 @@ impl Almanac {
     }
 
     /// The first second of a day, counted from 1970.
+    #[inline]
     fn day(&mut self, day: i64) -> i64 {
+        match usize::try_from(day - DAYS.start).ok().and_then(|at| self.days.get(at)) {
+            Some(known) if *known != UNKNOWN => day * 86_400 + i64::from(*known),
+            _ => self.ask(day),
+        }
+    }
+
+    /// The same of a day that is not remembered.
+    #[inline(never)]
+    fn ask(&mut self, day: i64) -> i64 {
         let midnight = day.saturating_mul(86_400);
         let zone = self.clock.day;
         if !DAYS.contains(&day) || zone.is_none() {
@@ -57,12 +67,10 @@ impl Almanac {
         if self.days.is_empty() {
             self.days.resize((DAYS.end - DAYS.start) as usize, UNKNOWN);
         }
-        let known = &mut self.days[(day - DAYS.start) as usize];
-        if *known == UNKNOWN {
-            // Within two days of midnight: it fits.
-            *known = (local(midnight, zone) - midnight) as i32;
-        }
-        midnight + i64::from(*known)
+        let begins = local(midnight, zone);
+        // Within two days of midnight: it fits.
+        self.days[(day - DAYS.start) as usize] = (begins - midnight) as i32;
+        begins
     }
 }
 
