@@ -1,5 +1,7 @@
 //! One binary for all benchmarks: `cargo bench -p clevertap-benches`. Under `cargo test` each runs once.
 
+mod decode;
+
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -62,5 +64,5 @@ fn pipeline(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, pipeline);
+criterion_group!(benches, decode::decode, pipeline);
 criterion_main!(benches);

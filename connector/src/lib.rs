@@ -28,6 +28,8 @@ mod check;
 mod client;
 mod copy;
 mod error;
+#[doc(hidden)]
+pub mod kernels;
 mod local;
 mod options;
 mod read;

@@ -1,0 +1,344 @@
+//! A page of events to Arrow arrays: ours beside what else there is, on the same page, each once in every round.
+//!
+//! Printed are medians over the rounds: nanoseconds a record, and how often as fast as arrow-json's decoder *in the same round*.
+//! Absolute times swing with the machine; the ratios are what counts. arrow-json is spared dates and packed times: it leaves them
+//! text and integers.
+
+use std::borrow::Cow;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringViewBuilder, TimestampSecondArray,
+};
+use arrow::datatypes::{DataType, Field, Fields, Float64Type, Int64Type, Schema};
+use arrow::json::ReaderBuilder;
+use bytes::Bytes;
+use clevertap_benches::pages;
+use criterion::measurement::{Measurement, WallTime};
+use criterion::{Criterion, Throughput};
+use datafusion_clevertap::kernels::decode::{Form, Pages};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Records of a page: what CleverTap gives at most, about.
+const RECORDS: usize = 5_000;
+
+const TYPED: &[(&str, Form)] = &[
+    ("profile/objectId", Form::Text),
+    ("profile/platform", Form::Text),
+    ("profile/identity", Form::Text),
+    ("profile/name", Form::Text),
+    ("profile/email", Form::Text),
+    ("profile/phone", Form::Text),
+    ("ts", Form::PackedTime),
+    ("event_props/Product", Form::Text),
+    ("event_props/Category", Form::Text),
+    ("event_props/Price", Form::Float64),
+    ("event_props/Quantity", Form::Int64),
+    ("event_props/InStock", Form::Boolean),
+    ("event_props/DeliveredAt", Form::Date),
+];
+
+const RAW: &[(&str, Form)] = &[
+    ("profile/objectId", Form::Text),
+    ("profile/platform", Form::Text),
+    ("profile/identity", Form::Text),
+    ("profile/name", Form::Text),
+    ("profile/email", Form::Text),
+    ("profile/phone", Form::Text),
+    ("ts", Form::PackedTime),
+    ("event_props", Form::Json),
+];
+
+/// Something that reads a page.
+type Method<'a> = (&'static str, Box<dyn FnMut(&Bytes) + 'a>);
+
+/// Rounds of all methods over a page, typed and with the properties left as JSON.
+pub(crate) fn decode(criterion: &mut Criterion) {
+    let page = Bytes::from(pages::events(7, RECORDS));
+    assert_same(&page);
+    rounds(
+        criterion,
+        "decode/typed",
+        &page,
+        vec![
+            ("arrow-json Decoder", Box::new(|page| drop(black_box(arrow_json(page))))),
+            ("ours", ours(TYPED)),
+            ("serde_json::Value", Box::new(|page| drop(black_box(columns_of_values(page))))),
+            (
+                "serde_json typed",
+                Box::new(|page| drop(black_box(columns(&serde_json::from_slice::<Answer<'_, Properties<'_>>>(page).expect("a page"))))),
+            ),
+            (
+                "sonic-rs typed",
+                Box::new(|page| drop(black_box(columns(&sonic_rs::from_slice::<Answer<'_, Properties<'_>>>(page).expect("a page"))))),
+            ),
+            ("memcpy", memcpy(&page)),
+        ],
+    );
+    rounds(
+        criterion,
+        "decode/raw",
+        &page,
+        vec![
+            ("arrow-json Decoder, typed", Box::new(|page| drop(black_box(arrow_json(page))))),
+            ("ours", ours(RAW)),
+            (
+                "serde_json typed, RawValue",
+                Box::new(|page| drop(black_box(columns(&serde_json::from_slice::<Answer<'_, &RawValue>>(page).expect("a page"))))),
+            ),
+            (
+                "sonic-rs typed, LazyValue",
+                Box::new(|page| {
+                    drop(black_box(columns(&sonic_rs::from_slice::<Answer<'_, sonic_rs::LazyValue<'_>>>(page).expect("a page"))))
+                }),
+            ),
+            ("memcpy", memcpy(&page)),
+        ],
+    );
+}
+
+fn ours<'a>(slots: &[(&str, Form)]) -> Box<dyn FnMut(&Bytes) + 'a> {
+    let mut pages = Pages::new(slots, "Asia/Kolkata").expect("a zone");
+    Box::new(move |page| drop(black_box(pages.decode(page).expect("a page"))))
+}
+
+fn memcpy<'a>(page: &Bytes) -> Box<dyn FnMut(&Bytes) + 'a> {
+    let mut copy = vec![0; page.len()];
+    Box::new(move |page| black_box(&mut copy).copy_from_slice(page))
+}
+
+/// Runs each method once a round, the first being the one to compare with.
+#[expect(clippy::print_stdout, reason = "the ratios are what this is run for")]
+fn rounds(criterion: &mut Criterion, name: &str, page: &Bytes, mut methods: Vec<Method<'_>>) {
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); methods.len()];
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Bytes(page.len() as u64)).sample_size(10);
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|rounds| {
+            let mut ours = Duration::ZERO;
+            for _ in 0..rounds {
+                for (at, (method, read)) in methods.iter_mut().enumerate() {
+                    let start = WallTime.start();
+                    read(page);
+                    let time = WallTime.end(start);
+                    times[at].push(time);
+                    ours += if *method == "ours" { time } else { Duration::ZERO };
+                }
+            }
+            ours
+        });
+    });
+    group.finish();
+    let rounds = times[0].len();
+    if rounds < 10 {
+        return;
+    }
+    println!("{name}: {rounds} rounds, {} bytes a record", page.len() / RECORDS);
+    for ((method, _), own) in methods.iter().zip(&times) {
+        let nanoseconds = median(own.iter().map(|time| time.as_nanos() as f64 / RECORDS as f64));
+        let least = own.iter().min().map_or(0.0, |time| time.as_nanos() as f64 / RECORDS as f64);
+        let ratio = median(times[0].iter().zip(own).map(|(first, own)| first.as_secs_f64() / own.as_secs_f64()));
+        println!("  {method:28} {nanoseconds:7.1} ns/record (least {least:7.1})  {ratio:6.2} x");
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The page as arrow-json reads it with the schema declared: one row, whose `records` are a list.
+fn arrow_json(page: &[u8]) -> RecordBatch {
+    let text = |key: &str| Field::new(key, DataType::Utf8, true);
+    let profile: Fields = ["objectId", "platform", "identity", "name", "email", "phone"].map(text).to_vec().into();
+    let properties: Fields = vec![
+        text("Product"),
+        text("Category"),
+        Field::new("Price", DataType::Float64, true),
+        Field::new("Quantity", DataType::Int64, true),
+        Field::new("InStock", DataType::Boolean, true),
+        text("DeliveredAt"),
+    ]
+    .into();
+    let record: Fields = vec![
+        Field::new("profile", DataType::Struct(profile), true),
+        Field::new("ts", DataType::Int64, true),
+        Field::new("event_props", DataType::Struct(properties), true),
+    ]
+    .into();
+    let records = Field::new("records", DataType::new_list(DataType::Struct(record), true), true);
+    let schema = Schema::new(vec![text("status"), text("next_cursor"), records]);
+    let mut decoder = ReaderBuilder::new(Arc::new(schema)).with_batch_size(1).build_decoder().expect("a decoder");
+    decoder.decode(page).expect("a page");
+    decoder.flush().expect("a page").expect("a row")
+}
+
+/// An answer as serde reads it, borrowing what has no escapes.
+#[derive(Deserialize)]
+struct Answer<'a, P> {
+    #[serde(borrow, bound(deserialize = "P: Deserialize<'de>"))]
+    records: Vec<Record<'a, P>>,
+}
+
+#[derive(Deserialize)]
+struct Record<'a, P> {
+    #[serde(borrow)]
+    profile: Profile<'a>,
+    ts: i64,
+    event_props: P,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Profile<'a> {
+    #[serde(borrow)]
+    object_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    platform: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    identity: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    email: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    phone: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Properties<'a> {
+    #[serde(borrow)]
+    product: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    category: Option<Cow<'a, str>>,
+    price: Option<f64>,
+    quantity: Option<i64>,
+    in_stock: Option<bool>,
+    #[serde(borrow)]
+    delivered_at: Option<Cow<'a, str>>,
+}
+
+/// Builders of the columns of properties.
+trait Columns {
+    /// The builders.
+    type Builders: Default;
+    fn append(&self, builders: &mut Self::Builders);
+    fn finish(builders: Self::Builders) -> Vec<ArrayRef>;
+}
+
+#[derive(Default)]
+struct TypedBuilders {
+    texts: [StringViewBuilder; 3],
+    price: Float64Builder,
+    quantity: Int64Builder,
+    in_stock: BooleanBuilder,
+}
+
+impl Columns for Properties<'_> {
+    type Builders = TypedBuilders;
+
+    fn append(&self, builders: &mut TypedBuilders) {
+        builders.texts[0].append_option(self.product.as_deref());
+        builders.texts[1].append_option(self.category.as_deref());
+        builders.texts[2].append_option(self.delivered_at.as_deref());
+        builders.price.append_option(self.price);
+        builders.quantity.append_option(self.quantity);
+        builders.in_stock.append_option(self.in_stock);
+    }
+
+    fn finish(mut builders: TypedBuilders) -> Vec<ArrayRef> {
+        let mut columns: Vec<ArrayRef> = builders.texts.iter_mut().map(|texts| Arc::new(texts.finish()) as ArrayRef).collect();
+        columns.push(Arc::new(builders.price.finish()));
+        columns.push(Arc::new(builders.quantity.finish()));
+        columns.push(Arc::new(builders.in_stock.finish()));
+        columns
+    }
+}
+
+macro_rules! raw_columns {
+    ($type:ty, $text:ident) => {
+        impl Columns for $type {
+            type Builders = StringViewBuilder;
+
+            fn append(&self, builder: &mut StringViewBuilder) {
+                builder.append_value(self.$text());
+            }
+
+            fn finish(mut builder: StringViewBuilder) -> Vec<ArrayRef> {
+                vec![Arc::new(builder.finish())]
+            }
+        }
+    };
+}
+
+raw_columns!(&RawValue, get);
+raw_columns!(sonic_rs::LazyValue<'_>, as_raw_str);
+
+fn columns<P: Columns>(answer: &Answer<'_, P>) -> Vec<ArrayRef> {
+    let mut profile: [StringViewBuilder; 6] = Default::default();
+    let (mut ts, mut properties) = (Int64Builder::new(), P::Builders::default());
+    for record in &answer.records {
+        let person = &record.profile;
+        let texts = [&person.object_id, &person.platform, &person.identity, &person.name, &person.email, &person.phone];
+        profile.iter_mut().zip(texts).for_each(|(builder, text)| builder.append_option(text.as_deref()));
+        ts.append_value(record.ts);
+        record.event_props.append(&mut properties);
+    }
+    let mut columns: Vec<ArrayRef> = profile.iter_mut().map(|texts| Arc::new(texts.finish()) as ArrayRef).collect();
+    columns.push(Arc::new(ts.finish()));
+    columns.extend(P::finish(properties));
+    columns
+}
+
+fn columns_of_values(page: &[u8]) -> Vec<ArrayRef> {
+    let answer: Value = serde_json::from_slice(page).expect("a page");
+    let records = answer["records"].as_array().expect("a list");
+    let text = |outer: &str, key: &str| -> ArrayRef {
+        let mut builder = StringViewBuilder::new();
+        records.iter().for_each(|record| builder.append_option(record[outer][key].as_str()));
+        Arc::new(builder.finish())
+    };
+    let mut columns: Vec<ArrayRef> =
+        ["objectId", "platform", "identity", "name", "email", "phone"].map(|key| text("profile", key)).to_vec();
+    columns.extend(["Product", "Category", "DeliveredAt"].map(|key| text("event_props", key)));
+    let (mut ts, mut price, mut quantity) = (Int64Builder::new(), Float64Builder::new(), Int64Builder::new());
+    let mut in_stock = BooleanBuilder::new();
+    for record in records {
+        ts.append_option(record["ts"].as_i64());
+        price.append_option(record["event_props"]["Price"].as_f64());
+        quantity.append_option(record["event_props"]["Quantity"].as_i64());
+        in_stock.append_option(record["event_props"]["InStock"].as_bool());
+    }
+    let rest: [ArrayRef; 4] = [Arc::new(ts.finish()), Arc::new(price.finish()), Arc::new(quantity.finish()), Arc::new(in_stock.finish())];
+    columns.extend(rest);
+    columns
+}
+
+/// What is compared must do the same.
+fn assert_same(page: &Bytes) {
+    let ours = Pages::new(TYPED, "Asia/Kolkata").expect("a zone").decode(page).expect("a page");
+    let raw = Pages::new(RAW, "Asia/Kolkata").expect("a zone").decode(page).expect("a page");
+    let batch = arrow_json(page);
+    let records = batch.column(2).as_list::<i32>().value(0);
+    let (profile, properties) = (records.as_struct().column(0).as_struct(), records.as_struct().column(2).as_struct());
+    for at in 0..6 {
+        assert!(ours[at].as_string_view().iter().eq(profile.column(at).as_string::<i32>().iter()));
+    }
+    assert_eq!(&ours[..7], &raw[..7]);
+    for at in 0..2 {
+        assert!(ours[7 + at].as_string_view().iter().eq(properties.column(at).as_string::<i32>().iter()));
+    }
+    assert_eq!(ours[9].as_primitive::<Float64Type>(), properties.column(2).as_primitive::<Float64Type>());
+    assert_eq!(ours[10].as_primitive::<Int64Type>(), properties.column(3).as_primitive::<Int64Type>());
+    assert_eq!(ours[11].as_boolean(), properties.column(4).as_boolean());
+    let seconds: Vec<Option<i64>> =
+        properties.column(5).as_string::<i32>().iter().map(|text| text?.strip_prefix("$D_")?.parse().ok()).collect();
+    assert_eq!(ours[12].as_any().downcast_ref::<TimestampSecondArray>().map(|dates| dates.iter().collect()), Some(seconds));
+    assert_eq!(ours[6].null_count(), 0);
+}

@@ -1,0 +1,92 @@
+//! Columns of lists of text.
+
+use std::sync::Arc;
+
+use arrow::array::ListArray;
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field, FieldRef};
+
+use super::scan::Words;
+use super::span::{Kind, Span};
+use super::text::{Texts, text};
+use super::walk::Walk;
+
+/// Lists of a page, while it is read.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    /// Items of each row.
+    pub(super) lens: Vec<usize>,
+    pub(super) items: Items,
+}
+
+/// The items of all rows.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    texts: Texts,
+    valid: Vec<bool>,
+}
+
+impl Lists {
+    /// The field of an item.
+    pub(super) fn item() -> FieldRef {
+        Arc::new(Field::new_list_field(DataType::Utf8View, true))
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.lens.clear();
+        self.items.texts.clear();
+        self.items.valid.clear();
+    }
+
+    /// The array.
+    pub(super) fn take(&mut self, nulls: Option<NullBuffer>) -> ListArray {
+        let offsets = OffsetBuffer::from_lengths(self.lens.drain(..));
+        let valid = NullBuffer::from_iter(self.items.valid.drain(..));
+        let items = self.items.texts.take((valid.null_count() > 0).then_some(valid));
+        ListArray::new(Self::item(), offsets, Arc::new(items), nulls)
+    }
+}
+
+impl Items {
+    /// Adds the scalars of a list, or a scalar as a list of one; says how many. Nothing is added where a list holds more than
+    /// scalars.
+    pub(super) fn push(&mut self, bytes: &[u8], span: Span, scratch: &mut Vec<u8>) -> Option<usize> {
+        if span.kind() != Kind::Nest {
+            self.item(bytes, span, scratch);
+            return Some(1);
+        }
+        let before = (self.valid.len(), self.texts.data.len());
+        let pushed = self.scalars(bytes, span, scratch);
+        if pushed.is_none() {
+            self.valid.truncate(before.0);
+            self.texts.views.truncate(before.0);
+            self.texts.data.truncate(before.1);
+        }
+        pushed.map(|()| self.valid.len() - before.0)
+    }
+
+    fn scalars(&mut self, bytes: &[u8], span: Span, scratch: &mut Vec<u8>) -> Option<()> {
+        let walk = Walk::<Words>::new(bytes);
+        let mut at = walk.enter(b'[', span.start(), 0).ok()?;
+        // The list was walked before: it is well formed.
+        while walk.byte(at)? != b']' {
+            let (kind, end) = walk.value(at, 0).ok()?;
+            if kind == Kind::Nest {
+                return None;
+            }
+            self.item(bytes, Span::new(kind, at, end), scratch);
+            at = walk.blanks(end);
+            if walk.byte(at) == Some(b',') {
+                at = walk.blanks(at + 1);
+            }
+        }
+        Some(())
+    }
+
+    fn item(&mut self, bytes: &[u8], span: Span, scratch: &mut Vec<u8>) {
+        let is_value = span.is_value();
+        self.valid.push(is_value);
+        self.texts.views.push(if is_value { text(&mut self.texts.data, bytes, span, scratch) } else { 0 });
+    }
+}

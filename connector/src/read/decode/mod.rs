@@ -1,0 +1,263 @@
+//! A page of records to Arrow arrays, in one pass over its bytes.
+//!
+//! In: the slots, once a scan; then the body of each answer. Out: [`Page`], or [`Unread`]. No network, no plan, no table here.
+//!
+//! ```text
+//! slots -> tree     the paths as one tree of expected keys                once a scan
+//! body  -> walk     (scan: 32 bytes at a time) checks everything,
+//!                   keeps where each wanted value is (span)               256 records at a time
+//!       -> column   (value, text, list, number, time) makes values        a column at a time
+//!       -> Page
+//! ```
+//!
+//! There is no DOM and no tape: of a record nothing is kept but eight bytes for each wanted place. The walk knows no types and the
+//! columns know no JSON, so that each loop does one thing, and what comes last in an object wins by overwriting. A page is read if
+//! and only if serde_json reads it (`tests/oracle.rs` holds both to that).
+
+mod column;
+mod fault;
+mod list;
+mod number;
+mod scan;
+mod span;
+#[cfg(test)]
+mod tests;
+mod text;
+mod time;
+mod tree;
+mod value;
+mod walk;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::Field;
+use bytes::Bytes;
+use chrono_tz::Tz;
+
+use self::column::{Block, Column};
+pub(crate) use self::fault::Unread;
+use self::fault::{Fault, Why};
+use self::scan::{Lanes, Words};
+use self::span::{Kind, PAGE_BYTES_MAX, Span};
+use self::tree::Tree;
+use self::value::meant;
+use self::walk::Walk;
+
+/// Records whose spans are kept at once: whole words of validity, and small enough for the first cache.
+const BLOCK: usize = 256;
+
+/// One output column of a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    /// The column's SQL name: for mismatch counts. Never a value.
+    pub(crate) name: String,
+    /// Where the value may be in a record: each a list of object keys; the first present and not null wins. A step "0" into an
+    /// array means its first element.
+    pub(crate) paths: Vec<Vec<String>>,
+    pub(crate) form: Form,
+}
+
+/// What a value becomes. What does not fit is NULL and counted as a mismatch, unless it says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Utf8View. A string is unescaped; a number or boolean keeps its JSON text (digits exact); an object or array is its JSON text.
+    Text,
+    /// Utf8View: the JSON text of whatever is there, cut by byte range.
+    Json,
+    /// Int64: an integer, or the text of one as JSON writes it; exact beyond 2^53.
+    Int64,
+    /// Float64: a number, or the text of one as JSON writes it; an integer that a float cannot hold exactly does not fit.
+    Float64,
+    /// Boolean: true or false, or text true or false in any case.
+    Boolean,
+    /// Timestamp(Second, zone) of the years 1 to 9999: text `$D_` with epoch seconds, or with exactly eight digits that are a
+    /// calendar date, which is 00:00 of that day in the project's zone; plain integers are epoch seconds. Without a zone: UTC.
+    Date,
+    /// Timestamp(Second, zone): the packed integer yyyyMMddHHmmss, or its 14 digits as text, in the project's zone. A repeated
+    /// hour is the earlier instant, a skipped time is shifted forward by the gap. Missing or broken, the page is [`Unread`]: an
+    /// event without a time is not a row that we may invent.
+    PackedTime,
+    /// Date32: the day of the same packed integer, with the same refusals; needs no zone.
+    PackedDay,
+    /// List<Utf8View>: a list of scalars as text, whose nulls stay; a scalar is a list of one.
+    TextList,
+}
+
+/// Reads the pages of one scan.
+#[derive(Debug)]
+pub(crate) struct PageDecoder {
+    records_key: String,
+    tree: Tree,
+    columns: Vec<Column>,
+    /// Of the records of a block.
+    spans: Vec<Span>,
+}
+
+/// What a page holds.
+#[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the scan is the one to read all of it"))]
+pub(crate) struct Page {
+    /// In the order of the slots.
+    pub(crate) columns: Vec<ArrayRef>,
+    pub(crate) rows: usize,
+    /// As the answer wrote it, unescaped as JSON, never percent-decoded. `next_cursor`, else `cursor`; None where absent or empty.
+    pub(crate) cursor: Option<String>,
+    pub(crate) status: Option<String>,
+    /// Values that did not fit their column, per slot; they are NULL.
+    pub(crate) mismatches: Vec<u64>,
+}
+
+/// What a walk over a page finds besides the columns.
+#[derive(Debug, Default)]
+struct Envelope {
+    status: Span,
+    next_cursor: Span,
+    cursor: Span,
+    rows: usize,
+    /// Records that were walked, for the words of a fault.
+    record: Option<usize>,
+    /// JSON, but not of the shape of a page. Told when the rest is known to be JSON, and if no second `records` replaces it.
+    misshapen: Option<Unread>,
+}
+
+impl PageDecoder {
+    /// A decoder of pages whose records stand under `records_key`. `zone` is the project's.
+    pub(crate) fn new(slots: Vec<Slot>, records_key: &str, zone: Option<Tz>) -> Self {
+        let (tree, places) = Tree::new(slots.iter().flat_map(|slot| slot.paths.iter().map(Vec::as_slice)));
+        let mut places = places.into_iter();
+        let column = |slot: Slot| {
+            let nodes = places.by_ref().take(slot.paths.len()).collect();
+            Column::new(slot, nodes, zone)
+        };
+        let columns = slots.into_iter().map(column).collect();
+        let spans = vec![Span::ABSENT; BLOCK * tree.width()];
+        Self { records_key: records_key.to_owned(), tree, columns, spans }
+    }
+
+    /// The fields of the columns, nullable, in the order of the slots.
+    pub(crate) fn fields(&self) -> Vec<Field> {
+        self.columns.iter().map(Column::field).collect()
+    }
+
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// [`Unread`]: the page is not JSON, not an envelope with records, or an event in it has no time.
+    pub(crate) fn decode(&mut self, body: &Bytes) -> Result<Page, Unread> {
+        self.columns.iter_mut().for_each(Column::clear);
+        if body.len() > PAGE_BYTES_MAX {
+            return Err(Unread::new("is larger than 512 MiB", PAGE_BYTES_MAX));
+        }
+        if let Err(broken) = simdutf8::compat::from_utf8(body) {
+            return Err(Unread::new("is not UTF-8", broken.valid_up_to()));
+        }
+        let walk = Walk::<Words>::new(body);
+        let mut envelope = Envelope::default();
+        self.page(&walk, &mut envelope).map_err(|fault| fault.tell(envelope.record))?;
+        let cursor = if envelope.next_cursor.is_value() { envelope.next_cursor } else { envelope.cursor };
+        if cursor.is_value() && !is_text(cursor) {
+            return Err(Unread::new("has a cursor that is not text", cursor.start()));
+        }
+        if let Some(misshapen) = envelope.misshapen {
+            return Err(misshapen);
+        }
+        let (columns, mismatches) = self.columns.iter_mut().map(Column::take).unzip();
+        let cursor = text(body, cursor).filter(|cursor| !cursor.is_empty());
+        Ok(Page { columns, rows: envelope.rows, cursor, status: text(body, envelope.status), mismatches })
+    }
+
+    /// The whole page.
+    fn page<L: Lanes>(&mut self, walk: &Walk<'_, L>, envelope: &mut Envelope) -> Result<(), Fault> {
+        let mut at = walk.blanks(0);
+        if walk.byte(at).is_some_and(|byte| byte != b'{') {
+            return Err(Fault { why: Why::NotObject, at });
+        }
+        at = walk.enter(b'{', at, 0)?;
+        let mut scratch = Vec::new();
+        let mut is_open = walk.byte(at) != Some(b'}');
+        while is_open {
+            let (end, escaped) = walk.text(at)?;
+            let key = Span::new(if escaped { Kind::Escaped } else { Kind::Plain }, at, end);
+            at = walk.blanks(walk.expect(b':', walk.blanks(end))?);
+            let key = meant(walk.bytes, key, &mut scratch);
+            at = if key == self.records_key.as_bytes() {
+                self.records(walk, at, envelope)?
+            } else {
+                let (kind, end) = walk.value(at, 1)?;
+                let value = Span::new(kind, at, end);
+                match key {
+                    b"status" => envelope.status = value,
+                    b"next_cursor" => envelope.next_cursor = value,
+                    b"cursor" => envelope.cursor = value,
+                    _ => {}
+                }
+                end
+            };
+            at = walk.blanks(at);
+            is_open = walk.byte(at) == Some(b',');
+            at = if is_open { walk.blanks(at + 1) } else { at };
+        }
+        at = walk.blanks(walk.expect(b'}', at)?);
+        if at == walk.bytes.len() { Ok(()) } else { Err(Fault { why: Why::Syntax, at }) }
+    }
+
+    /// What stands under the records' key; where that key comes once more, the last one counts.
+    fn records<L: Lanes>(&mut self, walk: &Walk<'_, L>, at: usize, envelope: &mut Envelope) -> Result<usize, Fault> {
+        self.columns.iter_mut().for_each(Column::clear);
+        (envelope.rows, envelope.misshapen) = (0, None);
+        if walk.byte(at) != Some(b'[') {
+            let (kind, end) = walk.value(at, 1)?;
+            if kind != Kind::Null {
+                envelope.misshapen = Some(Unread::new("has records that are not a list", at));
+            }
+            return Ok(end);
+        }
+        let width = self.tree.width();
+        let mut at = walk.enter(b'[', at, 1)?;
+        let mut is_open = walk.byte(at) != Some(b']');
+        while is_open {
+            let filled = envelope.rows % BLOCK * width;
+            envelope.record = Some(envelope.rows);
+            let row = &mut self.spans[filled..filled + width];
+            row.fill(Span::ABSENT);
+            let end = if walk.byte(at) == Some(b'{') {
+                walk.object(&mut self.tree, 0, at, 2, row)?
+            } else {
+                let end = walk.value(at, 2)?.1;
+                envelope.misshapen.get_or_insert_with(|| Unread::new(format!("record {} is not a JSON object", envelope.rows), at));
+                end
+            };
+            row[0] = Span::new(Kind::Nest, at, end);
+            envelope.rows += 1;
+            if envelope.rows.is_multiple_of(BLOCK) {
+                self.flush(walk.bytes, BLOCK, envelope);
+            }
+            at = walk.blanks(end);
+            is_open = walk.byte(at) == Some(b',');
+            at = if is_open { walk.blanks(at + 1) } else { at };
+        }
+        envelope.record = None;
+        self.flush(walk.bytes, envelope.rows % BLOCK, envelope);
+        walk.expect(b']', at)
+    }
+
+    /// Gives the block's records to the columns.
+    fn flush(&mut self, bytes: &[u8], records: usize, envelope: &mut Envelope) {
+        let width = self.tree.width();
+        let block = Block { bytes, spans: &self.spans[..records * width], width };
+        for column in &mut self.columns {
+            if let Err(unread) = column.push(&block) {
+                envelope.misshapen.get_or_insert(unread);
+            }
+        }
+    }
+}
+
+fn is_text(span: Span) -> bool {
+    matches!(span.kind(), Kind::Plain | Kind::Escaped)
+}
+
+/// The text of a string.
+fn text(body: &[u8], span: Span) -> Option<String> {
+    let mut scratch = Vec::new();
+    is_text(span).then(|| String::from_utf8_lossy(meant(body, span, &mut scratch)).into_owned())
+}

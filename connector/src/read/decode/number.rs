@@ -1,0 +1,191 @@
+//! Numbers from the digits of a page.
+//!
+//! Up to 16 bytes are read at once, ending with the number; longer ones go the exact way of the standard library.
+
+use super::span::Kind;
+
+/// The 16 bytes that end at `end`, if the page has them.
+#[inline(always)]
+fn window(bytes: &[u8], end: usize) -> Option<u128> {
+    let window = bytes.get(..end)?.last_chunk()?;
+    Some(u128::from_le_bytes(*window))
+}
+
+const ZEROS: u128 = u128::from_ne_bytes([b'0'; 16]);
+const HIGH_HALVES: u128 = u128::from_ne_bytes([0xf0; 16]);
+
+/// The last `len` bytes of the window, '0' to '9' as 0 to 9, all before them 0. `len` is 1 to 16.
+#[inline(always)]
+fn last(window: u128, len: usize) -> u128 {
+    (window ^ ZEROS) & (u128::MAX << (8 * (16 - len)))
+}
+
+/// The number whose 16 digits are the bytes, the first the most significant.
+#[inline(always)]
+fn value(digits: u128) -> u64 {
+    eight(digits as u64) * 100_000_000 + eight((digits >> 64) as u64)
+}
+
+/// Pairs of digits, then of pairs, then of those, each time in one multiplication.
+#[inline(always)]
+fn eight(digits: u64) -> u64 {
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let high = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
+    let low = ((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
+    high.wrapping_add(low) >> 32
+}
+
+/// The digits `end - len .. end`, which are digits.
+#[inline(always)]
+pub(super) fn digits(bytes: &[u8], end: usize, len: usize) -> Option<u64> {
+    if (1..=16).contains(&len)
+        && let Some(window) = window(bytes, end)
+    {
+        return Some(value(last(window, len)));
+    }
+    parse(bytes, end - len, end)
+}
+
+#[cold]
+fn parse<T: std::str::FromStr>(bytes: &[u8], start: usize, end: usize) -> Option<T> {
+    std::str::from_utf8(bytes.get(start..end)?).ok()?.parse().ok()
+}
+
+/// The integer `start..end`, written as JSON writes one.
+#[inline(always)]
+pub(super) fn integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+    let negative = bytes.get(start) == Some(&b'-');
+    let len = end - start - usize::from(negative);
+    if len > 16 {
+        return parse(bytes, start, end);
+    }
+    let size = i64::try_from(digits(bytes, end, len)?).ok()?;
+    Some(if negative { -size } else { size })
+}
+
+/// Powers of ten that a float holds exactly.
+const TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// The float `start..end`, written as JSON writes a number; an integer that no float is, is none.
+#[inline(always)]
+pub(super) fn float(bytes: &[u8], start: usize, end: usize, kind: Kind) -> Option<f64> {
+    let negative = bytes.get(start) == Some(&b'-');
+    let len = end - start - usize::from(negative);
+    let size = match kind {
+        Kind::Integer if len <= 15 => digits(bytes, end, len)? as f64,
+        Kind::Integer => return whole_float(bytes, start, end),
+        _ => match short_decimal(bytes, end, len) {
+            Some(size) => size,
+            None => return parse(bytes, start, end).filter(|float: &f64| float.is_finite()),
+        },
+    };
+    Some(if negative { -size } else { size })
+}
+
+/// At most 15 digits and a point: the digits and the power of ten are exact, so that their quotient is the nearest float.
+#[inline(always)]
+fn short_decimal(bytes: &[u8], end: usize, len: usize) -> Option<f64> {
+    let digits = last((len <= 16).then(|| window(bytes, end))??, len);
+    let marks = digits & HIGH_HALVES;
+    let point = marks.trailing_zeros() & !7;
+    let is_point = (digits >> point) as u8 == b'.' ^ b'0' && marks >> point >> 8 == 0;
+    if !is_point {
+        return None;
+    }
+    let before = (1 << point) - 1;
+    let mantissa = value((digits & before) << 8 | (digits & !before & !(0xff << point)));
+    let scale = 15 - (point / 8) as usize;
+    Some(mantissa as f64 / TENS.get(scale)?)
+}
+
+/// A long integer, if a float holds it exactly.
+#[cold]
+fn whole_float(bytes: &[u8], start: usize, end: usize) -> Option<f64> {
+    let text = std::str::from_utf8(bytes.get(start..end)?).ok()?;
+    let float: f64 = text.parse().ok()?;
+    (float.is_finite() && format!("{float:.0}") == text).then_some(float)
+}
+
+/// What kind of number a text is, if it is one as JSON writes it.
+pub(super) fn kind(text: &[u8]) -> Option<Kind> {
+    fn run(text: &[u8]) -> (&[u8], &[u8]) {
+        text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count())
+    }
+    let (whole, mut rest) = run(text.strip_prefix(b"-").unwrap_or(text));
+    if whole.is_empty() || (whole.len() > 1 && whole[0] == b'0') {
+        return None;
+    }
+    let mut kind = Kind::Integer;
+    if let [b'.', after @ ..] = rest {
+        let (fraction, after) = run(after);
+        if fraction.is_empty() {
+            return None;
+        }
+        (kind, rest) = (Kind::Decimal, after);
+    }
+    if let [b'e' | b'E', after @ ..] = rest {
+        let (exponent, after) = run(after.strip_prefix(b"+").or(after.strip_prefix(b"-")).unwrap_or(after));
+        if exponent.is_empty() {
+            return None;
+        }
+        (kind, rest) = (Kind::Decimal, after);
+    }
+    rest.is_empty().then_some(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text at the end of a page, with and without enough bytes before it.
+    fn both<T: PartialEq + std::fmt::Debug>(text: &str, read: impl Fn(&[u8], usize, usize) -> T) -> T {
+        let long = format!("{{\"records\":[{{\"a\":{text}");
+        let found = read(long.as_bytes(), long.len() - text.len(), long.len());
+        assert_eq!(found, read(text.as_bytes(), 0, text.len()), "{text}");
+        found
+    }
+
+    #[test]
+    fn integers_are_exact_to_the_last_bit() {
+        let cases = ["0", "7", "-1", "12345678", "-123456789", "9007199254740993", "-9223372036854775808", "9223372036854775807"];
+        for text in cases {
+            assert_eq!(both(text, integer), Some(text.parse::<i64>().unwrap()), "{text}");
+        }
+        assert_eq!(both("9223372036854775808", integer), None);
+        assert_eq!(both("-0", integer), Some(0));
+    }
+
+    #[test]
+    fn floats_are_the_nearest_and_integers_must_be_held_exactly() {
+        let near = |text: &str| both(text, |bytes, start, end| float(bytes, start, end, kind(text.as_bytes()).unwrap()));
+        for text in ["0.1", "-0.5", "1234567.89", "12345678901234.5", "1.7976931348623157e308", "5e-324", "0.30000000000000004", "1E2"] {
+            assert_eq!(near(text), Some(text.parse::<f64>().unwrap()), "{text}");
+        }
+        assert_eq!(near("9007199254740992"), Some(9_007_199_254_740_992.0));
+        assert_eq!(near("9007199254740993"), None);
+        assert_eq!(near("-0").map(f64::to_bits), Some((-0.0f64).to_bits()));
+        assert_eq!(near("1e999"), None);
+    }
+
+    #[test]
+    fn a_text_is_a_number_as_json_writes_it_or_not_at_all() {
+        let kinds = [
+            ("0", Some(Kind::Integer)),
+            ("-10", Some(Kind::Integer)),
+            ("1.50", Some(Kind::Decimal)),
+            ("1e+5", Some(Kind::Decimal)),
+            ("", None),
+            ("-", None),
+            ("007", None),
+            ("+1", None),
+            ("1.", None),
+            (".5", None),
+            ("1e", None),
+            (" 1", None),
+            ("inf", None),
+        ];
+        for (text, expected) in kinds {
+            assert_eq!(kind(text.as_bytes()), expected, "{text}");
+        }
+    }
+}

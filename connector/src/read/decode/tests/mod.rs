@@ -1,0 +1,208 @@
+//! What a page becomes, by example; `oracle` compares at random with serde_json.
+
+mod oracle;
+mod writer;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Schema;
+use arrow::util::pretty::pretty_format_batches;
+
+use super::*;
+
+fn slot(name: &str, paths: &[&str], form: Form) -> Slot {
+    let path = |path: &&str| path.split('/').filter(|key| !key.is_empty()).map(str::to_owned).collect();
+    Slot { name: name.to_owned(), paths: paths.iter().map(path).collect(), form }
+}
+
+fn decoder(slots: &[(&str, &[&str], Form)], zone: Option<Tz>) -> PageDecoder {
+    PageDecoder::new(slots.iter().map(|(name, paths, form)| slot(name, paths, *form)).collect(), "records", zone)
+}
+
+fn read(decoder: &mut PageDecoder, body: &str) -> Result<Page, String> {
+    decoder.decode(&Bytes::from(body.to_owned())).map_err(|unread| unread.to_string())
+}
+
+/// The page as a table.
+fn table(slots: &[(&str, &[&str], Form)], body: &str) -> String {
+    let mut decoder = decoder(slots, Some(Tz::Asia__Kolkata));
+    let page = read(&mut decoder, body).expect("a page");
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(decoder.fields())), page.columns).expect("a batch");
+    pretty_format_batches(&[batch]).expect("a table").to_string()
+}
+
+#[test]
+fn an_event_page_becomes_typed_columns() {
+    let page = r#"{"status":"success","next_cursor":"q0Zk%2B","records":[
+        {"profile":{"objectId":"__g1","name":"Ada \u00e9","phone":14155550100},"ts":20260801103045,
+         "event_props":{"Amount":12.50,"Qty":9007199254740993,"When":"$D_20260101","Ok":"TRUE","Tags":["a",1,null]}},
+        {"event_props":{"Tags":"one","Amount":"7"},"ts":"20260801235959","profile":{"phone":"+1415"}}],"extra":[{}]}"#;
+    let slots: &[(&str, &[&str], Form)] = &[
+        ("event_time", &["ts"], Form::PackedTime),
+        ("event_date", &["ts"], Form::PackedDay),
+        ("name", &["profile/name"], Form::Text),
+        ("phone", &["profile/phone"], Form::Text),
+        ("Amount", &["event_props/Amount"], Form::Float64),
+        ("Qty", &["event_props/Qty"], Form::Int64),
+        ("When", &["event_props/When"], Form::Date),
+        ("Ok", &["event_props/Ok"], Form::Boolean),
+        ("Tags", &["event_props/Tags"], Form::TextList),
+    ];
+    let expected = "\
++---------------------------+------------+-------+-------------+--------+------------------+---------------------------+------+----------+
+| event_time                | event_date | name  | phone       | Amount | Qty              | When                      | Ok   | Tags     |
++---------------------------+------------+-------+-------------+--------+------------------+---------------------------+------+----------+
+| 2026-08-01T10:30:45+05:30 | 2026-08-01 | Ada é | 14155550100 | 12.5   | 9007199254740993 | 2026-01-01T00:00:00+05:30 | true | [a, 1, ] |
+| 2026-08-01T23:59:59+05:30 | 2026-08-01 |       | +1415       | 7.0    |                  |                           |      | [one]    |
++---------------------------+------------+-------+-------------+--------+------------------+---------------------------+------+----------+";
+    assert_eq!(table(slots, page), expected);
+}
+
+#[test]
+fn the_first_path_with_a_value_wins_and_a_step_zero_is_the_first_element() {
+    let page = r#"{"records":[{"objectId":null,"platformInfo":[{"objectId":"a"},{"objectId":"b"}]},
+        {"platformInfo":[],"df":{"0":12}},{"objectId":"c","platformInfo":[{"objectId":"d"}]}]}"#;
+    let slots: &[(&str, &[&str], Form)] =
+        &[("object_id", &["objectId", "platformInfo/0/objectId"], Form::Text), ("zero", &["df/0"], Form::Int64)];
+    let expected = "\
++-----------+------+
+| object_id | zero |
++-----------+------+
+| a         |      |
+|           | 12   |
+| c         |      |
++-----------+------+";
+    assert_eq!(table(slots, page), expected);
+}
+
+#[test]
+fn what_comes_last_in_an_object_wins_and_what_it_replaces_is_gone() {
+    let page = r#"{"records":[{"a":1}],"records":[{"p":{"x":"old","y":1},"p":{"x":"new"},"a":2,"a":3},{"p":{"y":4},"p":null}]}"#;
+    let slots: &[(&str, &[&str], Form)] =
+        &[("p", &["p"], Form::Json), ("x", &["p/x"], Form::Text), ("y", &["p/y"], Form::Int64), ("a", &["a"], Form::Int64)];
+    let expected = "\
++-------------+-----+---+---+
+| p           | x   | y | a |
++-------------+-----+---+---+
+| {\"x\":\"new\"} | new |   | 3 |
+|             |     |   |   |
++-------------+-----+---+---+";
+    assert_eq!(table(slots, page), expected);
+}
+
+#[test]
+fn the_cursor_is_the_next_one_as_it_is_written() {
+    let cases = [
+        (r#"{"status":"success"}"#, None, Some("success")),
+        (r#"{"status":"success","cursor":"a%2Bb","records":[]}"#, Some("a%2Bb"), Some("success")),
+        (r#"{"records":null,"cursor":"a","next_cursor":"b\/c"}"#, Some("b/c"), None),
+        (r#"{"cursor":"a","next_cursor":""}"#, None, None),
+        (r#"{"cursor":"a","next_cursor":null,"status":5}"#, Some("a"), None),
+        (" {} \n", None, None),
+    ];
+    for (body, cursor, status) in cases {
+        let page = read(&mut decoder(&[], None), body).expect(body);
+        assert_eq!((page.cursor.as_deref(), page.status.as_deref(), page.rows), (cursor, status, 0), "{body}");
+    }
+}
+
+#[test]
+fn a_refusal_says_why_and_where_and_never_a_value() {
+    let cases = [
+        ("", "ends too early (at byte 0)"),
+        ("[]", "is not a JSON object (at byte 0)"),
+        (r#"{"records":[{"ts":20260101000000},{"a":1}]}"#, "record 1 has no event_time (at byte 34)"),
+        (r#"{"records":[{"ts":20260101006000}]}"#, "record 0 has a event_time that is no time (at byte 18)"),
+        (r#"{"records":[{"ts":20260101000000},{"a":"Ad"#, "ends in the middle of a record (at byte 42)"),
+        (r#"{"records":[{"ts":20260101000000}] x"#, "has broken JSON (at byte 35)"),
+        (r#"{"records":[5]}"#, "record 0 is not a JSON object (at byte 12)"),
+        (r#"{"records":{}}"#, "has records that are not a list (at byte 11)"),
+        (r#"{"records":[{"a":1e999}]}"#, "record 0 has a broken number (at byte 17)"),
+        (r#"{"records":[{"a":"\ud800"}]}"#, "record 0 has a broken escape in a string (at byte 18)"),
+        ("{\"a\":\"\n\"}", "has a control character in a string (at byte 6)"),
+        (r#"{"cursor":7}"#, "has a cursor that is not text (at byte 10)"),
+    ];
+    for (body, expected) in cases {
+        let mut decoder = decoder(&[("event_time", &["ts"], Form::PackedTime)], Some(Tz::UTC));
+        assert_eq!(read(&mut decoder, body).map(|page| page.rows), Err(expected.to_owned()), "{body}");
+    }
+    assert!(decoder(&[], None).decode(&Bytes::from_static(b"{\"a\":\"\xff\"}")).is_err());
+    let mut zoneless = decoder(&[("event_time", &["ts"], Form::PackedTime)], None);
+    assert!(read(&mut zoneless, r#"{"records":[{"ts":20260101000000}]}"#).is_err());
+}
+
+#[test]
+fn values_that_do_not_fit_are_null_and_counted() {
+    let slots: &[(&str, &[&str], Form)] = &[
+        ("long", &["a"], Form::Int64),
+        ("float", &["a"], Form::Float64),
+        ("truth", &["a"], Form::Boolean),
+        ("date", &["a"], Form::Date),
+        ("list", &["a"], Form::TextList),
+        ("text", &["a"], Form::Text),
+    ];
+    let page = r#"{"records":[{"a":"x"},{"a":1.5},{"a":9007199254740993},{"a":true},{"a":null},{},{"a":[[1]]},{"a":"007"}]}"#;
+    let page = read(&mut decoder(slots, None), page).expect("a page");
+    assert_eq!(page.mismatches, [5, 5, 5, 6, 1, 0]);
+    let nulls: Vec<usize> = page.columns.iter().map(|column| column.null_count()).collect();
+    assert_eq!(nulls, [7, 7, 7, 8, 3, 2]);
+}
+
+#[test]
+fn nesting_is_bounded_as_in_serde_json() {
+    for levels in [100, 123, 124, 125, 126, 127, 128, 129, 200] {
+        for (path, open, close) in [("a", "[", "]"), ("b/c", "{\"k\":", "}")] {
+            let value = format!("{}1{}", open.repeat(levels), close.repeat(levels));
+            for body in [
+                format!("{{\"records\":[{{\"{}\":{value}}}]}}", path.split('/').next_back().unwrap()),
+                format!("{{\"records\":[],\"skipped\":{value}}}"),
+                format!("{{\"records\":[{{\"b\":{{\"c\":{value}}}}}]}}"),
+            ] {
+                let read = read(&mut decoder(&[("x", &[path], Form::Json)], None), &body);
+                let held = serde_json::from_str::<serde_json::Value>(&body).is_ok();
+                assert_eq!(read.is_ok(), held, "{levels} levels");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_decoder_grows_and_shrinks_with_its_pages() {
+    let slots: &[(&str, &[&str], Form)] =
+        &[("n", &["n"], Form::Int64), ("t", &["t"], Form::Text), ("l", &["t"], Form::TextList), ("w", &[""], Form::Json)];
+    let mut decoder = decoder(slots, None);
+    for rows in [0, 1, 63, 64, 65, 255, 256, 257, 1, 5_000, 700, 0] {
+        let records: Vec<String> =
+            (0..rows).map(|n| if n % 7 == 0 { "{}".to_owned() } else { format!("{{\"n\":{n},\"t\":\"text number {n}\"}}") }).collect();
+        let page = read(&mut decoder, &format!("{{\"records\":[{}]}}", records.join(","))).expect("a page");
+        assert_eq!((page.rows, page.columns.len()), (rows, 4));
+        for (row, record) in records.iter().enumerate() {
+            assert_eq!(page.columns[3].as_string_view().value(row), record);
+            assert_eq!(page.columns[0].is_valid(row), row % 7 != 0);
+            if row % 7 != 0 {
+                assert_eq!(page.columns[1].as_string_view().value(row), format!("text number {row}"));
+                assert_eq!(page.columns[2].as_list::<i32>().value(row).as_string_view().value(0), format!("text number {row}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_slots_give_the_count_of_records() {
+    let page = read(&mut decoder(&[], None), r#"{"records":[{},{"a":1},{"b":[{}]}]}"#).expect("a page");
+    assert_eq!((page.rows, page.columns.len()), (3, 0));
+}
+
+#[test]
+fn a_small_column_does_not_keep_the_page() {
+    let page = format!("{{\"records\":[{{\"a\":\"a text of some length\",\"b\":\"{}\"}}]}}", "b".repeat(100_000));
+    let page = read(&mut decoder(&[("a", &["a"], Form::Text)], None), &page).expect("a page");
+    assert!(page.columns[0].get_array_memory_size() < 1_000);
+}
+
+#[test]
+fn a_decoder_may_go_to_another_thread() {
+    fn sent(_: impl Send) {}
+    sent(decoder(&[], None));
+}

@@ -1,0 +1,273 @@
+//! A second decoder, naive and slow, made of serde_json and chrono; random pages must be read or refused by both alike.
+//!
+//! It asks `serde_json::Value` whether a page is JSON, walks it by `RawValue` so that digits and texts are exact, and shares no
+//! line with the decoder. Pages are whole, cut at each byte, or have one to three bytes changed. `CLEVERTAP_CASES` sets how many.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use arrow::array::*;
+use arrow::datatypes::*;
+use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::writer::{mutate, page};
+use super::*;
+
+const ZONE: Tz = Tz::Europe__Berlin;
+
+const SLOTS: &[(&str, &[&str], Form)] = &[
+    ("record", &[""], Form::Json),
+    ("event_time", &["ts"], Form::PackedTime),
+    ("event_date", &["ts"], Form::PackedDay),
+    ("name", &["profile/name"], Form::Text),
+    ("identity", &["profile/identity", "identity"], Form::Text),
+    ("object_id", &["objectId", "platformInfo/0/objectId"], Form::Text),
+    ("profile", &["profile"], Form::Json),
+    ("properties", &["event_props"], Form::Json),
+    ("Amount", &["event_props/Amount"], Form::Float64),
+    ("amount_text", &["event_props/Amount"], Form::Text),
+    ("Qty", &["event_props/Qty"], Form::Int64),
+    ("Ok", &["event_props/Ok"], Form::Boolean),
+    ("When", &["event_props/When", "event_props/Qty"], Form::Date),
+    ("Tags", &["event_props/Tags"], Form::TextList),
+    ("long", &["event_props/a property whose name is longer than two words"], Form::Float64),
+];
+
+/// A value as the tests compare it.
+#[derive(Debug, Clone, PartialEq)]
+enum Cell {
+    Null,
+    Text(String),
+    Long(i64),
+    /// Its bits.
+    Float(u64),
+    Truth(bool),
+    Texts(Vec<Option<String>>),
+}
+
+/// A page as the tests compare it.
+#[derive(Debug, PartialEq)]
+struct Shown {
+    cells: Vec<Vec<Cell>>,
+    cursor: Option<String>,
+    status: Option<String>,
+    mismatches: Vec<u64>,
+}
+
+fn shown(page: Page) -> Shown {
+    let cell = |array: &ArrayRef, row: usize| match array.data_type() {
+        _ if array.is_null(row) => Cell::Null,
+        DataType::Utf8View => Cell::Text(array.as_string_view().value(row).to_owned()),
+        DataType::Int64 => Cell::Long(array.as_primitive::<Int64Type>().value(row)),
+        DataType::Timestamp(TimeUnit::Second, _) => Cell::Long(array.as_primitive::<TimestampSecondType>().value(row)),
+        DataType::Date32 => Cell::Long(array.as_primitive::<Date32Type>().value(row).into()),
+        DataType::Float64 => Cell::Float(array.as_primitive::<Float64Type>().value(row).to_bits()),
+        DataType::Boolean => Cell::Truth(array.as_boolean().value(row)),
+        DataType::List(_) => {
+            Cell::Texts(array.as_list::<i32>().value(row).as_string_view().iter().map(|text| text.map(str::to_owned)).collect())
+        }
+        other => panic!("no slot is {other}"),
+    };
+    for column in &page.columns {
+        column.to_data().validate_full().expect("a valid array");
+        assert_eq!(column.len(), page.rows);
+    }
+    let cells = page.columns.iter().map(|column| (0..page.rows).map(|row| cell(column, row)).collect()).collect();
+    Shown { cells, cursor: page.cursor, status: page.status, mismatches: page.mismatches }
+}
+
+/// What the page means; `None` where it must be refused.
+fn expected(body: &[u8]) -> Option<Shown> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let Value::Object(object) = &value else { return None };
+    let envelope: HashMap<String, &RawValue> = serde_json::from_slice(body).expect("an object");
+    let records: Vec<&RawValue> = match object.get("records") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(records)) if records.iter().all(Value::is_object) => {
+            serde_json::from_str(envelope["records"].get()).expect("a list")
+        }
+        Some(_) => return None,
+    };
+    let cursor = ["next_cursor", "cursor"].iter().find_map(|key| object.get(*key).filter(|value| !value.is_null()));
+    let cursor = cursor.map(|cursor| cursor.as_str().ok_or(())).transpose().ok()?.filter(|cursor| !cursor.is_empty());
+    let mut mismatches = vec![0; SLOTS.len()];
+    let mut cells = Vec::new();
+    for ((_, paths, form), mismatches) in SLOTS.iter().zip(&mut mismatches) {
+        let mut column = Vec::new();
+        for record in &records {
+            let raw = paths.iter().find_map(|path| find(record.get(), path.split('/').filter(|step| !step.is_empty())));
+            let found = raw.map(|raw| mean(raw, *form));
+            let must = matches!(form, Form::PackedTime | Form::PackedDay);
+            match found.flatten() {
+                Some(cell) => column.push(cell),
+                None if must => return None,
+                None => {
+                    *mismatches += u64::from(raw.is_some());
+                    column.push(Cell::Null);
+                }
+            }
+        }
+        cells.push(column);
+    }
+    let status = object.get("status").and_then(Value::as_str).map(str::to_owned);
+    Some(Shown { cells, cursor: cursor.map(str::to_owned), status, mismatches })
+}
+
+/// The JSON text at a path, unless it is null.
+fn find<'a, 'b>(raw: &'a str, mut steps: impl Iterator<Item = &'b str>) -> Option<&'a str> {
+    let Some(step) = steps.next() else { return (raw != "null").then_some(raw) };
+    let next = if raw.starts_with('{') {
+        serde_json::from_str::<HashMap<String, &RawValue>>(raw).expect("an object").get(step).copied()
+    } else if raw.starts_with('[') && step == "0" {
+        serde_json::from_str::<Vec<&RawValue>>(raw).expect("a list").first().copied()
+    } else {
+        None
+    };
+    find(next?.get(), steps)
+}
+
+/// The number that a value is or tells, as text.
+fn number(raw: &str) -> Option<String> {
+    let text = match serde_json::from_str::<Value>(raw).expect("a value") {
+        Value::String(text) => text,
+        Value::Number(_) => raw.to_owned(),
+        _ => return None,
+    };
+    // Too large a number is one as well, which only fits nowhere.
+    let is_number =
+        serde_json::from_str::<&RawValue>(&text).is_ok() && text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    (is_number && text.trim() == text).then_some(text)
+}
+
+fn is_whole(number: &str) -> bool {
+    !number.contains(['.', 'e', 'E'])
+}
+
+fn mean(raw: &str, form: Form) -> Option<Cell> {
+    let value: Value = serde_json::from_str(raw).expect("a value");
+    let text = value.as_str();
+    match form {
+        Form::Json => Some(Cell::Text(raw.to_owned())),
+        Form::Text => Some(Cell::Text(text.unwrap_or(raw).to_owned())),
+        Form::Int64 => number(raw).filter(|number| is_whole(number))?.parse().ok().map(Cell::Long),
+        Form::Float64 => {
+            let number = number(raw)?;
+            let float: f64 = number.parse().ok().filter(|float: &f64| float.is_finite())?;
+            let exact = match number.parse::<i128>() {
+                Ok(whole) => float as i128 == whole && float.abs() < 1e37,
+                Err(_) => !is_whole(&number) || format!("{float:.0}") == number,
+            };
+            exact.then_some(Cell::Float(float.to_bits()))
+        }
+        Form::Boolean => match text.map(str::to_lowercase).as_deref().unwrap_or(raw) {
+            "true" => Some(Cell::Truth(true)),
+            "false" => Some(Cell::Truth(false)),
+            _ => None,
+        },
+        Form::Date => {
+            let Some(text) = text else { return is_whole(raw).then(|| raw.parse().ok()).flatten().and_then(year).map(Cell::Long) };
+            let digits = text.strip_prefix("$D_").filter(|digits| !digits.starts_with('+'))?;
+            let date = NaiveDate::parse_from_str(digits, "%Y%m%d").ok().filter(|day| digits.len() == 8 && day.year() > 0);
+            match date {
+                Some(day) => Some(Cell::Long(local(day.and_hms_opt(0, 0, 0).expect("midnight")))),
+                None => digits.parse().ok().and_then(year).map(Cell::Long),
+            }
+        }
+        Form::PackedTime => packed(raw, text).map(|time| Cell::Long(local(time))),
+        Form::PackedDay => packed(raw, text).map(|time| Cell::Long(time.date().to_epoch_days().into())),
+        Form::TextList => {
+            let items = if raw.starts_with('[') { serde_json::from_str(raw).expect("a list") } else { vec![Value::Null] };
+            let raws: Vec<&RawValue> =
+                if raw.starts_with('[') { serde_json::from_str(raw).expect("a list") } else { vec![serde_json::from_str(raw).ok()?] };
+            let item = |raw: &&RawValue| match serde_json::from_str(raw.get()).expect("a value") {
+                Value::Null => Some(None),
+                Value::String(text) => Some(Some(text)),
+                Value::Array(_) | Value::Object(_) => None,
+                _ => Some(Some(raw.get().to_owned())),
+            };
+            assert_eq!(items.len(), raws.len());
+            if raw.starts_with('{') { None } else { raws.iter().map(item).collect::<Option<_>>().map(Cell::Texts) }
+        }
+    }
+}
+
+fn year(seconds: i64) -> Option<i64> {
+    chrono::DateTime::from_timestamp(seconds, 0).filter(|time| (1..=9999).contains(&time.year())).map(|_| seconds)
+}
+
+fn packed(raw: &str, text: Option<&str>) -> Option<NaiveDateTime> {
+    let digits = text.unwrap_or(raw);
+    let is_packed = digits.len() == 14 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let (day, clock) = is_packed.then(|| digits.split_at(8))?;
+    let day = NaiveDate::parse_from_str(day, "%Y%m%d").ok().filter(|day| day.year() > 0)?;
+    let part = |at: usize| clock.get(at..at + 2).and_then(|part| part.parse().ok());
+    day.and_hms_opt(part(0)?, part(2)?, part(4)?)
+}
+
+/// The earlier instant; for a time that was skipped, as much after the gap's begin as it is after that time.
+fn local(shown: NaiveDateTime) -> i64 {
+    let minutes = (0..).find(|minutes| ZONE.from_local_datetime(&(shown - TimeDelta::minutes(*minutes))).latest().is_some());
+    let back = TimeDelta::minutes(minutes.expect("clocks went evenly before"));
+    let before = ZONE.from_local_datetime(&(shown - back));
+    (if back.is_zero() { before.earliest() } else { before.latest() }.expect("an instant") + back).timestamp()
+}
+
+/// Reads by both; `kept` has read pages before.
+fn compare(kept: &mut PageDecoder, body: Vec<u8>) {
+    let body = Bytes::from(body);
+    let expected = expected(&body);
+    for decoder in [&mut decoder(SLOTS, Some(ZONE)), kept] {
+        let found = decoder.decode(&body);
+        let same = match (&found, &expected) {
+            (Err(_), None) => continue,
+            _ => found.map(shown).map_err(|unread| unread.to_string()),
+        };
+        let told = String::from_utf8_lossy(&body);
+        match (&same, &expected) {
+            (Ok(found), Some(expected)) => assert_eq!(found, expected, "of {told}"),
+            (Ok(_), None) => panic!("read, but must be refused: {told}"),
+            (Err(unread), _) => panic!("{unread}, but must be read: {told}"),
+        }
+    }
+}
+
+fn cases(fallback: u32) -> u32 {
+    std::env::var("CLEVERTAP_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(fallback)
+}
+
+/// Runs `test` for so many seeds, with a decoder that is kept from one to the next.
+fn seeds(cases: u32, test: impl Fn(&mut PageDecoder, StdRng)) {
+    let kept = Mutex::new(decoder(SLOTS, Some(ZONE)));
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    proptest!(config, |(seed: u64)| {
+        test(&mut kept.lock().unwrap_or_else(PoisonError::into_inner), StdRng::seed_from_u64(seed));
+    });
+}
+
+#[test]
+fn a_random_page_means_what_serde_json_means() {
+    seeds(cases(2_000), |kept, mut rng| compare(kept, page(&mut rng)));
+}
+
+#[test]
+fn a_page_cut_anywhere_is_refused_unless_what_is_left_is_a_page() {
+    seeds(cases(2_000) / 200, |kept, mut rng| {
+        let page = page(&mut rng);
+        (0..page.len()).for_each(|end| compare(kept, page[..end].to_vec()));
+    });
+}
+
+#[test]
+fn a_page_with_changed_bytes_is_read_or_refused_as_serde_json_does() {
+    seeds(cases(4_000), |kept, mut rng| {
+        let mut page = page(&mut rng);
+        mutate(&mut page, &mut rng);
+        compare(kept, page);
+    });
+}
