@@ -62,7 +62,7 @@ pub(crate) fn decode(criterion: &mut Criterion) {
     assert_same(&page);
     rounds(
         criterion,
-        "decode/typed",
+        "typed",
         &page,
         vec![
             ("arrow-json Decoder", Box::new(|page| drop(black_box(arrow_json(page))))),
@@ -81,7 +81,7 @@ pub(crate) fn decode(criterion: &mut Criterion) {
     );
     rounds(
         criterion,
-        "decode/raw",
+        "raw",
         &page,
         vec![
             ("arrow-json Decoder, typed", Box::new(|page| drop(black_box(arrow_json(page))))),
@@ -137,7 +137,7 @@ fn rounds(criterion: &mut Criterion, name: &str, page: &Bytes, mut methods: Vec<
     if rounds < 10 {
         return;
     }
-    println!("{name}: {rounds} rounds of {RECORDS} records, {} bytes a record", page.len() / RECORDS);
+    println!("decode/{name}: {rounds} rounds of {RECORDS} records, {} bytes a record", page.len() / RECORDS);
     println!("  {:28} {:>10} {:>10} {:>10} {:>10}", "", "ns median", "ns least", "x median", "x least");
     let nanoseconds = |time: &Duration| time.as_nanos() as f64 / RECORDS as f64;
     let least = |times: &[Duration]| times.iter().min().map_or(0.0, nanoseconds);
