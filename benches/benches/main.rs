@@ -1,6 +1,7 @@
 //! One binary for all benchmarks: `cargo bench -p clevertap-benches`. Under `cargo test` each runs once.
 
 mod decode;
+mod encode;
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -64,5 +65,5 @@ fn pipeline(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode::decode, pipeline);
+criterion_group!(benches, decode::decode, encode::encode, pipeline);
 criterion_main!(benches);

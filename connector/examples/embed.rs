@@ -1,4 +1,4 @@
-//! The plugin in a `SessionContext` of your own, with read-only access: `SELECT` looks people up, nothing can be written.
+//! The plugin in a `SessionContext` of your own, with read-only access: `SELECT` looks people up and exports events, nothing can be written.
 //!
 //! `CLEVERTAP_ACCOUNT_ID=… CLEVERTAP_PASSCODE=… cargo run --example embed`
 
@@ -9,9 +9,18 @@ use datafusion_clevertap::{Access, Account, AccountSettings, ClevertapSql, Regio
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (id, passcode) = (std::env::var("CLEVERTAP_ACCOUNT_ID")?, Secret::new(std::env::var("CLEVERTAP_PASSCODE")?));
     let settings = AccountSettings { access: Access::Read, ..AccountSettings::default() };
-    let ctx = SessionContext::new();
+    let mut ctx = SessionContext::new();
+    // `properties -> 'Amount'` and its kin, which the binary has too.
+    datafusion_functions_json::register_all(&mut ctx)?;
     register(&ctx, "clevertap", Account::open(id, passcode, Region::In1, settings)?)?;
     let people = ctx.clevertap_sql("SELECT identity, name, properties FROM clevertap.profiles WHERE identity = 'cust-1001'").await?;
     people.show().await?;
+    let amounts = ctx
+        .clevertap_sql(
+            "SELECT event_date, (properties -> 'Amount')::double AS amount FROM clevertap.events
+             WHERE event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-07' LIMIT 10",
+        )
+        .await?;
+    amounts.show().await?;
     Ok(())
 }

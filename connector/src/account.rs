@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::client::{Client, LimitNow, Region, Secret, Transport, Way};
 use crate::error::Result;
+use crate::read::discover::Discovery;
 use crate::write::failed_rows::{FailedRow, KeptRows};
 use crate::write::runs::{Run, RunWarning, Runs};
 
@@ -39,6 +40,7 @@ struct Inner {
     client: Arc<Client>,
     runs: Runs,
     failed_rows: KeptRows,
+    discovery: Discovery,
 }
 
 /// What an account may be given besides id, passcode and region.
@@ -133,7 +135,8 @@ impl Account {
         let AccountSettings { endpoint, time_zone, access, transport, seed, connect_timeout, clock, own_limits } = settings;
         let way = Way { region: region.into(), endpoint: endpoint.as_deref(), transport, connect_timeout, seed, own_limits };
         let client = Arc::new(Client::new(id.into(), passcode, way)?);
-        Ok(Self { inner: Arc::new(Inner { access, time_zone, clock, client, runs: Runs::default(), failed_rows: KeptRows::default() }) })
+        let (runs, failed_rows, discovery) = (Runs::default(), KeptRows::default(), Discovery::default());
+        Ok(Self { inner: Arc::new(Inner { access, time_zone, clock, client, runs, failed_rows, discovery }) })
     }
 
     /// The account id.
@@ -177,7 +180,7 @@ impl Account {
         self.inner.failed_rows.snapshot()
     }
 
-    /// What was done to rows that were sent all the same: `clevertap.warnings`.
+    /// What was done to rows that were sent all the same, and what queries that read found odd: `clevertap.warnings`.
     pub fn warnings(&self) -> Vec<RunWarning> {
         self.inner.runs.warnings()
     }
@@ -193,6 +196,11 @@ impl Account {
 
     pub(crate) fn failed_rows_kept(&self) -> &KeptRows {
         &self.inner.failed_rows
+    }
+
+    /// What was found out about its events.
+    pub(crate) fn discovery(&self) -> &Discovery {
+        &self.inner.discovery
     }
 
     /// The way to CleverTap.

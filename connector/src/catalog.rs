@@ -5,24 +5,25 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::empty::EmptyExec;
 
 use crate::account::Account;
 use crate::error::Error;
 use crate::local::LOCAL_TABLES;
 use crate::options::Options;
-use crate::read::filter::asked;
-use crate::read::lookup::LookupExec;
-use crate::table::{Read, Table};
+use crate::read::decode::PageDecoder;
+use crate::read::discover::TypedColumn;
+use crate::read::plan;
+use crate::table::{Read, Table, Write};
 use crate::tables::{self, TABLES};
-use crate::write::plan::{Job, WriteExec};
+use crate::write::list;
+use crate::write::plan::{Job, Operation, WriteExec};
 use crate::write::settle::FateWatch;
 
 /// A table of CleverTap.
@@ -32,6 +33,8 @@ pub(crate) struct ClevertapTable {
     pub(crate) table: &'static Table,
     /// The event that every row is, in `clevertap_events."Name"`.
     pub(crate) event: Option<String>,
+    /// Its properties that are columns, behind the fixed ones.
+    pub(crate) typed: Arc<[TypedColumn]>,
     pub(crate) door: Door,
     pub(crate) schema: SchemaRef,
     /// Options of this table alone, over those of the session.
@@ -40,6 +43,9 @@ pub(crate) struct ClevertapTable {
     pub(crate) sources: Vec<String>,
     /// The text that is being run, where the door knows it.
     pub(crate) statement: Option<String>,
+    /// What the statement does, and where the keys of an UPDATE or a DELETE come from.
+    pub(crate) operation: Operation,
+    pub(crate) keys: Option<String>,
 }
 
 /// Through which door a table was reached: it decides what the names of an INSERT's columns mean.
@@ -60,16 +66,30 @@ impl ClevertapTable {
             account: account.clone(),
             table,
             event: event.map(Into::into),
+            typed: Arc::from([]),
             door: Door::Catalogue,
             schema,
             options: Vec::new(),
             sources: Vec::new(),
             statement: None,
+            operation: Operation::Insert,
+            keys: None,
         }
     }
 
+    /// `clevertap_events."Name"` with a column for each property that is known of it.
+    pub(crate) async fn discovered(account: &Account, event: &str) -> Self {
+        let bare = Self::new(account, tables::events(), Some(event));
+        let Some(Read::Export(export)) = &bare.table.read else { return bare };
+        let taken: Vec<&str> = bare.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let typed = account.discovery().typed(account, export, event, &taken).await;
+        let fields = PageDecoder::new(typed.iter().map(TypedColumn::slot).collect(), export.records, account.time_zone()).fields();
+        let all: Vec<_> = bare.schema.fields().iter().cloned().chain(fields.into_iter().map(Arc::new)).collect();
+        Self { schema: Arc::new(Schema::new(all)), typed, ..bare }
+    }
+
     /// The session's options, under those of this table.
-    fn effective(&self, session: &dyn Session) -> Result<Options, Error> {
+    pub(crate) fn effective(&self, session: &dyn Session) -> Result<Options, Error> {
         let mut options = session.config_options().extensions.get::<Options>().cloned().unwrap_or_default();
         for (name, value) in &self.options {
             options.set_text(name, value)?;
@@ -83,6 +103,15 @@ impl ClevertapTable {
             Some(event) => format!("clevertap_events.\"{event}\""),
             None => format!("clevertap.{}", self.table.name),
         }
+    }
+
+    /// What a provider is told of a WHERE clause is not the whole of it: without the rule that reads all of it, nothing is sent.
+    fn without_its_rule(&self, statement: &str) -> Result<Arc<dyn ExecutionPlan>> {
+        Err(Error::Setting(format!(
+            "{statement} {} was planned without the rule that reads its WHERE clause, and nothing was sent: call register on this session",
+            self.qualified()
+        ))
+        .into())
     }
 
     /// The plan that writes `input`.
@@ -102,11 +131,16 @@ impl ClevertapTable {
                 self.qualified()
             )));
         }
-        let mut job = Job::new(&self.account, self.table, self.event.as_deref(), &input.schema(), &self.effective(session)?)?
-            .told_from(&self.sources);
+        let options = self.effective(session)?;
+        let mut job =
+            Job::new(self.operation, &self.account, self.table, self.event.as_deref(), &input.schema(), &options)?.told_from(&self.sources);
         job.statement.clone_from(&self.statement);
+        job.keys.clone_from(&self.keys);
         job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
-        Ok(WriteExec::committed(input, job))
+        match self.table.write {
+            Some(Write::List(_)) => list::committed(input, job),
+            _ => Ok(WriteExec::committed(input, job)),
+        }
     }
 }
 
@@ -127,40 +161,26 @@ impl TableProvider for ClevertapTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(Read::Lookup { keys, .. }) = self.table.read.as_ref().filter(|_| self.event.is_none() && self.door != Door::Declared)
-        else {
+        if self.door == Door::Declared {
             return Err(Error::Filter(format!("{} is written, not read", self.qualified())).into());
-        };
-        let options = self.effective(session)?;
-        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
-        let Some(asked) = filters.iter().find_map(|filter| asked(filter, keys)) else {
-            let names: Vec<_> = keys.iter().map(|(column, _)| format!("\"{column}\"")).collect();
-            return Err(Error::Filter(format!(
-                "{} needs a filter (= or IN) on {} to be read, and this query has none. For example: WHERE identity = 'cust-1001'",
-                self.qualified(),
-                names.join(" or ")
-            ))
-            .into());
-        };
-        if asked.values.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(&projection)?))));
         }
-        Ok(Arc::new(LookupExec::new(self.account.clone(), self.table, asked, projection, options, limit)?))
+        plan::scan(self, session, projection, filters, limit)
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let Some(Read::Lookup { keys, .. }) = &self.table.read else {
-            return Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()]);
-        };
-        let alone = filters.len() == 1;
-        let of = |filter: &&Expr| match asked(filter, keys) {
-            // The asked column holds what was asked, so that a LIMIT may end the look-ups.
-            Some(_) if alone => TableProviderFilterPushDown::Exact,
-            // Only one filter becomes requests: all are checked again.
-            Some(_) => TableProviderFilterPushDown::Inexact,
-            None => TableProviderFilterPushDown::Unsupported,
-        };
-        Ok(filters.iter().map(of).collect())
+        Ok(plan::pushdown(self, filters)?)
+    }
+
+    async fn delete_from(&self, _: &dyn Session, _: Vec<Expr>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.without_its_rule("DELETE FROM")
+    }
+
+    async fn update(&self, _: &dyn Session, _: Vec<(String, Expr)>, _: Vec<Expr>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.without_its_rule("UPDATE")
+    }
+
+    async fn truncate(&self, _: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+        self.without_its_rule("TRUNCATE")
     }
 
     async fn insert_into(&self, session: &dyn Session, input: Arc<dyn ExecutionPlan>, op: InsertOp) -> Result<Arc<dyn ExecutionPlan>> {
@@ -214,7 +234,7 @@ impl SchemaProvider for EventTables {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
-        Ok(Some(Arc::new(ClevertapTable::new(&self.account, tables::events(), Some(name)))))
+        Ok(Some(Arc::new(ClevertapTable::discovered(&self.account, name).await)))
     }
 
     async fn table_type(&self, _name: &str) -> Result<Option<TableType>> {
@@ -224,4 +244,13 @@ impl SchemaProvider for EventTables {
     fn table_exist(&self, _name: &str) -> bool {
         true
     }
+}
+
+/// The table of this name to write to: nothing is asked about an event for that.
+pub(crate) async fn to_write(schema: &dyn SchemaProvider, name: &str) -> Result<Option<ClevertapTable>> {
+    if let Some(events) = schema.downcast_ref::<EventTables>() {
+        return Ok(Some(ClevertapTable::new(&events.account, tables::events(), Some(name))));
+    }
+    let provider = schema.table(name).await?;
+    Ok(provider.and_then(|provider| provider.downcast_ref::<ClevertapTable>().filter(|table| table.door == Door::Catalogue).cloned()))
 }

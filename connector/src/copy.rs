@@ -26,6 +26,7 @@ use crate::catalog::{ClevertapTable, Door};
 use crate::error::Error;
 use crate::session::Accounts;
 use crate::tables;
+use crate::write::plan::{Job, Operation};
 
 /// The name after STORED AS.
 pub(crate) const FORMAT: &str = "CLEVERTAP";
@@ -178,7 +179,7 @@ impl TableProviderFactory for ClevertapTableFactory {
         // A wrong name or value, or a column that cannot be written, is told now.
         let mut options = crate::options::Options::default();
         table.options.iter().try_for_each(|(name, value)| options.set_text(name, value))?;
-        crate::write::plan::Job::new(&table.account, table.table, table.event.as_deref(), &table.schema, &options)?;
+        Job::new(Operation::Insert, &table.account, table.table, table.event.as_deref(), &table.schema, &options)?;
         Ok(Arc::new(table))
     }
 }

@@ -34,6 +34,14 @@ pub enum Error {
     #[error("{0} [CT-203]")]
     NotAppend(String),
 
+    /// The author of the query takes fewer rows, or raises the option that bounds them: nothing was sent.
+    #[error("{0} [CT-204]")]
+    TooMany(String),
+
+    /// Nobody: a person was asked, and did not consent. Nothing was sent.
+    #[error("{0} [CT-205]")]
+    Declined(String),
+
     /// The operator checks credentials and region, or the access level of the account.
     #[error("{0} [CT-301]")]
     Unauthorized(String),
@@ -125,6 +133,8 @@ impl Error {
             Self::Filter(_) => "CT-201",
             Self::Unwritable(_) => "CT-202",
             Self::NotAppend(_) => "CT-203",
+            Self::TooMany(_) => "CT-204",
+            Self::Declined(_) => "CT-205",
             Self::Unauthorized(_) => "CT-301",
             Self::Refused(_) => "CT-302",
             Self::Unavailable(_) => "CT-303",

@@ -16,7 +16,6 @@ use datafusion::physical_plan::streaming::PartitionStream;
 
 use crate::account::Account;
 use crate::options::Options;
-use crate::table::Read;
 use crate::tables::TABLES;
 use crate::write::failed_rows;
 
@@ -38,7 +37,11 @@ pub(crate) static LOCAL_TABLES: &[LocalTable] = &[
         about: "Rows that were read and not accepted, with the record and the reason.",
         rows: |account, _| Ok(failed_rows::batch(&account.failed_rows())?),
     },
-    LocalTable { name: "warnings", about: "What was done to rows that were sent all the same.", rows: |account, _| warnings(account) },
+    LocalTable {
+        name: "warnings",
+        about: "What was done to rows that were sent all the same, and what reads found odd.",
+        rows: |account, _| warnings(account),
+    },
     LocalTable { name: "limits", about: "The account's budget of requests in flight, one row an API.", rows: |account, _| limits(account) },
     LocalTable { name: "options", about: "Every SET clevertap.<name>.", rows: |_, options| settings(options) },
     LocalTable { name: "tables", about: "This list.", rows: |_, _| tables() },
@@ -106,7 +109,7 @@ fn runs(account: &Account) -> Result<RecordBatch> {
 fn warnings(account: &Account) -> Result<RecordBatch> {
     let warnings = account.warnings();
     table(vec![
-        ("run_id", numbers(warnings.iter().map(|warning| warning.run_id))),
+        ("run_id", Arc::new(warnings.iter().map(|warning| warning.run_id).collect::<UInt64Array>())),
         ("code", texts(warnings.iter().map(|warning| Some(&warning.code)))),
         ("column_name", texts(warnings.iter().map(|warning| Some(&warning.column_name)))),
         ("rows", numbers(warnings.iter().map(|warning| warning.rows))),
@@ -150,10 +153,7 @@ fn tables() -> Result<RecordBatch> {
         name: table.name,
         reads: table.read.is_some(),
         writes: table.write.is_some(),
-        filters: table.read.as_ref().map(|Read::Lookup { keys, .. }| {
-            let names: Vec<_> = keys.iter().map(|(column, _)| *column).collect();
-            format!("{} (= or IN)", names.join(" or "))
-        }),
+        filters: table.required_filters(),
         about: table.about,
     });
     let local = LOCAL_TABLES.iter().map(|table| Line { name: table.name, reads: true, writes: false, filters: None, about: table.about });

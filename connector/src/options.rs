@@ -26,6 +26,8 @@ pub struct Options {
     pub failed_rows_max: usize,
     /// Whether a write is only tried.
     pub dry_run: DryRun,
+    /// What happens to what CleverTap's schema does not have, or has otherwise.
+    pub schema_check: SchemaCheck,
     /// What a NULL in a property means.
     pub nulls: Nulls,
     /// Whether structs and maps are sent as objects instead of JSON text.
@@ -34,8 +36,24 @@ pub struct Options {
     pub naive_time: NaiveTime,
     /// What happens to a text over CleverTap's limit of 512 bytes.
     pub long_values: LongValues,
+    /// Whether people may be read without a key and without an event: a sweep over all events.
+    pub full_scan: bool,
+    /// Whether exports are compared with what CleverTap counts.
+    pub verify_counts: bool,
+    /// What happens to a value that is not of its column's type.
+    pub type_mismatch: TypeMismatch,
     /// Keys that one query may look up.
     pub lookups_max: usize,
+    /// Rows that one statement may erase.
+    pub delete_rows_max: u64,
+    /// What an INSERT of a custom list does where a list of its name is there, or is not.
+    pub list_mode: ListMode,
+    /// The admin to whom CleverTap mails what became of a custom list.
+    pub list_email: Option<String>,
+    /// Whom CleverTap shows as the creator of a custom list; `None`: [`Options::list_email`].
+    pub list_creator: Option<String>,
+    /// With [`ListMode::Replace`]: whether the list is there is not asked first.
+    pub list_assume_exists: bool,
     /// Uploads in flight that a statement of this session may have; never above the documented 15.
     pub upload_concurrency: usize,
     /// Requests in flight of any other call; never above the documented 3.
@@ -106,12 +124,32 @@ words! {
     }
 }
 words! {
+    /// `SET clevertap.schema_check`.
+    SchemaCheck {
+        /// It is not looked at.
+        Off = "off",
+        /// It is a warning.
+        Warn = "warn",
+        /// It stops the statement before it is sent.
+        Error = "error",
+    }
+}
+words! {
     /// `SET clevertap.nulls`.
     Nulls {
         /// The property is left out, and so keeps its value.
         Omit = "omit",
         /// The property is deleted.
         Delete = "delete",
+    }
+}
+words! {
+    /// `SET clevertap.type_mismatch`.
+    TypeMismatch {
+        /// It reads as NULL, and is counted in `clevertap.warnings`.
+        Null = "null",
+        /// The query ends in an error.
+        Error = "error",
     }
 }
 words! {
@@ -135,6 +173,16 @@ words! {
     }
 }
 
+words! {
+    /// `SET clevertap.list_mode`.
+    ListMode {
+        /// A new list; one of this name must not be there.
+        Create = "create",
+        /// New members for a list that is there.
+        Replace = "replace",
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -144,11 +192,20 @@ impl Default for Options {
             failed_rows_to: None,
             failed_rows_max: 100_000,
             dry_run: DryRun::Off,
+            schema_check: SchemaCheck::Warn,
             nulls: Nulls::Omit,
             nested: false,
             naive_time: NaiveTime::Refuse,
             long_values: LongValues::Reject,
+            full_scan: false,
+            verify_counts: false,
+            type_mismatch: TypeMismatch::Null,
             lookups_max: 10_000,
+            delete_rows_max: 1_000,
+            list_mode: ListMode::Create,
+            list_email: None,
+            list_creator: None,
+            list_assume_exists: false,
             upload_concurrency: 15,
             read_concurrency: 3,
             body_rows_max: 1_000,
@@ -189,11 +246,20 @@ const DESCRIPTORS: &[Descriptor] = &[
     option!(failed_rows_to, text_or_none, shown_or_empty, "a folder or bucket URL for the rows that were not accepted, as Parquet"),
     option!(failed_rows_max, count, shown, "rows that clevertap.failed_rows keeps"),
     option!(dry_run, word, shown, "local: encode and check only; server: let CleverTap check too (dryRun=1)"),
+    option!(schema_check, word, shown, "new names, other types and discarded events: warn; error stops before they are sent; off"),
     option!(nulls, word, shown, "omit: a NULL property keeps its value; delete: it is deleted"),
     option!(nested, flag, shown, "true: structs and maps are sent as objects; false: as JSON text"),
     option!(naive_time, word, shown, "a timestamp without zone: refuse as event_time and utc elsewhere; utc; project"),
     option!(long_values, word, shown, "a text over 512 bytes: reject the row; cut the text, with a warning"),
+    option!(full_scan, flag, shown, "true: clevertap.profiles may be read without a filter, by a sweep over all events"),
+    option!(verify_counts, flag, shown, "true: the rows of an export are compared with CleverTap's own count"),
+    option!(type_mismatch, word, shown, "a value that is not of its column's type: null, with a warning; error"),
     option!(lookups_max, count, shown, "keys that one query may look up"),
+    option!(delete_rows_max, count, shown, "rows that one DELETE, or one INSERT of demerges, may take"),
+    option!(list_mode, word, shown, "create: a new custom list; replace: new members for a list that is there"),
+    option!(list_email, text_or_none, shown_or_empty, "the admin to whom CleverTap mails what became of a custom list"),
+    option!(list_creator, text_or_none, shown_or_empty, "whom CleverTap shows as the creator of a custom list; else list_email"),
+    option!(list_assume_exists, flag, shown, "true: list_mode = replace does not ask first whether the list is there"),
     option!(upload_concurrency, slots::<15>, shown, "uploads in flight of one statement, 1 to 15"),
     option!(read_concurrency, slots::<3>, shown, "requests in flight of any other call, 1 to 3"),
     option!(body_rows_max, bounded::<1, 1_000>, shown, "records in a body, 1 to 1000"),

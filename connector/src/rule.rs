@@ -1,24 +1,32 @@
-//! The rule that a plain `ctx.sql` needs: INSERT never matches columns by position, and nothing but INSERT is planned.
+//! The rule that stands between DataFusion's plan of a statement that changes something and our tables.
 //!
-//! In: DataFusion's plan of an INSERT, whose planner has renamed the source's columns to ours, by position, and padded the
-//! unlisted ones with NULL. Out: the same without the padding, or an error where a name was changed that nobody listed.
+//! In: the plan of an INSERT, whose planner has renamed the source's columns to ours, by position, and padded the unlisted ones
+//! with NULL. Out: the same without the padding, or an error where a name was changed that nobody listed.
+//!
+//! In: the plan of an UPDATE or a DELETE. Out: an INSERT of the people whom its WHERE clause means, since DataFusion would hand a
+//! provider a DELETE without its subquery, its LIMIT or its `1=0` (apache/datafusion#24654): none gets that far.
 
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::datasource::DefaultTableSource;
-use datafusion::error::Result;
+use datafusion::datasource::{DefaultTableSource, provider_as_source};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::expr::Alias;
-use datafusion::logical_expr::{Cast, DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, WriteOp};
+use datafusion::logical_expr::{Cast, DmlStatement, Expr, Limit, LogicalPlan, LogicalPlanBuilder, TableSource, WriteOp};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::catalog::{ClevertapTable, Door};
 use crate::error::Error;
+use crate::people::{For, People, people, scanned};
+use crate::table::Shape;
+use crate::tables;
+use crate::write::plan::Operation;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct InsertByName;
+pub(crate) struct AsWeWrite;
 
 /// Our table, if `dml` writes to one.
 pub(crate) fn of_dml(dml: &DmlStatement) -> Option<&ClevertapTable> {
@@ -27,33 +35,160 @@ pub(crate) fn of_dml(dml: &DmlStatement) -> Option<&ClevertapTable> {
         .and_then(|source| source.table_provider.downcast_ref::<ClevertapTable>())
 }
 
-impl AnalyzerRule for InsertByName {
+impl AnalyzerRule for AsWeWrite {
     fn name(&self) -> &'static str {
-        "clevertap_insert_by_name"
+        "clevertap_as_we_write"
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up(|plan| match &plan {
-            LogicalPlan::Dml(dml) if matches!(dml.op, WriteOp::Insert(_)) => match by_name(dml)? {
-                Some(input) => {
-                    let dml = DmlStatement::new(dml.table_name.clone(), Arc::clone(&dml.target), dml.op.clone(), input.into());
-                    Ok(Transformed::yes(LogicalPlan::Dml(dml)))
-                }
-                None => Ok(Transformed::no(plan)),
-            },
-            // DataFusion would hand a provider a DELETE without its subquery, its LIMIT or its `1=0`: none gets that far.
-            LogicalPlan::Dml(dml) if of_dml(dml).is_some() => {
-                let table = of_dml(dml).map(ClevertapTable::qualified).unwrap_or_default();
-                Err(Error::NotAppend(format!(
-                    "{table} accepts INSERT INTO only in this version, not {}: nothing was sent",
-                    dml.op.name().to_uppercase()
-                ))
-                .into())
-            }
-            _ => Ok(Transformed::no(plan)),
+        plan.transform_up(|plan| {
+            let LogicalPlan::Dml(dml) = &plan else { return Ok(Transformed::no(plan)) };
+            let Some(table) = of_dml(dml) else { return Ok(Transformed::no(plan)) };
+            let rewritten = match &dml.op {
+                WriteOp::Insert(_) if table.operation == Operation::Update => update_by_name(dml, table)?,
+                WriteOp::Insert(_) => by_name(dml)?.map(|input| LogicalPlan::Dml(DmlStatement { input: input.into(), ..dml.clone() })),
+                WriteOp::Delete => Some(delete(dml, table)?),
+                WriteOp::Update => Some(update(dml, table)?),
+                other => return Err(refused(table, other)),
+            };
+            Ok(rewritten.map_or_else(|| Transformed::no(plan), Transformed::yes))
         })
         .map(|transformed| transformed.data)
     }
+}
+
+/// An INSERT of `input`.
+fn inserted(dml: &DmlStatement, target: Arc<dyn TableSource>, input: LogicalPlan) -> LogicalPlan {
+    LogicalPlan::Dml(DmlStatement::new(dml.table_name.clone(), target, WriteOp::Insert(InsertOp::Append), input.into()))
+}
+
+/// The same table, for a statement that takes its rows from the people of a WHERE clause.
+fn of_people(table: &ClevertapTable, operation: Operation, keys: String) -> ClevertapTable {
+    ClevertapTable { door: Door::Open, operation, keys: Some(keys), ..table.clone() }
+}
+
+/// DELETE becomes an INSERT of keys into the table that erases.
+fn delete(dml: &DmlStatement, table: &ClevertapTable) -> Result<LogicalPlan> {
+    if !is_people(table) {
+        return Err(Error::NotAppend(format!(
+            "{} is not deleted from: CleverTap deletes people alone, with their events",
+            table.qualified()
+        ))
+        .into());
+    }
+    let (limit, source) = match dml.input.as_ref() {
+        LogicalPlan::Limit(limit) => (Some(limit), limit.input.as_ref()),
+        source => (None, source),
+    };
+    let People { plan, keys } = of_where(source, table, For::Erasure, "DELETE FROM")?;
+    let plan = match limit {
+        Some(limit) => LogicalPlan::Limit(Limit { input: plan.into(), ..limit.clone() }),
+        None => plan,
+    };
+    let known: Vec<Expr> = ["identity", "object_id"]
+        .into_iter()
+        .filter_map(|name| {
+            plan.schema().qualified_fields_with_unqualified_name(name).into_iter().next().map(|found| Expr::Column(found.into()))
+        })
+        .collect();
+    let input = LogicalPlanBuilder::from(plan).project(known)?.build()?;
+    let target = ClevertapTable { table: tables::deletions(), ..of_people(table, Operation::Delete, keys) };
+    Ok(inserted(dml, provider_as_source(Arc::new(target)), input))
+}
+
+/// A plain UPDATE becomes an INSERT of who is there, with the columns that it assigns.
+fn update(dml: &DmlStatement, table: &ClevertapTable) -> Result<LogicalPlan> {
+    if !is_people(table) {
+        return Err(Error::NotAppend(format!(
+            "{} is not updated: CleverTap changes people alone; it is appended to with INSERT INTO",
+            table.qualified()
+        ))
+        .into());
+    }
+    let LogicalPlan::Projection(projection) = dml.input.as_ref() else {
+        return Err(DataFusionError::Internal("an UPDATE without its columns".into()));
+    };
+    let People { plan, keys } = of_where(&projection.input, table, For::Change, "UPDATE")?;
+    let kept = |expr: &Expr| match expr {
+        Expr::Alias(alias) => match alias.expr.as_ref() {
+            Expr::Column(column) if column.name == alias.name => says_who(table, &alias.name),
+            _ => true,
+        },
+        _ => true,
+    };
+    let assigned: Vec<Expr> = projection.expr.iter().filter(|expr| kept(expr)).cloned().collect();
+    let changed = |expr: &&Expr| !matches!(expr, Expr::Alias(alias) if matches!(alias.expr.as_ref(), Expr::Column(column) if column.name == alias.name));
+    for expr in assigned.iter().filter(changed) {
+        check_assigned(table, &expr.schema_name().to_string())?;
+    }
+    if assigned.iter().filter(changed).count() == 0 {
+        return Err(Error::Unwritable(format!("UPDATE {} assigns nothing", table.qualified())).into());
+    }
+    let input = LogicalPlanBuilder::from(plan).project(assigned)?.build()?;
+    Ok(inserted(dml, provider_as_source(Arc::new(of_people(table, Operation::Update, keys))), input))
+}
+
+/// The UPDATE of `clevertap_sql`, which has made it an INSERT of a query already: who is there is looked up.
+fn update_by_name(dml: &DmlStatement, table: &ClevertapTable) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Projection(projection) = dml.input.as_ref() else { return Ok(None) };
+    let LogicalPlan::Filter(filter) = projection.input.as_ref() else { return Ok(None) };
+    if scanned(&filter.input).is_none() {
+        // It has been rewritten before.
+        return Ok(None);
+    }
+    let People { plan, keys } = of_where(&projection.input, table, For::Change, "UPDATE")?;
+    let input = LogicalPlanBuilder::from(plan).project(projection.expr.clone())?.build()?;
+    Ok(Some(inserted(dml, provider_as_source(Arc::new(of_people(table, Operation::Update, keys))), input)))
+}
+
+/// The people of a WHERE clause.
+fn of_where(source: &LogicalPlan, table: &ClevertapTable, wanted: For, statement: &str) -> Result<People> {
+    let found = match source {
+        LogicalPlan::Filter(filter) => scanned(&filter.input).map(|found| (filter, found)),
+        _ => None,
+    };
+    let Some((filter, (scanned, name))) = found else {
+        return Err(Error::Filter(format!(
+            "{statement} {} needs a WHERE clause that names people; nothing was sent. For example: WHERE identity = 'cust-1001', or \
+             WHERE identity IN (SELECT user_id FROM 'leavers.csv')",
+            table.qualified()
+        ))
+        .into());
+    };
+    people(&filter.predicate, &filter.input, scanned, name, wanted)
+}
+
+/// Whether it is the table of people, by its own name.
+fn is_people(table: &ClevertapTable) -> bool {
+    std::ptr::eq(table.table, tables::profiles()) && table.door == Door::Catalogue
+}
+
+/// Whether the column is one of those that an UPDATE has found the person by.
+fn says_who(table: &ClevertapTable, column: &str) -> bool {
+    table.table.column_like(column).is_some_and(|column| column.target.shape() == Some(Shape::Identifier))
+}
+
+/// Refuses to change who somebody is.
+pub(crate) fn check_assigned(table: &ClevertapTable, column: &str) -> Result<()> {
+    if says_who(table, column) {
+        return Err(Error::Unwritable(format!(
+            "UPDATE {} cannot change \"{column}\", which says whose profile it is; link_identity gives a person one more identity",
+            table.qualified()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// What CleverTap has no call for.
+fn refused(table: &ClevertapTable, op: &WriteOp) -> DataFusionError {
+    let qualified = table.qualified();
+    Error::NotAppend(match op {
+        WriteOp::Truncate => format!("TRUNCATE {qualified} would take everything, and CleverTap has no call for it: DELETE FROM clevertap.profiles WHERE … takes people"),
+        WriteOp::MergeInto(_) => format!("MERGE INTO {qualified} is not planned: INSERT INTO clevertap.profiles is an upsert already, and UPDATE changes those who are there"),
+        other => format!("{qualified} accepts INSERT INTO, UPDATE and DELETE only, not {}: nothing was sent", other.name().to_uppercase()),
+    })
+    .into()
 }
 
 /// The input without padding, if the planner padded it.

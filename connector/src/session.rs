@@ -13,17 +13,26 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::dml::InsertOp;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, PlanType, Statement as PlanStatement, ToStringifiedPlan};
+use datafusion::logical_expr::{
+    DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, PlanType, Statement as PlanStatement, ToStringifiedPlan,
+};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, SelectItem, SetExpr, TableObject};
 
 use crate::account::Account;
-use crate::catalog::{ClevertapTable, Door, EventTables, FixedTables};
+use crate::catalog::{ClevertapTable, Door, EventTables, FixedTables, to_write};
 use crate::copy::{ClevertapFormatFactory, ClevertapTableFactory, FORMAT};
 use crate::error::Error;
 use crate::options::Options;
-use crate::rule::InsertByName;
+use crate::read::identifiers::IdentifiersAreText;
+use crate::read::late::KeysFromJoins;
+use crate::rule::AsWeWrite;
+use crate::write::plan::Operation;
+use crate::{tables, update};
+
+/// Bytes of the keys that a join hands on: as many as may be looked up, of 400 bytes each.
+const JOIN_KEYS_BYTES: usize = 4 * 1024 * 1024;
 
 /// The accounts of a context, by the names under which they were registered.
 #[derive(Debug, Default)]
@@ -76,16 +85,26 @@ pub fn register(ctx: &SessionContext, name: &str, account: Account) -> Result<()
             let accounts = Arc::new(Accounts::default());
             let mut state = state_ref.write();
             let zone = account.time_zone().map_or("+00:00", |zone| zone.name());
+            // Before DataFusion makes the sides of a comparison alike, and after all of its rules.
+            let mut analyzer_rules = state.analyzer().rules.clone();
+            analyzer_rules.insert(0, Arc::new(IdentifiersAreText));
+            analyzer_rules.push(Arc::new(AsWeWrite));
             let mut built = rebuild(state.clone(), |mut config| {
                 let options = config.options_mut();
                 if options.extensions.get::<Options>().is_none() {
                     options.extensions.insert(Options::default());
                 }
+                // A join hands on as many keys as may be looked up.
+                let optimizer = &mut options.optimizer;
+                optimizer.hash_join_inlist_pushdown_max_distinct_values =
+                    optimizer.hash_join_inlist_pushdown_max_distinct_values.max(Options::default().lookups_max);
+                optimizer.hash_join_inlist_pushdown_max_size = optimizer.hash_join_inlist_pushdown_max_size.max(JOIN_KEYS_BYTES);
                 // Without a zone now() has none, and could not be an event_time.
                 options.execution.time_zone.get_or_insert_with(|| zone.to_owned());
                 config.with_extension(Arc::clone(&accounts))
             })
-            .with_analyzer_rule(Arc::new(InsertByName))
+            .with_analyzer_rules(analyzer_rules)
+            .with_physical_optimizer_rule(Arc::new(KeysFromJoins))
             .with_table_factory(FORMAT.into(), Arc::new(ClevertapTableFactory))
             .build();
             built.register_file_format(Arc::new(ClevertapFormatFactory), true).map_err(taken)?;
@@ -118,8 +137,8 @@ fn rebuild(state: SessionState, change: impl FnOnce(SessionConfig) -> SessionCon
 /// SQL with open INSERTs: columns are matched by name, and any column may be written.
 #[async_trait]
 pub trait ClevertapSql {
-    /// Plans one statement, like `SessionContext::sql`, with INSERT INTO our tables planned by name; also inside of EXPLAIN and
-    /// PREPARE. An INSERT or COPY whose source is only scans, filters and projections is planned in one partition, so that its
+    /// Plans one statement, like `SessionContext::sql`, with INSERT INTO our tables and UPDATE of people planned by name; also inside of
+    /// EXPLAIN and PREPARE. An INSERT or COPY whose source is only scans, filters and projections is planned in one partition, so that its
     /// rows keep the file's order.
     async fn clevertap_sql(&self, sql: &str) -> Result<DataFrame>;
 }
@@ -129,9 +148,9 @@ impl ClevertapSql for SessionContext {
     async fn clevertap_sql(&self, sql: &str) -> Result<DataFrame> {
         let state = self.state();
         let statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
-        let plan = match open_insert(&state, statement.clone(), sql).await? {
+        let plan = match open_write(&state, statement.clone(), sql).await? {
             Some(plan) => plan,
-            None => state.statement_to_plan(statement).await?,
+            None => told(state.statement_to_plan(statement).await?, sql)?,
         };
         if keeps_order(&plan) {
             let one_partition = rebuild(state, |config| config.with_target_partitions(1));
@@ -141,27 +160,43 @@ impl ClevertapSql for SessionContext {
     }
 }
 
-/// Plans `statement` by name, if it is an INSERT into one of our tables, or an EXPLAIN or PREPARE of one.
-async fn open_insert(state: &SessionState, mut statement: Statement, sql: &str) -> Result<Option<LogicalPlan>> {
-    // The INSERT is taken out and its source left in its place, so that DataFusion plans all that stands around it.
-    let Some(slot) = insert_in(&mut statement) else { return Ok(None) };
-    let ast::Statement::Insert(insert) = slot else { return Ok(None) };
-    let TableObject::TableName(name) = &insert.table else { return Ok(None) };
+/// Plans `statement` by name, if it is an INSERT into one of our tables, an UPDATE of people, or an EXPLAIN or PREPARE of one.
+async fn open_write(state: &SessionState, mut statement: Statement, sql: &str) -> Result<Option<LogicalPlan>> {
+    // The statement is taken out and its query left in its place, so that DataFusion plans all that stands around it.
+    let Some(slot) = write_in(&mut statement) else { return Ok(None) };
+    let name = match &*slot {
+        ast::Statement::Insert(ast::Insert { table: TableObject::TableName(name), .. }) => name,
+        ast::Statement::Update(update) => match update::target(update) {
+            Some(name) => name,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
     let reference = table_reference(state, name);
     let Some(mut table) = ours(state, &reference).await? else { return Ok(None) };
-    let insert = insert.clone();
-    let Some(source) = insert.source.clone() else {
-        return Err(Error::Unwritable(format!("INSERT INTO {} has no rows: add SELECT … or VALUES …", table.qualified())).into());
+    let (source, columns, op) = match slot.clone() {
+        ast::Statement::Insert(insert) => {
+            let Some(source) = insert.source.clone() else {
+                return Err(Error::Unwritable(format!("INSERT INTO {} has no rows: add SELECT … or VALUES …", table.qualified())).into());
+            };
+            let op = check_clauses(&insert, &table)?;
+            if insert.columns.is_empty() {
+                check_names(&source, &table)?;
+            }
+            (source, insert.columns.iter().map(column_name).collect::<Result<Vec<_>>>()?, op)
+        }
+        ast::Statement::Update(update) if std::ptr::eq(table.table, tables::profiles()) => {
+            let source = update::query(state, update, &table)?;
+            check_names(&source, &table)?;
+            table.operation = Operation::Update;
+            (source, Vec::new(), InsertOp::Append)
+        }
+        _ => return Ok(None),
     };
-    let op = check_clauses(&insert, &table)?;
-    if insert.columns.is_empty() {
-        check_names(&source, &table)?;
-    }
     *slot = ast::Statement::Query(source);
     table.door = Door::Open;
     table.statement = Some(sql.to_owned());
     let around = state.statement_to_plan(statement).await?;
-    let columns = insert.columns.iter().map(column_name).collect::<Result<Vec<_>>>()?;
     within(around, move |source| {
         let named = rename(source, &columns, &table)?;
         table.sources = sources(&named);
@@ -170,20 +205,30 @@ async fn open_insert(state: &SessionState, mut statement: Statement, sql: &str) 
     .map(Some)
 }
 
-/// The INSERT in a statement, itself or under EXPLAIN or PREPARE.
-fn insert_in(statement: &mut Statement) -> Option<&mut ast::Statement> {
+/// The INSERT or UPDATE in a statement, itself or under EXPLAIN or PREPARE.
+fn write_in(statement: &mut Statement) -> Option<&mut ast::Statement> {
     fn inside(statement: &mut ast::Statement) -> Option<&mut ast::Statement> {
         match statement {
-            ast::Statement::Insert(_) => Some(statement),
+            ast::Statement::Insert(_) | ast::Statement::Update(_) => Some(statement),
             ast::Statement::Prepare { statement, .. } | ast::Statement::Explain { statement, .. } => inside(statement),
             _ => None,
         }
     }
     match statement {
         Statement::Statement(statement) => inside(statement),
-        Statement::Explain(explain) => insert_in(&mut explain.statement),
+        Statement::Explain(explain) => write_in(&mut explain.statement),
         _ => None,
     }
+}
+
+/// The same plan, whose DELETE knows its own text.
+fn told(plan: LogicalPlan, sql: &str) -> Result<LogicalPlan> {
+    within(plan, |plan| {
+        let LogicalPlan::Dml(dml) = &plan else { return Ok(plan) };
+        let Some(table) = crate::rule::of_dml(dml) else { return Ok(plan) };
+        let target = provider_as_source(Arc::new(ClevertapTable { statement: Some(sql.to_owned()), ..table.clone() }));
+        Ok(LogicalPlan::Dml(DmlStatement { target, ..dml.clone() }))
+    })
 }
 
 /// Applies `wrap` to the query's plan, which stands alone or under EXPLAIN or PREPARE.
@@ -225,8 +270,7 @@ fn table_reference(state: &SessionState, name: &ObjectName) -> TableReference {
 /// The table of this name, if it is one of ours that is reached by name.
 async fn ours(state: &SessionState, reference: &TableReference) -> Result<Option<ClevertapTable>> {
     let Ok(schema) = state.schema_for_ref(reference.clone()) else { return Ok(None) };
-    let provider = schema.table(reference.table()).await?;
-    Ok(provider.and_then(|provider| provider.downcast_ref::<ClevertapTable>().filter(|table| table.door == Door::Catalogue).cloned()))
+    to_write(schema.as_ref(), reference.table()).await
 }
 
 /// Refuses the clauses of other systems' INSERTs.

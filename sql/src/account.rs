@@ -140,6 +140,11 @@ impl Load {
         self.status == "running"
     }
 
+    /// Whether it runs, or ran, dry.
+    pub(crate) fn only_tries(&self) -> bool {
+        self.changed_options.iter().any(|option| option.starts_with("clevertap.dry_run = "))
+    }
+
     /// Whether nothing was meant to be sent.
     pub(crate) fn is_dry(&self) -> bool {
         self.status == "dry_run"

@@ -7,7 +7,7 @@ use crate::{
     failure::{Ended, Failure, Result},
     output::Output,
 };
-use datafusion_clevertap::{Access, Account, Probe};
+use datafusion_clevertap::{Access, Account, Probe, ZoneProof, prove_time_zone};
 
 /// What came of one question to CleverTap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,30 @@ pub(crate) async fn check(named: &Named, output: &mut Output) -> Result<Ended> {
             Err(why) => output.say(format_args!("refused     {}: {why}", line.name))?,
         }
     }
-    verdict(&lines)
+    let zone = zone(account).await;
+    match &zone {
+        Ok(proved) => output.say(format_args!("ok          time zone: {proved}"))?,
+        Err(why) => output.say(format_args!("refused     time zone: {why}"))?,
+    }
+    let zone = ProbeLine { name: "time zone".into(), outcome: zone };
+    verdict(&lines.into_iter().chain([zone]).collect::<Vec<_>>())
+}
+
+/// Whether an exported page agrees with the account's time zone. What cannot be proved is no reason to fail.
+async fn zone(account: &Account) -> Result<String, String> {
+    match prove_time_zone(account).await {
+        Ok(ZoneProof::Agrees { records }) => Ok(format!("{records} exported records agree with it")),
+        Ok(ZoneProof::Differs { offset, records }) => {
+            let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.abs() / 60);
+            let fits = format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60);
+            Err(match account.time_zone() {
+                Some(zone) => format!("{zone} does not fit: the clock of {records} exported records is {fits} from UTC"),
+                None => format!("it is not set, and the clock of {records} exported records is {fits} from UTC"),
+            })
+        }
+        Ok(ZoneProof::Unknown) => Ok("not proved: no exported record could tell".into()),
+        Err(error) => Ok(format!("not proved: {error}")),
+    }
 }
 
 /// The questions that the connector asks.

@@ -178,7 +178,10 @@ async fn act(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<S
     if sources.is_empty() {
         return Err(Failure::Usage("nothing was given to run; -c SQL or -f FILE does, and --help tells the rest".into()));
     }
-    let session = Session::open(named.map(|named| named.account), failed_rows.as_deref())?;
+    let mut session = Session::open(named.map(|named| named.account), failed_rows.as_deref())?;
+    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        session.ask_before_erasing();
+    }
     let mut statements = Vec::new();
     for source in sources {
         statements.extend(statements::split(&source.read()?)?);

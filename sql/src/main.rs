@@ -10,11 +10,12 @@
 //!
 //! The rooms, in the order of that path: `cli` (flags), `account` (who is asked), `session` (DataFusion, set up), `stores`
 //! (files and buckets by path), `statements` (a script, split), `run` (one statement after the other), `interrupt`
-//! (Ctrl-C), `output` (formats), `progress` (what stderr says); `check` and `demo` are commands that walk the same path.
+//! (Ctrl-C), `consent` (what erases is confirmed), `output` (formats), `progress` (what stderr says); `check` and `demo` are commands that walk the same path.
 
 mod account;
 mod check;
 mod cli;
+mod consent;
 mod demo;
 mod failure;
 mod interrupt;

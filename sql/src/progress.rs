@@ -14,10 +14,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::{account::Load, failure::Failure};
-use datafusion_clevertap::Tally;
+use datafusion_clevertap::{RunWarning, Tally};
 
 /// Between two looks at a load.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
+/// Warnings of one statement that are said.
+const WARNINGS_MAX: usize = 20;
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -83,6 +85,12 @@ impl Console {
         }
     }
 
+    /// Asks a person something, whatever else is not said.
+    pub(crate) fn ask(&mut self, question: &str) {
+        self.clear();
+        self.print(question);
+    }
+
     /// Says why the program ends, and with which code.
     pub(crate) fn fail(&mut self, failure: &Failure) -> ExitCode {
         self.clear();
@@ -142,9 +150,23 @@ impl Console {
         }
     }
 
+    /// Says what a statement drew.
+    pub(crate) fn warn(&mut self, warnings: &[RunWarning]) {
+        for RunWarning { message, rows, code, .. } in warnings.iter().take(WARNINGS_MAX) {
+            let rows = if *rows > 0 { format!(" ({rows} rows)") } else { String::new() };
+            self.say(&format!("warning: {message}{rows} [{code}]"));
+        }
+        if let Some(more) = warnings.len().checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {
+            self.say(&format!("and {more} warnings more: clevertap.warnings"));
+        }
+    }
+
     /// Says once how a load's columns become fields, and under which options.
+    ///
+    /// Of a dry run at its end, since it marks what is new.
     fn introduce(&mut self, loads: &[Load]) {
-        for load in loads.iter().filter(|load| load.run_id > self.introduced).cloned().collect::<Vec<_>>() {
+        let due = |load: &&Load| load.run_id > self.introduced && !(load.runs() && load.only_tries());
+        for load in loads.iter().filter(due).cloned().collect::<Vec<_>>() {
             self.introduced = load.run_id;
             if !load.mapping.is_empty() {
                 self.say(&format!("{}: columns become fields: {}", load.table, load.mapping.trim_end()));

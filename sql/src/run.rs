@@ -4,7 +4,7 @@
 //!
 //! Ctrl-C asks the loads of the running statement to settle what is in flight and to end, so that the four counts are as
 //! certain as they can be; a second one drops the statement, whose loads then count what is in flight as in doubt. A
-//! statement that loads nothing is dropped by the first.
+//! statement that loads nothing is dropped by the first. While a person is asked to confirm what erases, it is a no.
 
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
@@ -12,6 +12,7 @@ use indicatif::ProgressBar;
 
 use crate::{
     account::Load,
+    consent,
     failure::{Ended, Failure, Result},
     interrupt::Interrupts,
     output::{More, Output, TABLE_ROWS_MAX},
@@ -53,6 +54,7 @@ impl Runner<'_> {
     /// The statement's; [`Failure::Stopped`] after Ctrl-C, also where the statement made it to its end.
     pub(crate) async fn one(&mut self, text: &str) -> Result<Vec<Load>> {
         let last = self.session.last_load();
+        let known = self.session.warnings();
         self.console.begin();
         let result = {
             let Self { session, output, console, interrupts } = self;
@@ -61,6 +63,9 @@ impl Runner<'_> {
         let loads = self.session.loads_after(last);
         let counts = if matches!(result, Err(Failure::Written(_))) { Counts::Told } else { Counts::Wanted };
         self.console.end(&loads, counts);
+        let mut warnings = self.session.warnings();
+        warnings.retain(|warning| !known.contains(warning));
+        self.console.warn(&warnings);
         let shown = result?;
         if shown == More::Enough {
             self.console.say(&format!("only the first {TABLE_ROWS_MAX} rows are shown; --format csv, tsv, json and ndjson write all"));
@@ -101,6 +106,15 @@ async fn follow(
                     Ok(_) if stopping => Err(Failure::Stopped),
                     result => result,
                 };
+            }
+            question = session.question() => {
+                console.ask(&question.text());
+                tokio::select! {
+                    biased;
+                    // The question is dropped, which is a no.
+                    () = interrupts.next() => stopping = true,
+                    line = consent::line() => question.answer(&line),
+                }
             }
             _ = ticks.tick() => console.tick(&session.loads_after(last)),
         }

@@ -13,10 +13,11 @@ use datafusion::{
 
 use crate::{
     account::{Load, how_to_name_one},
+    consent::{Question, Questions},
     failure::{Failure, Result},
     stores,
 };
-use datafusion_clevertap::{Account, ClevertapSql, register};
+use datafusion_clevertap::{Account, ClevertapSql, RunWarning, register};
 
 /// The name under which the account's tables are registered.
 const NAME: &str = "clevertap";
@@ -25,6 +26,7 @@ const NAME: &str = "clevertap";
 pub(crate) struct Session {
     ctx: SessionContext,
     account: Option<Account>,
+    questions: Option<Questions>,
 }
 
 impl fmt::Debug for Session {
@@ -48,7 +50,9 @@ impl Session {
             // A folder is listed anew by every statement: it may be the one that the statement before wrote to.
             .with_object_list_cache_limit(0)
             .build_arc()?;
-        let ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime));
+        let mut ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime));
+        // `properties -> 'Amount'` and its kin.
+        datafusion_functions_json::register_all(&mut ctx)?;
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account.clone())?,
             (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_name_one()))),
@@ -57,7 +61,7 @@ impl Session {
         if let Some(folder) = failed_rows {
             ctx.state_ref().write().config_mut().options_mut().set("clevertap.failed_rows_to", folder)?;
         }
-        Ok(Self { ctx, account })
+        Ok(Self { ctx, account, questions: None })
     }
 
     /// Plans one statement; what DataFusion runs while planning (SET, CREATE) is done.
@@ -102,6 +106,21 @@ impl Session {
         Ok(texts)
     }
 
+    /// Has a person confirm what erases.
+    pub(crate) fn ask_before_erasing(&mut self) {
+        let (consent, questions) = Questions::new();
+        self.ctx.state_ref().write().config_mut().set_extension(Arc::new(consent));
+        self.questions = Some(questions);
+    }
+
+    /// Waits for the next question of a statement that erases.
+    pub(crate) async fn question(&self) -> Question {
+        match &self.questions {
+            Some(questions) => questions.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// The runs that began after the run `last`, oldest first.
     pub(crate) fn loads_after(&self, last: u64) -> Vec<Load> {
         let runs = self.account.as_ref().map(Account::runs).unwrap_or_default();
@@ -113,6 +132,11 @@ impl Session {
     /// The number of the last run; 0 where there is none.
     pub(crate) fn last_load(&self) -> u64 {
         self.loads_after(0).last().map_or(0, |load| load.run_id)
+    }
+
+    /// What was done to rows that were sent all the same, and what queries that read found odd, so far.
+    pub(crate) fn warnings(&self) -> Vec<RunWarning> {
+        self.account.as_ref().map(Account::warnings).unwrap_or_default()
     }
 
     /// Lets a run settle what is in flight and end.

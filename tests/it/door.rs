@@ -3,20 +3,22 @@
 //! In: calls of the connector. Out: what the emulator answers, with every call kept for the test to look at. No socket is
 //! used, so that a paused clock works and a run repeats by its seed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Int64Array, RecordBatch};
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::DateTime;
 use clevertap_emulator::{Device, Emulator, Fault, Platform, Settings, What};
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_clevertap::{
-    Account, AccountSettings, Answer, Call, ClevertapSql, Clock, Error, Failure, FailureKind, Method, Region, Run, Secret, Tally,
-    Transport, register,
+    Account, AccountSettings, Answer, Call, ClevertapSql, Clock, Error, Failure, FailureKind, Put, Region, Run, Secret, Tally, Transport,
+    register,
 };
+use futures::TryStreamExt;
 
 /// The passcode of every test; `secrets.rs` looks for it everywhere.
 pub(crate) const PASSCODE: &str = "emulator-passcode";
@@ -24,7 +26,7 @@ pub(crate) const PASSCODE: &str = "emulator-passcode";
 /// A call as it was sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    pub(crate) method: Method,
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
     /// Without their values: one of them is the passcode.
@@ -55,24 +57,57 @@ impl Transport for Door {
     async fn send(&self, call: Call) -> Result<Answer, Failure> {
         if self.keeps_calls {
             self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(Sent {
-                method: call.method,
+                method: call.method.to_string(),
                 path: call.url.path().to_owned(),
                 query: call.url.query().map(str::to_owned),
                 headers: call.headers.iter().map(|(name, _)| *name).collect(),
                 body: String::from_utf8_lossy(&call.body).into_owned(),
             });
         }
-        let next = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        match next {
-            Some(Instead::Fail(kind, what)) => return Err(Failure::new(kind, what)),
-            Some(Instead::Answer(status, body)) => return Ok(Answer::new(status, body)),
-            Some(Instead::HandOn) | None => {}
+        if let Some(answered) = self.scripted() {
+            return answered;
         }
         let mut request = http::Request::builder().method(call.method.to_string().as_str()).uri(call.url.as_str());
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
-        let request = request.body(call.body).map_err(|_| Failure::new(FailureKind::NotSent, "is no request"))?;
+        self.hand_on(request.body(call.body)).await
+    }
+
+    async fn put(&self, put: Put) -> Result<Answer, Failure> {
+        let chunks: Vec<Bytes> = put.body.try_collect().await.map_err(|_| Failure::new(FailureKind::Lost, "was cut off"))?;
+        let body = Bytes::from(chunks.concat());
+        assert_eq!(body.len() as u64, put.bytes, "the length that is announced is the file's");
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(Sent {
+            method: "PUT".to_owned(),
+            path: put.url.path().to_owned(),
+            query: put.url.query().map(str::to_owned),
+            headers: put.content_type.map(|_| "Content-Type").into_iter().collect(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        });
+        if let Some(answered) = self.scripted() {
+            return answered;
+        }
+        let mut request = http::Request::put(put.url.as_str()).header("Content-Length", put.bytes);
+        if let Some(content_type) = put.content_type {
+            request = request.header("Content-Type", content_type);
+        }
+        self.hand_on(request.body(body)).await
+    }
+}
+
+impl Door {
+    /// What the script has for the next call.
+    fn scripted(&self) -> Option<Result<Answer, Failure>> {
+        match self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
+            Some(Instead::Fail(kind, what)) => Some(Err(Failure::new(kind, what))),
+            Some(Instead::Answer(status, body)) => Some(Ok(Answer::new(status, body))),
+            Some(Instead::HandOn) | None => None,
+        }
+    }
+
+    async fn hand_on(&self, request: http::Result<http::Request<Bytes>>) -> Result<Answer, Failure> {
+        let request = request.map_err(|_| Failure::new(FailureKind::NotSent, "is no request"))?;
         let answer = self.emulator.handle(request).await.map_err(|_| Failure::new(FailureKind::Lost, "was cut off"))?;
         Ok(Answer::new(answer.status().as_u16(), answer.into_body()))
     }
@@ -100,13 +135,27 @@ impl World {
         Self::open_with_passcode(settings, change, PASSCODE, true)
     }
 
+    /// In another zone, keeping no calls.
+    pub(crate) fn open_in(zone: chrono_tz::Tz, settings: Settings, change: impl FnOnce(&mut AccountSettings)) -> Self {
+        Self::build(zone, settings, change, PASSCODE, false)
+    }
+
     pub(crate) fn open_with_passcode(
         settings: Settings,
         change: impl FnOnce(&mut AccountSettings),
         passcode: &str,
         keeps_calls: bool,
     ) -> Self {
-        let zone = "Asia/Kolkata".parse().expect("a zone");
+        Self::build(chrono_tz::Tz::Asia__Kolkata, settings, change, passcode, keeps_calls)
+    }
+
+    fn build(
+        zone: chrono_tz::Tz,
+        settings: Settings,
+        change: impl FnOnce(&mut AccountSettings),
+        passcode: &str,
+        keeps_calls: bool,
+    ) -> Self {
         let emulator = Emulator::new(Settings { time_zone: zone, seed: 7, ..settings });
         let door = Arc::new(Door { emulator: emulator.clone(), sent: Mutex::default(), script: Mutex::default(), keeps_calls });
         let transport: Arc<dyn Transport> = Arc::clone(&door) as _;
@@ -122,6 +171,10 @@ impl World {
         let account = Account::open("TEST-123-456Z", Secret::new(passcode), Region::In1, account).expect("an account");
         let ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
         register(&ctx, "clevertap", account.clone()).expect("registered");
+        let mut functions = ctx.clone();
+        datafusion_functions_json::register_all(&mut functions).expect("functions of JSON");
+        // A test scripts and counts the calls of its statement; `schema_check.rs` and the simulation have this one more.
+        ctx.state_ref().write().config_mut().options_mut().set("clevertap.schema_check", "off").expect("an option");
         Self { emulator, account, ctx, door }
     }
 
@@ -147,9 +200,22 @@ impl World {
         self.rows(&format!("SET clevertap.{option} = '{value}'")).await;
     }
 
+    /// Has every statement send one request after the other, whatever its API.
+    pub(crate) async fn one_in_flight(&self) {
+        self.set("upload_concurrency", 1).await;
+        self.set("read_concurrency", 1).await;
+    }
+
     /// What the next calls meet, in their order, instead of the emulator.
     pub(crate) fn script(&self, steps: impl IntoIterator<Item = Instead>) {
         self.door.script.lock().unwrap_or_else(PoisonError::into_inner).extend(steps);
+    }
+
+    /// The different phone numbers in the calls so far.
+    fn phones_sent(&self) -> u64 {
+        let sent = self.sent();
+        let numbers = sent.iter().flat_map(|call| call.body.split('"').filter(|text| text.starts_with('+')));
+        numbers.collect::<BTreeSet<_>>().len() as u64
     }
 
     /// The calls so far.
@@ -157,12 +223,22 @@ impl World {
         self.door.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Forgets the calls so far.
+    pub(crate) fn forget_sent(&self) {
+        self.door.sent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The calls to a path so far.
+    pub(crate) fn sent_to(&self, path: &str) -> Vec<Sent> {
+        self.sent().into_iter().filter(|call| call.path == path).collect()
+    }
+
     pub(crate) fn fault(&self, what: What) {
-        self.emulator.add_fault(Fault::new(what).on("/1/upload"));
+        self.emulator.add_fault(Fault::new(what));
     }
 
     pub(crate) fn fault_once(&self, what: What) {
-        self.emulator.add_fault(Fault::new(what).on("/1/upload").times(1));
+        self.emulator.add_fault(Fault::new(what).times(1));
     }
 
     pub(crate) fn last_run(&self) -> Run {
@@ -190,9 +266,12 @@ pub(crate) enum Target {
     Profiles,
     Events,
     DeviceTokens,
+    Subscriptions,
+    PhoneDisassociations,
 }
 
-pub(crate) const TARGETS: [Target; 3] = [Target::Profiles, Target::Events, Target::DeviceTokens];
+pub(crate) const TARGETS: [Target; 5] =
+    [Target::Profiles, Target::Events, Target::DeviceTokens, Target::Subscriptions, Target::PhoneDisassociations];
 
 impl Target {
     pub(crate) const fn table(self) -> &'static str {
@@ -200,13 +279,31 @@ impl Target {
             Self::Profiles => "profiles",
             Self::Events => "events",
             Self::DeviceTokens => "device_tokens",
+            Self::Subscriptions => "subscriptions",
+            Self::PhoneDisassociations => "phone_disassociations",
         }
     }
 
     pub(crate) const fn rows_max(self) -> i64 {
         match self {
-            Self::Profiles | Self::Events => 1_000,
+            Self::Profiles | Self::Events | Self::Subscriptions | Self::PhoneDisassociations => 1_000,
             Self::DeviceTokens => 100,
+        }
+    }
+
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Profiles | Self::Events | Self::DeviceTokens => "/1/upload",
+            Self::Subscriptions => "/1/subscribe",
+            Self::PhoneDisassociations => "/1/disassociate",
+        }
+    }
+
+    /// Requests that are in flight from the start: those that nobody has been told to be too many.
+    pub(crate) const fn start(self) -> u64 {
+        match self {
+            Self::Profiles | Self::Events | Self::DeviceTokens => 5,
+            Self::Subscriptions | Self::PhoneDisassociations => 3,
         }
     }
 
@@ -224,6 +321,14 @@ impl Target {
             Self::DeviceTokens => format!(
                 "INSERT INTO clevertap.device_tokens SELECT CASE WHEN {bad} THEN 'stranger' ELSE concat('__g', n) END AS object_id,
                  concat('t', n) AS token, 'fcm' AS token_type FROM source"
+            ),
+            Self::Subscriptions => format!(
+                "INSERT INTO clevertap.subscriptions SELECT 'email' AS type, concat('p', n, '@example.org') AS value,
+                 CASE WHEN {bad} THEN 'nope' ELSE 'Unsubscribe' END AS status FROM source"
+            ),
+            Self::PhoneDisassociations => format!(
+                "INSERT INTO clevertap.phone_disassociations SELECT CASE WHEN {bad} THEN 'nope' ELSE concat('+1415', 5550000 + n) END AS phone
+                 FROM source"
             ),
         }
     }
@@ -244,12 +349,18 @@ impl Target {
         world
     }
 
-    /// What the emulator stored, each time it came.
-    pub(crate) fn stored(self, emulator: &Emulator) -> u64 {
+    /// What the emulator stored: of events each time that it came, of what can be repeated once.
+    pub(crate) fn stored(self, world: &World) -> u64 {
+        let emulator = &world.emulator;
         match self {
             Self::Profiles => emulator.profiles_stored(),
             Self::Events => emulator.events_stored(),
             Self::DeviceTokens => emulator.tokens_stored(),
+            Self::Subscriptions => {
+                (1..=30_000).filter(|n| emulator.subscription("email", &format!("p{n}@example.org")).is_some()).count() as u64
+            }
+            // Nobody holds these numbers, so that what is counted is how often they came.
+            Self::PhoneDisassociations => emulator.report().disassociations.min(world.phones_sent()),
         }
     }
 }
@@ -277,7 +388,7 @@ pub(crate) fn ending(world: &World, target: Target, result: &Result<Vec<RecordBa
         read - accepted,
         "every row of {target:?} that was read and not accepted is in failed_rows"
     );
-    let stored = target.stored(&world.emulator);
+    let stored = target.stored(world);
     assert!((accepted..=accepted + in_doubt).contains(&stored), "{target:?}: {stored} are stored, {:?}", run.tally);
     let table = target.table();
     let status = run.status;

@@ -52,7 +52,7 @@ fn setting_without_passcode() {
 
 #[tokio::test(start_paused = true)]
 async fn setting_with_a_wrong_name() {
-    insta::assert_snapshot!(planned("SET clevertap.on_rejects = 'skip'").await, @r#"Invalid or Unsupported Configuration: option "clevertap.on_rejects" is not there; expected one of on_reject, failed_max, in_doubt, failed_rows_to, failed_rows_max, dry_run, nulls, nested, naive_time, long_values, lookups_max, upload_concurrency, read_concurrency, body_rows_max, body_bytes_max, timeout_ms, retry_for_ms, run_label [CT-101]"#);
+    insta::assert_snapshot!(planned("SET clevertap.on_rejects = 'skip'").await, @r#"Invalid or Unsupported Configuration: option "clevertap.on_rejects" is not there; expected one of on_reject, failed_max, in_doubt, failed_rows_to, failed_rows_max, dry_run, schema_check, nulls, nested, naive_time, long_values, full_scan, verify_counts, type_mismatch, lookups_max, delete_rows_max, list_mode, list_email, list_creator, list_assume_exists, upload_concurrency, read_concurrency, body_rows_max, body_bytes_max, timeout_ms, retry_for_ms, run_label [CT-101]"#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +62,11 @@ async fn setting_with_a_wrong_value() {
 
 #[tokio::test(start_paused = true)]
 async fn filter_that_is_missing() {
-    insta::assert_snapshot!(planned("SELECT * FROM clevertap.profiles").await, @r#"Error during planning: clevertap.profiles needs a filter (= or IN) on "identity" or "email" or "object_id" to be read, and this query has none. For example: WHERE identity = 'cust-1001' [CT-201]"#);
+    insta::assert_snapshot!(planned("SELECT * FROM clevertap.profiles").await, @r#"
+    clevertap_keys_from_joins
+    caused by
+    Error during planning: clevertap.profiles needs a filter (= or IN) on "identity" or "email" or "object_id" to be read, and this query has none. For example: WHERE identity = 'cust-1001', WHERE event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31', or a join on one of them. SET clevertap.full_scan = true reads everybody who can be listed, event by event [CT-201]
+    "#);
 }
 
 #[tokio::test(start_paused = true)]

@@ -38,8 +38,8 @@ async fn tables_that_were_there_before_register_are_there_after_it() {
 async fn nothing_leaves_after_a_401() {
     for target in TARGETS {
         let world = target.world(4 * target.rows_max());
-        world.set("upload_concurrency", 1).await;
-        world.emulator.add_fault(Fault::new(What::Unauthorized).on("/1/upload").after(1));
+        world.one_in_flight().await;
+        world.emulator.add_fault(Fault::new(What::Unauthorized).on(target.path()).after(1));
         let result = world.run(&target.insert("false")).await;
         let line = ending(&world, target, &result);
         assert_eq!(world.sent().len(), 2, "{line}");

@@ -405,20 +405,3 @@ async fn a_copy_keeps_the_files_order_too() {
     failed.sort_unstable();
     assert_eq!(failed, [77, 5_077, 10_077, 15_077]);
 }
-
-/// datafusion.md 1.2: a provider would be told to delete everything, whatever the WHERE says.
-#[tokio::test(start_paused = true)]
-async fn what_is_not_an_insert_is_refused_and_sends_nothing() {
-    let world = World::new();
-    for statement in [
-        "DELETE FROM clevertap.profiles WHERE identity IN (SELECT 'a')",
-        "DELETE FROM clevertap.profiles WHERE 1 = 0",
-        "DELETE FROM clevertap.profiles",
-        "UPDATE clevertap.profiles SET name = 'x' WHERE identity = 'a'",
-        "TRUNCATE TABLE clevertap.profiles",
-    ] {
-        let text = world.refused(statement).await;
-        assert!(text.contains("accepts INSERT INTO only in this version"), "{statement}: {text}");
-    }
-    assert_eq!(world.sent().len(), 0);
-}

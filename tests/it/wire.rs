@@ -150,3 +150,23 @@ async fn a_look_up_is_a_get_without_a_body() {
     X-CleverTap-Account-Id, X-CleverTap-Passcode
     ");
 }
+
+#[tokio::test(start_paused = true)]
+async fn subscriptions_have_all_columns() {
+    insta::assert_snapshot!(
+        wire("INSERT INTO clevertap.subscriptions SELECT 'email' AS type, 'ada@example.org' AS value, 'Unsubscribe' AS status").await,
+        @r#"
+    POST /1/subscribe
+    Content-Type, X-CleverTap-Account-Id, X-CleverTap-Passcode
+    {"d":[{"value":"ada@example.org","type":"email","status":"Unsubscribe"}]}
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn phone_disassociations_have_one_column() {
+    insta::assert_snapshot!(wire("INSERT INTO clevertap.phone_disassociations SELECT '+14155550100' AS phone").await, @r#"
+    POST /1/disassociate
+    Content-Type, X-CleverTap-Account-Id, X-CleverTap-Passcode
+    {"d":[{"type":"phone","value":"+14155550100"}]}
+    "#);
+}

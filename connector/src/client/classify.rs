@@ -82,9 +82,17 @@ struct Envelope<'a> {
 }
 
 /// A `"status": "fail"` that speaks of the whole request.
-struct Fail {
-    code: Option<i64>,
-    words: Option<String>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fail {
+    /// Its code, which is not always the HTTP status.
+    pub(crate) code: Option<i64>,
+    /// CleverTap's own words, without line breaks and not without end.
+    pub(crate) words: Option<String>,
+}
+
+/// The failure of the whole request that an answer tells, if it tells one.
+pub(crate) fn failure_of(answer: &Answer) -> Option<Fail> {
+    Fail::of(&answer.body)
 }
 
 impl Fail {
@@ -116,9 +124,9 @@ fn words(json: &str) -> String {
     kept
 }
 
-/// Reads an answer as far as policy needs it. `understood` are codes of a `fail` that the sender reads by itself; `readable`
-/// is asked about a 2xx that is no failure.
-pub(crate) fn classify(answer: &Answer, understood: &[i64], readable: impl FnOnce(&Answer) -> bool) -> Said {
+/// Reads an answer as far as policy needs it. `understood` are codes and errors of a `fail` that the sender reads by itself;
+/// `readable` is asked about a 2xx that is no failure.
+pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable: impl FnOnce(&Answer) -> bool) -> Said {
     use CameBack::*;
 
     let status = answer.status;
@@ -128,7 +136,7 @@ pub(crate) fn classify(answer: &Answer, understood: &[i64], readable: impl FnOnc
     let says = |text| fail.as_ref().is_some_and(|fail| fail.says(text));
 
     let throttled = status == 429 || code == Some(429) || says("Too many requests") || says("Too many concurrent requests");
-    let understood = code.is_some_and(|code| understood.contains(&code));
+    let understood = code.is_some_and(|code| understood.0.contains(&code)) || understood.1.iter().any(|error| says(error));
     let malformed = says("Malformed request") && (status == 400 || (is_2xx(status) && code == Some(400)));
     let came_back = match status {
         _ if throttled => Throttled { retry_after },
@@ -228,7 +236,7 @@ mod tests {
     #[test]
     fn every_answer_has_one_row_of_the_table() {
         for &(status, body, came_back, what) in ANSWERS {
-            let said = classify(&Answer::new(status, body), &[2], has_status);
+            let said = classify(&Answer::new(status, body), (&[2], &["no_such_thing"]), has_status);
             assert_eq!(said, Said { came_back, what: what.into() }, "{status} {body}");
         }
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use chrono::DateTime;
-use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
-use super::transport::{Answer, Call, Failure, FailureKind, Method, Transport};
+use super::transport::{Answer, Call, Failure, FailureKind, Method, Put, Transport};
 use crate::error::{Error, Result};
 
 /// Idle connections kept: one for each upload that may be in flight.
@@ -76,14 +76,27 @@ impl Transport for Https {
             request = request.header(HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsent("has a header without a name"))?, value);
         }
         if call.method == Method::Post {
-            request = request.body(call.body);
+            // Of an empty body hyper would say nothing.
+            request = request.header(CONTENT_LENGTH, call.body.len()).body(call.body);
         }
-        let response = request.send().await.map_err(failure)?;
-        let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers());
-        let body = read_capped(response, call.answer_bytes_max).await?;
-        Ok(Answer { status, body, retry_after })
+        answered(request, call.answer_bytes_max).await
     }
+
+    async fn put(&self, put: Put) -> std::result::Result<Answer, Failure> {
+        let mut request = self.client.put(put.url).header(CONTENT_LENGTH, put.bytes);
+        if let Some(content_type) = put.content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        answered(request.body(reqwest::Body::wrap_stream(put.body)), put.answer_bytes_max).await
+    }
+}
+
+async fn answered(request: reqwest::RequestBuilder, bytes_max: usize) -> std::result::Result<Answer, Failure> {
+    let response = request.send().await.map_err(failure)?;
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers());
+    let body = read_capped(response, bytes_max).await?;
+    Ok(Answer { status, body, retry_after })
 }
 
 /// The whole body of an answer, decompressed, unless it is larger than the cap.

@@ -67,14 +67,14 @@ impl LaneSettings {
 /// The way of one statement to one API of an account.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    client: Arc<Client>,
+    pub(super) client: Arc<Client>,
     budget: Arc<Budget>,
     share: Share,
-    settings: LaneSettings,
-    requests: AtomicU64,
-    retries: AtomicU64,
+    pub(super) settings: LaneSettings,
+    pub(super) requests: AtomicU64,
+    pub(super) retries: AtomicU64,
     throttled: AtomicU64,
-    bytes_sent: AtomicU64,
+    pub(super) bytes_sent: AtomicU64,
 }
 
 /// What went through a lane so far.
@@ -353,7 +353,7 @@ impl Lane {
         let (said, answer) = match timeout(self.settings.timeout, self.client.transport.send(call)).await {
             Ok(Ok(answer)) => {
                 self.client.note_answer();
-                (classify(&answer, request.understood, readable), Some(answer))
+                (classify(&answer, (request.understood, request.understood_errors), readable), Some(answer))
             }
             Ok(Err(failure)) => (failure.into(), None),
             Err(_) => {

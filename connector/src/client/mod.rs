@@ -15,6 +15,7 @@ mod classify;
 mod http;
 mod lane;
 mod limits;
+mod put;
 mod regions;
 mod request;
 mod retry;
@@ -34,15 +35,16 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use url::Url;
 
-pub(crate) use classify::has_status;
+pub(crate) use classify::{failure_of, has_status};
 pub(crate) use lane::{Lane, LaneSettings, Outcome};
 pub(crate) use limits::{Api, LimitNow};
+pub(crate) use put::File;
 pub use regions::Region;
 pub(crate) use request::Request;
 pub(crate) use retry::Arrived;
 pub use secret::Secret;
 pub(crate) use switches::{Gate, Stop};
-pub use transport::{Answer, Call, Failure, FailureKind, Method, Transport};
+pub use transport::{Answer, Call, Failure, FailureKind, Method, Put, Transport};
 
 use crate::error::{Error, Result};
 use http::{Https, Reach};

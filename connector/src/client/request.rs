@@ -20,6 +20,9 @@ pub(crate) struct Request {
     pub(crate) path: &'static str,
     /// The query, which no message shows.
     pub(crate) query: Vec<(&'static str, String)>,
+    /// A parameter whose value is on the wire byte for byte as it stands here: a cursor comes percent-encoded, and encoding it
+    /// again would damage it.
+    pub(crate) verbatim: Option<(&'static str, String)>,
     /// Compact JSON; empty for a GET.
     pub(crate) body: Bytes,
     /// What happens if it is carried out twice.
@@ -27,23 +30,50 @@ pub(crate) struct Request {
     /// Codes of a `"status": "fail"` that whoever sends it reads by itself, such as 2, "still in progress". Any other code is
     /// refused here.
     pub(crate) understood: &'static [i64],
+    /// Errors of a `"status": "fail"` that whoever sends it reads by itself, where CleverTap gives them no code.
+    pub(crate) understood_errors: &'static [&'static str],
 }
 
 impl Request {
     /// A GET, which changes nothing.
     pub(crate) fn get(path: &'static str) -> Self {
-        Self { method: Method::Get, path, query: Vec::new(), body: Bytes::new(), again: Again::Harmless, understood: &[] }
+        Self {
+            method: Method::Get,
+            path,
+            query: Vec::new(),
+            verbatim: None,
+            body: Bytes::new(),
+            again: Again::Harmless,
+            understood: &[],
+            understood_errors: &[],
+        }
     }
 
     /// A POST of a JSON body.
     pub(crate) fn post(path: &'static str, body: impl Into<Bytes>, again: Again) -> Self {
-        Self { method: Method::Post, path, query: Vec::new(), body: body.into(), again, understood: &[] }
+        Self {
+            method: Method::Post,
+            path,
+            query: Vec::new(),
+            verbatim: None,
+            body: body.into(),
+            again,
+            understood: &[],
+            understood_errors: &[],
+        }
     }
 
     /// The same with one more query parameter.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.query.push((name, value.into()));
+        self
+    }
+
+    /// The same with a parameter that is not encoded.
+    #[must_use]
+    pub(crate) fn with_verbatim(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.verbatim = Some((name, value.into()));
         self
     }
 
@@ -54,13 +84,21 @@ impl Request {
         self
     }
 
+    /// The same, with errors of a `fail` that the sender reads by itself.
+    #[must_use]
+    pub(crate) fn understanding_errors(mut self, errors: &'static [&'static str]) -> Self {
+        self.understood_errors = errors;
+        self
+    }
+
     /// The whole URL, under the base of an account.
     pub(crate) fn url(&self, base: &Url) -> Url {
         let mut url = base.clone();
         url.set_path(self.path);
-        if !self.query.is_empty() {
-            let pairs = self.query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
-            url.set_query(Some(&pairs.collect::<Vec<_>>().join("&")));
+        let pairs = self.query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+        let pairs: Vec<_> = pairs.chain(self.verbatim.iter().map(|(name, value)| format!("{name}={value}"))).collect();
+        if !pairs.is_empty() {
+            url.set_query(Some(&pairs.join("&")));
         }
         url
     }
@@ -94,6 +132,13 @@ mod tests {
         let base = Url::parse("https://in1.api.clevertap.com").unwrap();
         let request = Request::get("/1/profile.json").with("identity", "a+b c&d/é%");
         assert_eq!(request.url(&base).as_str(), "https://in1.api.clevertap.com/1/profile.json?identity=a%2Bb%20c%26d%2F%C3%A9%25");
+    }
+
+    #[test]
+    fn a_cursor_is_not_encoded_again() {
+        let base = Url::parse("https://in1.api.clevertap.com").unwrap();
+        let request = Request::get("/1/events.json").with_verbatim("cursor", "q0Zk%2B%2Fa%3D%3D");
+        assert_eq!(request.url(&base).as_str(), "https://in1.api.clevertap.com/1/events.json?cursor=q0Zk%2B%2Fa%3D%3D");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use url::Url;
 
 /// What carries calls to CleverTap.
@@ -23,6 +24,40 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// A [`Failure`] if no whole answer came back. Its kind is [`FailureKind::NotSent`] only where it is certain that no byte
     /// of the request left: a row whose request may have left is sent again only if that is harmless.
     async fn send(&self, call: Call) -> Result<Answer, Failure>;
+
+    /// Puts a file at a URL of another host, in one attempt, and reads the whole answer. Custom lists need it. A transport that
+    /// does not implement it says so to whoever writes one.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Transport::send`].
+    async fn put(&self, _put: Put) -> Result<Answer, Failure> {
+        Err(Failure::new(FailureKind::NotSent, "was not sent, since the account's transport puts no files"))
+    }
+}
+
+/// A file on its way to a URL that is its own permission. It has no room for the headers of an account: neither its id nor its
+/// passcode may reach another host.
+pub struct Put {
+    /// The full URL, with the signature in its query.
+    pub url: Url,
+    /// `Content-Type`, where the signature demands it.
+    pub content_type: Option<&'static str>,
+    /// `Content-Length`.
+    pub bytes: u64,
+    /// The file.
+    pub body: BoxStream<'static, std::io::Result<Bytes>>,
+    /// How long the attempt may take, from here to the last byte of the answer.
+    pub timeout: Duration,
+    /// The largest answer to read.
+    pub answer_bytes_max: usize,
+}
+
+impl fmt::Debug for Put {
+    /// No query, which holds the signature.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Put").field("host", &self.url.host_str()).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
 }
 
 /// The method of a call.

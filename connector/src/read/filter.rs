@@ -71,12 +71,17 @@ fn key(expr: &Expr, columns: &[(&'static str, &'static str)]) -> Option<String> 
 /// The text of a literal: `None` if it is not one that can be a key, `Some(None)` for NULL, which equals nothing.
 fn text(expr: &Expr) -> Option<Option<String>> {
     let Expr::Literal(value, _) = expr else { return None };
+    value_text(value)
+}
+
+/// The text of a value, as [`text`] says.
+pub(crate) fn value_text(value: &ScalarValue) -> Option<Option<String>> {
     if value.is_null() {
         return Some(None);
     }
     match value {
         ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text) => Some(text.clone()),
-        ScalarValue::Dictionary(_, value) => text(&Expr::Literal(value.as_ref().clone(), None)),
+        ScalarValue::Dictionary(_, value) => value_text(value),
         value if value.data_type().is_integer() => Some(Some(value.to_string())),
         _ => None,
     }

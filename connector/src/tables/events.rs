@@ -1,6 +1,11 @@
 //! `clevertap.events`: what people did.
 //!
 //! ```sql
+//! SELECT identity, event_time, (properties -> 'Amount')::double AS amount FROM clevertap.events
+//! WHERE event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31';
+//!
+//! SELECT identity, "Amount" FROM clevertap_events."Charged" WHERE event_time >= '2026-01-31 18:00' AND event_date <= '2026-02-01';
+//!
 //! INSERT INTO clevertap.events
 //! SELECT user_id AS identity, 'Charged' AS event_name, paid_at AS event_time, amount AS "Amount" FROM 'payments.parquet';
 //!
@@ -8,47 +13,61 @@
 //! SELECT user_id AS identity, paid_at AS event_time, amount AS "Amount", items FROM 'payments.parquet';
 //! ```
 //!
-//! Wire format: <https://developer.clevertap.com/docs/upload-events-api>, read 2026-11-21.
+//! Wire format: <https://developer.clevertap.com/docs/upload-events-api> and
+//! <https://developer.clevertap.com/docs/get-events-api>, read 2026-11-21. The profile in an exported event is that of today, not
+//! that of the event's time; the record has no event name and no id of its own.
 
-use crate::table::Kind::{Instant, Json, Text};
+use crate::table::Kind::{self, Day, Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, EventName, Identifier, Items, Properties};
+use crate::table::Source::{At, Either, Filter};
 use crate::table::Target::{self, Optional, Required};
-use crate::table::{Again, Column, Open, Order, Source, Table, Write, column};
+use crate::table::{Again, Column, Export, Form, Open, Order, Read, Source, Table, Write, column};
 
 /// A column that only exports of events have: a write of that name would be mistaken for it.
-const fn of_reads(name: &'static str) -> Column {
+const fn of_reads(name: &'static str, kind: Kind, source: Source) -> Column {
     const HINT: Target = Target::Nowhere { hint: "only reads have it: give it another name, or put it into \"properties\"" };
-    column(name, Text, Source::Nowhere, HINT)
+    column(name, kind, source, HINT)
 }
 
 pub(crate) static TABLE: Table = Table {
     name: "events",
     about: "What people did, one row an event.",
     columns: &[
-        column("event_name", Text, Source::Nowhere, Required("/evtName", EventName)),
-        column("event_time", Instant, Source::Nowhere, Required("/ts", EpochSeconds)),
-        column("identity", Text, Source::Nowhere, Optional("/identity", Identifier)),
-        column("object_id", Text, Source::Nowhere, Optional("/objectId", Identifier)),
+        column("event_name", Text, Filter, Required("/evtName", EventName)),
+        column("event_time", Instant, At("/ts"), Required("/ts", EpochSeconds)),
+        of_reads("event_date", Day, At("/ts")),
+        column("identity", Text, Either(&["/profile/identity", "/identity"]), Optional("/identity", Identifier)),
+        column("object_id", Text, Either(&["/profile/objectId", "/objectId"]), Optional("/objectId", Identifier)),
         column("fbid", Text, Source::Nowhere, Optional("/FBID", Identifier)),
         column("gpid", Text, Source::Nowhere, Optional("/GPID", Identifier)),
+        of_reads("name", Text, At("/profile/name")),
+        of_reads("email", Text, At("/profile/email")),
+        of_reads("phone", Text, At("/profile/phone")),
+        of_reads("platform", Text, At("/profile/platform")),
         column("items", Json, Source::Nowhere, Optional("/evtData/Items", Items)),
-        column("properties", Json, Source::Nowhere, Optional("/evtData", Properties)),
-        of_reads("event_date"),
-        of_reads("name"),
-        of_reads("email"),
-        of_reads("phone"),
-        of_reads("platform"),
-        of_reads("session"),
-        of_reads("profile_properties"),
-        of_reads("profile_events"),
-        of_reads("os_version"),
-        of_reads("app_version"),
-        of_reads("make"),
-        of_reads("model"),
+        column("properties", Json, At("/event_props"), Optional("/evtData", Properties)),
+        of_reads("session", Json, At("/session_props")),
+        of_reads("profile_properties", Json, At("/profile/profileData")),
+        of_reads("profile_events", Json, At("/profile/events")),
+        of_reads("os_version", Text, At("/profile/os_version")),
+        of_reads("app_version", Text, At("/profile/app_version")),
+        of_reads("make", Text, At("/profile/make")),
+        of_reads("model", Text, At("/profile/model")),
     ],
-    read: None,
+    read: Some(Read::Export(Export {
+        path: "/1/events.json",
+        records: "records",
+        parts: &[
+            ("app", &["os_version", "app_version", "make", "model"]),
+            ("events", &["profile_events"]),
+            ("profile", &["profile_properties"]),
+        ],
+        time: Some("/ts"),
+        properties: Some("/event_props"),
+    })),
     write: Some(Write::Batch {
         path: "/1/upload",
+        form: Form::Records,
         rows_max: 1_000,
         fixed: &[("type", "\"event\"")],
         open: Some(Open { pointer: "/evtData", forbidden: "%><!|&.:;$'\"\\", fields_warn: 100, fields_max: 256, operators: false }),

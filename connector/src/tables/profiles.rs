@@ -3,18 +3,29 @@
 //! ```sql
 //! SELECT identity, email, properties FROM clevertap.profiles WHERE identity IN ('cust-1', 'cust-2');
 //!
+//! SELECT u.id, p.email FROM 'users.parquet' u JOIN clevertap.profiles p ON p.identity = u.id;
+//!
+//! SELECT identity, email FROM clevertap.profiles WHERE event_name = 'Charged' AND event_date >= '2026-01-01' AND event_date <= '2026-01-31';
+//!
 //! INSERT INTO clevertap.profiles
 //! SELECT id AS identity, mail AS email, tier AS "Plan", ct_incr(visits) AS "Visits" FROM 'users.parquet';
+//!
+//! UPDATE clevertap.profiles SET "Plan" = 'gold' WHERE identity = 'cust-1';
+//!
+//! DELETE FROM clevertap.profiles WHERE identity IN (SELECT user_id FROM 'leavers.csv');
 //! ```
 //!
 //! Wire format: <https://developer.clevertap.com/docs/upload-user-profiles-api> and
-//! <https://developer.clevertap.com/docs/get-user-profiles-api>, read 2026-11-21.
+//! <https://developer.clevertap.com/docs/get-user-profiles-api>, read 2026-11-21; of the deletion
+//! <https://developer.clevertap.com/docs/delete-user-profile-api>, read 2026-11-24.
+//! `event_name`, `event_date`, `from_date` and `to_date` say which export is meant: people who did the event in the range, once
+//! each for every event asked for.
 
-use crate::table::Kind::{Instant, Json, Text};
+use crate::table::Kind::{Day, Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Value, YesNo};
-use crate::table::Source::{Asked, At};
+use crate::table::Source::{Asked, At, Filter};
 use crate::table::Target::{self, Optional};
-use crate::table::{Again, Column, Open, Order, Read, Source, Table, Write, column};
+use crate::table::{Again, Ask, Column, Export, Form, Lookup, Open, Order, Read, Source, Table, Write, column};
 
 const READ_ONLY: Target = Target::Nowhere { hint: "CleverTap keeps it by itself: leave the column out, or give it another name" };
 
@@ -27,15 +38,19 @@ pub(crate) static TABLE: Table = Table {
     name: "profiles",
     about: "People, one row a person.",
     columns: &[
-        column("identity", Text, Asked("/identity"), Optional("/identity", Identifier)),
-        column("object_id", Text, Asked("/objectId"), Optional("/objectId", Identifier)),
+        column("identity", Text, Asked(&["/identity"]), Optional("/identity", Identifier)),
+        column("object_id", Text, Asked(&["/objectId", "/platformInfo/0/objectId"]), Optional("/objectId", Identifier)),
         column("name", Text, At("/name"), Optional("/profileData/Name", Value)),
-        column("email", Text, Asked("/email"), Optional("/profileData/Email", Value)),
+        column("email", Text, Asked(&["/email"]), Optional("/profileData/Email", Value)),
         column("phone", Text, At("/phone"), Optional("/profileData/Phone", Value)),
         column("all_identities", Text, At("/all_identities"), READ_ONLY),
         column("properties", Json, At("/profileData"), Optional("/profileData", Properties)),
         column("platforms", Json, At("/platformInfo"), READ_ONLY),
         column("events", Json, At("/events"), READ_ONLY),
+        column("event_name", Text, Filter, READ_ONLY),
+        column("event_date", Day, Filter, READ_ONLY),
+        column("from_date", Day, Filter, READ_ONLY),
+        column("to_date", Day, Filter, READ_ONLY),
         field("fbid", Optional("/FBID", Identifier)),
         field("gpid", Optional("/GPID", Identifier)),
         column("event_time", Instant, Source::Nowhere, Optional("/ts", EpochSeconds)),
@@ -59,18 +74,52 @@ pub(crate) static TABLE: Table = Table {
         field("category_unsubscribe", Optional("/profileData/category-unsubscribe", Object)),
         field("category_resubscribe", Optional("/profileData/category-resubscribe", Object)),
     ],
-    read: Some(Read::Lookup {
-        path: "/1/profile.json",
-        keys: &[("identity", "identity"), ("email", "email"), ("object_id", "objectId")],
-        record: "/record",
+    read: Some(Read::People {
+        lookup: Lookup {
+            path: "/1/profile.json",
+            keys: &[("identity", "identity"), ("email", "email"), ("object_id", "objectId")],
+            ask: Ask::Query,
+            record: "/record",
+            nobody: &[404],
+            nobody_says: &[],
+        },
+        export: Export {
+            path: "/1/profiles.json",
+            records: "records",
+            parts: &[("app", &["platforms"]), ("events", &["events"]), ("profile", &["properties"])],
+            time: None,
+            properties: None,
+        },
     }),
     write: Some(Write::Batch {
         path: "/1/upload",
+        form: Form::Records,
         rows_max: 1_000,
         fixed: &[("type", "\"profile\"")],
         open: Some(Open { pointer: "/profileData", forbidden: "%><!|&.:;$'\"\\#", fields_warn: 256, fields_max: 256, operators: true }),
         again: Again::Harmless,
         order: Order::ByIdentity,
+    }),
+}
+.checked();
+
+/// People who are deleted: within a day, in every device of theirs, and for ever.
+pub(crate) static DELETIONS: Table = Table {
+    name: "profiles",
+    about: "People to be deleted, one row a person.",
+    columns: &[
+        column("identity", Text, Source::Nowhere, Optional("/identity", Identifier)),
+        column("object_id", Text, Source::Nowhere, Optional("/guid", Identifier)),
+    ],
+    read: None,
+    write: Some(Write::Batch {
+        path: "/1/delete/profiles.json",
+        form: Form::Keys,
+        rows_max: 100,
+        fixed: &[],
+        open: None,
+        again: Again::Harmless,
+        order: Order::Any,
     }),
 }
 .checked();

@@ -1,10 +1,12 @@
-//! What an upload's answer says about each record.
+//! What the answer to a body says about each record.
 //!
 //! In: the bytes of a 2xx answer and how many records were sent. Out: a [`Verdict`] for each, or why the answer cannot be
 //! believed. The source row is found by the 1-based record number in the text, which is safer than the echoed record
 //! (CleverTap alters it). Shapes: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 
 use serde::Deserialize;
+
+use crate::table::Form;
 
 /// CleverTap's word on one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +39,11 @@ struct Unprocessed {
     error: Option<String>,
 }
 
-/// A verdict for each of the `sent` records, in their order.
+/// A verdict for each of the `sent` records, in their order. Of keys, `success` speaks of all and nothing speaks of one.
 ///
 /// # Errors
 /// A sentence's end: why the answer cannot be believed.
-pub(crate) fn verdicts(answer: &[u8], sent: usize) -> Result<Vec<Verdict>, String> {
+pub(crate) fn verdicts(form: Form, answer: &[u8], sent: usize) -> Result<Vec<Verdict>, String> {
     if answer.is_empty() {
         return Err("was answered with an empty body".into());
     }
@@ -49,6 +51,9 @@ pub(crate) fn verdicts(answer: &[u8], sent: usize) -> Result<Vec<Verdict>, Strin
         serde_json::from_slice(answer).map_err(|_| "was answered with something that is not the JSON of an upload".to_owned())?;
     if !matches!(upload.status.as_deref(), Some("success" | "partial" | "fail")) {
         return Err("was answered without a status".into());
+    }
+    if form == Form::Keys && upload.processed.is_none() && upload.unprocessed.is_empty() && upload.status.as_deref() == Some("success") {
+        return Ok(vec![Verdict::Accepted; sent]);
     }
     let processed = upload.processed.ok_or("was answered without a count of processed records")?;
     let refused = upload.unprocessed.len() as u64;
@@ -97,7 +102,7 @@ mod tests {
             let answer = format!(
                 r#"{{"status":"{status}","processed":2,"unprocessed":[{{"status":"fail","code":515,"error":"Profile data is incorrect. Email is not valid.Skipped record number : 2","record":{{}}}}]}}"#
             );
-            let verdicts = verdicts(answer.as_bytes(), 3).expect("readable");
+            let verdicts = verdicts(Form::Records, answer.as_bytes(), 3).expect("readable");
             let refused = Verdict::Refused { code: 515, reason: "Profile data is incorrect. Email is not valid.".into() };
             assert_eq!(verdicts, [Verdict::Accepted, refused, Verdict::Accepted]);
         }
@@ -119,13 +124,23 @@ mod tests {
             ),
         ];
         for (answer, expected) in cases {
-            let why = verdicts(answer.as_bytes(), 3).expect_err(answer);
+            let why = verdicts(Form::Records, answer.as_bytes(), 3).expect_err(answer);
             assert!(why.contains(expected), "{answer}: {why}");
         }
     }
 
     #[test]
+    fn success_alone_is_the_word_on_keys_and_on_nothing_else() {
+        assert_eq!(verdicts(Form::Keys, br#"{"status":"success"}"#, 2), Ok(vec![Verdict::Accepted; 2]));
+        for answer in
+            [r#"{"status":"partial"}"#, r#"{"status":"success","processed":1}"#, r#"{"status":"success","unprocessed":[{}]}"#, "{}", ""]
+        {
+            assert!(verdicts(Form::Keys, answer.as_bytes(), 2).is_err(), "{answer}");
+        }
+    }
+
+    #[test]
     fn any_bytes_are_read_without_a_panic() {
-        proptest::proptest!(|(bytes: Vec<u8>, sent in 0usize..5)| { let _read = verdicts(&bytes, sent); });
+        proptest::proptest!(|(bytes: Vec<u8>, sent in 0usize..5)| { let _read = verdicts(Form::Records, &bytes, sent); });
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::client::{Answer, Arrived, Lane, Outcome, Request};
 use crate::error::Error;
-use crate::table::{Again, Order};
+use crate::table::{Again, Form, Order};
 use crate::write::answer::{INTERNAL_ERROR, Verdict, verdicts};
 use crate::write::body::Body;
 use crate::write::failed_rows::Fate;
@@ -25,11 +25,12 @@ const MALFORMED_MAX: usize = 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
     pub(crate) path: &'static str,
+    pub(crate) form: Form,
     pub(crate) query: &'static [(&'static str, &'static str)],
     pub(crate) order: Order,
     /// Whether the first refused record stops the statement.
     pub(crate) stop_on_reject: bool,
-    /// `SET clevertap.in_doubt = 'resend'`, or a dry run: a second copy is nobody's harm.
+    /// `SET clevertap.in_doubt = 'resend'`, or a dry run: a second copy is nobody's harm. Never of what erases.
     pub(crate) resend: bool,
     pub(crate) retry_for: Duration,
 }
@@ -127,7 +128,7 @@ impl Delivery {
             let earlier = if piece.arrived { Arrived::Maybe } else { Arrived::No };
             let read = Mutex::new(Err(String::new()));
             let readable = |answer: &Answer| {
-                let verdicts = verdicts(&answer.body, part.records.len());
+                let verdicts = verdicts(route.form, &answer.body, part.records.len());
                 let readable = verdicts.is_ok();
                 let rejects = |verdict: &Verdict| matches!(verdict, Verdict::Refused { code, .. } if *code != INTERNAL_ERROR);
                 if route.stop_on_reject && verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(rejects)) {

@@ -18,16 +18,17 @@ use futures::StreamExt;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use crate::client::{Gate, Lane, has_status};
+use crate::client::{Gate, Lane, Request, has_status};
 use crate::error::{Error, Result};
 use crate::table::{Again, Order};
-use crate::tables::DRY_RUN;
-use crate::write::body::{Body, Packer};
+use crate::tables::{DRY_RUN, PROBE};
+use crate::write::body::{Body, Packers};
 use crate::write::deliver::{Delivery, RecordFate, Route};
 use crate::write::encode::{Encoder, Reject, Row, identifier_of};
 use crate::write::failed_rows::Fate;
 use crate::write::mapping::Mapping;
 use crate::write::runs::LiveRun;
+use crate::write::schema::Checker;
 use crate::write::settle::{Failure, Settler, Stopped};
 
 /// Bodies that are ready beyond those that hold a permit, so that one is there before a permit frees.
@@ -52,7 +53,7 @@ pub(crate) struct Figures {
 pub(crate) struct Driver {
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) encoder: Encoder,
-    pub(crate) packer: Packer,
+    pub(crate) packer: Packers,
     /// `None`: a local dry run, nothing leaves.
     pub(crate) lane: Option<Arc<Lane>>,
     pub(crate) route: Route,
@@ -60,6 +61,8 @@ pub(crate) struct Driver {
     pub(crate) width: usize,
     pub(crate) run: Arc<LiveRun>,
     pub(crate) settler: Settler,
+    /// Compares what is about to be sent with CleverTap's schema.
+    pub(crate) checker: Option<Checker>,
     pub(crate) memory: MemoryReservation,
     pub(crate) figures: Figures,
     pub(crate) progress: Progress,
@@ -116,7 +119,11 @@ impl Driver {
                 Next::Settled(Err(error)) => {
                     self.stop(Stopped::because(format_args!("sending a body broke off: {error}")));
                 }
-                Next::Batch(Some(Ok(batch))) => self.take(&batch),
+                Next::Batch(Some(Ok(batch))) => {
+                    self.begin_check(&batch).await;
+                    self.take(&batch);
+                    self.end_check();
+                }
                 Next::Batch(Some(Err(error))) => {
                     self.stop(error.into());
                 }
@@ -157,17 +164,39 @@ impl Driver {
         }
     }
 
-    /// Encodes a batch and packs its records.
+    /// Asks CleverTap for its schema, the first time, unless the statement is stopped meanwhile.
+    async fn begin_check(&mut self, batch: &RecordBatch) {
+        let Some(checker) = self.checker.as_mut().filter(|_| batch.num_rows() > 0) else { return };
+        tokio::select! {
+            () = checker.ask() => checker.begin(batch),
+            () = self.run.stop.stopped() => {}
+        }
+    }
+
+    /// Tells what of a batch CleverTap's schema does not have, or stops for it, before a record of it leaves.
+    fn end_check(&mut self) {
+        match self.checker.as_mut().map(Checker::findings) {
+            None => {}
+            Some(Ok(found)) => self.run.warn(found),
+            Some(Err(error)) => self.stop(error.into()),
+        }
+        if let Some(checker) = self.checker.as_ref().filter(|_| self.is_dry()) {
+            self.run.get().mapping = checker.mapping();
+        }
+    }
+
+    /// Encodes a batch, its records straight into the body that is begun, and packs what is full.
     fn take(&mut self, batch: &RecordBatch) {
         let first = self.progress.rows_read + 1;
         self.progress.rows_read += batch.num_rows() as u64;
         self.settler.read(batch.num_rows() as u64);
-        let encoded = {
-            let _timer = self.figures.encode.timer();
-            self.encoder.encode(batch)
+        let encode_time = self.figures.encode.clone();
+        let begun = {
+            let _timer = encode_time.timer();
+            self.encoder.begin(batch)
         };
-        let encoded = match encoded {
-            Ok(encoded) => encoded,
+        let mut batch = match begun {
+            Ok(batch) => batch,
             Err(error) => {
                 for row in first..=self.progress.rows_read {
                     self.fail_without_record(row, &error);
@@ -175,25 +204,44 @@ impl Driver {
                 return self.stop(error.into());
             }
         };
-        self.run.warn(encoded.warnings);
+        let mut rows = Vec::new();
         let mut good = Vec::new();
-        for (row, encoded_row) in (first..).zip(encoded.rows) {
-            match encoded_row {
-                Row::Record(record) => {
-                    let json = &encoded.bytes[record.start..record.end];
-                    if json.len() > self.packer.record_bytes_max() {
-                        self.settler.reject(row, too_large(&self.mapping, json, self.packer.record_bytes_max()));
-                    } else if self.lane.is_none() {
-                        self.sample(json);
-                        good.push(row);
-                    } else {
-                        self.sample(json);
-                        self.progress.ready.extend(self.packer.push(json, row, record.again, record.identity));
-                    }
-                }
-                Row::Reject(reject) => self.settler.reject(row, *reject),
+        let mut row = first;
+        while !batch.is_written() {
+            {
+                let _timer = encode_time.timer();
+                let room = self.packer.room();
+                self.encoder.write(&mut batch, room, self.packer.page(), &mut rows);
             }
+            for encoded in rows.drain(..) {
+                match encoded {
+                    Row::Record(record) => {
+                        let json = self.packer.json(&record);
+                        if let Some(checker) = &mut self.checker
+                            && checker.wants((row - first) as usize)
+                        {
+                            checker.look(json);
+                        }
+                        if json.len() > self.packer.record_bytes_max() {
+                            self.settler.reject(row, too_large(&self.mapping, json, self.packer.record_bytes_max()));
+                            self.packer.drop();
+                        } else {
+                            self.sample(json);
+                            if self.lane.is_none() {
+                                good.push(row);
+                                self.packer.drop();
+                            } else {
+                                self.packer.keep(&record, row);
+                            }
+                        }
+                    }
+                    Row::Reject(reject) => self.settler.reject(row, *reject),
+                }
+                row += 1;
+            }
+            self.progress.ready.extend(self.packer.pack());
         }
+        self.run.warn(self.encoder.end(&batch));
         self.settler.accept(&good);
         if self.settler.must_stop() {
             self.stop(Stopped::Rejects);
@@ -206,9 +254,13 @@ impl Driver {
         self.settler.fail(Failure { row, fate: Fate::Unsent, code, reason, column: None, identifier: None, record: "{}".into() });
     }
 
+    fn is_dry(&self) -> bool {
+        !self.route.query.is_empty() || self.lane.is_none()
+    }
+
     /// Keeps the first three records of a dry run.
     fn sample(&self, json: &[u8]) {
-        if !self.route.query.is_empty() || self.lane.is_none() {
+        if self.is_dry() {
             let mut run = self.run.get();
             if run.samples.len() < 3 {
                 run.samples.push(String::from_utf8_lossy(json).into_owned());
@@ -266,7 +318,11 @@ impl Driver {
         }
         self.count_fates(&delivery, "CT-403", "the statement ended");
         self.tell();
-        if let Some(error) = delivery.take_stop() {
+        let stop = delivery.take_stop();
+        if let Some(delivery) = Arc::into_inner(delivery) {
+            self.packer.recycle(delivery.body.bytes);
+        }
+        if let Some(error) = stop {
             self.stop(error.into());
         }
         if self.settler.must_stop() {
@@ -289,9 +345,9 @@ impl Driver {
     }
 
     fn fail_record(&mut self, body: &Body, index: usize, fate: Fate, code: String, reason: String) {
-        let json = body.record(index);
-        let identifier = identifier_of(&self.mapping, json);
-        let record = String::from_utf8_lossy(json).into_owned();
+        let json = body.object(index);
+        let identifier = identifier_of(&self.mapping, &json);
+        let record = String::from_utf8_lossy(&json).into_owned();
         self.settler.fail(Failure { row: body.records[index].row, fate, code, reason, column: None, identifier, record });
     }
 
@@ -334,9 +390,14 @@ impl Driver {
         if !lane.pause(wait).await {
             return;
         }
-        // One record that waits to be sent, only to be looked at: `dryRun` stores nothing. Another one each time.
-        let body = delivery.body.part(&[tries as usize % delivery.body.records.len()]).bytes;
-        let request = Route { query: &[DRY_RUN], ..self.route.clone() }.request(body, Again::Harmless);
+        let request = if self.route.path == PROBE.0 {
+            // One record that waits to be sent, only to be looked at: `dryRun` stores nothing. Another one each time.
+            let body = delivery.body.part(&[tries as usize % delivery.body.records.len()]).bytes;
+            Route { query: &[DRY_RUN], ..self.route.clone() }.request(body, Again::Harmless)
+        } else {
+            // No other call can be tried without being carried out.
+            Request::post(PROBE.0, PROBE.1, Again::Harmless).with(DRY_RUN.0, DRY_RUN.1)
+        };
         match lane.fetch(&request, has_status).await {
             Ok(_answer) => lane.gate().try_one(),
             // It did not like this one record, and proved nothing: the gate stays, and the next probe takes another.

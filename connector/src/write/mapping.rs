@@ -3,12 +3,13 @@
 //! In: a [`Table`], the schema of a source. Out: a [`Mapping`], or an error that names the column and the remedy. Property
 //! names last for ever in CleverTap, so what is doubtful is refused here, before anything is sent.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use arrow::datatypes::Schema;
 
 use crate::error::{Error, Result};
-use crate::table::{Open, Shape, Table, Target, Write};
+use crate::table::{Open, Shape, Table, Target};
 use crate::tables;
 
 /// Longest name of a property, in bytes: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
@@ -23,6 +24,17 @@ pub(crate) struct Mapping {
     pub(crate) event: Option<String>,
     /// In the order of the source.
     pub(crate) fields: Vec<MappedField>,
+    /// Which column says whose row it is.
+    pub(crate) whose: Whose,
+}
+
+/// Which column says whose row it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The one identifier column that there is.
+    OneColumn,
+    /// In each row, the first that has a value: of people who were looked up, some have no identity.
+    FirstThere,
 }
 
 /// One source column and the field it becomes.
@@ -64,14 +76,14 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Error::Unwritable`] names the column and the remedy.
-    pub(crate) fn new(table: &'static Table, event: Option<&str>, source: &Schema) -> Result<Self> {
+    pub(crate) fn new(table: &'static Table, event: Option<&str>, source: &Schema, whose: Whose) -> Result<Self> {
         let qualified = qualified(table, event);
-        let Some(Write::Batch { open, .. }) = &table.write else {
+        let Some(open) = table.write.as_ref().map(|write| write.making().open) else {
             return Err(Error::Unwritable(format!("{qualified} is only read: CleverTap has no call that writes it")));
         };
         let mut fields: Vec<MappedField> = Vec::with_capacity(source.fields().len());
         for (index, column) in source.fields().iter().enumerate() {
-            let field = map_column(table, event, open.as_ref(), index, column.name(), &qualified)?;
+            let field = map_column(table, event, open, index, column.name(), &qualified)?;
             if let Some(twin) = fields.iter().find(|f| f.shape != Shape::Properties && f.parent == field.parent && f.key == field.key) {
                 return Err(Error::Unwritable(format!(
                     "{qualified}: columns \"{}\" and \"{}\" both become the field \"{}\"; leave one of them out",
@@ -80,7 +92,7 @@ impl Mapping {
             }
             fields.push(field);
         }
-        let mapping = Self { table, event: event.map(Into::into), fields };
+        let mapping = Self { table, event: event.map(Into::into), fields, whose };
         mapping.check_identifier(&qualified)?;
         mapping.check_required(&qualified)?;
         Ok(mapping)
@@ -102,9 +114,23 @@ impl Mapping {
         mapping
     }
 
-    /// The field that says whose record a row is.
+    /// The columns and their fields, with a mark at the properties of these names: CleverTap does not have them yet.
+    pub(crate) fn telling(&self, new: &BTreeSet<String>) -> String {
+        let field = |field: &MappedField| {
+            let mark = if field.class == Class::Custom && new.contains(&field.key) { ", new" } else { "" };
+            format!("{} -> {} ({}{mark})", Name(&field.origin), Name(field.label()), field.class)
+        };
+        self.fields.iter().map(field).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The field that says whose record a row is; where several may, the first of them.
     pub(crate) fn identifier(&self) -> &MappedField {
-        self.fields.iter().find(|field| field.shape == Shape::Identifier).expect("checked when the mapping was made")
+        self.identifiers().next().expect("checked when the mapping was made")
+    }
+
+    /// The fields that may say whose record a row is.
+    pub(crate) fn identifiers(&self) -> impl Iterator<Item = &MappedField> {
+        self.fields.iter().filter(|field| field.shape == Shape::Identifier)
     }
 
     fn check_identifier(&self, qualified: &str) -> Result<()> {
@@ -112,6 +138,7 @@ impl Mapping {
         let names: Vec<_> = self.table.columns.iter().filter(|c| c.target.shape() == Some(Shape::Identifier)).map(|c| c.name).collect();
         match identifiers.len() {
             1 => Ok(()),
+            _ if self.whose == Whose::FirstThere && !identifiers.is_empty() => Ok(()),
             0 => Err(Error::Unwritable(format!(
                 "{qualified} needs a column that says whose row it is, and this source has none; name one of its columns {}",
                 names.join(" or ")
@@ -144,13 +171,7 @@ impl Mapping {
 impl fmt::Display for Mapping {
     /// `user_id -> identity (identifier), tier -> Plan (custom)`: what EXPLAIN and a dry run print.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, field) in self.fields.iter().enumerate() {
-            if at > 0 {
-                f.write_str(", ")?;
-            }
-            write!(f, "{} -> {} ({})", Name(&field.origin), Name(field.label()), field.class)?;
-        }
-        Ok(())
+        f.write_str(&self.telling(&BTreeSet::new()))
     }
 }
 
@@ -295,7 +316,7 @@ mod tests {
 
     fn map(table: &str, event: Option<&str>, columns: &[&str]) -> Result<Mapping> {
         let fields: Vec<_> = columns.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
-        Mapping::new(tables::find(table).expect("a table"), event, &Schema::new(fields))
+        Mapping::new(tables::find(table).expect("a table"), event, &Schema::new(fields), Whose::OneColumn)
     }
 
     #[test]

@@ -3,14 +3,17 @@
 use std::fmt;
 
 mod answer;
-mod body;
+pub(crate) mod body;
+pub(crate) mod consent;
 mod deliver;
 mod drive;
 pub(crate) mod encode;
 pub(crate) mod failed_rows;
+pub(crate) mod list;
 pub(crate) mod mapping;
 pub(crate) mod plan;
 pub(crate) mod runs;
+mod schema;
 pub(crate) mod settle;
 
 /// What became of the rows that a statement read. The four fates add up to `read` once it has ended.

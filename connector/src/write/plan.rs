@@ -8,62 +8,107 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, EvaluationType, SchedulingType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties,
-    InputDistributionRequirements, Partitioning, PlanProperties, ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::account::{Access, Account};
 use crate::client::{Api, Lane, LaneSettings};
 use crate::error::Error;
+use crate::one_partition::over_one_partition;
 use crate::options::{DryRun, InDoubt, OnReject, Options};
-use crate::table::{Table, Write};
+use crate::table::{Form, Table, Write};
 use crate::tables::DRY_RUN;
 use crate::write::Tally;
-use crate::write::body::Packer;
+use crate::write::body::Packers;
+use crate::write::consent::ConsentExec;
 use crate::write::deliver::Route;
 use crate::write::drive::{Driver, Figures, Progress};
 use crate::write::encode::{Encoder, Rules};
 use crate::write::failed_rows::{FailedRowsFile, Folder};
-use crate::write::mapping::Mapping;
+use crate::write::mapping::{Mapping, Whose};
 use crate::write::runs::{Run, Status};
+use crate::write::schema::Checker;
 use crate::write::settle::{FateWatch, Settler};
+
+/// What a statement does to its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// INSERT, or COPY.
+    Insert,
+    /// UPDATE: of people who were looked up.
+    Update,
+    /// DELETE: of people who were looked up, or are named in the statement.
+    Delete,
+}
+
+impl Operation {
+    /// As `clevertap.runs` and EXPLAIN show it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Insert => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    fn whose(self) -> Whose {
+        match self {
+            Self::Insert => Whose::OneColumn,
+            Self::Update | Self::Delete => Whose::FirstThere,
+        }
+    }
+}
 
 /// What a write needs besides its input: made when the statement is planned.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
+    pub(crate) operation: Operation,
     pub(crate) account: Account,
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) options: Options,
     pub(crate) rules: Rules,
     pub(crate) statement: Option<String>,
     pub(crate) watch: Option<FateWatch>,
+    /// Where the keys of an UPDATE or a DELETE come from, for EXPLAIN.
+    pub(crate) keys: Option<String>,
 }
 
 impl Job {
     /// Maps `source` onto `table`, or says why it cannot be written.
     pub(crate) fn new(
+        operation: Operation,
         account: &Account,
         table: &'static Table,
         event: Option<&str>,
         source: &Schema,
         options: &Options,
     ) -> Result<Self, Error> {
-        let mapping = Mapping::new(table, event, source)?;
+        let mapping = Mapping::new(table, event, source, operation.whose())?;
+        let (id, qualified) = (account.id(), mapping.qualified());
         if account.access() == Access::Read {
             return Err(Error::Unauthorized(format!(
-                "account \"{}\" was opened to be read only, and {} would be written; open it with write access",
-                account.id(),
-                mapping.qualified()
+                "account \"{id}\" was opened to be read only, and {qualified} would be written; open it with write access"
+            )));
+        }
+        if table.erases() && account.access() < Access::Erase {
+            return Err(Error::Unauthorized(format!(
+                "account \"{id}\" was opened without the right to erase, and {} {qualified} cannot be undone; open it with erase access \
+                 (clevertap-sql --allow-erase)",
+                if operation == Operation::Delete { "DELETE FROM" } else { "INSERT INTO" },
+            )));
+        }
+        let upload = matches!(table.write, Some(Write::Batch { path, .. }) if Api::of(path).is_upload());
+        if options.dry_run == DryRun::Server && !upload {
+            return Err(Error::Setting(format!(
+                "option \"clevertap.dry_run\" is 'server', and CleverTap checks uploads alone: {qualified} would be written; \
+                 SET clevertap.dry_run = 'local'"
             )));
         }
         let rules = Rules {
@@ -75,7 +120,16 @@ impl Job {
         };
         // What cannot be encoded is refused now, not at the first batch.
         Encoder::new(&mapping, source, &rules)?;
-        Ok(Self { account: account.clone(), mapping: Arc::new(mapping), options: options.clone(), rules, statement: None, watch: None })
+        Ok(Self {
+            operation,
+            account: account.clone(),
+            mapping: Arc::new(mapping),
+            options: options.clone(),
+            rules,
+            statement: None,
+            watch: None,
+            keys: None,
+        })
     }
 
     /// The same, with the columns of the source as the statement's author knows them.
@@ -84,13 +138,13 @@ impl Job {
         self
     }
 
-    fn begin(&self) -> Run {
+    pub(crate) fn begin(&self) -> Run {
         Run {
             run_id: 0,
             label: self.options.run_label.clone(),
             account: self.account.id().to_owned(),
             table_name: self.mapping.qualified(),
-            operation: "INSERT",
+            operation: self.operation.name(),
             statement: self.statement.clone(),
             started_at: self.account.clock().now(),
             finished_at: None,
@@ -126,15 +180,18 @@ impl WriteExec {
         Self { properties: one_row(&input, &accepted_schema()), input, job, metrics: ExecutionPlanMetricsSet::new() }
     }
 
-    /// The plan of a whole write: this node under its commit.
-    pub(crate) fn committed(input: Arc<dyn ExecutionPlan>, job: Job) -> Arc<dyn ExecutionPlan> {
+    /// The plan of a whole write: this node under its commit, and, where it erases, above the node that counts before anything is sent.
+    pub(crate) fn committed(mut input: Arc<dyn ExecutionPlan>, job: Job) -> Arc<dyn ExecutionPlan> {
+        if job.mapping.table.erases() {
+            input = Arc::new(ConsentExec::new(input, &job));
+        }
         Arc::new(CommitExec::new(Arc::new(Self::new(input, job))))
     }
 
     /// Everything that a driver needs; no request is made.
     fn driver(&self, task: &TaskContext) -> Result<Driver> {
         let Job { account, mapping, options, rules, watch, .. } = &self.job;
-        let Some(Write::Batch { path, rows_max, order, .. }) = &mapping.table.write else {
+        let Some(Write::Batch { path, form, rows_max, order, .. }) = &mapping.table.write else {
             return Err(DataFusionError::Internal("a mapping of a table that is not written".into()));
         };
         let folder = options.failed_rows_to.as_ref().map(|to| Folder::open(to, task)).transpose()?;
@@ -152,19 +209,22 @@ impl WriteExec {
         Ok(Driver {
             mapping: Arc::clone(mapping),
             encoder: Encoder::new(mapping, &self.input.schema(), rules)?,
-            packer: Packer::new(options.body_rows_max.min(*rows_max), options.body_bytes_max),
+            packer: Packers::new(*form, options.body_rows_max.min(*rows_max), options.body_bytes_max),
             route: Route {
                 path,
+                form: *form,
                 query: if options.dry_run == DryRun::Server { &[DRY_RUN] } else { &[] },
                 order: *order,
                 stop_on_reject: options.on_reject == OnReject::Stop && options.dry_run == DryRun::Off,
-                resend: options.in_doubt == InDoubt::Resend || options.dry_run != DryRun::Off,
+                // What is split twice is split wrongly: no option has it sent again.
+                resend: *form == Form::Records && (options.in_doubt == InDoubt::Resend || options.dry_run != DryRun::Off),
                 retry_for,
             },
             width: lane.as_ref().map_or(1, |lane| lane.in_flight_max()),
             lane,
             run,
             settler,
+            checker: Checker::of(&self.job),
             memory: MemoryConsumer::new(format!("WriteExec[{}]", mapping.qualified())).register(task.memory_pool()),
             figures: Figures {
                 encode: MetricBuilder::new(&self.metrics).subset_time("encode_time", 0),
@@ -187,7 +247,17 @@ impl DisplayAs for WriteExec {
         let Job { mapping, options, .. } = &self.job;
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "WriteExec: table={}, fields=[{mapping}]", mapping.qualified())?;
+                write!(f, "WriteExec: table={}, ", mapping.qualified())?;
+                if self.job.operation != Operation::Insert {
+                    write!(f, "operation={}, ", self.job.operation.name())?;
+                }
+                if let Some(keys) = &self.job.keys {
+                    write!(f, "keys={keys}, ")?;
+                }
+                if let Some(Write::Batch { path, form: Form::Keys, rows_max, .. }) = &mapping.table.write {
+                    write!(f, "calls=[POST {path}, {rows_max} of one kind a call], ")?;
+                }
+                write!(f, "fields=[{mapping}]")?;
                 match options.changed() {
                     changed if changed.is_empty() => Ok(()),
                     changed => write!(f, ", options=[{}]", changed.join(", ")),
@@ -199,20 +269,10 @@ impl DisplayAs for WriteExec {
 }
 
 impl ExecutionPlan for WriteExec {
-    fn name(&self) -> &'static str {
-        "WriteExec"
-    }
+    over_one_partition!("WriteExec", input, |node, input| Self::new(input, node.job.clone()));
 
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        InputDistributionRequirements::new(vec![Distribution::SinglePartition])
     }
 
     /// Without this DataFusion would drop the ORDER BY of an INSERT … SELECT.
@@ -220,28 +280,8 @@ impl ExecutionPlan for WriteExec {
         vec![true]
     }
 
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
     fn cardinality_effect(&self) -> CardinalityEffect {
         CardinalityEffect::LowerEqual
-    }
-
-    fn apply_expressions(&self, _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(children.swap_remove(0), self.job.clone())))
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -270,7 +310,7 @@ pub(crate) struct CommitExec {
 }
 
 impl CommitExec {
-    fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         Self { properties: one_row(&input, &count_schema()), input }
     }
 }
@@ -282,45 +322,15 @@ impl DisplayAs for CommitExec {
 }
 
 impl ExecutionPlan for CommitExec {
-    fn name(&self) -> &'static str {
-        "CommitExec"
-    }
+    over_one_partition!("CommitExec", input, |_, input| Self::new(input));
 
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        InputDistributionRequirements::new(vec![Distribution::SinglePartition])
-    }
-
     /// The order of the writer's input must be kept through this node too.
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn apply_expressions(&self, _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(children.swap_remove(0))))
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -339,7 +349,7 @@ impl ExecutionPlan for CommitExec {
     }
 }
 
-fn accepted_schema() -> SchemaRef {
+pub(crate) fn accepted_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("accepted", DataType::UInt64, false)]))
 }
 
@@ -347,11 +357,11 @@ fn count_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("count", DataType::UInt64, false)]))
 }
 
-fn one_number(schema: SchemaRef, number: u64) -> Result<RecordBatch> {
+pub(crate) fn one_number(schema: SchemaRef, number: u64) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema, vec![Arc::new(UInt64Array::from(vec![number]))])?)
 }
 
-fn one_row(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Arc<PlanProperties> {
+pub(crate) fn one_row(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Arc<PlanProperties> {
     // As its input emits: a Final node over an unbounded source would be refused.
     Arc::new(
         PlanProperties::new(

@@ -17,6 +17,9 @@ use crate::write::encode::Warning;
 /// Runs that an account remembers.
 const RUNS_MAX: usize = 10_000;
 
+/// Warnings of queries that read that an account remembers.
+const READER_WARNINGS_MAX: usize = 1_000;
+
 /// One statement that wrote, or would have.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -73,6 +76,8 @@ pub enum Status {
     Running,
     /// Every row was accepted.
     Success,
+    /// Custom lists: every row was accepted, and CleverTap mails what becomes of the lists.
+    Submitted,
     /// Rows were rejected and skipped, the rest was accepted.
     Partial,
     /// It stopped, or rows are in doubt.
@@ -88,6 +93,7 @@ impl fmt::Display for Status {
         f.write_str(match self {
             Self::Running => "running",
             Self::Success => "success",
+            Self::Submitted => "submitted",
             Self::Partial => "partial",
             Self::Error => "error",
             Self::Cancelled => "cancelled",
@@ -99,13 +105,13 @@ impl fmt::Display for Status {
 /// A warning as `clevertap.warnings` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunWarning {
-    /// The run.
-    pub run_id: u64,
+    /// The run; `None` where a query that reads drew it.
+    pub run_id: Option<u64>,
     /// `CT-6nn`.
     pub code: String,
     /// The source column.
     pub column_name: String,
-    /// How many rows.
+    /// How many rows; 0 where it speaks of a column or an event.
     pub rows: u64,
     /// One sentence.
     pub message: String,
@@ -131,11 +137,11 @@ impl LiveRun {
         self.stop.stop();
     }
 
-    /// Counts warnings of one kind and column together.
+    /// Counts warnings of one kind, column and message together.
     pub(crate) fn warn(&self, warnings: Vec<Warning>) {
         let mut run = self.get();
         for warning in warnings {
-            match run.warnings.iter_mut().find(|w| w.code == warning.code && w.column == warning.column) {
+            match run.warnings.iter_mut().find(|w| w.code == warning.code && w.column == warning.column && w.message == warning.message) {
                 Some(known) => known.rows += warning.rows,
                 None => run.warnings.push(warning),
             }
@@ -147,6 +153,7 @@ impl LiveRun {
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
     runs: Mutex<(u64, VecDeque<Arc<LiveRun>>)>,
+    of_readers: Mutex<VecDeque<RunWarning>>,
 }
 
 impl Runs {
@@ -179,17 +186,33 @@ impl Runs {
         runs.1.iter().find(running).inspect(|run| run.stop_by_hand()).is_some()
     }
 
-    /// The warnings of all runs.
+    /// Notes what a query that reads found, once for each code, column and message; the oldest go first.
+    pub(crate) fn warn_reader(&self, code: &'static str, column: &str, rows: u64, message: String) {
+        let mut warnings = self.of_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |known: &&mut RunWarning| known.code == code && known.column_name == column && known.message == message;
+        if let Some(known) = warnings.iter_mut().find(same) {
+            known.rows += rows;
+            return;
+        }
+        if warnings.len() == READER_WARNINGS_MAX {
+            warnings.pop_front();
+        }
+        warnings.push_back(RunWarning { run_id: None, code: code.to_owned(), column_name: column.to_owned(), rows, message });
+    }
+
+    /// The warnings of all runs, and those of queries that read.
     pub(crate) fn warnings(&self) -> Vec<RunWarning> {
         let of = |run: Run| {
             run.warnings.into_iter().map(move |w| RunWarning {
-                run_id: run.run_id,
+                run_id: Some(run.run_id),
                 code: w.code.to_owned(),
                 column_name: w.column,
                 rows: w.rows,
                 message: w.message,
             })
         };
-        self.snapshot().into_iter().flat_map(of).collect()
+        let mut warnings: Vec<_> = self.snapshot().into_iter().flat_map(of).collect();
+        warnings.extend(self.of_readers.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        warnings
     }
 }

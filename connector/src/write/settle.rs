@@ -63,6 +63,8 @@ pub(crate) struct Settler {
     failed_max: Option<u64>,
     kept_max: usize,
     dry: bool,
+    /// Whether rows come in another order than that of the source, and accepted ones were only submitted.
+    lists: bool,
     settled: Settled,
     first_reject: Option<String>,
     first_doubt: Option<String>,
@@ -91,9 +93,23 @@ impl Settler {
             failed_max: options.failed_max,
             kept_max: options.failed_rows_max,
             dry: options.dry_run != crate::options::DryRun::Off,
+            lists: false,
             settled: Settled::default(),
             first_reject: None,
             first_doubt: None,
+        }
+    }
+
+    /// For custom lists: their rows are sorted, so that a row number says nothing about those before it until all are settled,
+    /// and what CleverTap accepted it has yet to look at.
+    pub(crate) fn of_lists(mut self) -> Self {
+        self.lists = true;
+        self
+    }
+
+    fn note(&mut self, row: u64) {
+        if !self.lists {
+            self.settled.add(row);
         }
     }
 
@@ -104,7 +120,7 @@ impl Settler {
 
     /// CleverTap accepted these rows, or, in a dry run, would have.
     pub(crate) fn accept(&mut self, rows: &[u64]) {
-        rows.iter().for_each(|row| self.settled.add(*row));
+        rows.iter().for_each(|row| self.note(*row));
         {
             let mut run = self.run.get();
             match self.dry {
@@ -130,7 +146,7 @@ impl Settler {
         // A dry run stores nothing, so that nothing of it is in doubt.
         let fate = if self.dry && fate == Fate::InDoubt { Fate::Unsent } else { fate };
         if fate != Fate::Unsent {
-            self.settled.add(row);
+            self.note(row);
         }
         {
             let mut run = self.run.get();
@@ -175,6 +191,23 @@ impl Settler {
         self.account.failed_rows_kept().keep(row, self.kept_max);
     }
 
+    /// Rows that were read and whose evidence is gone with the disk that held it have this fate; `None` is accepted.
+    pub(crate) fn rest(&self, fate: Option<Fate>) {
+        let mut run = self.run.get();
+        let tally = run.tally;
+        let rows = tally.read.saturating_sub(tally.accepted + tally.rejected + tally.in_doubt + tally.unsent);
+        if rows == 0 {
+            return;
+        }
+        tracing::warn!(rows, "rows are counted without evidence");
+        *match fate {
+            None => &mut run.tally.accepted,
+            Some(Fate::Rejected) => &mut run.tally.rejected,
+            Some(Fate::InDoubt) => &mut run.tally.in_doubt,
+            Some(Fate::Unsent) => &mut run.tally.unsent,
+        } += rows;
+    }
+
     /// Whether the rows that failed so far stop the statement.
     pub(crate) fn must_stop(&self) -> bool {
         let tally = self.run.get().tally;
@@ -195,7 +228,10 @@ impl Settler {
     /// [`Error::Stopped`] for `stopped`, [`Error::Rejected`] where rejects stopped it, [`Error::InDoubt`] if rows are in doubt.
     pub(crate) fn end(&mut self, stopped: Option<Stopped>, input_complete: bool) -> Result<u64> {
         let (tally, settled_through) = {
-            let run = self.run.get();
+            let mut run = self.run.get();
+            if self.lists && input_complete && run.tally.unsent == 0 {
+                run.settled_through = run.tally.read;
+            }
             (run.tally, run.settled_through)
         };
         let outcome = || {
@@ -235,6 +271,7 @@ impl Settler {
             Some(_) => Status::Error,
             None if self.dry => Status::DryRun,
             None if tally.rejected > 0 => Status::Partial,
+            None if self.lists => Status::Submitted,
             None => Status::Success,
         };
         if let Some(error) = &error {
@@ -273,8 +310,11 @@ impl Stopped {
 }
 
 impl From<DataFusionError> for Stopped {
-    /// The error's own text comes first.
+    /// The error's own text comes first; of one of ours without DataFusion's word for what it is.
     fn from(error: DataFusionError) -> Self {
+        if let Some(ours) = Error::find(&error) {
+            return Self::Cause { cause: ours.sentence(), code: ours.code(), source: Some(Box::new(error)) };
+        }
         match Self::because(&error) {
             Self::Cause { cause, code, .. } => Self::Cause { cause, code, source: Some(Box::new(error)) },
             other => other,

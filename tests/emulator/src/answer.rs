@@ -1,10 +1,12 @@
 //! What goes back over the wire: a status and a body, before it becomes an HTTP response.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -29,6 +31,11 @@ impl Answer {
         Self::text(status, "application/json;charset=utf-8", serde_json::to_vec(body).unwrap_or_default())
     }
 
+    /// `{"status":"success"}` and no more.
+    pub(crate) fn success() -> Self {
+        Self::text(200, "application/json;charset=utf-8", r#"{"status":"success"}"#)
+    }
+
     /// A whole-request failure whose `code` is its HTTP status.
     pub(crate) fn fail(status: u16, error: &str) -> Self {
         Self::fail_with(status, status, error)
@@ -48,6 +55,15 @@ impl Answer {
     /// 200 and nothing in it, as CleverTap answers a path that does not exist.
     pub(crate) fn empty() -> Self {
         Self::text(200, "application/json;charset=utf-8", Bytes::new())
+    }
+
+    /// The same JSON without `status`; anything else stays.
+    pub(crate) fn without_status(mut self) -> Self {
+        if let Ok(mut fields) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(&self.body) {
+            fields.remove("status");
+            self.body = serde_json::to_vec(&fields).unwrap_or_default().into();
+        }
+        self
     }
 
     /// Over the limit (reference section 2).

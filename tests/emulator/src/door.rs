@@ -13,12 +13,15 @@ use http::{Request, Response};
 use crate::answer::Answer;
 use crate::api::Api;
 use crate::emulator::{Emulator, Inner};
+use crate::export::Arrival;
 use crate::faults::{Plan, What, draw};
 use crate::headers::{self, Door};
 use crate::limits::Slot;
 use crate::report::Rule;
 use crate::settings::Settings;
-use crate::{auth, control, lock, profile_lookup, upload};
+use crate::{
+    addresses, auth, campaigns, control, counts, custom_lists, delete, demerge, export, lists, lock, profile_lookup, schema, upload,
+};
 
 /// No answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,30 +79,41 @@ impl Emulator {
         let number = {
             let mut report = lock(&self.inner.report);
             report.requests += 1;
-            *report.requests_by_path.entry(path.to_owned()).or_default() += 1;
+            // The rest of such a path opens a file to whoever reads it.
+            let told = if path.starts_with(custom_lists::file::PREFIX) { custom_lists::file::PREFIX } else { path };
+            *report.requests_by_path.entry(told.to_owned()).or_default() += 1;
             if headers::is_chunked(head, door) {
                 report.broke(Rule::Chunked);
             }
             report.requests
         };
-        let admission = self.check(head).map_err(|(rule, answer)| {
+        let admission = self.check(head, door).map_err(|(rule, answer)| {
             lock(&self.inner.report).broke(rule);
             answer
         });
         Some(Visit { admission, number, inner: Arc::clone(&self.inner), is_open: true })
     }
 
-    /// The order: path, credentials, method, headers, limit.
-    fn check(&self, head: &Parts) -> Result<(Api, Slot), (Rule, Answer)> {
+    /// The order: path, credentials, method, headers, limit; at the URL of a file its own rules.
+    fn check(&self, head: &Parts, door: Door) -> Result<(Api, Slot), (Rule, Answer)> {
         let settings = &self.inner.settings;
         let api = Api::at(head.uri.path()).ok_or_else(|| (Rule::Path, Answer::empty()))?;
-        auth::check(settings, head).map_err(|answer| (Rule::Credentials, answer))?;
+        if api == Api::ListFile {
+            custom_lists::file::check(&self.inner, head, door)?;
+        } else {
+            self.check_account(api, head)?;
+        }
+        let slot = self.inner.lanes.enter(api, api.limit(settings));
+        Ok((api, slot.ok_or_else(|| (Rule::InFlight, Answer::too_many()))?))
+    }
+
+    /// The part of it that is CleverTap's.
+    fn check_account(&self, api: Api, head: &Parts) -> Result<(), (Rule, Answer)> {
+        auth::check(&self.inner.settings, head).map_err(|answer| (Rule::Credentials, answer))?;
         if !api.takes(&head.method) {
             return Err((Rule::Method, Answer::fail(405, "Method Not Allowed")));
         }
-        headers::check(head)?;
-        let slot = self.inner.lanes.enter(api, api.limit(settings));
-        Ok((api, slot.ok_or_else(|| (Rule::InFlight, Answer::too_many()))?))
+        headers::check(head)
     }
 
     /// Runs an admitted request to its answer.
@@ -107,8 +121,10 @@ impl Emulator {
         let Some(mut visit) = visit else {
             return Ok(control::run(self, head, body).respond(headers::takes_gzip(head)));
         };
+        // Outlives the run: whoever hangs on a page keeps its chain.
+        let mut arrival = Arrival::Opening;
         let ending = match &visit.admission {
-            Ok((api, _)) => self.inner.run(*api, visit.number, head, body).await,
+            Ok((api, _)) => self.inner.run(*api, visit.number, head, body, &mut arrival).await,
             Err(answer) => {
                 sleep(self.inner.latency_ms(visit.number)).await;
                 Ending::Answer(answer.clone())
@@ -143,8 +159,12 @@ enum Ending {
 }
 
 impl Inner {
-    async fn run(&self, api: Api, number: u64, head: &Parts, body: &[u8]) -> Ending {
-        let plan = lock(&self.rules).plan(api.path(), body, self.elapsed_ms(), self.settings.seed);
+    async fn run(&self, api: Api, number: u64, head: &Parts, body: &[u8], arrival: &mut Arrival) -> Ending {
+        let query = head.uri.query().unwrap_or_default();
+        if matches!(api, Api::Events | Api::Profiles) {
+            *arrival = Arrival::of(self, query);
+        }
+        let plan = lock(&self.rules).plan(api.path(), query, body, self.elapsed_ms(), self.settings.seed);
         if plan.what.is_some() || plan.slow_ms > 0 {
             lock(&self.report).faults_fired += 1;
         }
@@ -153,7 +173,7 @@ impl Inner {
         let ending = match plan.what.as_ref().and_then(before) {
             Some(ending) => ending,
             None => {
-                let answer = self.answer(api, number, head, body, &plan);
+                let answer = self.answer(api, number, head, body, &plan, arrival);
                 after(plan.what.as_ref(), answer)
             }
         };
@@ -161,8 +181,9 @@ impl Inner {
         ending
     }
 
-    fn answer(&self, api: Api, number: u64, head: &Parts, body: &[u8], plan: &Plan) -> Answer {
+    fn answer(&self, api: Api, number: u64, head: &Parts, body: &[u8], plan: &Plan, arrival: &Arrival) -> Answer {
         let query = head.uri.query().unwrap_or_default();
+        self.catch_up();
         match api {
             Api::Upload => {
                 {
@@ -172,6 +193,23 @@ impl Inner {
                 upload::run(self, query, body, plan, number)
             }
             Api::Profile => profile_lookup::run(self, query),
+            Api::Events | Api::Profiles => export::run(self, api, &head.method, query, body, arrival, plan.what.as_ref()),
+            Api::CountEvents | Api::CountProfiles | Api::Trends | Api::Top => counts::run(self, api, &head.method, query, body),
+            Api::Now => counts::now::run(self, body),
+            Api::MessageReport => campaigns::messages(self, body),
+            Api::Campaigns => campaigns::list(self, body),
+            Api::CampaignResult => campaigns::result(self, body),
+            Api::Segments => lists::segments(self, body),
+            Api::Schema => schema::run(self, query),
+            Api::SubscriptionGroups => lists::subscription_groups(self),
+            Api::ContentBlocks => lists::content_blocks(self, query),
+            Api::Subscribe => addresses::subscribe(self, body, plan, number),
+            Api::Disassociate => addresses::disassociate(self, body, plan, number),
+            Api::Demerge => demerge::run(self, body),
+            Api::Delete => delete::run(self, body),
+            Api::ListUrl => custom_lists::url::run(self, head),
+            Api::ListComplete => custom_lists::complete::run(self, body),
+            Api::ListFile => custom_lists::file::run(self, head, body),
         }
     }
 
@@ -208,6 +246,7 @@ fn before(what: &What) -> Option<Ending> {
         What::TooManyUnderSuccess => Answer::fail_with(200, None, "Too many requests"),
         What::Refuse { status, code, error } => Answer::fail_with(*status, *code, error),
         What::Unauthorized => Answer::fail(401, "Invalid Credentials"),
+        What::InProgress => export::in_progress(),
         What::ServerErrorAfter
         | What::HangAfter
         | What::ResetAfter
@@ -218,7 +257,12 @@ fn before(what: &What) -> Option<Ending> {
         | What::Slow { .. }
         | What::WrongCounts { .. }
         | What::WrongNumbers { .. }
-        | What::StorePrefix { .. } => return None,
+        | What::StorePrefix { .. }
+        | What::RepeatCursor { .. }
+        | What::ExpireCursor
+        | What::EmptyPage
+        | What::EndEarly
+        | What::NoStatus => return None,
     };
     Some(Ending::Answer(answer))
 }
@@ -231,6 +275,7 @@ fn after(what: Option<&What>, answer: Answer) -> Ending {
         Some(What::ServerErrorAfter | What::StorePrefix { .. }) => Ending::Answer(server_error()),
         Some(What::GarbageAfter) => Ending::Answer(garbage()),
         Some(What::EmptyAfter) => Ending::Answer(Answer::empty()),
+        Some(What::NoStatus) => Ending::Answer(answer.without_status()),
         _ => Ending::Answer(answer),
     }
 }

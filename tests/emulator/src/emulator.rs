@@ -1,11 +1,16 @@
 //! The emulator as tests hold it: its settings, its books, and what they may ask it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::addresses::Addresses;
+use crate::counts::Questions;
+use crate::custom_lists::Lists;
+use crate::delete::Deletions;
+use crate::export::chain::Chains;
 use crate::faults::{Fault, Rules};
 use crate::limits::Lanes;
 use crate::lock;
@@ -30,6 +35,12 @@ pub(crate) struct Inner {
     pub(crate) devices: RwLock<Devices>,
     pub(crate) report: Mutex<Report>,
     pub(crate) rules: Mutex<Rules>,
+    pub(crate) chains: Chains,
+    pub(crate) questions: Mutex<Questions>,
+    pub(crate) addresses: Mutex<Addresses>,
+    pub(crate) demerges: Mutex<BTreeMap<String, u64>>,
+    pub(crate) deletions: Mutex<Deletions>,
+    pub(crate) custom_lists: Mutex<Lists>,
     started: OnceLock<Instant>,
 }
 
@@ -57,6 +68,12 @@ impl Emulator {
                 devices: RwLock::new(HashMap::new()),
                 report: Mutex::new(Report::default()),
                 rules: Mutex::new(Rules::default()),
+                chains: Chains::default(),
+                questions: Mutex::new(Questions::default()),
+                addresses: Mutex::new(Addresses::default()),
+                demerges: Mutex::new(BTreeMap::new()),
+                deletions: Mutex::new(Deletions::default()),
+                custom_lists: Mutex::new(Lists::default()),
                 started: OnceLock::new(),
                 settings,
             }),
@@ -83,15 +100,15 @@ impl Emulator {
         devices.insert(object_id.into(), platform);
         drop(devices);
         if let Some(identity) = identity {
-            lock(&self.inner.books).sign_in(object_id, identity);
+            self.books().sign_in(object_id, identity);
         }
     }
 
     /// Everything that is known about the run so far.
     #[must_use]
     pub fn report(&self) -> Report {
+        let counts = self.books().counts;
         let mut report = lock(&self.inner.report).clone();
-        let counts = lock(&self.inner.books).counts;
         report.profiles = counts.profiles;
         report.events = counts.events;
         report.tokens = counts.tokens;
@@ -102,6 +119,7 @@ impl Emulator {
         let lanes = self.inner.lanes.all();
         report.in_flight = lanes.iter().map(|(api, lane)| (api.path().to_owned(), lane.in_flight)).collect();
         report.peak_in_flight = lanes.iter().map(|(api, lane)| (api.path().to_owned(), lane.peak)).collect();
+        report.mean_in_flight = lanes.iter().map(|(api, lane)| (api.path().to_owned(), lane.mean())).collect();
         report
     }
 
@@ -132,31 +150,31 @@ impl Emulator {
 
     /// Shows every stored event in the order of arrival. The closure must not ask the emulator anything.
     pub fn for_each_event(&self, see: impl FnMut(EventRef<'_>)) {
-        lock(&self.inner.books).for_each_event(see);
+        self.books().for_each_event(see);
     }
 
     /// Shows every person in the form of [`Self::profile`], without `events`. The closure must not ask the emulator anything.
     pub fn for_each_profile(&self, see: impl FnMut(&Value)) {
         let devices = self.inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-        lock(&self.inner.books).for_each_person(&devices, see);
+        self.books().for_each_person(&devices, see);
     }
 
     /// Events that are stored, or counted if only counts are kept.
     #[must_use]
     pub fn events_stored(&self) -> u64 {
-        lock(&self.inner.books).counts.events
+        self.books().counts.events
     }
 
     /// People that are stored, after merging.
     #[must_use]
     pub fn profiles_stored(&self) -> u64 {
-        lock(&self.inner.books).counts.profiles
+        self.books().counts.profiles
     }
 
     /// Tokens that are stored, one for each device and type.
     #[must_use]
     pub fn tokens_stored(&self) -> u64 {
-        lock(&self.inner.books).counts.tokens
+        self.books().counts.tokens
     }
 
     /// Stored events by the identity under which they came.
@@ -174,7 +192,14 @@ impl Emulator {
 
     fn person(&self, find: impl Fn(&Books) -> Option<u32>) -> Option<Value> {
         let devices = self.inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-        let books = lock(&self.inner.books);
-        books.person(find(&books)?, &devices)
+        let mut books = self.books();
+        let person = find(&books)?;
+        books.person(person, &devices)
+    }
+
+    /// The books, after what is due.
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.inner.catch_up();
+        lock(&self.inner.books)
     }
 }

@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
 
+use crate::export::parameter;
 use crate::upload::codes::Reason;
 
 /// One rule. All conditions that are set must hold.
@@ -187,9 +188,30 @@ pub enum What {
         /// How many.
         records: usize,
     },
+    /// `Request still in progress, please retry later` under HTTP 200, code 2; nothing is run.
+    InProgress,
+    /// A page whose `next_cursor` is one that the client has already. Fires for pages alone, as the next three do.
+    RepeatCursor {
+        /// 0: the cursor that was sent. More: the one of so many pages before.
+        #[serde(default)]
+        back: u32,
+    },
+    /// The chain expires now, before its time.
+    ExpireCursor,
+    /// `"records":[]` and a `next_cursor` that leads to the records which belong here: nothing is lost.
+    EmptyPage,
+    /// The bare last page although records remain: only who counts can tell.
+    EndEarly,
+    /// Runs, then answers the same JSON without its `status`.
+    NoStatus,
 }
 
 impl What {
+    /// Whether this fault spoils pages of an export and nothing else.
+    const fn is_for_pages(&self) -> bool {
+        matches!(self, Self::RepeatCursor { .. } | Self::ExpireCursor | Self::EmptyPage | Self::EndEarly)
+    }
+
     /// The reason that this fault gives to a record that is fine by itself, if it spoils it.
     pub(crate) fn spoils(&self, number: usize, kind: Reason, seed: u64) -> Option<Reason> {
         match self {
@@ -236,14 +258,15 @@ impl Rules {
     }
 
     /// Shows a request to all rules and takes the first that fires.
-    pub(crate) fn plan(&mut self, path: &str, body: &[u8], elapsed_ms: u64, seed: u64) -> Plan {
+    pub(crate) fn plan(&mut self, path: &str, query: &str, body: &[u8], elapsed_ms: u64, seed: u64) -> Plan {
+        let is_page = parameter(query, "cursor").is_some();
         let mut plan = Plan::default();
         for rule in &mut self.rules {
             if rule.fault.path.as_deref().is_some_and(|only| only != path) {
                 continue;
             }
             rule.seen += 1;
-            if plan.what.is_some() || !rule.fires(body, elapsed_ms, seed) {
+            if plan.what.is_some() || (rule.fault.what.is_for_pages() && !is_page) || !rule.fires(body, elapsed_ms, seed) {
                 continue;
             }
             rule.fired += 1;

@@ -3,14 +3,24 @@
 //! It is written from the API reference and from nothing else; where the reference is uncertain, it takes the stricter way.
 //!
 //! ```text
-//!  HTTP (serve.rs) ──┐   admit: path (api.rs), credentials (auth.rs),        upload/          checks, codes, cleaning
-//!                    ├─▶ door.rs  headers (headers.rs), slot (limits.rs) ──▶ profile_lookup.rs ──▶ store/
-//!  in-process ───────┘   latency, faults (faults.rs)                         answer.rs ◀── report.rs counts everything
+//!  HTTP (serve.rs) ──┐   admit: path (api.rs), credentials (auth.rs),        upload/  checks, codes, cleaning ─────────▶ store/
+//!                    ├─▶ door.rs  headers (headers.rs), slot (limits.rs) ──▶ export/, counts/ ──▶ query/ ──────────────▶ store/
+//!  in-process ───────┘   latency, faults (faults.rs)                         profile_lookup.rs, schema.rs ─────────────▶ store/
+//!                                                                            campaigns.rs, lists.rs ──────────────▶ settings/
+//!                                                                            answer.rs ◀── report.rs counts everything
 //! ```
+//!
+//! The endpoints that write: `upload/`, `addresses.rs` (subscribe, disassociate), `demerge.rs`,
+//! `delete.rs`, `custom_lists/`; `verdict.rs` is what bodies of records share. What CleverTap does after its answer, deletions
+//! and lists, is found done by whoever asks first after its hour (`later.rs`); `schema_rules.rs` takes away in silence.
 //!
 //! Two doors, one way: [`Emulator::handle`] takes a request as a value and uses no socket, so that a paused tokio clock
 //! works and a run repeats by its seed; [`Emulator::serve`] listens on loopback. Faults are rules ([`Fault`]); what
 //! happened is told by [`Emulator::report`], and by `GET /_emulator/state`.
+//!
+//! What is there before the first request comes from [`Emulator::seed`] (people, events) and from [`Settings`] (schema,
+//! campaigns, lists). An export is cut into pages as the reference measured it: 23 partitions, cursors that must not be
+//! touched, a bare last page; its set of records is frozen when it is opened, the people in it are shown as they are today.
 //!
 //! ```
 //! use clevertap_emulator::{Emulator, Settings};
@@ -30,31 +40,53 @@
 //! # }
 //! ```
 
+mod addresses;
 mod answer;
 mod api;
 mod auth;
+mod campaigns;
 mod control;
+mod counts;
+mod custom_lists;
+mod delete;
+mod demerge;
 mod door;
 mod emulator;
+mod export;
 mod faults;
 mod headers;
 mod json;
+mod later;
 mod limits;
+mod lists;
 mod profile_lookup;
+mod query;
 #[cfg(test)]
 mod reference;
 mod report;
+mod sample;
+mod schema;
+mod schema_rules;
 mod serve;
 mod settings;
 mod store;
 mod upload;
+mod verdict;
 
+pub use addresses::Subscription;
+pub use custom_lists::{CustomList, Letter, ListOutcome, ListState};
+pub use delete::Deletion;
 pub use door::Broken;
 pub use emulator::Emulator;
 pub use faults::{Fault, What};
-pub use report::{Entry, Loss, Report, Rule};
+pub use report::{Entry, ExportOpened, Loss, Report, Rule};
+pub use schema_rules::{DataType, Need, PropertyReaction, PropertyRule, Reaction, SchemaRules};
 pub use serve::Server;
-pub use settings::{Device, Platform, Settings, Store, UnknownProfile};
+pub use settings::{
+    Campaign, Device, EventStatus, LastPage, NoResult, Platform, SchemaEvent, SchemaForm, Settings, Store, SubscriptionGroup, TopObjectId,
+    UnknownProfile,
+};
+pub use store::seed::{SeedPerson, SeedPersonId, Seeder};
 pub use store::views::EventRef;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

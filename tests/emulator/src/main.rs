@@ -36,9 +36,18 @@ struct Arguments {
     /// Other requests in flight at once, for each API.
     #[arg(long, default_value_t = Settings::default().read_limit)]
     read_limit: usize,
+    /// Requests in flight at once for each API that writes, the upload left out.
+    #[arg(long, default_value_t = Settings::default().write_limit)]
+    write_limit: usize,
     /// What is kept.
     #[arg(long, value_enum, default_value_t = Store::Everything)]
     store: Store,
+    /// People of a made-up shop who are there from the start.
+    #[arg(long, default_value_t = 0)]
+    seed_people: usize,
+    /// Their events, over the thirty days before today; they need people.
+    #[arg(long, default_value_t = 0)]
+    seed_events: usize,
 }
 
 #[tokio::main]
@@ -54,9 +63,13 @@ async fn main() -> std::io::Result<()> {
         seed: arguments.seed,
         upload_limit: arguments.upload_limit,
         read_limit: arguments.read_limit,
+        write_limit: arguments.write_limit,
         store: arguments.store,
         ..Settings::default()
     });
+    if arguments.seed_people > 0 {
+        emulator.seed_sample(arguments.seed_people, arguments.seed_events);
+    }
     let server = emulator.serve(&format!("127.0.0.1:{}", arguments.port)).await?;
     let mut out = std::io::stdout();
     writeln!(out, "{}", server.url())?;

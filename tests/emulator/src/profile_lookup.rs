@@ -25,7 +25,7 @@ pub(crate) fn run(inner: &Inner, query: &str) -> Answer {
         return Answer::fail(400, "Exactly one of identity, email and objectId is mandatory");
     };
     let devices = inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-    let books = lock(&inner.books);
+    let mut books = lock(&inner.books);
     let person = match *key {
         "identity" => books.find(Kind::Identity, value),
         "email" => books.find_email(value),
@@ -42,7 +42,7 @@ pub(crate) fn run(inner: &Inner, query: &str) -> Answer {
 }
 
 /// Percent-decoding as a form does it: a bare plus is a blank.
-fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

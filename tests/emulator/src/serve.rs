@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::custom_lists;
 use crate::door::Broken;
 use crate::emulator::Emulator;
 use crate::headers::Door;
@@ -81,7 +82,8 @@ impl Emulator {
     async fn visit(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
         let (head, body) = request.into_parts();
         let visit = self.admit(&head, Door::Http);
-        let body = read(body).await?;
+        let bytes_max = custom_lists::file::bytes_max(&self.inner, head.uri.path()).unwrap_or(BODY_BYTES_MAX);
+        let body = read(body, bytes_max).await?;
         Ok(self.settle(visit, &head, &body).await?.map(Full::new))
     }
 }
@@ -118,13 +120,13 @@ async fn talk(emulator: Emulator, stream: TcpStream) {
 }
 
 /// Reads a body to its end, but keeps no more than shows that it is too long.
-async fn read(mut body: Incoming) -> Result<Bytes, Broken> {
+async fn read(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Broken> {
     let mut kept = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Broken::Reset)?.into_data() else {
             continue;
         };
-        let room = (BODY_BYTES_MAX + 1).saturating_sub(kept.len());
+        let room = (bytes_max + 1).saturating_sub(kept.len());
         kept.extend_from_slice(data.get(..room).unwrap_or(&data));
     }
     Ok(kept.freeze())

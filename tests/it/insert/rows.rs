@@ -25,6 +25,8 @@ async fn an_insert_of_no_rows_sends_nothing() {
             "profiles: ok success: 0 accepted, 0 rejected, 0 in doubt, 0 unsent, 0 stored, 0 requests",
             "events: ok success: 0 accepted, 0 rejected, 0 in doubt, 0 unsent, 0 stored, 0 requests",
             "device_tokens: ok success: 0 accepted, 0 rejected, 0 in doubt, 0 unsent, 0 stored, 0 requests",
+            "subscriptions: ok success: 0 accepted, 0 rejected, 0 in doubt, 0 unsent, 0 stored, 0 requests",
+            "phone_disassociations: ok success: 0 accepted, 0 rejected, 0 in doubt, 0 unsent, 0 stored, 0 requests",
         ]
     );
 }
@@ -37,6 +39,8 @@ async fn an_insert_of_one_row_is_one_request() {
             "profiles: ok success: 1 accepted, 0 rejected, 0 in doubt, 0 unsent, 1 stored, 1 requests",
             "events: ok success: 1 accepted, 0 rejected, 0 in doubt, 0 unsent, 1 stored, 1 requests",
             "device_tokens: ok success: 1 accepted, 0 rejected, 0 in doubt, 0 unsent, 1 stored, 1 requests",
+            "subscriptions: ok success: 1 accepted, 0 rejected, 0 in doubt, 0 unsent, 1 stored, 1 requests",
+            "phone_disassociations: ok success: 1 accepted, 0 rejected, 0 in doubt, 0 unsent, 1 stored, 1 requests",
         ]
     );
 }
@@ -49,6 +53,8 @@ async fn rows_max_rows_fill_one_body() {
             "profiles: ok success: 1000 accepted, 0 rejected, 0 in doubt, 0 unsent, 1000 stored, 1 requests",
             "events: ok success: 1000 accepted, 0 rejected, 0 in doubt, 0 unsent, 1000 stored, 1 requests",
             "device_tokens: ok success: 100 accepted, 0 rejected, 0 in doubt, 0 unsent, 100 stored, 1 requests",
+            "subscriptions: ok success: 1000 accepted, 0 rejected, 0 in doubt, 0 unsent, 1000 stored, 1 requests",
+            "phone_disassociations: ok success: 1000 accepted, 0 rejected, 0 in doubt, 0 unsent, 1000 stored, 1 requests",
         ]
     );
 }
@@ -61,6 +67,8 @@ async fn one_row_more_than_rows_max_takes_a_second_body() {
             "profiles: ok success: 1001 accepted, 0 rejected, 0 in doubt, 0 unsent, 1001 stored, 2 requests",
             "events: ok success: 1001 accepted, 0 rejected, 0 in doubt, 0 unsent, 1001 stored, 2 requests",
             "device_tokens: ok success: 101 accepted, 0 rejected, 0 in doubt, 0 unsent, 101 stored, 2 requests",
+            "subscriptions: ok success: 1001 accepted, 0 rejected, 0 in doubt, 0 unsent, 1001 stored, 2 requests",
+            "phone_disassociations: ok success: 1001 accepted, 0 rejected, 0 in doubt, 0 unsent, 1001 stored, 2 requests",
         ]
     );
 }
@@ -152,26 +160,37 @@ async fn a_local_dry_run_sends_nothing_and_checks_every_row() {
         world.set("dry_run", "local").await;
         let result = world.run(&target.insert("false")).await;
         let run = world.last_run();
-        let stored = target.stored(&world.emulator);
+        let stored = target.stored(&world);
         lines.push(format!("{} {} checked, {stored} stored, {} requests", run.status, run.checked, world.sent().len()));
         assert!(result.is_ok(), "{result:?}");
     }
-    assert_eq!(lines, ["dry_run 250 checked, 0 stored, 0 requests"; 3]);
+    assert_eq!(lines, ["dry_run 250 checked, 0 stored, 0 requests"; 5]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_on_the_server_stores_nothing_and_tells_what_would_be_refused() {
     let mut lines = Vec::new();
-    for target in TARGETS {
+    for target in [Target::Profiles, Target::Events, Target::DeviceTokens] {
         let world = target.world(50);
         world.set("dry_run", "server").await;
         world.set("on_reject", "skip").await;
         let result = world.run(&target.insert("n = 7")).await;
         let run = world.last_run();
-        let stored = target.stored(&world.emulator);
+        let stored = target.stored(&world);
         let queries: Vec<_> = world.sent().into_iter().map(|call| call.query.unwrap_or_default()).collect();
         lines.push(format!("{} {} checked, {} rejected, {stored} stored, {queries:?}", run.status, run.checked, run.tally.rejected));
         assert!(result.is_ok(), "{result:?}");
     }
     assert_eq!(lines, ["dry_run 49 checked, 1 rejected, 0 stored, [\"dryRun=1\"]"; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_an_upload_can_be_tried_on_the_server() {
+    for target in [Target::Subscriptions, Target::PhoneDisassociations] {
+        let world = target.world(5);
+        world.set("dry_run", "server").await;
+        let error = world.refused(&target.insert("false")).await;
+        assert!(error.contains("CleverTap checks uploads alone") && error.contains("SET clevertap.dry_run = 'local'"), "{error}");
+        assert!(world.sent().is_empty());
+    }
 }

@@ -25,7 +25,7 @@ use datafusion_clevertap::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::scenario::{Flaw, Scenario, Target};
+use super::scenario::{Flaw, Scenario, Target, UPLOAD};
 
 /// Virtual time in which every statement must have ended.
 const HOURS_MAX: u64 = 100;
@@ -118,6 +118,7 @@ impl Transport for Wire {
         let at = self.began.elapsed();
         let body = std::str::from_utf8(&call.body).expect("UTF-8 is sent");
         let is_dry = call.url.query().is_some_and(|query| query.contains("dryRun"));
+        let is_upload = call.url.path() == UPLOAD;
         let rows = rows_of(&self.scenario, body);
         let mut in_flight = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,9 +129,9 @@ impl Transport for Wire {
             seen.records_peak = seen.records_peak.max(rows.len());
             let rows = if is_dry { Vec::new() } else { rows };
             seen.into_silence += usize::from(seen.is_silent && !rows.is_empty());
-            seen.uploads.push((at.as_millis() as u64, rows.len()));
+            seen.uploads.extend(is_upload.then_some((at.as_millis() as u64, rows.len())));
             rows.into_iter().for_each(|row| *seen.sends.entry(row).or_default() += 1);
-            InFlight { seen: &self.seen, told: Told::Lost }
+            InFlight { seen: &self.seen, told: if is_upload { Told::Lost } else { Told::Nothing } }
         };
         let at = at.as_millis() as u64;
         if self.is_over.load(Ordering::SeqCst) == 0 && self.scenario.unreachable.is_some_and(|(from, to)| (from..to).contains(&at)) {
@@ -143,7 +144,9 @@ impl Transport for Wire {
         }
         let answer = answer.map_err(|broken| Failure::new(FailureKind::Lost, broken.to_string()))?;
         let answer = Answer::new(answer.status().as_u16(), answer.into_body());
-        in_flight.told = Told::by(&answer);
+        if is_upload {
+            in_flight.told = Told::by(&answer);
+        }
         Ok(answer)
     }
 }

@@ -174,8 +174,8 @@ impl Work for Push<'_> {
             (Values::Longs(longs), Form::PackedTime) => {
                 misfits = fill(longs, spans, |span| packed(page, span, scratch).and_then(|packed| days.packed_time(packed)));
             }
-            (Values::Longs(longs), _) => misfits = fill(longs, spans, |span| long(page, span, scratch)),
-            (Values::Floats(floats), _) => misfits = fill(floats, spans, |span| float(page, span, scratch)),
+            (Values::Longs(longs), _) => misfits = fill(longs, spans, |span| long(page, span)),
+            (Values::Floats(floats), _) => misfits = fill(floats, spans, |span| float(page, span)),
             (Values::Dates(dates), _) => {
                 misfits = fill(dates, spans, |span| packed(page, span, scratch).and_then(|packed| days.packed_day(packed)));
             }

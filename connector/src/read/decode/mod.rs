@@ -1,6 +1,6 @@
 //! A page of records to Arrow arrays, in one pass over its bytes.
 //!
-//! In: the slots, once a scan; then the body of each answer. Out: [`Page`], or [`Unread`]. No network, no plan, no table here.
+//! In: the slots, once a scan; then the body of each answer. Out: [`Page`], or `Unread`. No network, no plan, no table here.
 //!
 //! ```text
 //! slots -> tree     the paths as one tree of expected keys                once a scan
@@ -67,9 +67,10 @@ pub enum Form {
     Text,
     /// Utf8View: the JSON text of whatever is there, cut by byte range.
     Json,
-    /// Int64: an integer, or the text of one as JSON writes it; exact beyond 2^53.
+    /// Int64: an integer; exact beyond 2^53. The text of one does not fit: CleverTap, asked to compare, does not take it for a number
+    /// either.
     Int64,
-    /// Float64: a number, or the text of one as JSON writes it; an integer that a float cannot hold exactly does not fit.
+    /// Float64: a number; the text of one does not fit, nor does an integer that a float cannot hold exactly.
     Float64,
     /// Boolean: true or false, or text true or false in any case.
     Boolean,
@@ -77,12 +78,12 @@ pub enum Form {
     /// calendar date, which is 00:00 of that day in the project's zone; plain integers are epoch seconds. Without a zone: UTC.
     Date,
     /// Timestamp(Second, zone): the packed integer yyyyMMddHHmmss, or its 14 digits as text, in the project's zone. A repeated
-    /// hour is the earlier instant, a skipped time is shifted forward by the gap. Missing or broken, the page is [`Unread`]: an
+    /// hour is the earlier instant, a skipped time is shifted forward by the gap. Missing or broken, the page is `Unread`: an
     /// event without a time is not a row that we may invent.
     PackedTime,
     /// Date32: the day of the same packed integer, with the same refusals; needs no zone.
     PackedDay,
-    /// List<Utf8View>: a list of scalars as text, whose nulls stay; a scalar is a list of one.
+    /// `List<Utf8View>`: a list of scalars as text, whose nulls stay; a scalar is a list of one.
     TextList,
 }
 
@@ -99,7 +100,6 @@ pub(crate) struct PageDecoder {
 
 /// What a page holds.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the scan is the one to read all of it"))]
 pub(crate) struct Page {
     /// In the order of the slots.
     pub(crate) columns: Vec<ArrayRef>,
@@ -146,7 +146,7 @@ impl PageDecoder {
     /// Reads a page.
     ///
     /// # Errors
-    /// [`Unread`]: the page is not JSON, not an envelope with records, or an event in it has no time.
+    /// `Unread`: the page is not JSON, not an envelope with records, or an event in it has no time.
     pub(crate) fn decode(&mut self, body: &Bytes) -> Result<Page, Unread> {
         self.columns.iter_mut().for_each(Column::clear);
         if self.columns.iter().any(Column::is_zoneless) {

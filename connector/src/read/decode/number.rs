@@ -147,36 +147,36 @@ fn whole_float(bytes: &[u8], start: usize, end: usize) -> Option<f64> {
     (float.is_finite() && format!("{float:.0}") == text).then_some(float)
 }
 
-/// What kind of number a text is, if it is one as JSON writes it.
-pub(super) fn kind(text: &[u8]) -> Option<Kind> {
-    fn run(text: &[u8]) -> (&[u8], &[u8]) {
-        text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count())
-    }
-    let (whole, mut rest) = run(text.strip_prefix(b"-").unwrap_or(text));
-    if whole.is_empty() || (whole.len() > 1 && whole[0] == b'0') {
-        return None;
-    }
-    let mut kind = Kind::Integer;
-    if let [b'.', after @ ..] = rest {
-        let (fraction, after) = run(after);
-        if fraction.is_empty() {
-            return None;
-        }
-        (kind, rest) = (Kind::Decimal, after);
-    }
-    if let [b'e' | b'E', after @ ..] = rest {
-        let (exponent, after) = run(after.strip_prefix(b"+").or(after.strip_prefix(b"-")).unwrap_or(after));
-        if exponent.is_empty() {
-            return None;
-        }
-        (kind, rest) = (Kind::Decimal, after);
-    }
-    rest.is_empty().then_some(kind)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What kind of number a text is, if it is one as JSON writes it.
+    fn kind(text: &[u8]) -> Option<Kind> {
+        fn run(text: &[u8]) -> (&[u8], &[u8]) {
+            text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count())
+        }
+        let (whole, mut rest) = run(text.strip_prefix(b"-").unwrap_or(text));
+        if whole.is_empty() || (whole.len() > 1 && whole[0] == b'0') {
+            return None;
+        }
+        let mut kind = Kind::Integer;
+        if let [b'.', after @ ..] = rest {
+            let (fraction, after) = run(after);
+            if fraction.is_empty() {
+                return None;
+            }
+            (kind, rest) = (Kind::Decimal, after);
+        }
+        if let [b'e' | b'E', after @ ..] = rest {
+            let (exponent, after) = run(after.strip_prefix(b"+").or(after.strip_prefix(b"-")).unwrap_or(after));
+            if exponent.is_empty() {
+                return None;
+            }
+            (kind, rest) = (Kind::Decimal, after);
+        }
+        rest.is_empty().then_some(kind)
+    }
 
     /// The text at the end of a page, with and without enough bytes before it.
     fn both<T: PartialEq + std::fmt::Debug>(text: &str, read: impl Fn(&[u8], usize, usize) -> T) -> T {

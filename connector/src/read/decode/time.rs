@@ -4,10 +4,11 @@
 //! repeated hour is the earlier instant; a time that the clock skipped is shifted forward by the gap. Days repeat within a page,
 //! so what is known of a day is kept.
 
-use chrono::{LocalResult, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use chrono::{LocalResult, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
 
 use super::number;
+use crate::wall_clock::instant;
 
 /// Days that are kept.
 const DAYS_KEPT: usize = 512;
@@ -126,24 +127,6 @@ fn split(packed: u64) -> Option<(u32, i64)> {
 #[inline(always)]
 pub(super) fn epoch_seconds(seconds: i64) -> Option<i64> {
     (FIRST..=LAST).contains(&seconds).then_some(seconds)
-}
-
-/// The instant at which a clock in `zone` shows what a clock in UTC shows at `shown`.
-fn instant(zone: Tz, shown: i64) -> Option<i64> {
-    let clock: NaiveDateTime = chrono::DateTime::from_timestamp(shown, 0)?.naive_utc();
-    let offset = match zone.offset_from_local_datetime(&clock) {
-        LocalResult::Single(offset) => offset.fix(),
-        LocalResult::Ambiguous(one, other) => {
-            if one.fix().local_minus_utc() > other.fix().local_minus_utc() {
-                one.fix()
-            } else {
-                other.fix()
-            }
-        }
-        // No gap is longer than the day that Samoa left out, so a day earlier the clock still went as before it.
-        LocalResult::None => zone.offset_from_utc_datetime(&(clock - TimeDelta::days(1))).fix(),
-    };
-    Some(shown - i64::from(offset.local_minus_utc()))
 }
 
 #[cfg(test)]

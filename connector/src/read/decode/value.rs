@@ -14,29 +14,17 @@ fn meant<'a>(page: &'a str, span: Span, scratch: &'a mut String) -> (&'a [u8], u
     (page.as_bytes(), span.start(), span.end())
 }
 
-/// An integer, or the text of one.
+/// An integer.
 #[inline(always)]
-pub(super) fn long(page: &str, span: Span, scratch: &mut String) -> Option<i64> {
-    match span.kind() {
-        Kind::Integer => number::integer(page.as_bytes(), span.start(), span.end()),
-        Kind::Plain | Kind::Escaped => {
-            let (bytes, start, end) = meant(page, span, scratch);
-            number::kind(bytes.get(start..end)?).filter(|kind| *kind == Kind::Integer)?;
-            number::integer(bytes, start, end)
-        }
-        _ => None,
-    }
+pub(super) fn long(page: &str, span: Span) -> Option<i64> {
+    (span.kind() == Kind::Integer).then(|| number::integer(page.as_bytes(), span.start(), span.end()))?
 }
 
-/// A number, or the text of one.
+/// A number.
 #[inline(always)]
-pub(super) fn float(page: &str, span: Span, scratch: &mut String) -> Option<f64> {
+pub(super) fn float(page: &str, span: Span) -> Option<f64> {
     match span.kind() {
         kind @ (Kind::Integer | Kind::Decimal) => number::float(page.as_bytes(), span.start(), span.end(), kind),
-        Kind::Plain | Kind::Escaped => {
-            let (bytes, start, end) = meant(page, span, scratch);
-            number::float(bytes, start, end, number::kind(bytes.get(start..end)?)?)
-        }
         _ => None,
     }
 }

@@ -6,17 +6,20 @@
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Decimal32Array, Decimal64Array, Decimal128Array, Decimal256Array,
-    FixedSizeBinaryArray, Float16Array, Float32Array, Float64Array, Int64Array, LargeBinaryArray, LargeStringArray, RunArray, StringArray,
-    StringViewArray, UInt64Array,
+    FixedSizeBinaryArray, Float16Array, Float32Array, Float64Array, Int64Array, LargeBinaryArray, LargeStringArray, PrimitiveArray,
+    RunArray, StringArray, StringViewArray, UInt64Array,
 };
-use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
-use arrow::datatypes::{ArrowNativeType, DataType, Int16Type, Int32Type, Int64Type, RunEndIndexType, UInt64Type};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::datatypes::{
+    ArrowNativeType, ArrowPrimitiveType, DataType, Int8Type, Int16Type, Int32Type, Int64Type, RunEndIndexType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
+};
 use arrow::error::{ArrowError, Result};
 
+use super::block::bits;
 use super::cell;
 use super::reject::{Checked, not_text};
-use super::time::{Clock, seconds};
+use super::time::{Almanac, seconds};
 
 /// In an index: no value.
 const NOWHERE: usize = usize::MAX;
@@ -92,6 +95,20 @@ impl Column {
         (at != NOWHERE && self.holds(at)).then_some(at)
     }
 
+    /// One bit for each of the rows from `first` on: whether its value is there. With an index, one for each row.
+    pub(super) fn valid(&self, first: usize, rows: usize) -> u64 {
+        match &self.nulls {
+            _ if matches!(self.values, Values::Null) && self.index.is_none() => 0,
+            Some(nulls) if self.index.is_none() => word(nulls.inner(), first, rows),
+            _ => all(rows),
+        }
+    }
+
+    /// Whether there is a value at every place.
+    pub(super) fn is_full(&self) -> bool {
+        self.nulls.is_none() && !matches!(self.values, Values::Null)
+    }
+
     /// Whether there is a value at this place of [`Self::values`].
     pub(super) fn holds(&self, at: usize) -> bool {
         !matches!(self.values, Values::Null) && self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at))
@@ -131,17 +148,19 @@ impl Values {
 ///
 /// # Errors
 /// A type that compiling should have refused, or keys that Arrow cannot cast.
-pub(super) fn bind(array: &ArrayRef, clock: &Clock) -> Result<Column> {
+pub(super) fn bind(array: &ArrayRef, almanac: &mut Almanac) -> Result<Column> {
     let (index, array) = unwrap(array)?;
     let values = match array.data_type() {
         DataType::Null => Values::Null,
         DataType::Boolean => Values::Bool(array.as_boolean().clone()),
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
-            Values::Int(cast(&array, &DataType::Int64)?.as_primitive().clone())
-        }
-        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => {
-            Values::UInt(cast(&array, &DataType::UInt64)?.as_primitive().clone())
-        }
+        DataType::Int8 => Values::Int(array.as_primitive::<Int8Type>().unary(i64::from)),
+        DataType::Int16 => Values::Int(array.as_primitive::<Int16Type>().unary(i64::from)),
+        DataType::Int32 => Values::Int(array.as_primitive::<Int32Type>().unary(i64::from)),
+        DataType::Int64 => Values::Int(array.as_primitive().clone()),
+        DataType::UInt8 => Values::UInt(array.as_primitive::<UInt8Type>().unary(u64::from)),
+        DataType::UInt16 => Values::UInt(array.as_primitive::<UInt16Type>().unary(u64::from)),
+        DataType::UInt32 => Values::UInt(array.as_primitive::<UInt32Type>().unary(u64::from)),
+        DataType::UInt64 => Values::UInt(array.as_primitive().clone()),
         DataType::Float16 => Values::Half(array.as_primitive().clone()),
         DataType::Float32 => Values::Single(array.as_primitive().clone()),
         DataType::Float64 => Values::Double(array.as_primitive().clone()),
@@ -158,38 +177,39 @@ pub(super) fn bind(array: &ArrayRef, clock: &Clock) -> Result<Column> {
         DataType::FixedSizeBinary(_) => Values::FixedBytes(array.as_fixed_size_binary().clone()),
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            bind_list(offsets(list.offsets()), list.nulls(), list.values(), clock)?
+            let (ranges, used) = offsets(list.offsets());
+            Values::List(Box::new(List { ranges, items: bind(&list.values().slice(used.start, used.len()), almanac)? }))
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            bind_list(offsets(list.offsets()), list.nulls(), list.values(), clock)?
+            let (ranges, used) = offsets(list.offsets());
+            Values::List(Box::new(List { ranges, items: bind(&list.values().slice(used.start, used.len()), almanac)? }))
         }
         DataType::ListView(_) => {
             let list = array.as_list_view::<i32>();
-            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), clock)?
+            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), almanac)?
         }
         DataType::LargeListView(_) => {
             let list = array.as_list_view::<i64>();
-            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), clock)?
+            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), almanac)?
         }
         DataType::FixedSizeList(_, size) => {
             let (list, size) = (array.as_fixed_size_list(), size.as_usize());
-            bind_list((0..list.len()).map(|at| (at * size, (at + 1) * size)).collect(), list.nulls(), list.values(), clock)?
+            bind_list((0..list.len()).map(|at| (at * size, (at + 1) * size)).collect(), list.nulls(), list.values(), almanac)?
         }
         DataType::Struct(fields) => {
             let columns = fields.iter().zip(array.as_struct().columns());
-            let bound = columns.map(|(field, column)| Ok(Member { key: cell::key(field.name()), column: bind(column, clock)? }));
+            let bound = columns.map(|(field, column)| Ok(Member { key: cell::key(field.name()), column: bind(column, almanac)? }));
             Values::Struct(bound.collect::<Result<_>>()?)
         }
         DataType::Map(..) => {
             let map = array.as_map();
-            let mut ranges = offsets(map.offsets());
-            let used = rebase(&mut ranges, map.nulls());
-            let keys = bind(&map.keys().slice(used.start, used.len()), clock)?;
-            let values = bind(&map.values().slice(used.start, used.len()), clock)?;
-            Values::Map(Box::new(Map { ranges: Ranges(ranges), keys, values }))
+            let (ranges, used) = offsets(map.offsets());
+            let keys = bind(&map.keys().slice(used.start, used.len()), almanac)?;
+            let values = bind(&map.values().slice(used.start, used.len()), almanac)?;
+            Values::Map(Box::new(Map { ranges, keys, values }))
         }
-        other => match seconds(&array, clock) {
+        other => match seconds(&array, almanac) {
             Some(seconds) => Values::Seconds(seconds),
             None => return Err(ArrowError::NotYetImplemented(format!("values of the type {other}"))),
         },
@@ -198,7 +218,7 @@ pub(super) fn bind(array: &ArrayRef, clock: &Clock) -> Result<Column> {
 }
 
 /// The columns of a struct as columns beside it: NULL where the struct is.
-pub(super) fn members(array: &ArrayRef, wanted: &[usize], clock: &Clock) -> Result<Vec<Column>> {
+pub(super) fn members(array: &ArrayRef, wanted: &[usize], almanac: &mut Almanac) -> Result<Vec<Column>> {
     let (index, array) = unwrap(array)?;
     let rows = index.as_ref().map_or(array.len(), Vec::len);
     let place = |row: usize| {
@@ -210,7 +230,7 @@ pub(super) fn members(array: &ArrayRef, wanted: &[usize], clock: &Clock) -> Resu
     wanted
         .iter()
         .map(|field| {
-            let mut column = bind(&columns[*field], clock)?;
+            let mut column = bind(&columns[*field], almanac)?;
             if let Some(outer) = &outer {
                 column.index = Some(match column.index.take() {
                     None => outer.clone(),
@@ -222,6 +242,20 @@ pub(super) fn members(array: &ArrayRef, wanted: &[usize], clock: &Clock) -> Resu
         .collect()
 }
 
+/// So many bits, 64 at most.
+pub(super) fn all(rows: usize) -> u64 {
+    u64::MAX >> (64 - rows.clamp(1, 64))
+}
+
+/// As many bits of `values` from `first` on.
+pub(super) fn word(values: &BooleanBuffer, first: usize, rows: usize) -> u64 {
+    let start = values.offset() + first;
+    let bytes = &values.values()[start / 8..(start + rows).div_ceil(8)];
+    let mut low = [0; 16];
+    low[..bytes.len()].copy_from_slice(bytes);
+    (u128::from_le_bytes(low) >> (start % 8)) as u64 & all(rows)
+}
+
 /// Takes dictionaries and runs off: where each value is, and the values.
 fn unwrap(array: &ArrayRef) -> Result<(Option<Vec<usize>>, ArrayRef)> {
     let (mut index, mut array) = (None, ArrayRef::clone(array));
@@ -229,9 +263,24 @@ fn unwrap(array: &ArrayRef) -> Result<(Option<Vec<usize>>, ArrayRef)> {
         let (places, values) = match array.data_type() {
             DataType::Dictionary(..) => {
                 let dictionary = array.as_any_dictionary();
-                let keys = cast(dictionary.keys(), &DataType::UInt64)?;
-                let places = keys.as_primitive::<UInt64Type>().iter().map(|key| key.map_or(NOWHERE, ArrowNativeType::as_usize));
-                (places.collect(), ArrayRef::clone(dictionary.values()))
+                let keys = dictionary.keys();
+                let mut places = match keys.data_type() {
+                    DataType::Int8 => places(keys.as_primitive::<Int8Type>()),
+                    DataType::Int16 => places(keys.as_primitive::<Int16Type>()),
+                    DataType::Int32 => places(keys.as_primitive::<Int32Type>()),
+                    DataType::Int64 => places(keys.as_primitive::<Int64Type>()),
+                    DataType::UInt8 => places(keys.as_primitive::<UInt8Type>()),
+                    DataType::UInt16 => places(keys.as_primitive::<UInt16Type>()),
+                    DataType::UInt32 => places(keys.as_primitive::<UInt32Type>()),
+                    _ => places(keys.as_primitive::<UInt64Type>()),
+                };
+                if let Some(nulls) = keys.nulls().filter(|nulls| nulls.null_count() > 0) {
+                    for first in (0..places.len()).step_by(64) {
+                        let places = &mut places[first..];
+                        bits(!word(nulls.inner(), first, places.len().min(64)) & all(places.len())).for_each(|at| places[at] = NOWHERE);
+                    }
+                }
+                (places, ArrayRef::clone(dictionary.values()))
             }
             DataType::RunEndEncoded(ends, _) => match ends.data_type() {
                 DataType::Int16 => runs(array.as_run::<Int16Type>()),
@@ -246,6 +295,11 @@ fn unwrap(array: &ArrayRef) -> Result<(Option<Vec<usize>>, ArrayRef)> {
         });
         array = values;
     }
+}
+
+/// Keys as places; what stands in their NULLs means nothing.
+fn places<K: ArrowPrimitiveType>(keys: &PrimitiveArray<K>) -> Vec<usize> {
+    keys.values().iter().map(|key| key.as_usize()).collect()
 }
 
 fn runs<R: RunEndIndexType>(array: &RunArray<R>) -> (Vec<usize>, ArrayRef) {
@@ -269,17 +323,21 @@ fn compose(mut outer: Vec<usize>, inner: &[usize]) -> Vec<usize> {
     outer
 }
 
-fn offsets<O: ArrowNativeType>(offsets: &[O]) -> Vec<(usize, usize)> {
-    offsets.windows(2).map(|pair| (pair[0].as_usize(), pair[1].as_usize())).collect()
+/// Where each list is among the items of all, and which items these are.
+fn offsets<O: ArrowNativeType>(offsets: &[O]) -> (Ranges, std::ops::Range<usize>) {
+    let at = |offset: Option<&O>| offset.map_or(0, |offset| offset.as_usize());
+    let (first, last) = (at(offsets.first()), at(offsets.last()));
+    let ends = offsets.iter().map(|offset| offset.as_usize() - first);
+    (Ranges(ends.clone().zip(ends.skip(1)).collect()), first..last)
 }
 
 fn views<O: ArrowNativeType>(offsets: &[O], sizes: &[O]) -> Vec<(usize, usize)> {
     offsets.iter().zip(sizes).map(|(start, size)| (start.as_usize(), start.as_usize() + size.as_usize())).collect()
 }
 
-fn bind_list(mut ranges: Vec<(usize, usize)>, nulls: Option<&NullBuffer>, items: &ArrayRef, clock: &Clock) -> Result<Values> {
+fn bind_list(mut ranges: Vec<(usize, usize)>, nulls: Option<&NullBuffer>, items: &ArrayRef, almanac: &mut Almanac) -> Result<Values> {
     let used = rebase(&mut ranges, nulls);
-    let items = bind(&items.slice(used.start, used.len()), clock)?;
+    let items = bind(&items.slice(used.start, used.len()), almanac)?;
     Ok(Values::List(Box::new(List { ranges: Ranges(ranges), items })))
 }
 

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, FieldRef, Schema};
 
 use super::Rules;
 use super::cell;
+use super::passes::{Pass, passes};
 use super::properties::Names;
 use super::reject::{Problem, TWICE, problem};
 use super::time::Clock;
@@ -14,19 +15,24 @@ use super::types::{self, Role};
 use super::value::{Long, Style, Truth};
 use crate::error::{Error, Result};
 use crate::options::{LongValues, NaiveTime, Nulls};
-use crate::table::{Again, Open, Shape, Write};
-use crate::write::mapping::{MappedField, Mapping};
+use crate::table::{Again, Making, Open, Order, Shape, Write};
+use crate::write::mapping::{MappedField, Mapping, Whose};
 
 /// How rows of one schema become records.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
+    /// The steps as passes over columns; `None` where rows are written one by one.
+    pub(super) passes: Option<Vec<Pass>>,
     pub(super) fields: Vec<Field>,
-    /// Which of the fields says whose record it is.
+    /// Which of the fields says whose record it is; where several may, the first of them.
     pub(super) identifier: usize,
+    pub(super) whose: Whose,
     pub(super) names: Names,
     pub(super) open: Option<Open>,
     pub(super) again: Again,
+    /// Whether records of one identity must arrive in input order.
+    pub(super) ordered: bool,
     pub(super) context: Context,
 }
 
@@ -37,6 +43,10 @@ pub(super) enum Step {
     Bytes(Vec<u8>),
     /// The same too, as the next thing in its object.
     Next(Vec<u8>),
+    /// The key of an object that holds what follows.
+    Open(Vec<u8>),
+    /// The end of that object.
+    Close,
     /// The value of this field, with its key, unless the row has none.
     Field(usize),
 }
@@ -109,21 +119,29 @@ impl Context {
 
 impl Plan {
     pub(super) fn new(mapping: &Mapping, schema: &Schema, rules: &Rules) -> Result<Self> {
-        let Some(Write::Batch { fixed, open, again, .. }) = &mapping.table.write else {
+        let Some(Making { fixed, open, again, order }) = mapping.table.write.as_ref().map(Write::making) else {
             return Err(Error::Unwritable(format!("{} is only read: CleverTap has no call that writes it", mapping.qualified())));
         };
-        let names = Names::new(mapping, open.as_ref());
-        let mut compiler = Compiler { mapping, names, context: Context::new(rules, open.as_ref()), fields: Vec::new() };
+        let names = Names::new(mapping, open);
+        let mut compiler = Compiler { mapping, names, context: Context::new(rules, open), fields: Vec::new(), types: Vec::new() };
         for field in &mapping.fields {
             compiler.column(field, schema.field(field.source).data_type())?;
         }
         let event = compiler.event()?;
-        let Compiler { names, context, fields, .. } = compiler;
+        let Compiler { names, context, fields, types, .. } = compiler;
         let identifier = fields.iter().position(|field| field.shape == Shape::Identifier);
         let identifier = identifier.ok_or_else(|| Error::Unwritable(format!("{} needs an identifier", mapping.qualified())))?;
-        let open_parent = open.as_ref().map(|open| key_of(open.pointer));
+        let open_parent = open.map(|open| key_of(open.pointer));
         let steps = steps(mapping, &fields, fixed, event, open_parent);
-        Ok(Self { steps, fields, identifier, names, open: *open, again: *again, context })
+        // Which of several columns says whose a record is, each row decides.
+        let passes = if mapping.identifiers().count() == 1 { passes(&steps, &fields, &types, open) } else { None };
+        let (whose, ordered) = (mapping.whose, order == Order::ByIdentity);
+        Ok(Self { steps, passes, fields, identifier, whose, names, open: open.copied(), again, ordered, context })
+    }
+
+    /// About how many bytes a record has, without long texts.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.fields.iter().map(|field| field.key.len() + 24).sum::<usize>() + 128
     }
 }
 
@@ -132,6 +150,8 @@ struct Compiler<'a> {
     names: Names,
     context: Context,
     fields: Vec<Field>,
+    /// Of each field's column.
+    types: Vec<DataType>,
 }
 
 impl Compiler<'_> {
@@ -163,6 +183,7 @@ impl Compiler<'_> {
             refused: None,
         };
         self.fields.push(field);
+        self.types.push(data_type.clone());
         Ok(())
     }
 
@@ -197,6 +218,7 @@ impl Compiler<'_> {
             contested: self.names.contested(),
             refused,
         });
+        self.types.push(member.data_type().clone());
         Ok(())
     }
 
@@ -250,11 +272,9 @@ fn steps(
         }
     }
     for name in parents {
-        let mut opening = cell::key(name);
-        opening.push(b'{');
-        steps.push(Step::Next(opening));
+        steps.push(Step::Open(cell::key(name)));
         steps.extend((0..fields.len()).filter(|at| parent(&fields[*at]) == Some(name)).map(Step::Field));
-        steps.push(Step::Bytes(vec![b'}']));
+        steps.push(Step::Close);
     }
     steps.push(Step::Bytes(vec![b'}']));
     steps

@@ -4,15 +4,19 @@
 //! [`State`].
 
 use std::collections::HashSet;
-use std::hash::Hasher;
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
 
 use super::bind::{List, Values};
 use super::cell;
 use super::compile::Plan;
+use super::fragment::Dictionary;
 use super::properties::{self, Keys, not_charged, operand_refused};
 use super::reject::{
     CHARGED_ITEMS_MAX, Checked, IDENTIFIER_BYTES_MAX, LEVELS_MAX, LIST_ITEMS_MAX, LONG_IDENTIFIER, NO_IDENTIFIER, many_items, problem,
 };
+use super::time::Almanac;
 use super::types::{self, Operator, Role};
 use super::value::{self, Style, epoch_seconds, positive, quoted};
 use crate::tables;
@@ -34,12 +38,20 @@ pub(super) struct State {
     pub(super) count: usize,
     /// Keys that columns unfolded into this row.
     pub(super) unfolded: HashSet<String>,
+    /// Whether an identifier was written.
+    pub(super) identified: bool,
     /// Hash of the row's identifier.
     pub(super) identity: u64,
     /// For each field, the keys that it unfolded so far.
     pub(super) keys: Vec<Keys>,
     /// Where JSON is written before it becomes text.
     scratch: Vec<u8>,
+    /// Where a cell, or a whole row, is written before it is copied to its place.
+    pub(super) cell: Vec<u8>,
+    /// When days begin.
+    pub(super) almanac: Almanac,
+    /// For each field, the dictionary that was written last.
+    pub(super) dictionaries: Vec<Option<Dictionary>>,
 }
 
 /// A row that is being written.
@@ -62,7 +74,12 @@ impl Row<'_> {
 
 impl State {
     pub(super) fn of(plan: &Plan) -> Self {
-        Self { keys: vec![Keys::new(); plan.fields.len()], ..Self::default() }
+        Self {
+            almanac: Almanac::new(plan.context.clock),
+            keys: vec![Keys::new(); plan.fields.len()],
+            dictionaries: vec![None; plan.fields.len()],
+            ..Self::default()
+        }
     }
 
     /// Forgets the row before.
@@ -75,6 +92,7 @@ impl State {
         self.count = 0;
         self.unfolded.clear();
         self.identity = 0;
+        self.identified = false;
     }
 }
 
@@ -170,10 +188,8 @@ pub(super) fn with_identifier<T>(values: &Values, at: usize, then: impl FnOnce(&
 }
 
 /// Of an identifier: the same for the same text, whatever Arrow type it had.
-pub(super) fn hash(identifier: &str) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    hasher.write(identifier.as_bytes());
-    hasher.finish()
+pub(super) fn hash(identifier: &[u8]) -> u64 {
+    FixedState::default().hash_one(identifier)
 }
 
 fn text(values: &Values, at: usize) -> Checked<&str> {

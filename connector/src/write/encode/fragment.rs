@@ -1,9 +1,11 @@
 //! The columns of a batch, and what is written of them once for many rows: the values of a dictionary, of runs.
 //!
-//! In: a plan and a batch. Out: for each field its [`Bound`] column. A dictionary larger than the batch is left alone: most of it
-//! would be written for nobody.
+//! In: a plan and a batch. Out: for each field its [`Bound`] column. A dictionary larger than its batch is left alone, since most
+//! of it would be written for nobody; one that comes again with the next batch is kept.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::error::Result;
 
 use super::bind::{self, Column};
@@ -12,17 +14,31 @@ use super::field::{self, Row, State};
 use super::reject::Problem;
 use super::types::Role;
 
+/// Behind the last fragment, so that each can be copied in a piece of this size.
+const ROOM: usize = 64;
+/// The length of a fragment that there is not: no buffer holds it.
+const NONE: usize = usize::MAX / 2;
+
 /// The column of a field in one batch.
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) column: Column,
-    fragments: Option<Fragments>,
+    fragments: Option<Arc<Fragments>>,
 }
 
-/// Values as they were written, by their place.
+/// A dictionary, and what its values were written as.
+pub(super) type Dictionary = (ArrayRef, Arc<Fragments>);
+
+/// The field of each value as it was written, with a comma and its key, by the value's place.
 #[derive(Debug, Default)]
-struct Fragments {
-    bytes: Vec<u8>,
+pub(super) struct Fragments {
+    pub(super) bytes: Vec<u8>,
+    /// Where each is; of length 0 for NULL, of length [`NONE`] where a row must look closer.
+    pub(super) spans: Vec<(usize, usize)>,
+    /// Whether they are all that a row must know: of an event's name it also keeps which one it is.
+    alone: bool,
+    /// Bytes of comma and key.
+    key: usize,
     each: Vec<Fragment>,
 }
 
@@ -39,16 +55,16 @@ pub(super) fn bind(plan: &Plan, state: &mut State, batch: &RecordBatch) -> Resul
     while let Some(field) = plan.fields.get(bound.len()) {
         let array = batch.column(field.source);
         let columns = match field.member {
-            None => vec![bind::bind(array, &plan.context.clock)?],
+            None => vec![bind::bind(array, &mut state.almanac)?],
             Some(_) => {
                 let rest = &plan.fields[bound.len()..];
                 let wanted: Vec<usize> =
                     rest.iter().take_while(|other| other.source == field.source).filter_map(|other| other.member).collect();
-                bind::members(array, &wanted, &plan.context.clock)?
+                bind::members(array, &wanted, &mut state.almanac)?
             }
         };
         for column in columns {
-            let fragments = Fragments::new(plan, state, bound.len(), &column, batch.num_rows());
+            let fragments = Fragments::of(plan, state, bound.len(), &column, batch.num_rows());
             bound.push(Bound { column, fragments });
         }
     }
@@ -56,28 +72,53 @@ pub(super) fn bind(plan: &Plan, state: &mut State, batch: &RecordBatch) -> Resul
 }
 
 impl Bound {
-    /// What was written of the value at `at`, if it was.
+    /// What was written of the value at `at`, without its key, if it was and the row need not know more of it.
     pub(super) fn fragment(&self, at: usize, state: &mut State) -> Option<std::result::Result<&[u8], Box<Problem>>> {
-        let Fragments { bytes, each } = self.fragments.as_ref()?;
+        let Fragments { bytes, each, key, alone, .. } = self.fragments.as_deref()?;
+        if !alone {
+            return None;
+        }
         let start = if at == 0 { 0 } else { each[at - 1].end };
         state.cut |= each[at].cut;
-        Some(each[at].outcome.clone().map(|()| &bytes[start..each[at].end]))
+        Some(each[at].outcome.clone().map(|()| bytes.get(start + key..each[at].end).unwrap_or_default()))
+    }
+
+    /// All that was written of the values.
+    pub(super) fn fragments(&self) -> Option<&Fragments> {
+        self.fragments.as_deref()
     }
 }
 
 impl Fragments {
-    fn new(plan: &Plan, state: &mut State, field: usize, column: &Column, rows: usize) -> Option<Self> {
-        let places = column.array.len();
-        if plan.fields[field].role != Role::Scalar || column.index.is_none() || places > rows {
+    /// Those of a column that has an index, if they are worth while.
+    fn of(plan: &Plan, state: &mut State, field: usize, column: &Column, rows: usize) -> Option<Arc<Self>> {
+        if !matches!(plan.fields[field].role, Role::Scalar | Role::EventName) || column.index.is_none() {
             return None;
         }
-        let mut fragments = Self::default();
-        for at in 0..places {
+        if let Some((array, fragments)) = &state.dictionaries[field]
+            && Arc::ptr_eq(array, &column.array)
+        {
+            return Some(Arc::clone(fragments));
+        }
+        if column.array.len() > rows {
+            return None;
+        }
+        let fragments = Arc::new(Self::new(plan, state, field, column));
+        state.dictionaries[field] = Some((ArrayRef::clone(&column.array), Arc::clone(&fragments)));
+        Some(fragments)
+    }
+
+    fn new(plan: &Plan, state: &mut State, field: usize, column: &Column) -> Self {
+        let compiled = &plan.fields[field];
+        let alone = compiled.role == Role::Scalar;
+        let mut fragments = Self { key: 1 + compiled.key.len(), alone, ..Self::default() };
+        for at in 0..column.array.len() {
             let start = fragments.bytes.len();
             let mut row = Row { plan, state: &mut *state };
             row.state.cut = false;
-            let compiled = &plan.fields[field];
             let outcome = if column.holds(at) {
+                fragments.bytes.push(b',');
+                fragments.bytes.extend_from_slice(&compiled.key);
                 field::write(&mut row, field, &compiled.role, compiled.style, &column.values, at, &mut fragments.bytes).map(drop)
             } else {
                 Ok(())
@@ -85,9 +126,12 @@ impl Fragments {
             if outcome.is_err() {
                 fragments.bytes.truncate(start);
             }
-            fragments.each.push(Fragment { end: fragments.bytes.len(), outcome, cut: state.cut });
+            let end = fragments.bytes.len();
+            fragments.spans.push((start, if outcome.is_err() || state.cut { NONE } else { end - start }));
+            fragments.each.push(Fragment { end, outcome, cut: state.cut });
         }
         state.cut = false;
-        Some(fragments)
+        fragments.bytes.resize(fragments.bytes.len() + ROOM, 0);
+        fragments
     }
 }

@@ -1,6 +1,6 @@
 //! Arrow batches to records: bytes of JSON, one record a row, and the rows that cannot be one.
 //!
-//! In: a [`Mapping`], the source's schema, [`Rules`]; then batches. Out: [`Encoded`]. No body, no request, no network here.
+//! In: a [`Mapping`], the source's schema, [`Rules`]; then batches. Out: records in a [`Page`], and a [`Row`] for each. No body, no request, no network here.
 //!
 //! ```text
 //! schema  -> compile  (types: which type may be what)           once a statement -> Plan
@@ -14,11 +14,19 @@
 //! what its values decide. A row that cannot be sent takes back its bytes and is written again, slowly, for its reader.
 
 mod bind;
+mod block;
 mod cell;
+mod columns;
 mod compile;
+mod digits;
 mod field;
 mod fragment;
 mod json;
+mod kernel;
+mod loops;
+mod numbers;
+mod page;
+mod passes;
 mod properties;
 mod reject;
 mod row;
@@ -29,6 +37,7 @@ mod types;
 mod value;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -36,8 +45,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 use chrono_tz::Tz;
 use serde_json::value::RawValue;
 
+use self::block::{Block, Laid};
 use self::compile::Plan;
 use self::field::State;
+use self::fragment::Bound;
+use self::kernel::Avx2;
+pub(crate) use self::page::Page;
 use self::reject::{CUT, MANY_PROPERTIES, TEXT_BYTES_MAX};
 use crate::error::{Error, Result};
 use crate::options::{LongValues, NaiveTime, Nulls};
@@ -63,41 +76,44 @@ pub(crate) struct Encoder {
     schema: SchemaRef,
     plan: Plan,
     state: State,
+    block: Block,
+    avx2: Option<Avx2>,
     /// Bytes of a record, as they were so far.
     record_bytes: usize,
-}
-
-/// What a batch became.
-#[derive(Debug, Default)]
-pub(crate) struct Encoded {
-    /// The records, one after the other, without anything between them.
-    pub(crate) bytes: Vec<u8>,
-    /// One for each row of the batch, in its order.
-    pub(crate) rows: Vec<Row>,
-    /// What was done to rows that are sent all the same.
-    pub(crate) warnings: Vec<Warning>,
 }
 
 /// What a row became.
 #[derive(Debug)]
 pub(crate) enum Row {
-    /// A record in [`Encoded::bytes`].
+    /// A record in the page.
     Record(Record),
     /// Nothing: it is rejected here.
     Reject(Box<Reject>),
 }
 
-/// A record of [`Encoded::bytes`].
+/// Where a record is in its page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     /// Its first byte.
-    pub(crate) start: usize,
+    pub(crate) start: u32,
     /// The byte after its last.
-    pub(crate) end: usize,
+    pub(crate) end: u32,
     /// What happens if it is stored twice: the table's answer, or `Duplicates` for a record with `$incr` or `$decr`.
     pub(crate) again: Again,
-    /// Hash of its identifier, seeded the same in the whole process: equal identifiers have equal hashes.
+    /// Hash of its identifier, where the table keeps the order of one identity's records: equal identifiers have equal hashes.
     pub(crate) identity: u64,
+}
+
+impl Record {
+    /// A page is far below 4 GiB: it holds no more rows than a body.
+    pub(crate) fn new(start: usize, end: usize, again: Again, identity: u64) -> Self {
+        Self { start: start as u32, end: end as u32, again, identity }
+    }
+
+    /// Its bytes in the page.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// A row that cannot be sent.
@@ -128,6 +144,52 @@ pub(crate) struct Warning {
     pub(crate) message: String,
 }
 
+/// A batch that is being written.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    columns: Vec<Bound>,
+    rows: usize,
+    /// The first row that is not yet written.
+    next: usize,
+    /// For each field, how many rows had a text cut.
+    cuts: Vec<u64>,
+    /// Rows with more fields than draw a warning, and the field that brought the first of them there.
+    many: u64,
+    many_at: Option<usize>,
+}
+
+impl Batch {
+    /// Whether there are rows to write.
+    pub(crate) fn is_written(&self) -> bool {
+        self.next == self.rows
+    }
+
+    /// Writes one row by itself.
+    fn row(&mut self, plan: &Plan, state: &mut State, row: usize, page: &mut Page) -> Row {
+        let mut out = std::mem::take(&mut state.cell);
+        out.clear();
+        let written = row::write(plan, &self.columns, row, state, &mut out);
+        let found = if written.is_ok() {
+            for field in &state.cuts {
+                self.cuts[*field] += 1;
+            }
+            if plan.open.is_some_and(|open| state.count > open.fields_warn) {
+                self.many += 1;
+                self.many_at = self.many_at.or(state.warned);
+            }
+            let again = if state.duplicates { Again::Duplicates } else { plan.again };
+            let start = page.len();
+            page.push(&out);
+            page.push(b",");
+            Row::Record(Record::new(start, start + out.len(), again, state.identity))
+        } else {
+            Row::Reject(Box::new(row::reject(plan, &self.columns, row, state)))
+        };
+        state.cell = out;
+        found
+    }
+}
+
 impl Encoder {
     /// Compiles `schema` under `mapping`.
     ///
@@ -136,43 +198,63 @@ impl Encoder {
     pub(crate) fn new(mapping: &Mapping, schema: &Schema, rules: &Rules) -> Result<Self> {
         let plan = Plan::new(mapping, schema, rules)?;
         let state = State::of(&plan);
-        Ok(Self { mapping: mapping.clone(), rules: rules.clone(), schema: Arc::new(schema.clone()), plan, state, record_bytes: 128 })
+        let block = Block::new(plan.row_bytes());
+        let (mapping, rules, schema) = (mapping.clone(), rules.clone(), Arc::new(schema.clone()));
+        Ok(Self { mapping, rules, schema, plan, state, block, avx2: Avx2::detect(), record_bytes: 128 })
     }
 
-    /// Encodes `batch`, whose columns are those compiled.
+    /// Begins `batch`, whose columns are those compiled.
     ///
     /// # Errors
     /// [`crate::Error::Unwritable`] if a column has another type than was compiled, and that type cannot be sent.
-    pub(crate) fn encode(&mut self, batch: &RecordBatch) -> Result<Encoded> {
+    pub(crate) fn begin(&mut self, batch: &RecordBatch) -> Result<Batch> {
         self.follow(batch)?;
         let columns = fragment::bind(&self.plan, &mut self.state, batch)
             .map_err(|error| Error::Unwritable(format!("a column cannot be read: {error}; CAST it to another type")))?;
-        let mut bytes = Vec::with_capacity(batch.num_rows() * (self.record_bytes + self.record_bytes / 8));
-        let mut cuts = vec![0; self.plan.fields.len()];
-        let (mut many, mut many_at) = (0, None);
-        let rows = (0..batch.num_rows())
-            .map(|row| {
-                let start = bytes.len();
-                if row::write(&self.plan, &columns, row, &mut self.state, &mut bytes).is_err() {
-                    bytes.truncate(start);
-                    return Row::Reject(Box::new(row::reject(&self.plan, &columns, row, &mut self.state)));
+        Ok(Batch { columns, rows: batch.num_rows(), next: 0, cuts: vec![0; self.plan.fields.len()], many: 0, many_at: None })
+    }
+
+    /// Writes the next rows of `batch`, `rows_max` at most, at the end of `page`, a comma behind each record; what became of them
+    /// is added to `rows`.
+    pub(crate) fn write(&mut self, batch: &mut Batch, rows_max: usize, page: &mut Page, rows: &mut Vec<Row>) {
+        let last = batch.rows.min(batch.next.saturating_add(rows_max));
+        rows.reserve(last - batch.next);
+        page.reserve((last - batch.next) * (self.record_bytes + self.record_bytes / 8));
+        let (begun, first) = (page.len(), batch.next);
+        while batch.next < last {
+            match &self.plan.passes {
+                Some(passes) => {
+                    let count = self.block.rows_max().min(last - batch.next);
+                    self.block.begin(count);
+                    columns::write(self.avx2, &mut self.block, &self.plan, passes, &batch.columns, &mut self.state, batch.next);
+                    let (plan, state) = (&self.plan, &mut self.state);
+                    // Each has a push of its own: one for both would put the row together in memory first.
+                    self.block.lay(page, |laid| match laid {
+                        Laid::Taken { at, start, end } => {
+                            let again = if self.block.duplicates >> at & 1 == 1 { Again::Duplicates } else { plan.again };
+                            rows.push(Row::Record(Record::new(start, end, again, self.block.identities[at])));
+                        }
+                        Laid::Left { page, at } => {
+                            let row = batch.row(plan, state, batch.next + at, page);
+                            rows.push(row);
+                        }
+                    });
+                    batch.next += self.block.rows();
                 }
-                for field in &self.state.cuts {
-                    cuts[*field] += 1;
+                None => {
+                    rows.push(batch.row(&self.plan, &mut self.state, batch.next, page));
+                    batch.next += 1;
                 }
-                if self.plan.open.is_some_and(|open| self.state.count > open.fields_warn) {
-                    many += 1;
-                    many_at = many_at.or(self.state.warned);
-                }
-                let again = if self.state.duplicates { Again::Duplicates } else { self.plan.again };
-                Row::Record(Record { start, end: bytes.len(), again, identity: self.state.identity })
-            })
-            .collect();
-        if batch.num_rows() > 0 {
-            self.record_bytes = (bytes.len() / batch.num_rows()).max(64);
+            }
         }
-        let warnings = self.warnings(&cuts, many, many_at);
-        Ok(Encoded { bytes, rows, warnings })
+        if last > first {
+            self.record_bytes = ((page.len() - begun) / (last - first)).max(64);
+        }
+    }
+
+    /// What was done to rows of `batch` that are sent all the same.
+    pub(crate) fn end(&self, batch: &Batch) -> Vec<Warning> {
+        self.warnings(&batch.cuts, batch.many, batch.many_at)
     }
 
     /// Compiles again where a batch has other types than the plan that announced it: sources do (a view for a text, an item that
@@ -193,6 +275,7 @@ impl Encoder {
         if types(schema) != types(&self.schema) {
             self.plan = Plan::new(&self.mapping, schema, &self.rules)?;
             self.state = State::of(&self.plan);
+            self.block = Block::new(self.plan.row_bytes());
         }
         self.schema = Arc::clone(schema);
         Ok(())
@@ -224,5 +307,6 @@ impl Encoder {
 /// The identifier of a record that this room wrote.
 pub(crate) fn identifier_of(mapping: &Mapping, record: &[u8]) -> Option<String> {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(record).ok()?;
-    serde_json::from_str(fields.get(mapping.identifier().key.as_str())?.get()).ok()
+    let identifier = mapping.identifiers().find_map(|field| fields.get(field.key.as_str()))?;
+    serde_json::from_str(identifier.get()).ok()
 }

@@ -16,6 +16,7 @@ use super::fragment::Bound;
 use super::reject::{Checked, EVENT_NAME, MANY_FIELDS, NO_IDENTIFIER, NO_TIME, Problem, REQUIRED, TWICE, problem};
 use super::types::Role;
 use crate::table::Shape;
+use crate::write::mapping::Whose;
 
 /// Writes the row, or stops at the first problem that it meets; the caller takes back the bytes.
 pub(super) fn write(plan: &Plan, columns: &[Bound], row: usize, state: &mut State, out: &mut Vec<u8>) -> Checked<()> {
@@ -24,8 +25,13 @@ pub(super) fn write(plan: &Plan, columns: &[Bound], row: usize, state: &mut Stat
         match step {
             Step::Bytes(bytes) => out.extend_from_slice(bytes),
             Step::Next(bytes) => next(bytes, out),
+            Step::Open(key) => open(key, out),
+            Step::Close => out.push(b'}'),
             Step::Field(field) => write_field(plan, *field, &columns[*field], row, state, out)?,
         }
+    }
+    if !state.identified {
+        return Err(missing(Shape::Identifier));
     }
     match plan.open {
         Some(open) if state.count > open.fields_max => Err(many_fields(state.count, open.fields_max)),
@@ -38,11 +44,21 @@ fn next(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut State, out: &mut Vec<u8>) -> Checked<()> {
+fn open(key: &[u8], out: &mut Vec<u8>) {
+    next(key, out);
+    out.push(b'{');
+}
+
+/// Writes the field with its key, unless the row has none of it.
+pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut State, out: &mut Vec<u8>) -> Checked<()> {
     let field = &plan.fields[at];
     let place = bound.column.at(row);
     if place.is_none() && !field.deletes {
-        return if field.required || field.shape == Shape::Identifier { Err(missing(field.shape)) } else { Ok(()) };
+        let needed = field.required || (field.shape == Shape::Identifier && plan.whose == Whose::OneColumn);
+        return if needed { Err(missing(field.shape)) } else { Ok(()) };
+    }
+    if field.shape == Shape::Identifier && state.identified {
+        return Ok(());
     }
     if let (Some(refused), Some(_)) = (&field.refused, place) {
         return Err(refused.clone());
@@ -76,7 +92,8 @@ fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut St
     if field.shape == Shape::Identifier
         && let Some(place) = place
     {
-        state.identity = field::with_identifier(&bound.column.values, place, field::hash).unwrap_or_default();
+        state.identity = field::with_identifier(&bound.column.values, place, |text| field::hash(text.as_bytes())).unwrap_or_default();
+        state.identified = true;
     }
     state.count += usize::from(field.counted && written);
     if state.warned.is_none() && plan.open.is_some_and(|open| state.count > open.fields_warn) {
@@ -117,6 +134,8 @@ pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut Sta
         match step {
             Step::Bytes(bytes) => record.extend_from_slice(bytes),
             Step::Next(bytes) => next(bytes, &mut record),
+            Step::Open(key) => open(key, &mut record),
+            Step::Close => record.push(b'}'),
             Step::Field(field) => {
                 let mark = record.len();
                 if let Err(found) = write_field(plan, *field, &columns[*field], row, state, &mut record) {
@@ -126,6 +145,9 @@ pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut Sta
                 }
             }
         }
+    }
+    if problems.is_empty() && !state.identified {
+        problems.push((plan.identifier, missing(Shape::Identifier)));
     }
     // Fields are numbered in the order of the columns: the first of them is what a reader meets first.
     let first = problems.into_iter().min_by_key(|(field, _)| *field);

@@ -8,8 +8,9 @@ use arrow::datatypes::{
     DataType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
-use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
+
+use crate::wall_clock::instant;
 
 /// Stands for a date outside the years 0001 to 9999.
 pub(super) const OUT_OF_RANGE: i64 = i64::MIN;
@@ -20,7 +21,7 @@ const FIRST: i64 = -62_135_596_800;
 const LAST: i64 = 253_402_300_799;
 
 /// How times without a zone are read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Clock {
     /// Timestamps without zone; `None` is UTC.
     pub(super) naive: Option<Tz>,
@@ -28,24 +29,71 @@ pub(super) struct Clock {
     pub(super) day: Option<Tz>,
 }
 
+/// The days that are remembered: from 1900 to 2099.
+const DAYS: std::ops::Range<i64> = -25_567..47_482;
+/// Stands for a day that nobody asked for yet; no clock is so far from UTC.
+const UNKNOWN: i32 = i32::MIN;
+
+/// A [`Clock`], and when the days that were asked for begin: to ask a time zone takes longer than to write a row.
+#[derive(Debug, Default)]
+pub(super) struct Almanac {
+    clock: Clock,
+    /// For each of [`DAYS`], the seconds from midnight in UTC to its own.
+    days: Vec<i32>,
+}
+
+impl Almanac {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, days: Vec::new() }
+    }
+
+    /// The first second of a day, counted from 1970.
+    fn day(&mut self, day: i64) -> i64 {
+        let midnight = day.saturating_mul(86_400);
+        let zone = self.clock.day;
+        if !DAYS.contains(&day) || zone.is_none() {
+            return local(midnight, zone);
+        }
+        if self.days.is_empty() {
+            self.days.resize((DAYS.end - DAYS.start) as usize, UNKNOWN);
+        }
+        let known = &mut self.days[(day - DAYS.start) as usize];
+        if *known == UNKNOWN {
+            // Within two days of midnight: it fits.
+            *known = (local(midnight, zone) - midnight) as i32;
+        }
+        midnight + i64::from(*known)
+    }
+}
+
 /// The column in epoch seconds, if it is one of dates or timestamps. What stands in its NULLs means nothing.
-pub(super) fn seconds(array: &ArrayRef, clock: &Clock) -> Option<Vec<i64>> {
-    let days = |days: i64| local(days.saturating_mul(86_400), clock.day);
+pub(super) fn seconds(array: &ArrayRef, almanac: &mut Almanac) -> Option<Vec<i64>> {
     Some(match array.data_type() {
-        DataType::Date32 => array.as_primitive::<Date32Type>().values().iter().map(|day| days(i64::from(*day))).collect(),
-        DataType::Date64 => array.as_primitive::<Date64Type>().values().iter().map(|ms| days(ms.div_euclid(86_400_000))).collect(),
+        DataType::Date32 => array.as_primitive::<Date32Type>().values().iter().map(|day| almanac.day(i64::from(*day))).collect(),
+        DataType::Date64 => array.as_primitive::<Date64Type>().values().iter().map(|ms| almanac.day(ms.div_euclid(86_400_000))).collect(),
         DataType::Timestamp(unit, zone) => {
-            let (values, per_second) = match unit {
-                TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().values(), 1),
-                TimeUnit::Millisecond => (array.as_primitive::<TimestampMillisecondType>().values(), 1_000),
-                TimeUnit::Microsecond => (array.as_primitive::<TimestampMicrosecondType>().values(), 1_000_000),
-                TimeUnit::Nanosecond => (array.as_primitive::<TimestampNanosecondType>().values(), 1_000_000_000),
-            };
-            let zone = if zone.is_some() { None } else { clock.naive };
-            values.iter().map(|value| local(value.div_euclid(per_second), zone)).collect()
+            let zone = if zone.is_some() { None } else { almanac.clock.naive };
+            match unit {
+                TimeUnit::Second => instants::<1>(array.as_primitive::<TimestampSecondType>().values(), zone),
+                TimeUnit::Millisecond => instants::<1_000>(array.as_primitive::<TimestampMillisecondType>().values(), zone),
+                TimeUnit::Microsecond => instants::<1_000_000>(array.as_primitive::<TimestampMicrosecondType>().values(), zone),
+                TimeUnit::Nanosecond => instants::<1_000_000_000>(array.as_primitive::<TimestampNanosecondType>().values(), zone),
+            }
         }
         _ => return None,
     })
+}
+
+/// Timestamps of so many a second; with a zone, what a clock there shows.
+fn instants<const PER_SECOND: i64>(values: &[i64], zone: Option<Tz>) -> Vec<i64> {
+    match zone {
+        Some(_) => values.iter().map(|value| local(value.div_euclid(PER_SECOND), zone)).collect(),
+        None => values.iter().map(|value| in_range(value.div_euclid(PER_SECOND))).collect(),
+    }
+}
+
+fn in_range(seconds: i64) -> i64 {
+    if (FIRST..=LAST).contains(&seconds) { seconds } else { OUT_OF_RANGE }
 }
 
 /// The instant at which a clock in `zone` shows what a clock in UTC shows at `seconds`.
@@ -53,21 +101,13 @@ fn local(seconds: i64, zone: Option<Tz>) -> i64 {
     if !(FIRST..=LAST).contains(&seconds) {
         return OUT_OF_RANGE;
     }
-    let (Some(zone), Some(shown)) = (zone, DateTime::from_timestamp(seconds, 0)) else { return seconds };
-    let shown: NaiveDateTime = shown.naive_utc();
-    match zone.offset_from_local_datetime(&shown) {
-        LocalResult::Single(offset) => seconds - i64::from(offset.fix().local_minus_utc()),
-        LocalResult::Ambiguous(one, other) => seconds - i64::from(one.fix().local_minus_utc().max(other.fix().local_minus_utc())),
-        // No gap is longer than the day that Samoa left out, so a day earlier the clock still went as before it.
-        LocalResult::None => {
-            let before = zone.offset_from_utc_datetime(&(shown - TimeDelta::days(1)));
-            seconds - i64::from(before.fix().local_minus_utc())
-        }
-    }
+    zone.and_then(|zone| instant(zone, seconds)).unwrap_or(seconds)
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, NaiveDateTime};
+
     use super::*;
 
     fn at(text: &str, zone: Tz) -> String {
@@ -88,6 +128,17 @@ mod tests {
         ];
         for (shown, zone, expected) in cases {
             assert_eq!(at(shown, zone), expected, "{shown} in {zone}");
+        }
+    }
+
+    #[test]
+    fn a_day_that_is_remembered_begins_when_the_time_zone_says() {
+        for zone in [Tz::Asia__Kolkata, Tz::America__Sao_Paulo, Tz::Pacific__Apia, Tz::Africa__Monrovia, Tz::UTC] {
+            let mut almanac = Almanac::new(Clock { naive: None, day: Some(zone) });
+            for day in (-40_000..60_000).step_by(7).chain(DAYS.start - 1..DAYS.start + 2).chain(DAYS.end - 2..DAYS.end + 1) {
+                let expected = local(day * 86_400, Some(zone));
+                assert_eq!((almanac.day(day), almanac.day(day)), (expected, expected), "day {day} in {zone}");
+            }
         }
     }
 

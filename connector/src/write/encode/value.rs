@@ -127,7 +127,7 @@ pub(super) fn quoted(values: &Values, at: usize, style: Style, out: &mut Vec<u8>
 
 /// Seconds of eight digits, 1970-04-26 to 1973-03-03: CleverTap's SDKs read `$D_` and eight digits as a calendar date
 /// (<https://github.com/CleverTap/clevertap-web-sdk>, read 2026-11-21), and its server may.
-const LIKE_A_CALENDAR_DATE: std::ops::Range<i64> = 10_000_000..100_000_000;
+pub(super) const LIKE_A_CALENDAR_DATE: std::ops::Range<i64> = 10_000_000..100_000_000;
 
 /// `"$D_1767225600"`; what could be taken for a calendar date has a leading zero, which changes no number.
 fn date(out: &mut Vec<u8>, seconds: i64) -> Checked<()> {

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{emulator, event};
-use crate::{Fault, Rule, Server, What};
+use crate::{Fault, Rule, Server, Settings, What};
 
 const HEAD: &str = "POST /1/upload HTTP/1.1\r\nHost: localhost\r\nX-CleverTap-Account-Id: TEST-123-456Z\r\n\
                     X-CleverTap-Passcode: emulator-passcode\r\nContent-Type: application/json\r\nConnection: close\r\n";
@@ -44,6 +44,29 @@ async fn an_upload_over_http_is_answered_and_stored() {
     let state = talk(&server, "GET /_emulator/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     let state: Value = serde_json::from_str(state.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!((&state["events"], &state["rules_broken"]), (&json!(1), &json!({})));
+}
+
+#[tokio::test]
+async fn an_export_over_http_takes_its_cursor_byte_for_byte() {
+    let emulator = super::exports::project(Settings::default(), 100);
+    let server = emulator.serve("127.0.0.1:0").await.unwrap();
+    let body = super::exports::day().to_string();
+    let head = HEAD.replace("/1/upload", "/1/events.json?batch_size=23");
+    let opened = talk(&server, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await;
+    let text = |answer: &str, key: &str| {
+        let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        body[key].as_str().map(str::to_owned)
+    };
+    let mut cursor = text(&opened, "cursor");
+    let mut records = 0;
+    while let Some(next) = cursor {
+        let head = HEAD.replace("POST /1/upload", &format!("GET /1/events.json?cursor={next}"));
+        let page = talk(&server, &format!("{head}\r\n")).await;
+        records += page.matches("\"event_props\":").count();
+        cursor = text(&page, "next_cursor");
+    }
+    assert_eq!(records, 100);
+    assert_eq!(emulator.report().rules_broken, [].into());
 }
 
 #[tokio::test]

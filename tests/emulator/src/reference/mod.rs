@@ -1,10 +1,23 @@
 //! The emulator against the text of the API reference, by the reference's headings. No client of the project is used.
 
+mod addresses;
 mod clock;
+mod counts;
+mod custom_lists;
+mod deletions;
+mod demerges;
+mod departures;
 mod doors;
+mod export_records;
+mod exports;
 mod faults;
+mod filters;
+mod list_files;
+mod lists;
+mod page_faults;
 mod people;
 mod records;
+mod schema;
 mod whole;
 
 use bytes::Bytes;
@@ -35,6 +48,11 @@ fn get(path: &str) -> Request<Bytes> {
     request.body(Bytes::new()).unwrap()
 }
 
+/// A failure whose code is its status.
+fn fail(status: u16, error: &str) -> (u16, Value) {
+    (status, json!({ "status": "fail", "error": error, "code": status }))
+}
+
 /// Status and JSON of an answer.
 fn read(answer: Result<Response<Bytes>, Broken>) -> (u16, Value) {
     let answer = answer.unwrap();
@@ -62,4 +80,14 @@ async fn profile(emulator: &Emulator, data: Value) -> Value {
 
 fn event(identity: &str) -> Value {
     json!({ "type": "event", "identity": identity, "evtName": "Viewed", "evtData": {} })
+}
+
+/// Sends a body to a path.
+async fn send(emulator: &Emulator, path: &str, body: Value) -> (u16, Value) {
+    read(emulator.handle(post(path, body.to_string())).await)
+}
+
+/// What a request that is no more than accepted is answered.
+fn success() -> (u16, Value) {
+    (200, json!({ "status": "success" }))
 }

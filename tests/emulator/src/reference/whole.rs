@@ -1,13 +1,9 @@
 //! Reference 1.3, 1.6, 2, 4.4: refusals of the whole request.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{emulator, event, get, post, read};
+use super::{emulator, event, fail, get, post, read};
 use crate::{Emulator, Rule, Settings};
-
-fn fail(status: u16, error: &str) -> (u16, Value) {
-    (status, json!({ "status": "fail", "error": error, "code": status }))
-}
 
 #[tokio::test]
 async fn each_wrong_credential_has_its_own_refusal() {

@@ -1,38 +1,48 @@
 //! What was accepted: people with their identifiers and properties, events, tokens.
 //!
-//! An event is 40 bytes and its data as text, so that a million fit. An identifier is a number that leads to a person; when
+//! An event is 56 bytes and its data as text, so that millions fit. An identifier is a number that leads to a person; when
 //! people merge, only the identifiers are led elsewhere, and no event is touched.
 
+pub(crate) mod index;
+mod members;
 pub(crate) mod operators;
+pub(crate) mod properties;
+mod removal;
+pub(crate) mod seed;
 pub(crate) mod views;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use crate::report::Loss;
-use crate::settings::{Settings, Store};
+use crate::settings::{Platform, Settings, Store};
 use crate::upload::clean::Cleaner;
 use crate::upload::profile::Edit;
 use crate::upload::record::{Accepted, Kind, Who};
+use index::Indexes;
+use properties::Properties;
 
 /// Everything that is stored.
 #[derive(Debug)]
 pub(crate) struct Books {
-    keep: Store,
-    identifiers: Vec<Identifier>,
+    pub(crate) keep: Store,
+    pub(crate) identifiers: Vec<Identifier>,
     /// One map for each kind of identifier.
-    index: [HashMap<Arc<str>, u32>; Kind::ALL.len()],
-    /// None where somebody was merged into somebody else.
-    people: Vec<Option<Person>>,
-    names: Vec<Arc<str>>,
-    name_index: HashMap<Arc<str>, u32>,
-    events: Vec<Event>,
+    pub(crate) index: [HashMap<Arc<str>, u32>; Kind::ALL.len()],
+    /// None where somebody was merged into somebody else, taken apart or deleted.
+    pub(crate) people: Vec<Option<Person>>,
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) name_index: HashMap<Arc<str>, u32>,
+    pub(crate) events: Vec<Event>,
     /// By device; a token alone makes nobody known.
-    tokens: HashMap<Box<str>, Vec<Token>>,
+    pub(crate) tokens: HashMap<Box<str>, Vec<Token>>,
     /// The last person who was given an address; checked on look-up, because people change theirs.
-    emails: HashMap<Box<str>, u32>,
+    pub(crate) emails: HashMap<Box<str>, u32>,
+    /// What the SDK told about a device, by identifier.
+    pub(crate) details: HashMap<u32, Details>,
+    /// How often identifiers were led elsewhere, or nowhere.
+    pub(crate) moves: u64,
+    pub(crate) indexes: Indexes,
     pub(crate) counts: Counts,
 }
 
@@ -48,28 +58,74 @@ pub(crate) struct Counts {
 }
 
 #[derive(Debug)]
-struct Identifier {
-    kind: Kind,
-    text: Arc<str>,
-    person: u32,
+pub(crate) struct Identifier {
+    pub(crate) kind: Kind,
+    pub(crate) text: Arc<str>,
+    pub(crate) person: u32,
 }
 
 #[derive(Debug, Default)]
-struct Person {
-    identifiers: Vec<u32>,
-    properties: Map<String, Value>,
+pub(crate) struct Person {
+    pub(crate) identifiers: Vec<u32>,
+    pub(crate) properties: Properties,
+}
+
+/// What the SDK tells about a device.
+#[derive(Debug)]
+pub(crate) struct Details {
+    pub(crate) platform: Platform,
+    pub(crate) os_version: Box<str>,
+    pub(crate) app_version: Box<str>,
+    pub(crate) make: Box<str>,
+    pub(crate) model: Box<str>,
 }
 
 #[derive(Debug)]
-struct Event {
-    ts: i64,
-    identifier: u32,
-    name: u32,
-    data: Box<str>,
+pub(crate) struct Event {
+    pub(crate) ts: i64,
+    pub(crate) identifier: u32,
+    pub(crate) name: u32,
+    pub(crate) source: Source,
+    pub(crate) data: Box<str>,
+    pub(crate) session: Option<Box<str>>,
+}
+
+/// How often somebody did something, and when, in epoch seconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Summary {
+    pub(crate) count: u64,
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+}
+
+impl Details {
+    /// The keys of an export and their values; those that were not told are left out.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [("os_version", &self.os_version), ("app_version", &self.app_version), ("make", &self.make), ("model", &self.model)];
+        all.into_iter().map(|(key, value)| (key, &**value)).filter(|(_, value)| !value.is_empty())
+    }
+}
+
+/// How an event came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Through `POST /1/upload`.
+    Upload,
+    /// From an app, which is what seeding stands for.
+    Sdk,
+    /// The properties say it themselves.
+    Stated,
+}
+
+impl Source {
+    /// This source, unless the properties name another.
+    pub(crate) fn unless_stated(self, data: &str) -> Self {
+        if data.contains("\"CT Source\"") { Self::Stated } else { self }
+    }
 }
 
 #[derive(Debug)]
-struct Token {
+pub(crate) struct Token {
     kind: Box<str>,
     id: Box<str>,
 }
@@ -86,6 +142,9 @@ impl Books {
             events: Vec::new(),
             tokens: HashMap::new(),
             emails: HashMap::new(),
+            details: HashMap::new(),
+            moves: 0,
+            indexes: Indexes::default(),
             counts: Counts::default(),
         }
     }
@@ -95,17 +154,29 @@ impl Books {
         match record {
             Accepted::Event { who, ts, name, data } => {
                 self.counts.event_records += 1;
+                let data = match &settings.schema_rules {
+                    None => data,
+                    Some(rules) => match rules.event(&name, data, cleaner) {
+                        Some(data) => data,
+                        None => return,
+                    },
+                };
                 let Some(name) = self.name(&name, settings.event_names_max) else {
                     return cleaner.note(Loss::EventNames, &name);
                 };
                 self.counts.events += 1;
                 if self.keep == Store::Everything {
                     let identifier = self.identifier(&who);
-                    self.events.push(Event { ts, identifier, name, data });
+                    let source = Source::Upload.unless_stated(&data);
+                    self.events.push(Event { ts, identifier, name, source, data, session: None });
                 }
             }
             Accepted::Profile { who, identity, edits } => {
                 self.counts.profile_records += 1;
+                let edits = match &settings.schema_rules {
+                    None => edits,
+                    Some(rules) => rules.edits(edits, cleaner),
+                };
                 if self.keep == Store::Everything {
                     self.upsert(&who, identity, edits, settings, cleaner);
                 }
@@ -139,9 +210,9 @@ impl Books {
         let mut is_email_new = false;
         for edit in edits {
             is_email_new |= edit.key == "Email";
-            operators::apply(&mut somebody.properties, edit, settings.profile_properties_max, cleaner);
+            operators::apply(somebody.properties.edit(), edit, settings.profile_properties_max, cleaner);
         }
-        if is_email_new && let Some(email) = somebody.properties.get("Email").and_then(Value::as_str) {
+        if is_email_new && let Some(email) = somebody.properties.contact("Email") {
             self.emails.insert(email.into(), person);
         }
     }
@@ -158,7 +229,7 @@ impl Books {
     }
 
     /// Gives a person one more identity. Somebody else who has it already is the same person from now on.
-    fn link(&mut self, person: u32, kind: Kind, identity: &str) -> u32 {
+    pub(crate) fn link(&mut self, person: u32, kind: Kind, identity: &str) -> u32 {
         let Some(&known) = self.index[Kind::Identity as usize].get(identity) else {
             self.add_identifier(Kind::Identity, identity.into(), person);
             return person;
@@ -178,22 +249,24 @@ impl Books {
             return into;
         };
         self.counts.profiles -= 1;
+        self.moves += 1;
         for &identifier in &gone.identifiers {
             self.identifiers[identifier as usize].person = into;
         }
         let somebody = self.people[into as usize].get_or_insert_default();
         somebody.identifiers.extend(gone.identifiers);
-        for (key, value) in gone.properties {
-            somebody.properties.entry(key).or_insert(value);
+        let properties = somebody.properties.edit();
+        for (key, value) in gone.properties.into_map() {
+            properties.entry(key).or_insert(value);
         }
-        if let Some(email) = somebody.properties.get("Email").and_then(Value::as_str) {
+        if let Some(email) = somebody.properties.contact("Email") {
             self.emails.insert(email.into(), into);
         }
         into
     }
 
     /// The number of an identifier; an unknown one makes a new person.
-    fn identifier(&mut self, who: &Who<'_>) -> u32 {
+    pub(crate) fn identifier(&mut self, who: &Who<'_>) -> u32 {
         if let Some(&known) = self.index[who.kind as usize].get(&*who.id) {
             return known;
         }
@@ -213,11 +286,12 @@ impl Books {
         identifier
     }
 
-    fn person_of(&self, identifier: u32) -> u32 {
+    /// Whose identifier it is today.
+    pub(crate) fn person_of(&self, identifier: u32) -> u32 {
         self.identifiers[identifier as usize].person
     }
 
-    fn name(&mut self, name: &str, names_max: usize) -> Option<u32> {
+    pub(crate) fn name(&mut self, name: &str, names_max: usize) -> Option<u32> {
         if let Some(&known) = self.name_index.get(name) {
             return Some(known);
         }
@@ -233,6 +307,6 @@ impl Books {
 }
 
 /// A place in one of the lists; four thousand million is more than the memory holds.
-fn number(length: usize) -> u32 {
+pub(crate) fn number(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -1,9 +1,11 @@
 //! Looking into the books: people as JSON, events one by one.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
-use crate::store::{Books, Event, Person};
-use crate::upload::profile::phone_number;
+use crate::store::properties::CONTACT;
+use crate::store::{Books, Event, Person, Summary};
 use crate::upload::record::{Devices, Kind};
 
 /// One stored event.
@@ -18,6 +20,7 @@ pub struct EventRef<'a> {
     /// What happened.
     pub name: &'a str,
     data: &'a str,
+    session: Option<&'a str>,
 }
 
 impl<'a> EventRef<'a> {
@@ -25,6 +28,12 @@ impl<'a> EventRef<'a> {
     #[must_use]
     pub fn data(&self) -> Value {
         serde_json::from_str(self.data).unwrap_or_default()
+    }
+
+    /// The session's properties as JSON text, for a seeded event that has them.
+    #[must_use]
+    pub const fn session_text(&self) -> Option<&'a str> {
+        self.session
     }
 
     /// The properties as JSON text.
@@ -37,7 +46,7 @@ impl<'a> EventRef<'a> {
 impl Books {
     /// Shows every event in the order of arrival.
     pub(crate) fn for_each_event(&self, mut see: impl FnMut(EventRef<'_>)) {
-        for event in &self.events {
+        for event in self.events.iter().filter(|event| !self.is_gone(event)) {
             let identifier = &self.identifiers[event.identifier as usize];
             let (identity, object_id) = match identifier.kind {
                 Kind::ObjectId => {
@@ -47,7 +56,7 @@ impl Books {
                 Kind::Identity | Kind::Facebook | Kind::Google => (&*identifier.text, None),
             };
             let name = &*self.names[event.name as usize];
-            see(EventRef { identity, object_id, ts: event.ts, name, data: &event.data });
+            see(EventRef { identity, object_id, ts: event.ts, name, data: &event.data, session: event.session.as_deref() });
         }
     }
 
@@ -66,9 +75,7 @@ impl Books {
 
     /// The person with an address; the last one who was given it, if there are several.
     pub(crate) fn find_email(&self, email: &str) -> Option<u32> {
-        let has = |person: &Option<Person>| {
-            person.as_ref().is_some_and(|person| person.properties.get("Email").and_then(Value::as_str) == Some(email))
-        };
+        let has = |person: &Option<Person>| person.as_ref().is_some_and(|person| person.properties.contact("Email") == Some(email));
         let last = *self.emails.get(email)?;
         if has(&self.people[last as usize]) {
             return Some(last);
@@ -77,19 +84,19 @@ impl Books {
     }
 
     /// A person for tests: every property under `profileData`, as it is kept, and how often they did what.
-    pub(crate) fn person(&self, person: u32, devices: &Devices) -> Option<Value> {
+    pub(crate) fn person(&mut self, person: u32, devices: &Devices) -> Option<Value> {
         let mut full = self.full(self.people[person as usize].as_ref()?, devices);
         full["events"] = self.event_counts(person);
         Some(full)
     }
 
     /// A person as `GET /1/profile.json` shows them (reference 7.1, 7.2): name, e-mail and phone outside `profileData`.
-    pub(crate) fn record(&self, person: u32, devices: &Devices) -> Option<Value> {
+    pub(crate) fn record(&mut self, person: u32, devices: &Devices) -> Option<Value> {
         let mut record = self.person(person, devices)?;
         let fields = record.as_object_mut()?;
         fields.remove("all_identities");
         if let Some(Value::Object(data)) = fields.get_mut("profileData") {
-            for key in ["Name", "Email", "Phone"] {
+            for key in CONTACT {
                 data.remove(key);
             }
         }
@@ -104,17 +111,18 @@ impl Books {
         }
         record.insert("all_identities".to_owned(), identities.into());
         for (key, name) in [("Email", "email"), ("Name", "name")] {
-            if let Some(value) = person.properties.get(key) {
-                record.insert(name.to_owned(), value.clone());
+            let odd = || person.properties.odd_contact(key).cloned();
+            if let Some(value) = person.properties.contact(key).map(Value::from).or_else(odd) {
+                record.insert(name.to_owned(), value);
             }
         }
-        if let Some(phone) = person.properties.get("Phone").and_then(Value::as_str).and_then(phone_number) {
-            record.insert("phone".to_owned(), phone.to_string().into());
+        if let Some(phone) = person.properties.phone() {
+            record.insert("phone".to_owned(), phone.into());
         }
         if let Some(object_id) = self.first(person, Kind::ObjectId) {
             record.insert("objectId".to_owned(), object_id.into());
         }
-        record.insert("profileData".to_owned(), Value::Object(person.properties.clone()));
+        record.insert("profileData".to_owned(), Value::Object(person.properties.map().into_owned()));
         let platforms: Vec<Value> = person
             .identifiers
             .iter()
@@ -131,33 +139,50 @@ impl Books {
         if let Some(platform) = devices.get(object_id) {
             info["platform"] = platform.name().into();
         }
-        if let Some(token) = self.tokens.get(object_id).and_then(|tokens| tokens.last()) {
-            info["push_token"] = (*token.id).into();
+        if let Some(details) = self.details.get(&device) {
+            for (key, value) in details.named() {
+                info[key] = value.into();
+            }
+        }
+        if let Some(token) = self.token(object_id) {
+            info["push_token"] = token.into();
         }
         info
     }
 
-    fn event_counts(&self, person: u32) -> Value {
-        let mut counts: Vec<Option<(u64, i64, i64)>> = vec![None; self.names.len()];
-        for Event { ts, identifier, name, .. } in &self.events {
-            if self.person_of(*identifier) == person {
-                let (count, first, last) = counts[*name as usize].unwrap_or((0, *ts, *ts));
-                counts[*name as usize] = Some((count + 1, first.min(*ts), last.max(*ts)));
-            }
-        }
-        let named = self.names.iter().zip(counts).filter_map(|(name, counts)| {
-            let (count, first_seen, last_seen) = counts?;
-            Some((name.to_string(), json!({ "count": count, "first_seen": first_seen, "last_seen": last_seen })))
+    fn event_counts(&mut self, person: u32) -> Value {
+        let by_person = self.by_person();
+        let named = self.summary(by_person.events(person)).into_iter().map(|(name, Summary { count, first, last })| {
+            (self.names[name as usize].to_string(), json!({ "count": count, "first_seen": first, "last_seen": last }))
         });
         Value::Object(named.collect())
     }
 
-    fn first<'a>(&'a self, person: &'a Person, kind: Kind) -> Option<&'a str> {
+    /// How often and when these events happened, by name.
+    pub(crate) fn summary(&self, places: &[u32]) -> BTreeMap<u32, Summary> {
+        let mut summary = BTreeMap::<u32, Summary>::new();
+        for place in places {
+            let Event { ts, name, .. } = &self.events[*place as usize];
+            let one = summary.entry(*name).or_insert(Summary { count: 0, first: *ts, last: *ts });
+            *one = Summary { count: one.count + 1, first: one.first.min(*ts), last: one.last.max(*ts) };
+        }
+        summary
+    }
+
+    /// The last token of a device.
+    pub(crate) fn token(&self, object_id: &str) -> Option<&str> {
+        let token = self.tokens.get(object_id)?.last()?;
+        Some(&token.id)
+    }
+
+    /// A person's first identifier of a kind.
+    pub(crate) fn first<'a>(&'a self, person: &'a Person, kind: Kind) -> Option<&'a str> {
         self.all(person, kind).next()
     }
 
-    fn all<'a>(&'a self, person: &'a Person, kind: Kind) -> impl Iterator<Item = &'a str> {
+    /// A person's identifiers of one kind, those left out that lead nowhere any more.
+    pub(crate) fn all<'a>(&'a self, person: &'a Person, kind: Kind) -> impl Iterator<Item = &'a str> {
         let identifiers = person.identifiers.iter().map(|identifier| &self.identifiers[*identifier as usize]);
-        identifiers.filter(move |identifier| identifier.kind == kind).map(|identifier| &*identifier.text)
+        identifiers.filter(move |identifier| identifier.kind == kind && !identifier.text.is_empty()).map(|identifier| &*identifier.text)
     }
 }

@@ -53,6 +53,14 @@ pub(crate) enum Reason {
     TokenKeys,
     /// CleverTap's own mistake; by a fault only.
     Internal,
+    /// An address that is neither phone nor e-mail.
+    AddressType,
+    /// Neither to unsubscribe nor to resubscribe.
+    AddressStatus,
+    /// No e-mail address.
+    AddressEmail,
+    /// No phone number with its country code.
+    AddressPhone,
 }
 
 impl Reason {
@@ -60,18 +68,18 @@ impl Reason {
     pub(crate) const fn code(self) -> u16 {
         match self {
             Self::EventName => 509,
-            Self::EventData => 512,
+            Self::EventData | Self::AddressStatus => 512,
             Self::Restricted => 513,
             Self::Gender => 514,
-            Self::Email => 515,
-            Self::Phone => 516,
+            Self::Email | Self::AddressEmail => 515,
+            Self::Phone | Self::AddressPhone => 516,
             Self::Employed => 517,
             Self::Education => 518,
             Self::Married => 519,
             Self::Age => 520,
             Self::EventProperties => 522,
             Self::Identity => 523,
-            Self::Type | Self::NoProfileData => 524,
+            Self::Type | Self::NoProfileData | Self::AddressType => 524,
             Self::Timestamp => 525,
             Self::ObjectId => 526,
             Self::Discarded => 528,
@@ -112,6 +120,10 @@ impl Reason {
             Self::TokenPlatform => "Token data is incorrect. Token type does not fit the Object ID. ",
             Self::TokenKeys => "Token data is incorrect. Token keys are not valid. ",
             Self::Internal => "Internal error. ",
+            Self::AddressType => "Type is not valid. ",
+            Self::AddressStatus => "Status should be either Unsubscribe or Resubscribe. ",
+            Self::AddressEmail => "Email is not valid. ",
+            Self::AddressPhone => "Phone number is not valid. ",
         }
     }
 

@@ -10,83 +10,41 @@ pub(crate) mod record;
 
 use std::sync::PoisonError;
 
-use serde::Serialize;
-
 use crate::answer::Answer;
 use crate::emulator::Inner;
-use crate::faults::{Plan, What};
+use crate::faults::Plan;
 use crate::json::Json;
 use crate::lock;
-use crate::report::{Report, Rule};
+use crate::report::Rule;
+use crate::verdict::{self, Echo, Refused};
 use clean::Cleaner;
 use codes::Reason;
 use record::Accepted;
 
-/// Records of one body (reference 4.4).
-const RECORDS_MAX: usize = 1000;
 /// Records of type token of one body.
 const TOKENS_MAX: usize = 100;
 /// Bytes of one body (unknowns 2.5).
 pub(crate) const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 
-#[derive(Serialize)]
-struct Verdict<'r, 'b> {
-    status: &'static str,
-    processed: usize,
-    unprocessed: Vec<Refused<'r, 'b>>,
-}
-
-#[derive(Serialize)]
-struct Refused<'r, 'b> {
-    status: &'static str,
-    code: u16,
-    error: String,
-    record: Echo<'r, 'b>,
-}
-
-/// The record as it came, or with its phone turned into a number.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Echo<'r, 'b> {
-    AsSent(&'r Json<'b>),
-    Changed(Json<'b>),
-}
-
 /// Runs one upload; `number` is the request's, for faults with a probability.
 pub(crate) fn run(inner: &Inner, query: &str, body: &[u8], plan: &Plan, number: u64) -> Answer {
-    let refuse = |rule: Rule, text: &str| {
-        lock(&inner.report).broke(rule);
-        Answer::fail(400, text)
+    let records = match verdict::records(inner, body) {
+        Ok(records) => records,
+        Err(answer) => return answer,
     };
-    if body.len() > BODY_BYTES_MAX {
-        return refuse(Rule::BodyBytes, "Malformed request");
-    }
-    let Ok(tree) = Json::parse(body) else {
-        return refuse(Rule::Malformed, "Malformed request");
-    };
-    let Some(Json::List(records)) = tree.get("d") else {
-        return refuse(Rule::Malformed, "Malformed request");
-    };
-    if records.len() > RECORDS_MAX {
-        return refuse(Rule::Records, "Maximum 1000 records are allowed in one request");
-    }
     let is_token = |record: &&Json<'_>| record.get("type").and_then(Json::as_text) == Some("token");
     if records.iter().filter(is_token).count() > TOKENS_MAX {
-        return refuse(Rule::Tokens, "Maximum 100 device tokens are allowed in one request");
+        return verdict::refuse(inner, Rule::Tokens, "Maximum 100 device tokens are allowed in one request");
     }
     let mut cleaner = Cleaner { value_bytes_max: inner.settings.value_bytes_max, entries: Vec::new() };
-    let (accepted, refused) = check(inner, records, plan, number, &mut cleaner);
+    let (accepted, refused) = check(inner, &records, plan, number, &mut cleaner);
     let processed = accepted.len();
     if is_dry(query) {
         lock(&inner.report).dry_runs += 1;
     } else {
-        let kept = match plan.what {
-            Some(What::StorePrefix { records }) => records,
-            _ => usize::MAX,
-        };
-        store(inner, accepted, kept, &refused, cleaner);
+        store(inner, accepted, verdict::kept(plan), &refused, cleaner);
     }
-    answer(processed, refused, plan)
+    verdict::answer(processed, refused, plan)
 }
 
 type Checked<'r, 'b> = (Vec<Accepted<'r>>, Vec<Refused<'r, 'b>>);
@@ -96,7 +54,7 @@ fn check<'r, 'b>(inner: &Inner, records: &'r [Json<'b>], plan: &Plan, number: u6
     let now = inner.now();
     let mut accepted = Vec::with_capacity(records.len());
     let mut refused = Vec::new();
-    let seed = inner.settings.seed ^ number.wrapping_mul(0x5851_F42D_4C95_7F2D);
+    let seed = verdict::seed(inner, number);
     for (record, place) in records.iter().zip(1..) {
         let entries = cleaner.entries.len();
         let mut verdict = record::check(record, &inner.settings, &devices, now, cleaner);
@@ -109,12 +67,7 @@ fn check<'r, 'b>(inner: &Inner, records: &'r [Json<'b>], plan: &Plan, number: u6
             Ok(fine) => accepted.push(fine),
             Err(reason) => {
                 cleaner.entries.truncate(entries);
-                refused.push(Refused {
-                    status: "fail",
-                    code: reason.code(),
-                    error: reason.error(told(place, plan)),
-                    record: echo(record, reason),
-                });
+                refused.push(Refused::new(reason, place, plan, echo(record, reason)));
             }
         }
     }
@@ -137,40 +90,8 @@ fn store(inner: &Inner, accepted: Vec<Accepted<'_>>, kept: usize, refused: &[Ref
             books.enter(record, &inner.settings, &mut cleaner);
         }
     }
-    let mut report = lock(&inner.report);
-    let report: &mut Report = &mut report;
-    for one in refused {
-        *report.records_refused.entry(one.code).or_default() += 1;
-    }
-    report.lost(cleaner.entries);
-}
-
-fn answer(processed: usize, unprocessed: Vec<Refused<'_, '_>>, plan: &Plan) -> Answer {
-    let is_lying = matches!(plan.what, Some(What::UnprocessedUnderSuccess { .. }));
-    let status = match (processed, unprocessed.len()) {
-        (_, 0) => "success",
-        _ if is_lying => "success",
-        (0, _) => "fail",
-        _ => "partial",
-    };
-    let processed = match plan.what {
-        Some(What::WrongCounts { by }) => shifted(processed, by),
-        _ => processed,
-    };
-    Answer::json(200, &Verdict { status, processed, unprocessed })
-}
-
-/// The number that a refused record's text tells.
-fn told(place: usize, plan: &Plan) -> usize {
-    match plan.what {
-        Some(What::WrongNumbers { by }) => shifted(place, by),
-        _ => place,
-    }
-}
-
-fn shifted(number: usize, by: i64) -> usize {
-    let size = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
-    if by < 0 { number.saturating_sub(size) } else { number.saturating_add(size) }
+    verdict::count(inner, refused);
+    lock(&inner.report).lost(cleaner.entries);
 }
 
 fn echo<'r, 'b>(record: &'r Json<'b>, reason: Reason) -> Echo<'r, 'b> {

@@ -127,7 +127,8 @@ fn is_age(value: &Json<'_>) -> bool {
     }
 }
 
-fn is_email(text: &str) -> bool {
+/// Whether a text is an e-mail address.
+pub(crate) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };

@@ -14,11 +14,34 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{Field, Schema};
 use chrono_tz::Tz;
 
-use super::{Encoded, Encoder, Reject, Row, Rules, identifier_of};
+use super::{Encoder, Page, Reject, Row, Rules, Warning, identifier_of};
 use crate::error::Result;
 use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::tables;
-use crate::write::mapping::Mapping;
+use crate::write::mapping::{Mapping, Whose};
+
+/// What a batch became.
+#[derive(Debug)]
+struct Encoded {
+    /// The records, a comma behind each.
+    bytes: Vec<u8>,
+    rows: Vec<Row>,
+    warnings: Vec<Warning>,
+}
+
+impl Encoder {
+    /// Writes all of `batch`, for some of them to a page and the rest to another.
+    fn encode(&mut self, batch: &RecordBatch) -> Result<Encoded> {
+        let mut begun = self.begin(batch)?;
+        let (mut page, mut rows) = (Page::default(), Vec::new());
+        for rows_max in [1, 3, 70, usize::MAX] {
+            self.write(&mut begun, rows_max, &mut page, &mut rows);
+        }
+        assert!(begun.is_written());
+        let warnings = self.end(&begun);
+        Ok(Encoded { bytes: page.into_bytes(), rows, warnings })
+    }
+}
 
 /// The options as they are when nobody sets them, in a project in India.
 fn rules() -> Rules {
@@ -51,7 +74,7 @@ fn mapping(table: &str, batch: &RecordBatch) -> Mapping {
         Some((table, event)) => (table, Some(event)),
         None => (table, None),
     };
-    Mapping::new(tables::find(table).expect("a table"), event, &batch.schema()).expect("a mapping")
+    Mapping::new(tables::find(table).expect("a table"), event, &batch.schema(), Whose::OneColumn).expect("a mapping")
 }
 
 /// Encodes for `table`, or for the event of `events.Name`.
@@ -62,21 +85,22 @@ fn encode(table: &str, batch: &RecordBatch, rules: &Rules) -> Result<Encoded> {
 /// One text a row: its record, or `CT-nnn column reason`.
 fn lines(encoded: &Encoded) -> Vec<String> {
     let line = |row: &Row| match row {
-        Row::Record(record) => String::from_utf8(encoded.bytes[record.start..record.end].to_vec()).expect("UTF-8"),
+        Row::Record(record) => String::from_utf8(encoded.bytes[record.range()].to_vec()).expect("UTF-8"),
         Row::Reject(reject) => format!("{} {} {}", reject.code, reject.column, reject.reason),
     };
     encoded.rows.iter().map(line).collect()
 }
 
-/// [`lines`] of the batch, which are those of its slices, of its rows alone too, without a byte between records.
+/// [`lines`] of the batch, which are those of its slices, of its rows alone too, with a comma behind each record.
 fn written(table: &str, batch: &RecordBatch, rules: &Rules) -> Result<Vec<String>> {
     let whole = encode(table, batch, rules)?;
     let mut next = 0;
     for row in &whole.rows {
         match row {
             Row::Record(record) => {
-                assert_eq!(record.start, next);
-                next = record.end;
+                assert_eq!(record.range().start, next);
+                assert_eq!(whole.bytes[record.range().end], b',');
+                next = record.range().end + 1;
             }
             Row::Reject(reject) => assert!(serde_json::from_str::<serde_json::Value>(&reject.record).is_ok(), "{}", reject.record),
         }

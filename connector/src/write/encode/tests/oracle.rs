@@ -211,6 +211,7 @@ fn scalar(kind: u8, seeds: &[Seed]) -> ArrayRef {
         ),
         13 => Arc::new(numbers().map(|n| n.map(|n| (n % 4_000_000) as i32)).collect::<Date32Array>()),
         14 => Arc::new(numbers().map(|n| n.map(|n| n % 300_000_000_000)).collect::<TimestampSecondArray>()),
+        15 => Arc::new(numbers().map(|n| n.map(|n| (n % 100_000_000) as f64 / 100.0)).collect::<Float64Array>()),
         _ => Arc::new(numbers().collect::<TimestampNanosecondArray>().with_timezone("America/New_York")),
     }
 }
@@ -264,7 +265,7 @@ fn build(kind: &Kind, seeds: &[Seed]) -> ArrayRef {
 }
 
 fn kinds() -> impl Strategy<Value = Kind> {
-    (0..16u8).prop_map(Kind::Scalar).prop_recursive(2, 6, 2, |inner| {
+    (0..=16u8).prop_map(Kind::Scalar).prop_recursive(2, 6, 2, |inner| {
         let one = || inner.clone().prop_map(Box::new);
         prop_oneof![
             one().prop_map(Kind::Dictionary),
@@ -289,9 +290,37 @@ fn seeds(rows: usize) -> impl Strategy<Value = Vec<Seed>> {
     prop::collection::vec(prop::option::weighted(0.8, (number, text)), rows)
 }
 
-fn batches() -> impl Strategy<Value = (RecordBatch, Vec<Kind>)> {
-    let rows = 0..12usize;
-    let columns = rows.prop_flat_map(|rows| (Just(rows), prop::collection::vec((kinds(), seeds(rows)), 1..4)));
+/// The kinds of column that have a loop of their own.
+fn common() -> impl Strategy<Value = Kind> {
+    let text = || prop_oneof![Just(0u8), Just(1), Just(2)].prop_map(|kind| Box::new(Kind::Scalar(kind)));
+    prop_oneof![
+        4 => (0..=16u8).prop_map(Kind::Scalar),
+        2 => text().prop_map(|kind| *kind),
+        1 => text().prop_map(Kind::List),
+        1 => (0..=16u8).prop_map(|kind| Kind::Dictionary(Box::new(Kind::Scalar(kind)))),
+    ]
+}
+
+/// Texts around the number of bytes that is looked at at once, few of which hold a byte that is escaped; numbers of all lengths.
+fn common_seeds(rows: usize) -> impl Strategy<Value = Vec<Seed>> {
+    let number =
+        prop_oneof![(0..64u32, any::<i64>()).prop_map(|(shift, bits)| bits >> shift), Just(i64::MIN), 1_000_000_000..2_000_000_000i64,];
+    let text = prop_oneof![
+        12 => "[a-zé]{0,40}",
+        4 => "[a-z]{28,36}",
+        2 => "[ -~é]{60,70}",
+        1 => "[a-z]{0,70}[\x00-\x1f\"\\\\/\x7f][a-z]{0,3}",
+        1 => "[a-z]{510,514}",
+    ];
+    prop::collection::vec(prop::option::weighted(0.9, (number, text)), rows)
+}
+
+fn batches<K: Strategy<Value = Kind>, S: Strategy<Value = Vec<Seed>>>(
+    rows: std::ops::Range<usize>,
+    kinds: fn() -> K,
+    seeds: fn(usize) -> S,
+) -> impl Strategy<Value = (RecordBatch, Vec<Kind>)> {
+    let columns = rows.prop_flat_map(move |rows| (Just(rows), prop::collection::vec((kinds(), seeds(rows)), 1..4)));
     columns.prop_map(|(rows, columns)| {
         let names: Vec<String> = (0..columns.len()).map(|at| format!("c{at}")).collect();
         let mut all: Vec<(&str, ArrayRef)> =
@@ -301,17 +330,49 @@ fn batches() -> impl Strategy<Value = (RecordBatch, Vec<Kind>)> {
     })
 }
 
+const HEADS: [(&str, bool, &str); 2] = [
+    ("profiles", true, r#"{"type":"profile","identity":"u","ts":1,"profileData":"#),
+    ("events.Viewed", false, r#"{"type":"event","identity":"u","ts":1,"evtName":"Viewed","evtData":"#),
+];
+
+/// How many random blocks: `CLEVERTAP_CASES`, or as many as take a second.
+fn cases() -> u32 {
+    std::env::var("CLEVERTAP_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
+}
+
+proptest! {
+    #![proptest_config(Config { cases: cases(), failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn blocks_are_written_as_a_naive_encoder_writes_them_whatever_the_processor(
+        (batch, _kinds) in batches(1..200, common, common_seeds),
+        deletes: bool,
+        start in 0..64usize,
+    ) {
+        let rules = Rules { nulls: if deletes { Nulls::Delete } else { Nulls::Omit }, ..rules() };
+        let start = start.min(batch.num_rows() - 1);
+        let batch = batch.slice(start, batch.num_rows() - start);
+        for (table, operators, head) in HEADS {
+            let expected: Vec<String> = (0..batch.num_rows()).map(|row| record(&batch, row, head, operators, rules.nulls)).collect();
+            let mut encoder = Encoder::new(&mapping(table, &batch), &batch.schema(), &rules).expect("compiles");
+            // With what the processor has, without it, and again in strips that have grown.
+            for avx2 in [encoder.avx2, None, None] {
+                encoder.avx2 = avx2;
+                let found = lines(&encoder.encode(&batch).expect("read"));
+                let found: Vec<&str> = found.iter().map(|line| if line.starts_with('{') { line.as_str() } else { code(line) }).collect();
+                prop_assert_eq!(&found, &expected);
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(Config { cases: 256, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn random_batches_are_written_as_a_naive_encoder_writes_them((batch, _kinds) in batches(), deletes: bool) {
+    fn random_batches_are_written_as_a_naive_encoder_writes_them((batch, _kinds) in batches(0..12, kinds, seeds), deletes: bool) {
         let rules = Rules { nulls: if deletes { Nulls::Delete } else { Nulls::Omit }, ..rules() };
-        let heads = [
-            ("profiles", true, r#"{"type":"profile","identity":"u","ts":1,"profileData":"#),
-            ("events.Viewed", false, r#"{"type":"event","identity":"u","ts":1,"evtName":"Viewed","evtData":"#),
-        ];
-        for (table, operators, head) in heads {
+        for (table, operators, head) in HEADS {
             let found = written(table, &batch, &rules).expect("every type of the generator can be written");
             for (row, line) in found.iter().enumerate() {
                 let expected = record(&batch, row, head, operators, rules.nulls);

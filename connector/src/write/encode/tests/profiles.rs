@@ -76,9 +76,39 @@ fn identifiers_are_text_and_equal_ones_have_equal_hashes_whatever_their_type() {
         seen.push(hashes);
         let Row::Record(first) = &encoded.rows[0] else { panic!("a record") };
         let mapping = mapping("profiles", &batch);
-        assert_eq!(identifier_of(&mapping, &encoded.bytes[first.start..first.end]).as_deref(), Some("42"));
+        assert_eq!(identifier_of(&mapping, &encoded.bytes[first.range()]).as_deref(), Some("42"));
     }
     assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn where_several_columns_may_say_whose_row_it_is_the_first_that_has_a_value_does() {
+    let keys =
+        batch(&[("identity", text(&[Some("a"), None, Some("c"), None])), ("object_id", text(&[Some("g1"), Some("g2"), None, None]))]);
+    let mut columns: Vec<(&str, ArrayRef)> = vec![("Plan", words(&["p", "q", "r", "s"]))];
+    columns.extend([("identity", Arc::clone(keys.column(0))), ("object_id", Arc::clone(keys.column(1)))]);
+    let people = batch(&columns);
+    let encoded = |table: &str, batch: &RecordBatch| {
+        let mapping = Mapping::new(tables::find(table).expect("a table"), None, &batch.schema(), Whose::FirstThere).expect("a mapping");
+        Encoder::new(&mapping, &batch.schema(), &rules()).and_then(|mut encoder| encoder.encode(batch)).expect("encoded")
+    };
+    assert_eq!(
+        lines(&encoded("profiles", &people)),
+        [
+            r#"{"type":"profile","identity":"a","profileData":{"Plan":"p"}}"#,
+            r#"{"type":"profile","objectId":"g2","profileData":{"Plan":"q"}}"#,
+            r#"{"type":"profile","identity":"c","profileData":{"Plan":"r"}}"#,
+            "CT-501 identity is NULL; expected an identifier. WHERE leaves such rows out",
+        ]
+    );
+    let alone = batch(&[("identity", Arc::clone(keys.column(0))), ("Plan", words(&["p", "q", "r", "s"]))]);
+    let of_one = encoded("profiles", &alone);
+    assert_eq!(
+        rejects(&of_one).iter().map(|reject| (reject.code, reject.column.as_str())).collect::<Vec<_>>(),
+        [("CT-501", "identity"); 2]
+    );
+    let insert = encode("profiles", &alone, &rules()).expect("encoded");
+    assert_eq!(lines(&of_one), lines(&insert));
 }
 
 #[test]

@@ -168,3 +168,17 @@ fn a_type_that_clevertap_has_no_value_for_is_refused_with_a_cast() {
         assert!(error.contains("write CAST(\"X\" AS text)"), "{error}");
     }
 }
+
+#[test]
+fn a_record_without_a_key_that_all_have_begins_with_its_first_field() {
+    let addresses =
+        [("type", words(&["email", "phone"])), ("value", words(&["a@example.org", "+91"])), ("status", words(&["Unsubscribe"; 2]))];
+    assert_eq!(
+        written("subscriptions", &batch(&addresses), &rules()).expect("written"),
+        [r#"{"value":"a@example.org","type":"email","status":"Unsubscribe"}"#, r#"{"value":"+91","type":"phone","status":"Unsubscribe"}"#,]
+    );
+    let members = [("list_name", words(&["VIP", "VIP"])), ("identity", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef)];
+    for record in written("custom_lists", &batch(&members), &rules()).expect("written") {
+        serde_json::from_str::<std::collections::BTreeMap<String, String>>(&record).expect("an object of texts");
+    }
+}

@@ -2,7 +2,25 @@
 //!
 //! Every number that the reference calls uncertain is a field here, with the reference's choice as its default.
 
+mod project;
+
 use chrono_tz::Tz;
+use serde_json::Value;
+
+use crate::schema_rules::SchemaRules;
+
+pub use project::{Campaign, EventStatus, SchemaEvent, SubscriptionGroup};
+
+/// Events that no export carries (unknowns 3.13).
+const UNEXPORTABLE: [&str; 7] = [
+    "Notification Sent",
+    "Notification Viewed",
+    "Notification Clicked",
+    "Notification Delivered",
+    "Notification Replied",
+    "Notification Bounced",
+    "Push Impressions",
+];
 
 /// How one emulated CleverTap project behaves. Build it with `Settings { seed: 7, ..Settings::default() }`.
 #[derive(Debug, Clone)]
@@ -30,7 +48,7 @@ pub struct Settings {
     pub seed: u64,
     /// Uploads in flight at once; default 15 (reference section 2).
     pub upload_limit: usize,
-    /// Requests in flight at once for each other API; default 3.
+    /// Requests in flight at once for each other API that reads; default 3.
     pub read_limit: usize,
     /// Properties of one event, above which it is refused with 522; default 100.
     pub event_properties_max: usize,
@@ -48,6 +66,53 @@ pub struct Settings {
     pub unknown_profile: UnknownProfile,
     /// What is kept of accepted records; default [`Store::Everything`].
     pub store: Store,
+    /// Events that cannot be exported; default: the notification events of unknowns 3.13.
+    pub unexportable_events: Vec<String>,
+    /// How the last page of an export ends; default [`LastPage::Bare`].
+    pub last_page: LastPage,
+    /// Seconds that a chain of `events.json` lives; default 4 hours.
+    pub events_cursor_life_s: u64,
+    /// Seconds that it lives without being used; default 1 hour.
+    pub events_cursor_idle_s: u64,
+    /// Seconds that a chain of `profiles.json` lives; default 4 days.
+    pub profiles_cursor_life_s: u64,
+    /// Where `profiles.json` shows a person's objectId; default [`TopObjectId::Always`].
+    pub top_object_id: TopObjectId,
+    /// The poll of a count that brings its result; 0 answers the question at once. Default 2.
+    pub polls_until_ready: u32,
+    /// Seconds that a `req_id` lives; default 1 hour.
+    pub request_id_life_s: u64,
+    /// Events that the schema knows besides those that are stored. Default: none.
+    pub schema_events: Vec<SchemaEvent>,
+    /// How `getSchema` lists an event's properties; default [`SchemaForm::Objects`].
+    pub schema_form: SchemaForm,
+    /// What `message/report.json` is asked about: objects with `start_date` as `YYYY-MM-DD…` or `YYYYMMDD…`. Default: none.
+    pub messages: Vec<Value>,
+    /// The campaigns of `targets/list.json`. Default: none.
+    pub campaigns: Vec<Campaign>,
+    /// What `targets/result.json` says about a campaign without a result; default [`NoResult::ServerError`].
+    pub no_result: NoResult,
+    /// The rows of `/category-groups`. Default: none.
+    pub subscription_groups: Vec<SubscriptionGroup>,
+    /// The blocks of `/v1/contentBlock/list`: objects with `id` and `updatedAt`. Default: none.
+    pub content_blocks: Vec<Value>,
+    /// The segments of `segments/list.json`, before the custom lists. Default: none.
+    pub segments: Vec<Value>,
+    /// Requests in flight at once for each API that writes, the upload left out; default 3.
+    pub write_limit: usize,
+    /// How long after its request a deletion is carried out, in seconds of the account's clock; default 12 hours, never
+    /// more than 24.
+    pub deletion_delay_s: i64,
+    /// How long after the word that its file is there a custom list is made, in seconds of the account's clock; default 60.
+    pub list_delay_s: i64,
+    /// How long the URL for a list's file holds, in seconds; default 24 hours.
+    pub list_url_life_s: i64,
+    /// Bytes of a list's file, above which it is refused; default 5 GB.
+    pub list_bytes_max: usize,
+    /// Where the URLs for files begin, such as `http://127.0.0.1:4000`. Default: where the request for one came to.
+    pub presigned_base: Option<String>,
+    /// What the project's schema does to accepted records; default: there is no schema, and all is kept.
+    pub schema_rules: Option<SchemaRules>,
 }
 
 impl Default for Settings {
@@ -72,6 +137,29 @@ impl Default for Settings {
             devices: Vec::new(),
             unknown_profile: UnknownProfile::NotFound,
             store: Store::Everything,
+            unexportable_events: UNEXPORTABLE.map(str::to_owned).to_vec(),
+            last_page: LastPage::Bare,
+            events_cursor_life_s: 4 * 3600,
+            events_cursor_idle_s: 3600,
+            profiles_cursor_life_s: 4 * 86_400,
+            top_object_id: TopObjectId::Always,
+            polls_until_ready: 2,
+            request_id_life_s: 3600,
+            schema_events: Vec::new(),
+            schema_form: SchemaForm::Objects,
+            messages: Vec::new(),
+            campaigns: Vec::new(),
+            no_result: NoResult::ServerError,
+            subscription_groups: Vec::new(),
+            content_blocks: Vec::new(),
+            segments: Vec::new(),
+            write_limit: 3,
+            deletion_delay_s: 12 * 60 * 60,
+            list_delay_s: 60,
+            list_url_life_s: 24 * 60 * 60,
+            list_bytes_max: 5_000_000_000,
+            presigned_base: None,
+            schema_rules: None,
         }
     }
 }
@@ -94,6 +182,46 @@ pub enum UnknownProfile {
     Fail,
     /// HTTP 200, `success`, and a `record` that is null.
     Null,
+}
+
+/// How a chain of pages ends (reference 6.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastPage {
+    /// A page of its own: `{"status":"success"}` and nothing else.
+    Bare,
+    /// The last records, on a page without `next_cursor`. Where there are no records, the page is bare.
+    WithRecords,
+}
+
+/// Where an exported person shows an objectId (reference 7.1): `platformInfo` has it in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopObjectId {
+    /// At the top of each record too.
+    Always,
+    /// At the top of each second person.
+    Sometimes,
+    /// Never at the top.
+    Never,
+}
+
+/// The two readings of the schema's `properties` (reference 13 does not show them).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaForm {
+    /// `[{"name":"Amount","dataType":"Number"}]`.
+    Objects,
+    /// `["Amount"]`.
+    Names,
+}
+
+/// The three forms of "no result yet" (unknowns 1.10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoResult {
+    /// HTTP 500, `fail`, code 500.
+    ServerError,
+    /// HTTP 200, `success`, and an `error` with code 200.
+    UnderSuccess,
+    /// HTTP 409, as the documentation says.
+    Conflict,
 }
 
 /// A device that an SDK registered.

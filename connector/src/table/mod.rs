@@ -4,9 +4,15 @@
 //! the call behind each direction ([`Read`], [`Write`]). Schema, catalogue, mapping, encoding and `clevertap.tables` follow
 //! from it. Wire names are JSON pointers and exist in `tables/` alone.
 
+mod read;
+mod write;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+pub(crate) use self::read::{Ask, Bucket, CountOf, Counts, Export, Lookup, Pages, Read, Say, Slices, Whole};
+pub(crate) use self::write::{Again, Completion, Form, List, Listing, Making, Open, Order, Write};
 
 /// One table, one `static` a file of `tables/`.
 #[derive(Debug)]
@@ -45,6 +51,12 @@ pub(crate) enum Kind {
     Json,
     /// An instant in the project's time zone, whole seconds.
     Instant,
+    /// A day of the project's calendar.
+    Day,
+    /// How many: `Int64`.
+    Count,
+    /// A number that may have a fraction.
+    Number,
 }
 
 /// Where a read finds a column.
@@ -54,8 +66,14 @@ pub(crate) enum Source {
     Nowhere,
     /// At this JSON pointer of a record.
     At(&'static str),
-    /// What the filter asked for, where it asked for this column; else at this JSON pointer of a record.
-    Asked(&'static str),
+    /// What the filter asked for, where it asked for this column; else at the first of these JSON pointers where something is.
+    Asked(&'static [&'static str]),
+    /// At the first of these JSON pointers of a record where something is.
+    Either(&'static [&'static str]),
+    /// What the query asked for: the same in every row of a request. NULL where it did not ask.
+    Filter,
+    /// What no other column of the record took, as a JSON object.
+    Rest,
 }
 
 /// Where a write puts a column: a JSON pointer of one or two steps, and the shape of the value there.
@@ -113,87 +131,29 @@ pub(crate) enum Shape {
     Properties,
 }
 
-/// How a table is read.
-#[derive(Debug)]
-pub(crate) enum Read {
-    /// One request a key, one record a key at most.
-    Lookup {
-        /// The path of the call.
-        path: &'static str,
-        /// Column and query parameter of each key that may be asked.
-        keys: &'static [(&'static str, &'static str)],
-        /// Where the record is in the answer.
-        record: &'static str,
-    },
-}
-
-/// How a table is written.
-#[derive(Debug)]
-pub(crate) enum Write {
-    /// Records in bodies: `{"d":[record, …]}`.
-    Batch {
-        /// The path of the call.
-        path: &'static str,
-        /// Records that one body may hold, by the API.
-        rows_max: usize,
-        /// Keys that every record carries, with their JSON values.
-        fixed: &'static [(&'static str, &'static str)],
-        /// Where columns that the table does not name are put, if it takes them: `/profileData`.
-        open: Option<Open>,
-        /// What happens if a record is stored twice.
-        again: Again,
-        /// Whether records of one identity must arrive in input order.
-        order: Order,
-    },
-}
-
-/// Where columns go that a table does not name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Open {
-    /// The JSON pointer of the object that takes them.
-    pub(crate) pointer: &'static str,
-    /// Characters that a name there may not hold, by the API.
-    pub(crate) forbidden: &'static str,
-    /// Fields above which a row draws a warning.
-    pub(crate) fields_warn: usize,
-    /// Fields above which a row is rejected.
-    pub(crate) fields_max: usize,
-    /// Whether a list of text is a multi-value property and operators are understood; else both are JSON text.
-    pub(crate) operators: bool,
-}
-
-/// What happens if a request is carried out twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// The same end state: it may be sent again after a lost answer.
-    Harmless,
-    /// A second copy, for ever: a lost answer leaves it in doubt.
-    Duplicates,
-}
-
-/// Whether two records of one identity may overtake each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// A body waits while a body in flight holds one of its identities.
-    ByIdentity,
-    /// Records carry their own time.
-    Any,
-}
-
 impl Table {
+    /// Whether writing it erases.
+    pub(crate) fn erases(&self) -> bool {
+        self.write.as_ref().is_some_and(Write::erases)
+    }
+
+    /// Whether each of its rows is an event.
+    pub(crate) fn is_of_events(&self) -> bool {
+        self.columns.iter().any(|column| column.target.shape() == Some(Shape::EventName))
+    }
+
     /// The columns that SQL sees: those that a read has, or, where there is no read, those that a write takes.
     pub(crate) fn schema(&self, time_zone: Option<&str>) -> SchemaRef {
         let shown = |column: &&Column| match self.read {
             Some(_) => column.source != Source::Nowhere,
             None => column.target.pointer().is_some(),
         };
-        Arc::new(Schema::new(
-            self.columns
-                .iter()
-                .filter(shown)
-                .map(|column| Field::new(column.name, column.kind.data_type(time_zone), true))
-                .collect::<Vec<_>>(),
-        ))
+        Arc::new(Schema::new(self.columns.iter().filter(shown).map(|column| column.field(time_zone)).collect::<Vec<_>>()))
+    }
+
+    /// The columns that a read has, in the order of its schema.
+    pub(crate) fn read_columns(&self) -> impl Iterator<Item = &'static Column> + use<> {
+        self.columns.iter().filter(|column| column.source != Source::Nowhere)
     }
 
     /// The column of this name as a write means it: case, blanks, `_` and `-` do not count.
@@ -226,12 +186,31 @@ impl Table {
     }
 }
 
+/// The metadata of a field that names a person or a thing: such text is compared with text alone (`write` and `read` agree).
+pub(crate) const IDENTIFIER: (&str, &str) = ("clevertap.identifier", "text");
+
+impl Column {
+    /// The column as a field, marked where it is an identifier.
+    pub(crate) fn field(&self, time_zone: Option<&str>) -> Field {
+        let field = Field::new(self.name, self.kind.data_type(time_zone), true);
+        if self.is_identifier() { field.with_metadata([(IDENTIFIER.0.to_owned(), IDENTIFIER.1.to_owned())].into()) } else { field }
+    }
+
+    /// Whether its text identifies: a number on the other side of a comparison is made text.
+    pub(crate) fn is_identifier(&self) -> bool {
+        self.kind == Kind::Text && (self.target.shape() == Some(Shape::Identifier) || self.name.ends_with("_id"))
+    }
+}
+
 impl Kind {
     /// The Arrow type of the column; an instant is in the project's time zone, or without one where none is set.
     pub(crate) fn data_type(self, time_zone: Option<&str>) -> DataType {
         match self {
             Self::Text | Self::Json => DataType::Utf8View,
             Self::Instant => DataType::Timestamp(TimeUnit::Second, time_zone.map(Into::into)),
+            Self::Day => DataType::Date32,
+            Self::Count => DataType::Int64,
+            Self::Number => DataType::Float64,
         }
     }
 }
@@ -244,4 +223,9 @@ pub(crate) fn loose(name: &str) -> String {
 /// A column, in one line of a table.
 pub(crate) const fn column(name: &'static str, kind: Kind, source: Source, target: Target) -> Column {
     Column { name, kind, source, target }
+}
+
+/// A column that only reads have, of a table that is only read.
+pub(crate) const fn read_only(name: &'static str, kind: Kind, source: Source) -> Column {
+    column(name, kind, source, Target::Nowhere { hint: "the table is only read" })
 }

@@ -1,0 +1,354 @@
+//! What events a project has, and of which types their properties are.
+//!
+//! In: an account. Out: the typed columns of `clevertap_events."Name"`. Types come from one schema call, kept for all sessions of the
+//! account until `clevertap.event_schema` is read again; what it does not tell, from the first page of a small export, once an event;
+//! what neither tells is text. Where CleverTap does not answer, the fixed columns are all that there is: writing needs no more.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::Days;
+use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::account::Account;
+use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
+use crate::error::Result;
+use crate::options::Options;
+use crate::read::chain::question;
+use crate::read::counts::poll_wait;
+use crate::read::decode::{Form, Slot};
+use crate::read::export::Window;
+use crate::read::lists;
+use crate::read::schema::{self, Events, Properties, form};
+use crate::read::wanted::{Range, today};
+use crate::table::{Again, Export, Read, Table};
+use crate::tables::{self, query};
+
+/// Records of the page that is looked at: ten of each part of the store.
+const SAMPLE_ROWS: usize = 230;
+
+/// How far back that page may come from.
+const SAMPLE_DAYS: Days = Days::new(365);
+
+/// How long CleverTap is asked before it is done without.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For so long a request is tried that is tried once.
+const ONE_ATTEMPT: Duration = Duration::from_millis(1);
+
+/// How long a schema call that failed is not made again.
+const FAILED_FOR: Duration = Duration::from_secs(60);
+
+/// How much alike a name must be to be told.
+const NEAR: f64 = 0.4;
+
+/// Names that an error tells.
+const NEAR_MAX: usize = 5;
+
+/// A property as a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TypedColumn {
+    /// Its name, in the event and in SQL.
+    pub(crate) name: String,
+    /// Where it is in a record.
+    pub(crate) path: Vec<String>,
+    /// What its values are.
+    pub(crate) form: Form,
+}
+
+impl TypedColumn {
+    /// As the page decoder fills it.
+    pub(crate) fn slot(&self) -> Slot {
+        Slot { name: self.name.clone(), paths: vec![self.path.clone()], form: self.form }
+    }
+}
+
+/// What was found out about an account's events and people.
+#[derive(Debug, Default)]
+pub(crate) struct Discovery {
+    known: Mutex<Known>,
+    /// One call at a time: who comes second finds what the first was told.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    events: Option<Arc<Events>>,
+    people: Option<Arc<Properties>>,
+    /// Why the schema was not told to a write, which does not ask again.
+    untold: Option<String>,
+    failed_at: Option<Instant>,
+    typed: HashMap<String, Arc<[TypedColumn]>>,
+}
+
+impl Discovery {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what a reader of the schema was told.
+    pub(crate) fn learn(&self, table: &Table, records: &[Value]) {
+        let mut known = self.known();
+        if std::ptr::eq(table, tables::event_schema()) {
+            known.events = Some(Arc::new(schema::events(records)));
+            known.typed.clear();
+        } else if std::ptr::eq(table, tables::profile_schema()) {
+            known.people = Some(Arc::new(schema::people(records)));
+        }
+    }
+
+    /// The events of the project, from the schema call.
+    pub(crate) async fn events(&self, account: &Account) -> Result<Arc<Events>> {
+        if let Some(events) = self.known().events.clone() {
+            return Ok(events);
+        }
+        let table = tables::event_schema();
+        let records = schema_records(account, table, PATIENCE).await?.unwrap_or_default();
+        let events = Arc::new(schema::events(&records));
+        self.known().events = Some(Arc::clone(&events));
+        Ok(events)
+    }
+
+    /// What a write compares its events with. Once a session CleverTap is asked, in one attempt.
+    ///
+    /// # Errors
+    /// Why it is not known, as the end of a sentence.
+    pub(crate) async fn events_to_write(&self, account: &Account) -> Result<Arc<Events>, String> {
+        self.to_write(account, tables::event_schema(), |known| known.events.clone()).await
+    }
+
+    /// What a write compares the properties of people with. Once a session CleverTap is asked, in one attempt.
+    ///
+    /// # Errors
+    /// Why it is not known, as the end of a sentence.
+    pub(crate) async fn people_to_write(&self, account: &Account) -> Result<Arc<Properties>, String> {
+        self.to_write(account, tables::profile_schema(), |known| known.people.clone()).await
+    }
+
+    async fn to_write<T>(&self, account: &Account, table: &Table, found: impl Fn(&Known) -> Option<T>) -> Result<T, String> {
+        let _one = self.asking.lock().await;
+        {
+            let known = self.known();
+            match (found(&known), &known.untold) {
+                (Some(found), _) => return Ok(found),
+                (None, Some(why)) => return Err(why.clone()),
+                (None, None) => {}
+            }
+        }
+        let why = match tokio::time::timeout(PATIENCE, schema_records(account, table, ONE_ATTEMPT)).await {
+            Ok(Ok(Some(records))) => {
+                self.learn(table, &records);
+                None
+            }
+            Ok(Ok(None)) => Some("CleverTap's answer has no list".to_owned()),
+            Ok(Err(error)) => Some(error.sentence().trim_end_matches('.').to_owned()),
+            Err(_) => Some(format!("CleverTap did not answer in {} s", PATIENCE.as_secs())),
+        };
+        let mut known = self.known();
+        known.untold = why;
+        found(&known).ok_or_else(|| known.untold.clone().unwrap_or_default())
+    }
+
+    /// Takes the properties that a write is about to create, each with its event, which for those of people means nothing.
+    pub(crate) fn created(&self, of_events: bool, properties: Vec<(String, String)>) {
+        let mut known = self.known();
+        let Known { events, people, .. } = &mut *known;
+        match (events, people) {
+            (Some(events), _) if of_events => {
+                let events = Arc::make_mut(events);
+                for (event, name) in properties {
+                    events.entry(event).or_default().properties.entry(name).or_default();
+                }
+            }
+            (_, Some(people)) if !of_events => {
+                let people = Arc::make_mut(people);
+                properties.into_iter().for_each(|(_, name)| _ = people.entry(name).or_default());
+            }
+            _ => {}
+        }
+    }
+
+    /// The typed columns of an event, in the order of their names. `taken` are names that they may not have.
+    pub(crate) async fn typed(&self, account: &Account, export: &'static Export, event: &str, taken: &[&str]) -> Arc<[TypedColumn]> {
+        if let Some(typed) = self.known().typed.get(event) {
+            return Arc::clone(typed);
+        }
+        let _one = self.asking.lock().await;
+        if let Some(typed) = self.known().typed.get(event) {
+            return Arc::clone(typed);
+        }
+        if self.known().failed_at.is_some_and(|at| at.elapsed() < FAILED_FOR) {
+            return Arc::from([]);
+        }
+        let told = self.events(account).await;
+        let mut failed = told.is_err();
+        let told = told.ok().and_then(|events| events.get(event).cloned()).unwrap_or_default();
+        let mut properties: BTreeMap<String, Option<Form>> =
+            told.properties.into_iter().map(|(name, word)| (name, word.as_deref().and_then(form))).collect();
+        if properties.is_empty() || properties.values().any(Option::is_none) {
+            match sample(account, export, event).await {
+                Ok(seen) => {
+                    for (name, form) in seen {
+                        properties.entry(name).or_default().get_or_insert(form);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!("the properties of an event could not be looked at: {error}");
+                    failed = true;
+                }
+            }
+        }
+        let place = export.properties.unwrap_or_default().trim_start_matches('/');
+        let column = |(name, form): (String, Option<Form>)| {
+            let path = vec![place.to_owned(), name.clone()];
+            TypedColumn { name, path, form: form.unwrap_or(Form::Text) }
+        };
+        let typed: Arc<[TypedColumn]> = properties.into_iter().filter(|(name, _)| !taken.contains(&name.as_str())).map(column).collect();
+        let mut known = self.known();
+        if failed {
+            known.failed_at = Some(Instant::now());
+        } else {
+            known.typed.insert(event.to_owned(), Arc::clone(&typed));
+        }
+        typed
+    }
+}
+
+/// A lane for what a session finds out by itself; what fails is tried again for `retry_for`.
+fn lane(account: &Account, path: &'static str, retry_for: Duration) -> Lane {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let options = Options { retry_for_ms: ms(retry_for), timeout_ms: ms(PATIENCE), ..Options::default() };
+    Lane::new(account, LaneSettings::new(Api::of(path), &options))
+}
+
+/// The records of a schema call; `None` where the answer has no list.
+async fn schema_records(account: &Account, table: &Table, retry_for: Duration) -> Result<Option<Vec<Value>>> {
+    match &table.read {
+        Some(Read::Whole(call)) => lists::told(&lane(account, call.path, retry_for), call, table).await,
+        _ => Ok(None),
+    }
+}
+
+/// What the properties of an event look like in the first page of its last year.
+async fn sample(account: &Account, export: &'static Export, event: &str) -> Result<BTreeMap<String, Form>> {
+    let today = today(account);
+    let range = (today.checked_sub_days(SAMPLE_DAYS).unwrap_or(today), today);
+    let records = first_page(&lane(account, export.path, PATIENCE), export, event, range, None).await?;
+    Ok(forms(&records, export.properties.unwrap_or_default()))
+}
+
+/// The records of the first page of an event, with the part of them that holds `column`; none where the event is not there or cannot
+/// be exported.
+pub(crate) async fn first_page(
+    lane: &Lane,
+    export: &'static Export,
+    event: &str,
+    range: Range,
+    column: Option<&str>,
+) -> Result<Vec<Value>> {
+    const UNDERSTOOD: &[i64] = &[2, 3, 400];
+    let body = question(event, &Window { event: None, range });
+    let open = Request::post(export.path, Value::Object(body).to_string(), Again::Harmless)
+        .with(query::BATCH_SIZE, SAMPLE_ROWS.to_string())
+        .understanding(UNDERSTOOD);
+    let wants = |columns: &[&str]| column.is_some_and(|column| columns.contains(&column));
+    let mut request = export.parts.iter().fold(open, |request, (part, columns)| request.with(part, wants(columns).to_string()));
+    let began = Instant::now();
+    let mut tries = 0;
+    loop {
+        let answer = lane.fetch(&request, has_status).await?;
+        if let Some(failure) = failure_of(&answer) {
+            if failure.code != Some(2) || began.elapsed() >= PATIENCE {
+                return Ok(Vec::new());
+            }
+            tries += 1;
+            lane.pause(poll_wait(tries)).await;
+            continue;
+        }
+        let mut page: Map<String, Value> = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if let Some(Value::Array(records)) = page.remove(export.records) {
+            return Ok(records);
+        }
+        match page.remove(query::CURSOR) {
+            Some(Value::String(cursor)) if request.verbatim.is_none() => {
+                request = Request::get(export.path).with_verbatim(query::CURSOR, cursor).understanding(UNDERSTOOD);
+            }
+            _ => return Ok(Vec::new()),
+        }
+    }
+}
+
+/// The form in which all values of each property fit.
+fn forms(records: &[Value], place: &str) -> BTreeMap<String, Form> {
+    let mut forms: BTreeMap<String, Form> = BTreeMap::new();
+    for properties in records.iter().filter_map(|record| record.pointer(place)).filter_map(Value::as_object) {
+        for (name, value) in properties {
+            let form = match value {
+                Value::Null => continue,
+                Value::Bool(_) => Form::Boolean,
+                Value::Number(_) => Form::Float64,
+                Value::String(text) if is_date(text) => Form::Date,
+                Value::String(_) | Value::Object(_) => Form::Text,
+                Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => Form::TextList,
+                Value::Array(_) => Form::Text,
+            };
+            forms.entry(name.clone()).and_modify(|known| *known = if *known == form { form } else { Form::Text }).or_insert(form);
+        }
+    }
+    forms
+}
+
+/// `$D_` and digits.
+fn is_date(text: &str) -> bool {
+    text.strip_prefix("$D_").is_some_and(|digits| {
+        let digits = digits.strip_prefix('-').unwrap_or(digits);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// The sentence about an event that the project does not have, with names that are near.
+pub(crate) async fn unknown_event(account: &Account, event: &str, table: &str) -> String {
+    let mut near: Vec<(f64, String)> = Vec::new();
+    if let Ok(Some(records)) = schema_records(account, tables::event_schema(), PATIENCE).await {
+        let folded = event.to_lowercase();
+        near.extend(schema::events(&records).into_keys().map(|name| (normalized_levenshtein(&folded, &name.to_lowercase()), name)));
+        near.retain(|(likeness, _)| *likeness >= NEAR);
+        near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        near.truncate(NEAR_MAX);
+    }
+    let names: Vec<_> = near.iter().map(|(_, name)| format!("\"{name}\"")).collect();
+    let hint = if names.is_empty() {
+        "clevertap.event_schema lists the events that there are".to_owned()
+    } else {
+        format!("it has {}", names.join(", "))
+    };
+    format!("{table}: the project has no event \"{event}\"; names are exact, capitals included, and {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_property_that_is_not_always_the_same_is_text() {
+        let records = [
+            json!({"event_props":{"Amount":1,"Plan":"gold","Seen":true,"When":"$D_1767225600","Tags":["a"],"Mixed":1,"None":null}}),
+            json!({"event_props":{"Amount":2.5,"Plan":"plus","When":"$D_-5","Mixed":"x"}}),
+        ];
+        let found: Vec<_> = forms(&records, "/event_props").into_iter().collect();
+        let expected = [
+            ("Amount", Form::Float64),
+            ("Mixed", Form::Text),
+            ("Plan", Form::Text),
+            ("Seen", Form::Boolean),
+            ("Tags", Form::TextList),
+            ("When", Form::Date),
+        ];
+        assert_eq!(found, expected.map(|(name, form)| (name.to_owned(), form)));
+    }
+}

@@ -1,0 +1,228 @@
+//! Lists that one request, or page after page, answers with: reports, campaigns, the schema, groups, blocks, segments.
+//!
+//! In: the shape of a call. Out: records, whose keys without a column are gathered under `extra`.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::client::{Answer, Lane, Request, has_status};
+use crate::error::{Error, Result};
+use crate::read::counts::{packed_day, packed_midnight};
+use crate::read::shape::REST;
+use crate::read::wanted::Range;
+use crate::table::{Again, Kind, Say, Slices, Source, Table, Whole};
+use crate::tables::query;
+
+/// Pages after which a list that never ends is an error.
+const PAGES_MAX: usize = 100_000;
+
+/// The request for one slice of days.
+pub(crate) fn slice_request(call: &Slices, range: Range) -> Request {
+    let day = |day| if call.days_as_text { Value::from(packed_day(day).to_string()) } else { Value::from(packed_day(day)) };
+    let mut body = Map::new();
+    body.insert(query::FROM.into(), day(range.0));
+    body.insert(query::TO.into(), day(range.1));
+    Request::post(call.path, Value::Object(body).to_string(), Again::Harmless)
+}
+
+/// The records of one slice of days.
+pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: Range) -> Result<Vec<Value>> {
+    let answer = lane.fetch(&slice_request(call, range), has_status).await?;
+    let records = records(&answer, Some(call.records), call.path)?.unwrap_or_default();
+    Ok(records.into_iter().map(|record| finish(record, table)).collect())
+}
+
+/// The records of a whole list; an answer without one is an empty one.
+pub(crate) async fn whole(lane: &Lane, call: &Whole, table: &Table) -> Result<Vec<Value>> {
+    Ok(told(lane, call, table).await?.unwrap_or_default())
+}
+
+/// The records of a whole list; `None` where the first answer has none.
+pub(crate) async fn told(lane: &Lane, call: &Whole, table: &Table) -> Result<Option<Vec<Value>>> {
+    let mut all = Vec::new();
+    for page in 1..=PAGES_MAX {
+        let answer = lane.fetch(&request(call, page), |answer| is_list(answer, call)).await?;
+        let found = match records(&answer, call.records, call.path)? {
+            None if page == 1 => return Ok(None),
+            found => found.unwrap_or_default(),
+        };
+        let is_last = call.pages.is_none_or(|pages| found.len() < pages.rows_max);
+        all.extend(found.into_iter().flat_map(|record| items(record, call)).map(|record| finish(record, table)));
+        if is_last {
+            return Ok(Some(all));
+        }
+    }
+    Err(Error::Answer(format!("{} went on for {PAGES_MAX} full pages: the list is not complete. Please report this.", call.path)))
+}
+
+/// The request for a page of a list.
+pub(crate) fn request(call: &Whole, page: usize) -> Request {
+    let paging = call.pages.map(|pages| [(pages.number, page), (pages.size, pages.rows_max)]);
+    match call.say {
+        Say::Query(pairs) => {
+            let request = pairs.iter().fold(Request::get(call.path), |request, (name, value)| request.with(name, *value));
+            paging.into_iter().flatten().fold(request, |request, (name, value)| request.with(name, value.to_string()))
+        }
+        Say::Body(text) => {
+            let mut body: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+            body.extend(paging.into_iter().flatten().map(|(name, value)| (name.to_owned(), value.into())));
+            Request::post(call.path, Value::Object(body).to_string(), Again::Harmless)
+        }
+    }
+}
+
+/// Whether an answer can be believed: it has a status, or, of a call that knows none, its list.
+fn is_list(answer: &Answer, call: &Whole) -> bool {
+    let keys: Option<BTreeMap<String, &RawValue>> = serde_json::from_slice(&answer.body).ok();
+    keys.is_some_and(|keys| keys.contains_key("status") || call.records.is_some_and(|records| keys.contains_key(records)))
+}
+
+/// The records of an answer; `None` where there is no list.
+fn records(answer: &Answer, key: Option<&str>, path: &str) -> Result<Option<Vec<Map<String, Value>>>> {
+    let unread =
+        |what: &str| Error::Answer(format!("{path} was answered with {what}, which this version does not read. Please report this."));
+    let mut keys: Map<String, Value> = serde_json::from_slice(&answer.body).map_err(|_| unread("something that is not a JSON object"))?;
+    let Some(key) = key else {
+        keys.remove("status");
+        return Ok(Some(vec![keys]));
+    };
+    match keys.remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(list)) => {
+            let record = |item| match item {
+                Value::Object(record) => Ok(record),
+                // A list of names alone.
+                Value::String(name) => Ok(Map::from_iter([("name".to_owned(), Value::String(name))])),
+                _ => Err(unread(&format!("a \"{key}\" whose items are not objects"))),
+            };
+            list.into_iter().map(record).collect::<Result<_>>().map(Some)
+        }
+        Some(_) => Err(unread(&format!("a \"{key}\" that is not a list"))),
+    }
+}
+
+/// A record as one for each of its items.
+fn items(mut record: Map<String, Value>, call: &Whole) -> Vec<Map<String, Value>> {
+    let Some((list, prefix)) = call.items else { return vec![record] };
+    let Some(Value::Array(items)) = record.remove(list) else { return vec![record] };
+    if items.is_empty() {
+        return vec![record];
+    }
+    let with = |item| {
+        let item =
+            if let Value::String(name) = item { Value::Object(Map::from_iter([("name".to_owned(), Value::String(name))])) } else { item };
+        let mut row = record.clone();
+        row.insert(prefix.to_owned(), item);
+        row
+    };
+    items.into_iter().map(with).collect()
+}
+
+/// A record as the page decoder reads it: days packed, and what no column takes gathered.
+fn finish(mut record: Map<String, Value>, table: &Table) -> Value {
+    let mut taken = Value::Object(record.clone());
+    for column in table.read_columns() {
+        let pointers: &[&str] = match &column.source {
+            Source::At(pointer) => std::slice::from_ref(pointer),
+            Source::Asked(pointers) | Source::Either(pointers) => pointers,
+            Source::Filter | Source::Rest | Source::Nowhere => continue,
+        };
+        for pointer in pointers {
+            if column.kind == Kind::Day {
+                let key = pointer.trim_start_matches('/');
+                let Some(value) = record.get(key) else { continue };
+                match day_of(value) {
+                    Some(day) => record.insert(key.to_owned(), packed_midnight(day).into()),
+                    // It is NULL in its column, and stays in the rest.
+                    None => {
+                        record.remove(key);
+                        continue;
+                    }
+                };
+            }
+            remove(&mut taken, pointer);
+        }
+    }
+    if let Value::Object(rest) = taken
+        && !rest.is_empty()
+    {
+        record.insert(REST.to_owned(), Value::Object(rest));
+    }
+    Value::Object(record)
+}
+
+/// Takes out what is at a pointer, and an object that is empty for it.
+fn remove(value: &mut Value, pointer: &str) {
+    let Some((parent, key)) = pointer.rsplit_once('/') else { return };
+    let Some(Value::Object(object)) = value.pointer_mut(parent) else { return };
+    object.remove(key);
+    if object.is_empty() && !parent.is_empty() {
+        remove(value, parent);
+    }
+}
+
+/// A day, as reports write it: CleverTap shows no form, so that the common ones are read.
+fn day_of(value: &Value) -> Option<NaiveDate> {
+    /// From here on a number is seconds since 1970 and no day of the calendar.
+    const SECONDS: i64 = 100_000_000;
+    let number = |number: i64| match number {
+        ..SECONDS => NaiveDate::parse_from_str(&number.to_string(), "%Y%m%d").ok(),
+        SECONDS..=9_999_999_999 => DateTime::from_timestamp(number, 0).map(|at| at.date_naive()),
+        _ => NaiveDate::parse_from_str(number.to_string().get(..8)?, "%Y%m%d").ok(),
+    };
+    match value {
+        Value::Number(value) => number(value.as_i64()?),
+        Value::String(text) => match text.trim().parse() {
+            Ok(value) => number(value),
+            Err(_) => {
+                let day = text.trim().split(['T', ' ']).next()?;
+                let whole =
+                    || ["%d %b %Y", "%d %b, %Y", "%b %d, %Y"].iter().find_map(|form| NaiveDate::parse_from_str(text.trim(), form).ok());
+                day.parse().ok().or_else(whole)
+            }
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn days_are_read_in_the_forms_that_reports_use() {
+        let day = NaiveDate::from_ymd_opt(2026, 1, 31);
+        for form in [
+            json!("20260131"),
+            json!(20_260_131),
+            json!("2026-01-31"),
+            json!("2026-01-31T10:00:00Z"),
+            json!("2026-01-31 10:00"),
+            json!(1_769_817_600),
+            json!("31 Jan 2026"),
+            json!(20_260_131_103_000_i64),
+        ] {
+            assert_eq!(day_of(&form), day, "{form}");
+        }
+        for form in [json!("soon"), json!(null), json!(7), json!("")] {
+            assert_eq!(day_of(&form), None, "{form}");
+        }
+    }
+
+    #[test]
+    fn what_no_column_takes_is_in_the_rest() {
+        let table = crate::tables::find("event_schema").unwrap();
+        let Some(crate::table::Read::Whole(call)) = &table.read else { panic!("a list") };
+        let record = json!({"name":"Charged","status":"Active","eventCount":5,"properties":[{"name":"Amount","dataType":"Number","unit":"USD"},"Plan"]});
+        let Value::Object(record) = record else { panic!("an object") };
+        let rows: Vec<_> = items(record, call).into_iter().map(|record| finish(record, table)).collect();
+        assert_eq!(rows[0][REST], json!({"eventCount":5,"property":{"unit":"USD"}}));
+        assert_eq!(rows[1][REST], json!({"eventCount":5}));
+        assert_eq!(rows[1]["property"]["name"], "Plan");
+    }
+}

@@ -1,0 +1,337 @@
+//! From the filters of a query to the work that answers it.
+//!
+//! In: what DataFusion offers to push down. Out: how much of it is taken, and a leaf that makes no request before it runs. What a
+//! table cannot be asked without is an error that names just that and shows a WHERE that works.
+
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+
+use crate::catalog::ClevertapTable;
+use crate::error::Error;
+use crate::read::decode::Form;
+use crate::read::export::{AHEAD, BEGINNING, ExportWork};
+use crate::read::filter::asked;
+use crate::read::lookup::{Keys, LookupWork};
+use crate::read::property::Places;
+use crate::read::report::{Asks, Question, ReportWork, questions, slices};
+use crate::read::scan::{Scan, ScanExec, Work};
+use crate::read::shape::{Constants, Keep};
+use crate::read::wanted::{Askable, Range, Wanted, needs_zone, today};
+use crate::table::{Bucket, CountOf, Counts, Export, Kind, Lookup, Read, Slices, Source, Table};
+use crate::tables::query::PROPERTY_TYPES;
+
+/// Columns by which a count is asked for, besides its days.
+const COUNT_ASKS: &[(&str, &str)] = &[("event_name", ""), ("property", ""), ("property_type", ""), ("top_n", "")];
+/// The column by which an export is asked for, besides its days.
+const EVENT: &[(&str, &str)] = &[("event_name", "")];
+/// Columns that say the days of a request, where its rows have none of their own.
+const RANGE_DAYS: &[&str] = &["event_date", "from_date", "to_date"];
+/// Values of a property where nobody says how many, and the most there may be.
+const TOP_N: (i64, i64) = (10, 100);
+
+/// Typed columns as a filter may name them: those whose values CleverTap compares as this does.
+fn typed_places(table: &ClevertapTable) -> Vec<(String, bool)> {
+    let comparable = |form: &Form| match form {
+        Form::Float64 | Form::Int64 => Some(true),
+        Form::Text => Some(false),
+        _ => None,
+    };
+    table.typed.iter().filter_map(|column| Some((column.name.clone(), comparable(&column.form)?))).collect()
+}
+
+/// How a table may be asked.
+fn askable<'a>(table: &'a Table, typed: &'a [(String, bool)]) -> Askable<'a> {
+    let none = Askable { days: &[], bucket_starts: None, instant: None, pinned: &[], properties: None };
+    match &table.read {
+        Some(Read::Export(_)) => Askable {
+            days: &["event_date"],
+            instant: Some("event_time"),
+            pinned: EVENT,
+            properties: Some(Places { json: "properties", typed }),
+            ..none
+        },
+        Some(Read::People { .. }) => Askable { days: RANGE_DAYS, pinned: EVENT, ..none },
+        Some(Read::Counts(counts)) => Askable {
+            days: RANGE_DAYS,
+            bucket_starts: match counts.of {
+                CountOf::Trend(Bucket::Week) => Some(("week_start", 7)),
+                CountOf::Trend(Bucket::Month) => Some(("month_start", 31)),
+                _ => None,
+            },
+            pinned: COUNT_ASKS,
+            ..none
+        },
+        Some(Read::Slices(slices)) => Askable { days: std::slice::from_ref(&slices.day), ..none },
+        Some(Read::Lookup(_) | Read::Whole(_)) | None => none,
+    }
+}
+
+/// The keys by which a table is looked up.
+fn keys(table: &Table) -> &'static [(&'static str, &'static str)] {
+    match &table.read {
+        Some(Read::People { lookup, .. } | Read::Lookup(lookup)) => lookup.keys,
+        _ => &[],
+    }
+}
+
+/// Whether `filter` speaks of days that rows do not have, so that it cannot be checked again.
+fn is_only_asked(table: &Table, filter: &Expr) -> bool {
+    let only =
+        |name: &str| table.columns.iter().any(|column| column.name == name && column.kind == Kind::Day && column.source == Source::Filter);
+    filter.column_refs().iter().any(|column| only(&column.name))
+}
+
+/// How much of each filter is taken.
+///
+/// # Errors
+/// [`Error::Filter`] for a condition on the days of a request that is no range.
+pub(crate) fn pushdown(table: &ClevertapTable, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>, Error> {
+    let keys = keys(table.table);
+    let keyed = filters.iter().filter(|filter| asked(filter, keys).is_some()).count();
+    let typed = typed_places(table);
+    let askable = askable(table.table, &typed);
+    let mut wanted = Wanted::default();
+    let of = |filter: &&Expr| {
+        if asked(filter, keys).is_some() {
+            // The asked column holds what was asked, so that a LIMIT may end the look-ups. Only one filter becomes requests.
+            let exactly = if keyed == 1 { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Inexact };
+            return Ok(exactly);
+        }
+        let taken = wanted.add(filter, askable);
+        if taken != TableProviderFilterPushDown::Exact && is_only_asked(table.table, filter) {
+            return Err(Error::Filter(format!(
+                "{}: \"event_date\", \"from_date\" and \"to_date\" say which days are asked for, and take one range: \
+                 event_date BETWEEN '2026-01-01' AND '2026-01-31'",
+                table.qualified()
+            )));
+        }
+        Ok(taken)
+    };
+    filters.iter().map(of).collect()
+}
+
+/// The leaf that reads `table`.
+///
+/// # Errors
+/// [`Error::Filter`] where the query lacks a filter, [`Error::Setting`] where it needs a time zone.
+pub(crate) fn scan(
+    table: &ClevertapTable,
+    session: &dyn Session,
+    projection: Option<&Vec<usize>>,
+    filters: &[Expr],
+    limit: Option<usize>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let projection = projection.cloned().unwrap_or_else(|| (0..table.schema.fields().len()).collect());
+    let schema = Arc::new(table.schema.project(&projection)?);
+    let options = table.effective(session)?;
+    let scan = Scan { account: table.account.clone(), table: table.clone(), options, projection, schema, limit };
+    let work = match &table.table.read {
+        Some(Read::Export(export)) => exported(export, &scan, filters)?,
+        Some(Read::People { lookup, export }) => people(lookup, export, &scan, filters)?,
+        Some(Read::Lookup(lookup)) => Some(looked_up(lookup, &scan, filters)?),
+        Some(Read::Counts(counts)) => counted(counts, &scan, filters)?,
+        Some(Read::Slices(slices)) => sliced(slices, &scan, filters)?,
+        Some(Read::Whole(call)) => {
+            Some(Work::Report(Arc::new(ReportWork::of(call.path, vec![Question::Whole(call)], &scan, Constants::new())?)))
+        }
+        None => return Err(Error::Filter(format!("{} is written, not read", table.qualified())).into()),
+    };
+    Ok(match work {
+        Some(Work::Lookup(LookupWork { keys: Keys::Given(asked), .. })) if asked.values.is_empty() => nothing(&scan),
+        Some(work) => Arc::new(ScanExec::new(scan, work)),
+        None => nothing(&scan),
+    })
+}
+
+/// What a contradiction leaves.
+fn nothing(scan: &Scan) -> Arc<dyn ExecutionPlan> {
+    Arc::new(EmptyExec::new(Arc::clone(&scan.schema)))
+}
+
+/// The error about filters that are missing.
+fn missing(scan: &Scan, lacks: &[&str], example: &str) -> Error {
+    Error::Filter(format!(
+        "{} needs a filter on {} to be read, and this query has none. For example: WHERE {example}",
+        scan.table.qualified(),
+        lacks.join(" and one on ")
+    ))
+}
+
+const NAME: &str = "\"event_name\" (= or IN)";
+const DAYS: &str = "\"event_date\" (a range)";
+
+fn exported(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<Work>> {
+    let typed = typed_places(&scan.table);
+    let wanted = Wanted::of(filters, askable(scan.table.table, &typed));
+    let own = scan.table.event.as_ref();
+    let days = "\"event_time\" or \"event_date\" (a range with a first day)";
+    let mut lacks = Vec::new();
+    let mut example = "event_date BETWEEN '2026-01-01' AND '2026-01-31'".to_owned();
+    if own.is_none() {
+        example = format!("event_name = 'Charged' AND {example}");
+        lacks.extend(wanted.values("event_name").is_none().then_some(NAME));
+    }
+    lacks.extend((!wanted.has_range()).then_some(days));
+    if !lacks.is_empty() && !wanted.is_nothing() {
+        return Err(missing(scan, &lacks, &example).into());
+    }
+    let events: Vec<String> = match (own, wanted.values("event_name")) {
+        (Some(own), None) => vec![own.clone()],
+        (Some(own), Some(values)) => values.iter().filter(|value| *value == own).cloned().collect(),
+        (None, values) => values.unwrap_or_default().to_vec(),
+    };
+    if events.is_empty() || wanted.is_nothing() {
+        return Ok(None);
+    }
+    let today = today(&scan.account);
+    let until = today.checked_add_days(AHEAD).unwrap_or(today);
+    let Some(range) = wanted.range(&scan.account, until, &|| missing(scan, &[days], &example))? else { return Ok(None) };
+    let keep = match wanted.instants() {
+        Some(_) if scan.account.time_zone().is_none() => return Err(needs_zone().into()),
+        Some(span) => Keep::Inside(span),
+        None => Keep::All,
+    };
+    let work = ExportWork::plan(export, scan, Some(&events), range, today, wanted.conditions, keep)?;
+    Ok(Some(Work::Export(Arc::new(work))))
+}
+
+fn people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<Work>> {
+    let wanted = Wanted::of(filters, askable(scan.table.table, &[]));
+    let by_event = wanted.values("event_name").is_some();
+    if let Some(asked) = filters.iter().find_map(|filter| asked(filter, lookup.keys)) {
+        if by_event || wanted.has_range() {
+            return Err(Error::Filter(format!(
+                "{} is read by key or by event, not by both: take out either the filter on \"{}\" or those on \"event_name\" and its days",
+                scan.table.qualified(),
+                asked.column
+            ))
+            .into());
+        }
+        return Ok(Some(Work::Lookup(LookupWork::of(lookup, asked, scan)?)));
+    }
+    if wanted.is_nothing() {
+        return Ok(None);
+    }
+    let example = "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31'";
+    let today = today(&scan.account);
+    match (wanted.values("event_name"), wanted.has_range()) {
+        (Some(events), true) => {
+            let Some(range) = wanted.range(&scan.account, today, &|| missing(scan, &[DAYS], example))? else { return Ok(None) };
+            let work = ExportWork::plan(export, scan, Some(events), range, today, Vec::new(), Keep::All)?;
+            Ok(Some(Work::Export(Arc::new(work))))
+        }
+        (Some(_), false) => Err(missing(scan, &[DAYS], example).into()),
+        (None, true) => Err(missing(scan, &[NAME], example).into()),
+        (None, false) if scan.options.full_scan => {
+            let range: Range = (BEGINNING, today);
+            Ok(Some(Work::Export(Arc::new(ExportWork::plan(export, scan, None, range, today, Vec::new(), Keep::NewPeople)?))))
+        }
+        (None, false) => {
+            let missing = keyless(lookup, scan, "identity = 'cust-1001'");
+            let missing = format!(
+                "{missing}, WHERE {example}, or a join on one of them. SET clevertap.full_scan = true reads everybody who can be listed, \
+                 event by event"
+            );
+            Ok(Some(Work::Keyless { lookup: LookupWork { call: lookup, keys: Keys::OfJoin }, missing }))
+        }
+    }
+}
+
+fn looked_up(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result<Work> {
+    if let Some(asked) = filters.iter().find_map(|filter| asked(filter, lookup.keys)) {
+        return Ok(Work::Lookup(LookupWork::of(lookup, asked, scan)?));
+    }
+    let key = lookup.keys.first().map(|(key, _)| *key).unwrap_or_default();
+    let missing = format!("{}, or a join on it", keyless(lookup, scan, &format!("{key} = '1767225600'")));
+    Ok(Work::Keyless { lookup: LookupWork { call: lookup, keys: Keys::OfJoin }, missing })
+}
+
+/// The error about a key that is missing.
+fn keyless(lookup: &Lookup, scan: &Scan, example: &str) -> String {
+    let names: Vec<_> = lookup.keys.iter().map(|(column, _)| format!("\"{column}\"")).collect();
+    format!(
+        "{} needs a filter (= or IN) on {} to be read, and this query has none. For example: WHERE {example}",
+        scan.table.qualified(),
+        names.join(" or ")
+    )
+}
+
+fn counted(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<Option<Work>> {
+    let wanted = Wanted::of(filters, askable(scan.table.table, &[]));
+    let tops = call.of == CountOf::TopValues;
+    let mut example = "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31'".to_owned();
+    let mut lacks = Vec::new();
+    lacks.extend(wanted.values("event_name").is_none().then_some(NAME));
+    lacks.extend((!wanted.has_range()).then_some(DAYS));
+    if tops {
+        example.push_str(" AND property = 'Currency'");
+        lacks.extend(wanted.values("property").is_none().then_some("\"property\" (= or IN)"));
+    }
+    if wanted.is_nothing() {
+        return Ok(None);
+    }
+    if !lacks.is_empty() {
+        return Err(missing(scan, &lacks, &example).into());
+    }
+    let Some(range) = wanted.range(&scan.account, today(&scan.account), &|| missing(scan, &[DAYS], &example))? else { return Ok(None) };
+    let one = |column: &str| match wanted.values(column) {
+        Some([_, _, ..]) => {
+            Err(Error::Filter(format!("{} takes one value of \"{column}\" in a query, and this one has several", scan.table.qualified())))
+        }
+        values => Ok(values.and_then(|values| values.first()).cloned()),
+    };
+    let kind = one("property_type")?.unwrap_or_else(|| PROPERTY_TYPES[0].to_owned());
+    if !PROPERTY_TYPES.contains(&kind.as_str()) {
+        return Err(Error::Filter(format!("\"property_type\" is \"{kind}\"; expected one of {}", PROPERTY_TYPES.join(", "))).into());
+    }
+    let top_n = one("top_n")?.map_or(Ok(TOP_N.0), |text| text.parse().ok().filter(|n| (1..=TOP_N.1).contains(n)).ok_or(()));
+    let top_n = top_n.map_err(|()| Error::Filter(format!("\"top_n\" takes a number from 1 to {}", TOP_N.1)))?;
+    let mut shown = Constants::new();
+    if tops {
+        shown.insert("property_type", ScalarValue::Utf8View(Some(kind.clone())));
+        shown.insert("top_n", ScalarValue::Int64(Some(top_n)));
+    } else {
+        shown.insert("property", ScalarValue::Utf8View(one("property")?));
+    }
+    let asks = Asks { properties: wanted.values("property").unwrap_or_default().to_vec(), kind, top_n };
+    let events = wanted.values("event_name").unwrap_or_default();
+    let work = ReportWork::of(call.path, questions(call, events, range, scan, &asks), scan, shown)?;
+    Ok(Some(Work::Report(Arc::new(work))))
+}
+
+fn sliced(call: &'static Slices, scan: &Scan, filters: &[Expr]) -> Result<Option<Work>> {
+    let wanted = Wanted::of(filters, askable(scan.table.table, &[]));
+    if wanted.is_nothing() {
+        return Ok(None);
+    }
+    let lacks = format!("\"{}\" (a range with a first day)", call.day);
+    let error = || missing(scan, &[&lacks], &format!("{} BETWEEN '2026-01-01' AND '2026-01-31'", call.day));
+    // What is planned for next year is a campaign too.
+    let today = today(&scan.account);
+    let Some(range) = wanted.range(&scan.account, today.checked_add_days(AHEAD).unwrap_or(today), &error)? else { return Ok(None) };
+    Ok(Some(Work::Report(Arc::new(ReportWork::of(call.path, slices(call, range), scan, Constants::new())?))))
+}
+
+impl Table {
+    /// The filters without which a read is refused, as `clevertap.tables` shows them.
+    pub(crate) fn required_filters(&self) -> Option<String> {
+        let keys = || keys(self).iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" or ");
+        match self.read.as_ref()? {
+            Read::Export(_) => Some("event_name (= or IN) and a range on event_time or event_date".into()),
+            Read::People { .. } => Some(format!("{} (= or IN, or a join), or event_name and a range on event_date", keys())),
+            Read::Lookup(_) => Some(format!("{} (= or IN, or a join)", keys())),
+            Read::Counts(Counts { of: CountOf::TopValues, .. }) => {
+                Some("event_name (= or IN), a range on event_date, property (= or IN)".into())
+            }
+            Read::Counts(_) => Some("event_name (= or IN) and a range on event_date".into()),
+            Read::Slices(call) => Some(format!("a range on {}", call.day)),
+            Read::Whole(_) => None,
+        }
+    }
+}

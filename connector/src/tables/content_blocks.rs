@@ -1,0 +1,32 @@
+//! `clevertap.content_blocks`: blocks of content that messages share.
+//!
+//! ```sql
+//! SELECT content_block_id, name, updated_at FROM clevertap.content_blocks;
+//! ```
+//!
+//! Wire format: <https://developer.clevertap.com/docs/settings-api-endpoints>, read 2026-11-21: pages of 100, from 1, the last
+//! one short.
+
+use crate::table::Kind::{Json, Text};
+use crate::table::Source::{At, Rest};
+use crate::table::{Pages, Read, Say, Table, Whole, read_only};
+
+pub(crate) static TABLE: Table = Table {
+    name: "content_blocks",
+    about: "Content blocks, one row a block.",
+    columns: &[
+        read_only("content_block_id", Text, At("/id")),
+        read_only("name", Text, At("/name")),
+        read_only("updated_at", Text, At("/updatedAt")),
+        read_only("extra", Json, Rest),
+    ],
+    read: Some(Read::Whole(Whole {
+        path: "/v1/contentBlock/list",
+        say: Say::Query(&[]),
+        records: Some("contentBlocks"),
+        items: None,
+        pages: Some(Pages { number: "pageNumber", size: "pageSize", rows_max: 100 }),
+    })),
+    write: None,
+}
+.checked();

@@ -1,0 +1,41 @@
+//! `clevertap.custom_lists`: people who are on a list, to be used as a segment.
+//!
+//! ```sql
+//! SET clevertap.list_email = 'admin@example.org';
+//! INSERT INTO clevertap.custom_lists SELECT 'Big spenders' AS list_name, user_id AS identity FROM 'spenders.parquet';
+//! ```
+//!
+//! One list a name, several in one statement; people who are not there are left out by CleverTap. What became of a list is mailed
+//! to `clevertap.list_email`, and to nobody else: an accepted row is one that was submitted. Wire format:
+//! <https://developer.clevertap.com/docs/custom-list-endpoints>, read 2026-11-24; the list of lists is in nobody's documentation.
+
+use crate::table::Kind::Text;
+use crate::table::Shape::{Identifier, Identity};
+use crate::table::Target::{Optional, Required};
+use crate::table::{Completion, List, Listing, Source, Table, Write, column};
+
+static CALLS: List = List {
+    url_path: "/get_custom_list_segment_url",
+    url: "/presignedS3URL",
+    header: "Type,Identity\n",
+    kinds: &[("identity", "i"), ("object_id", "g")],
+    bytes_max: 5_000_000_000,
+    completion_path: "/upload_custom_list_segment_completed",
+    completion: Completion { name: "name", email: "email", file_name: "filename", creator: "creator", url: "url", replace: "replace" },
+    taken: "duplicate_name",
+    listing_path: "/1/segments/list.json",
+    listing: Listing { page: "page", limit: "limit", limit_max: 500, lists: "segments", name: "name", pages: "total_pages" },
+};
+
+pub(crate) static TABLE: Table = Table {
+    name: "custom_lists",
+    about: "Who is on a list, one row a person and list.",
+    columns: &[
+        column("list_name", Text, Source::Nowhere, Required("/list_name", Identity)),
+        column("identity", Text, Source::Nowhere, Optional("/identity", Identifier)),
+        column("object_id", Text, Source::Nowhere, Optional("/objectId", Identifier)),
+    ],
+    read: None,
+    write: Some(Write::List(&CALLS)),
+}
+.checked();

@@ -1,0 +1,30 @@
+//! `clevertap.phone_disassociations`: phone numbers that shall no longer lead to a person.
+//!
+//! ```sql
+//! INSERT INTO clevertap.phone_disassociations SELECT '+' || msisdn AS phone FROM 'reassigned.csv';
+//! ```
+//!
+//! For accounts whose identity is a phone number. Wire format: <https://developer.clevertap.com/docs/disassociate-api>, read
+//! 2026-11-24.
+
+use crate::table::Kind::Text;
+use crate::table::Shape::Identifier;
+use crate::table::Target::Required;
+use crate::table::{Again, Form, Order, Source, Table, Write, column};
+
+pub(crate) static TABLE: Table = Table {
+    name: "phone_disassociations",
+    about: "Phone numbers taken from the profiles that have them, one row a number.",
+    columns: &[column("phone", Text, Source::Nowhere, Required("/value", Identifier))],
+    read: None,
+    write: Some(Write::Batch {
+        path: "/1/disassociate",
+        form: Form::Records,
+        rows_max: 1_000,
+        fixed: &[("type", "\"phone\"")],
+        open: None,
+        again: Again::Harmless,
+        order: Order::Any,
+    }),
+}
+.checked();

@@ -1,0 +1,30 @@
+//! `clevertap.segments`: segments and custom lists of the project.
+//!
+//! ```sql
+//! SELECT segment_id, name FROM clevertap.segments;
+//! ```
+//!
+//! Wire format: not documented by CleverTap, only used by one public client; read 2026-11-21. Members of a segment cannot be read.
+
+use crate::table::Kind::{Json, Text};
+use crate::table::Source::{Either, Rest};
+use crate::table::{Pages, Read, Say, Table, Whole, read_only};
+
+pub(crate) static TABLE: Table = Table {
+    name: "segments",
+    about: "Segments (by a call that CleverTap does not document), one row a segment.",
+    columns: &[
+        read_only("segment_id", Text, Either(&["/id", "/segmentId", "/segment_id"])),
+        read_only("name", Text, Either(&["/name", "/segmentName", "/segment_name"])),
+        read_only("extra", Json, Rest),
+    ],
+    read: Some(Read::Whole(Whole {
+        path: "/1/segments/list.json",
+        say: Say::Body("{}"),
+        records: Some("segments"),
+        items: None,
+        pages: Some(Pages { number: "page", size: "limit", rows_max: 500 }),
+    })),
+    write: None,
+}
+.checked();

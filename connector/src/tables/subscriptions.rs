@@ -1,0 +1,34 @@
+//! `clevertap.subscriptions`: whether an address may be written to.
+//!
+//! ```sql
+//! INSERT INTO clevertap.subscriptions SELECT 'email' AS type, mail AS value, 'Unsubscribe' AS status FROM 'bounced.csv';
+//! ```
+//!
+//! It holds for the address, in every profile that has it; for one profile alone, write `msg_email` and its like to
+//! `clevertap.profiles`. Wire format: <https://developer.clevertap.com/docs/subscribe-api>, read 2026-11-24.
+
+use crate::table::Kind::Text;
+use crate::table::Shape::{Identifier, Value};
+use crate::table::Target::Required;
+use crate::table::{Again, Form, Order, Source, Table, Write, column};
+
+pub(crate) static TABLE: Table = Table {
+    name: "subscriptions",
+    about: "Whether an address may be written to, one row an address.",
+    columns: &[
+        column("type", Text, Source::Nowhere, Required("/type", Value)),
+        column("value", Text, Source::Nowhere, Required("/value", Identifier)),
+        column("status", Text, Source::Nowhere, Required("/status", Value)),
+    ],
+    read: None,
+    write: Some(Write::Batch {
+        path: "/1/subscribe",
+        form: Form::Records,
+        rows_max: 1_000,
+        fixed: &[],
+        open: None,
+        again: Again::Harmless,
+        order: Order::ByIdentity,
+    }),
+}
+.checked();

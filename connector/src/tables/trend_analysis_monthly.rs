@@ -1,0 +1,30 @@
+//! `clevertap.trend_analysis_monthly`: how often an event happened, month by month.
+//!
+//! ```sql
+//! SELECT month_start, people FROM clevertap.trend_analysis_monthly
+//! WHERE event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-12-31' ORDER BY month_start;
+//! ```
+//!
+//! Wire format: <https://developer.clevertap.com/docs/trends-api>, read 2026-11-21. The range is widened to whole months; months without events are there, as 0.
+//! `property_sum` is there with a filter `property = 'Amount'`, which names an integer property of the event.
+
+use crate::table::Kind::{Count, Day, Number, Text};
+use crate::table::Source::{At, Filter};
+use crate::table::{Bucket, CountOf, Counts, Read, Table, read_only};
+
+pub(crate) static TABLE: Table = Table {
+    name: "trend_analysis_monthly",
+    about: "How often an event happened and how many people did it, one row a month.",
+    columns: &[
+        read_only("event_name", Text, Filter),
+        read_only("month_start", Day, At("/event_date")),
+        read_only("event_date", Day, Filter),
+        read_only("events", Count, At("/events")),
+        read_only("people", Count, At("/people")),
+        read_only("property", Text, Filter),
+        read_only("property_sum", Number, At("/property_sum")),
+    ],
+    read: Some(Read::Counts(Counts { path: "/1/counts/trends.json", of: CountOf::Trend(Bucket::Month) })),
+    write: None,
+}
+.checked();

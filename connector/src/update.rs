@@ -1,0 +1,69 @@
+//! `UPDATE clevertap.profiles SET …` as the query of an open INSERT, so that any property can be assigned.
+//!
+//! In: the statement as it was parsed. Out: `SELECT identity, object_id, <expressions AS names> FROM clevertap.profiles WHERE …`,
+//! whose people the rule then looks up; whoever is not there is not made.
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::context::SessionState;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{self, AssignmentTarget, Ident, ObjectName, SelectItem, SetExpr, TableFactor};
+
+use crate::catalog::ClevertapTable;
+use crate::error::Error;
+use crate::rule::check_assigned;
+
+/// The name of the table that a plain UPDATE changes: one without the clauses that DataFusion refuses in its own words.
+pub(crate) fn target(update: &ast::Update) -> Option<&ObjectName> {
+    let plain = update.from.is_none()
+        && update.returning.is_none()
+        && update.output.is_none()
+        && update.or.is_none()
+        && update.limit.is_none()
+        && update.order_by.is_empty()
+        && update.optimizer_hints.is_empty()
+        && update.table.joins.is_empty();
+    match &update.table.relation {
+        TableFactor::Table { name, .. } if plain => Some(name),
+        _ => None,
+    }
+}
+
+/// The query of `update`.
+///
+/// # Errors
+/// [`Error::Filter`] without WHERE, [`Error::Unwritable`] for a column that says who somebody is or that is assigned twice.
+pub(crate) fn query(state: &SessionState, update: ast::Update, table: &ClevertapTable) -> Result<Box<ast::Query>> {
+    let Some(selection) = update.selection else {
+        return Err(Error::Filter(format!(
+            "UPDATE {} needs a WHERE clause that names people; nothing was sent. For example: WHERE identity = 'cust-1001'",
+            table.qualified()
+        ))
+        .into());
+    };
+    let mut projection: Vec<SelectItem> =
+        ["identity", "object_id"].map(|name| SelectItem::UnnamedExpr(ast::Expr::Identifier(Ident::new(name)))).into();
+    for assignment in update.assignments {
+        let alias = match &assignment.target {
+            AssignmentTarget::ColumnName(name) => name.0.last().and_then(|part| part.as_ident()).cloned(),
+            AssignmentTarget::Tuple(_) => None,
+        };
+        let Some(alias) = alias else {
+            return Err(Error::Unwritable(format!("UPDATE {} assigns one column at a time: SET a = …, b = …", table.qualified())).into());
+        };
+        check_assigned(table, &alias.value)?;
+        projection.push(SelectItem::ExprWithAlias { expr: assignment.value, alias });
+    }
+    // A query has many clauses, and its parser knows how they look when they are not there.
+    let dialect = state.config_options().sql_parser.dialect;
+    let Statement::Statement(statement) = state.sql_to_statement("SELECT 1", &dialect)? else { return Err(no_query()) };
+    let ast::Statement::Query(mut query) = *statement else { return Err(no_query()) };
+    let SetExpr::Select(select) = query.body.as_mut() else { return Err(no_query()) };
+    select.projection = projection;
+    select.from = vec![update.table];
+    select.selection = Some(selection);
+    Ok(query)
+}
+
+fn no_query() -> DataFusionError {
+    DataFusionError::Internal("SELECT 1 is no query".into())
+}

@@ -1,0 +1,136 @@
+//! What stands before a call that erases: every row is read and counted before the first one is sent.
+//!
+//! In: the rows of a DELETE or of demerges. Out: the same rows, once it is certain that they are no more than
+//! `clevertap.delete_rows_max`, and that whoever watches consents; else an error, and nothing was sent.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt};
+
+use crate::error::Error;
+use crate::one_partition::over_one_partition;
+use crate::options::DryRun;
+use crate::write::plan::{Job, Operation};
+
+/// What a statement is about to erase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// `DELETE FROM clevertap.profiles`.
+    pub statement: String,
+    /// How many rows it takes.
+    pub rows: u64,
+}
+
+/// Asked before a statement that erases sends its first request: put one into a session with
+/// `SessionConfig::with_extension(Arc::new(EraseConsent::new(…)))`. Where there is none, the account's access is consent enough.
+#[derive(Clone)]
+pub struct EraseConsent(Arc<Ask>);
+
+type Ask = dyn Fn(Erasure) -> BoxFuture<'static, bool> + Send + Sync;
+
+impl EraseConsent {
+    /// Calls `ask`, whose `false` ends the statement with nothing sent. It is not asked about a dry run, nor about no rows.
+    pub fn new(ask: impl Fn(Erasure) -> BoxFuture<'static, bool> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+}
+
+impl fmt::Debug for EraseConsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EraseConsent")
+    }
+}
+
+/// Reads all of its input before it hands out the first row.
+#[derive(Debug)]
+pub(crate) struct ConsentExec {
+    input: Arc<dyn ExecutionPlan>,
+    erases: Erases,
+}
+
+#[derive(Debug, Clone)]
+struct Erases {
+    /// `DELETE FROM clevertap.profiles`.
+    statement: String,
+    rows_max: u64,
+    asks: bool,
+}
+
+impl ConsentExec {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, job: &Job) -> Self {
+        let verb = if job.operation == Operation::Delete { "DELETE FROM" } else { "INSERT INTO" };
+        let statement = format!("{verb} {}", job.mapping.qualified());
+        let erases = Erases { statement, rows_max: job.options.delete_rows_max, asks: job.options.dry_run == DryRun::Off };
+        Self { input, erases }
+    }
+}
+
+impl Erases {
+    async fn all(self, mut input: SendableRecordBatchStream, task: Arc<TaskContext>) -> Result<Vec<RecordBatch>> {
+        let memory = MemoryConsumer::new("ConsentExec").register(task.memory_pool());
+        let mut kept = Vec::new();
+        let mut rows: u64 = 0;
+        while let Some(batch) = input.try_next().await? {
+            rows += batch.num_rows() as u64;
+            if rows <= self.rows_max {
+                memory.try_grow(batch.get_array_memory_size())?;
+                kept.push(batch);
+            } else {
+                // They are only counted from here on.
+                kept.clear();
+                memory.free();
+            }
+        }
+        let Self { statement, rows_max, asks } = self;
+        if rows > rows_max {
+            return Err(Error::TooMany(format!(
+                "{statement} would take {rows} rows, and clevertap.delete_rows_max is {rows_max}: nothing was sent. \
+                 Take fewer, or SET clevertap.delete_rows_max = {rows} if all of them are meant."
+            ))
+            .into());
+        }
+        let consent = task.session_config().get_extension::<EraseConsent>().filter(|_| asks && rows > 0);
+        if let Some(consent) = consent
+            && !(consent.0)(Erasure { statement: statement.clone(), rows }).await
+        {
+            return Err(Error::Declined(format!("{statement} was not confirmed: nothing was sent.")).into());
+        }
+        Ok(kept)
+    }
+}
+
+impl DisplayAs for ConsentExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConsentExec: rows_max={}", self.erases.rows_max)
+    }
+}
+
+impl ExecutionPlan for ConsentExec {
+    over_one_partition!("ConsentExec", input, |node, input| Self { input, erases: node.erases.clone() });
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return Err(DataFusionError::Internal("ConsentExec has one partition".into()));
+        }
+        let input = self.input.execute(0, Arc::clone(&task))?;
+        let all = self.erases.clone().all(input, task);
+        let rows = futures::stream::once(all).map_ok(|batches| futures::stream::iter(batches.into_iter().map(Ok))).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows.boxed())))
+    }
+}

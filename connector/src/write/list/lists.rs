@@ -1,0 +1,299 @@
+//! Writing lists: takes sorted rows, spools one list after the other, submits each, and gives its rows their fate.
+//!
+//! In: the stream of `MembersExec`, sorted. Out: the accepted count, or the error that tells all four. A list goes only when its
+//! last row is known, and, unless rejects are skipped, only if none of its rows was rejected.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::UInt64Type;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::metrics::Count;
+use futures::StreamExt;
+use serde_json::{Map, Value};
+
+use super::members::Rejected;
+use super::spool::{Member, Spool};
+use super::submit::{Calls, Submitted};
+use crate::error::Result;
+use crate::options::DryRun;
+use crate::table::List;
+use crate::write::encode::Warning;
+use crate::write::failed_rows::{FailedRowsFile, Fate, Folder};
+use crate::write::plan::Job;
+use crate::write::runs::LiveRun;
+use crate::write::settle::{Failure, Settler, Stopped};
+
+/// The code of the warning that tells of a list which was submitted.
+const SUBMITTED: &str = "CT-603";
+
+/// Rows that are settled at a time.
+const ROWS: usize = 1_000;
+
+/// One statement's lists.
+pub(super) struct Lists {
+    job: Job,
+    header: &'static str,
+    /// How the file calls the kind of the identifiers.
+    kind: &'static str,
+    task: Arc<TaskContext>,
+    run: Arc<LiveRun>,
+    settler: Settler,
+    calls: Calls,
+    figures: [Count; 7],
+    /// The list whose rows come now.
+    open: Option<Spool>,
+    /// How that list ended, while its rows are being settled.
+    ending: Option<Ending>,
+    input_complete: bool,
+    ended: bool,
+}
+
+/// How a list ended.
+#[derive(Debug)]
+enum Ending {
+    Accepted,
+    Failed { fate: Fate, code: String, reason: String },
+}
+
+impl Lists {
+    /// Begins the run; no request is made.
+    pub(super) fn begin(job: Job, list: &'static List, figures: [Count; 7], task: &Arc<TaskContext>) -> Result<Self> {
+        let column = job.mapping.table.column_like(&job.mapping.identifier().name).map_or("", |column| column.name);
+        let kind = list.kinds.iter().find(|(name, _)| *name == column).map_or("", |(_, kind)| *kind);
+        let folder = job.options.failed_rows_to.as_ref().map(|to| Folder::open(to, task)).transpose()?;
+        let run = job.account.runs_kept().begin(job.begin());
+        let (run_id, started_at) = {
+            let run = run.get();
+            (run.run_id, run.started_at)
+        };
+        let file = folder.map(|folder| FailedRowsFile::new(folder, run_id, started_at));
+        let settler = Settler::new(job.account.clone(), Arc::clone(&run), file, job.watch.clone(), &job.options).of_lists();
+        let calls = Calls::new(&job.account, list, &job.options, &run.stop);
+        let task = Arc::clone(task);
+        Ok(Self {
+            header: list.header,
+            kind,
+            task,
+            run,
+            settler,
+            calls,
+            figures,
+            open: None,
+            ending: None,
+            input_complete: false,
+            ended: false,
+            job,
+        })
+    }
+
+    /// Writes all of `input`.
+    pub(super) async fn write(mut self, mut input: SendableRecordBatchStream) -> Result<u64> {
+        let mut stopped = self.all(&mut input).await.err();
+        drop(input);
+        if self.open.is_some() {
+            let reason = "the statement stopped before the list of this row was submitted";
+            let unsent = Ending::Failed { fate: Fate::Unsent, code: "CT-403".into(), reason: reason.into() };
+            let ending = self.ending.take().unwrap_or(unsent);
+            if let Err(error) = self.settle(ending).await {
+                self.settler.rest(self.fate());
+                stopped = stopped.or(Some(error.into()));
+            }
+        }
+        self.ended = true;
+        self.tell();
+        if let Some(file) = self.settler.file()
+            && let Err(error) = file.write().await
+        {
+            tracing::warn!("{error}");
+        }
+        self.settler.end(stopped, self.input_complete)
+    }
+
+    async fn all(&mut self, input: &mut SendableRecordBatchStream) -> Result<(), Stopped> {
+        let stop = self.run.stop.clone();
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stop.stopped() => return Err(Stopped::because("The statement was stopped by hand")),
+                batch = input.next() => batch,
+            };
+            match batch {
+                None => break,
+                Some(batch) => self.take(&batch?).await?,
+            }
+        }
+        self.input_complete = true;
+        self.submit().await
+    }
+
+    /// Takes rows, which are sorted: another name ends the list before it.
+    async fn take(&mut self, batch: &RecordBatch) -> Result<(), Stopped> {
+        let columns = (
+            batch.column(0).as_string_view_opt(),
+            batch.column(1).as_string_view_opt(),
+            batch.column(2).as_primitive_opt::<UInt64Type>(),
+            batch.column(3).as_string_view_opt(),
+        );
+        let (Some(lists), Some(members), Some(numbers), Some(rejects)) = columns else {
+            return Err(DataFusionError::Internal("members of lists are of another type than announced".into()).into());
+        };
+        for at in 0..batch.num_rows() {
+            let list = lists.is_valid(at).then(|| lists.value(at));
+            let row = numbers.value(at);
+            if self.open.as_ref().is_some_and(|open| Some(open.name.as_str()) != list) {
+                self.submit().await?;
+            }
+            self.settler.read(1);
+            if rejects.is_valid(at) {
+                self.reject(row, rejects.value(at))?;
+                if self.settler.must_stop() {
+                    return Err(Stopped::Rejects);
+                }
+                continue;
+            }
+            let (Some(list), true) = (list, members.is_valid(at)) else {
+                return Err(DataFusionError::Internal("a member without a list".into()).into());
+            };
+            let open = match &mut self.open {
+                Some(open) => open,
+                none => none.insert(Spool::open(&self.task, list, self.header)?),
+            };
+            open.push(self.kind, &Member { row, id: members.value(at).to_owned() })?;
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, row: u64, reject: &str) -> Result<(), Stopped> {
+        let rejected: Rejected =
+            serde_json::from_str(reject).map_err(|error| Stopped::because(format_args!("a reject is not read back: {error}")))?;
+        let Rejected { code, column, reason, identifier, record } = rejected;
+        self.settler.fail(Failure { row, fate: Fate::Rejected, code, reason, column: Some(column), identifier, record });
+        Ok(())
+    }
+
+    /// Submits the list that is open, if there is one, and settles its rows.
+    async fn submit(&mut self) -> Result<(), Stopped> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let file = open.filed()?;
+        if self.job.options.dry_run != DryRun::Off {
+            return Ok(self.settle(Ending::Accepted).await?);
+        }
+        let submitted = self.calls.submit(&file).await;
+        match submitted {
+            Submitted::Yes { segment } => {
+                let segment = segment.map_or_else(String::new, |segment| format!(" (segment {segment})"));
+                let message = format!(
+                    "list \"{}\" was submitted with {} members{segment}; CleverTap mails what becomes of it to clevertap.list_email",
+                    open.name, open.members
+                );
+                let warning = Warning { code: SUBMITTED, column: open.name.clone(), rows: open.members, message };
+                self.run.warn(vec![warning]);
+                Ok(self.settle(Ending::Accepted).await?)
+            }
+            Submitted::No { fate, code, reason, stop } => {
+                self.settle(Ending::Failed { fate, code, reason }).await?;
+                match stop {
+                    Some(error) => Err(error.into()),
+                    None if self.settler.must_stop() => Err(Stopped::Rejects),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Gives the rows of the open list their fate.
+    async fn settle(&mut self, ending: Ending) -> Result<()> {
+        self.tell();
+        self.ending = Some(ending);
+        self.calls.left.store(false, Ordering::SeqCst);
+        while self.settle_some()? {
+            if let Some(file) = self.settler.file()
+                && file.due().is_some_and(|due| due <= tokio::time::Instant::now())
+            {
+                file.write().await?;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Gives some rows of the open list the fate that is known; whether there may be more.
+    fn settle_some(&mut self) -> Result<bool> {
+        let (Some(open), Some(ending)) = (&mut self.open, &self.ending) else { return Ok(false) };
+        let rows = open.take(ROWS)?;
+        if rows.is_empty() {
+            (self.open, self.ending) = (None, None);
+            return Ok(false);
+        }
+        let (fate, code, reason) = match ending {
+            Ending::Accepted => {
+                self.settler.accept(&rows.iter().map(|member| member.row).collect::<Vec<_>>());
+                return Ok(true);
+            }
+            Ending::Failed { fate, code, reason } => (*fate, code, reason),
+        };
+        let mapping = &self.job.mapping;
+        let member_key = &mapping.identifier().key;
+        let list_key = mapping.fields.iter().find(|field| field.required).map_or(member_key, |field| &field.key);
+        for Member { row, id } in rows {
+            let record = Map::from_iter([(member_key.clone(), id.clone().into()), (list_key.clone(), open.name.as_str().into())]);
+            let record = Value::Object(record).to_string();
+            let (code, reason) = (code.clone(), reason.clone());
+            self.settler.fail(Failure { row, fate, code, reason, column: None, identifier: Some(id), record });
+        }
+        Ok(true)
+    }
+
+    /// The fate of the rows that are being settled.
+    fn fate(&self) -> Option<Fate> {
+        match &self.ending {
+            Some(Ending::Accepted) => None,
+            Some(Ending::Failed { fate, .. }) => Some(*fate),
+            None => Some(Fate::Unsent),
+        }
+    }
+
+    /// Brings requests and fates into the run and the metrics.
+    fn tell(&self) {
+        let [requests, retries, bytes] = self.calls.counts();
+        let mut run = self.run.get();
+        (run.requests, run.retries, run.bytes_sent) = (requests, retries, bytes);
+        let tally = run.tally;
+        let now = [requests, retries, bytes, tally.accepted, tally.rejected, tally.in_doubt, tally.unsent];
+        for (figure, now) in self.figures.iter().zip(now) {
+            figure.add(usize::try_from(now).unwrap_or(usize::MAX).saturating_sub(figure.value()));
+        }
+    }
+}
+
+impl Drop for Lists {
+    /// The stream was dropped: a list whose last call left is in doubt, one that is open is unsent.
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.run.stop.stop();
+        let fate = if self.calls.left.load(Ordering::SeqCst) { Fate::InDoubt } else { Fate::Unsent };
+        self.ending.get_or_insert_with(|| Ending::Failed {
+            fate,
+            code: "CT-403".into(),
+            reason: "the query was dropped before this row's list was submitted".into(),
+        });
+        loop {
+            match self.settle_some() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!("{error}");
+                    self.settler.rest(self.fate());
+                    break;
+                }
+            }
+        }
+        self.tell();
+        self.settler.cancelled();
+    }
+}

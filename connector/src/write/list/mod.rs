@@ -1,0 +1,120 @@
+//! Custom lists: rows -> a file a list -> a URL, a PUT, a word that it is there.
+//!
+//! In: rows of a list's name and a member. Out: the count of rows whose list was submitted. A list's file must be whole before it
+//! goes, and its length known, so that rows are sorted by list and member (by DataFusion, which spills what a bounded part of memory
+//! does not hold), and the file is spooled to DataFusion's own disk. Lists go one after the other.
+//!
+//! ```text
+//! batches ─▶ members (MembersExec) ─▶ sort ─▶ lists (ListsExec) ─▶ spool ─▶ submit ─▶ settle
+//! ```
+
+mod lists;
+mod members;
+mod sort_memory;
+mod spool;
+mod submit;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexRequirement, OrderingRequirements, PhysicalSortRequirement};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
+use futures::StreamExt;
+
+use crate::error::Error;
+use crate::one_partition::over_one_partition;
+use crate::options::DryRun;
+use crate::table::{List, Write};
+use crate::write::plan::{CommitExec, Job, accepted_schema, one_number, one_row};
+use lists::Lists;
+use members::MembersExec;
+
+/// The plan of a whole write of lists.
+///
+/// # Errors
+/// [`Error::Setting`] where nobody is named whom CleverTap could tell the outcome.
+pub(crate) fn committed(input: Arc<dyn ExecutionPlan>, job: Job) -> Result<Arc<dyn ExecutionPlan>, Error> {
+    if job.options.list_email.is_none() && job.options.dry_run == DryRun::Off {
+        return Err(Error::Setting(
+            "option \"clevertap.list_email\" is not set, and CleverTap tells what became of a custom list by e-mail alone, to an admin of the \
+             account; SET clevertap.list_email = '…'"
+                .into(),
+        ));
+    }
+    let members = Arc::new(MembersExec::new(input, job.clone()));
+    Ok(Arc::new(CommitExec::new(Arc::new(ListsExec::new(members, job)))))
+}
+
+/// The calls of the table.
+fn calls(job: &Job) -> Result<&'static List> {
+    match &job.mapping.table.write {
+        Some(Write::List(list)) => Ok(list),
+        _ => Err(DataFusionError::Internal("a custom list of a table that makes none".into())),
+    }
+}
+
+/// Sends what [`MembersExec`] made, sorted by list and member.
+#[derive(Debug)]
+struct ListsExec {
+    input: Arc<dyn ExecutionPlan>,
+    job: Job,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl ListsExec {
+    fn new(input: Arc<dyn ExecutionPlan>, job: Job) -> Self {
+        Self { properties: one_row(&input, &accepted_schema()), input, job, metrics: ExecutionPlanMetricsSet::new() }
+    }
+}
+
+impl DisplayAs for ListsExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Job { mapping, options, .. } = &self.job;
+        write!(f, "ListsExec: table={}, mode={}", mapping.qualified(), options.list_mode)?;
+        if let Some(Write::List(List { url_path, completion_path, .. })) = &mapping.table.write {
+            write!(f, ", calls=[POST {url_path}, PUT of the file, POST {completion_path}, once a list each]")?;
+        }
+        write!(f, ", fields=[{mapping}]")
+    }
+}
+
+impl ExecutionPlan for ListsExec {
+    over_one_partition!("ListsExec", input, |node, input| Self::new(input, node.job.clone()));
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        // Rows that were rejected have no member, and so stand first: they decide whether the list goes.
+        let first = SortOptions { descending: false, nulls_first: true };
+        let by = |name: &str, at: usize| PhysicalSortRequirement::new(Arc::new(Column::new(name, at)), Some(first));
+        vec![LexRequirement::new([by(members::LIST, 0), by(members::MEMBER, 1)]).map(OrderingRequirements::new)]
+    }
+
+    fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 || self.input.output_partitioning().partition_count() != 1 {
+            return Err(DataFusionError::Internal("ListsExec writes one partition".into()));
+        }
+        let input = self.input.execute(0, sort_memory::bounded(&task))?;
+        let (job, calls) = (self.job.clone(), calls(&self.job)?);
+        let figure = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
+        let figures = ["requests", "retries", "bytes_sent", "accepted", "rejected", "in_doubt", "unsent"].map(figure);
+        let written = futures::stream::once(async move {
+            let accepted = Lists::begin(job, calls, figures, &task)?.write(input).await?;
+            one_number(accepted_schema(), accepted)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(accepted_schema(), written.boxed())))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}

@@ -1,0 +1,122 @@
+//! Joins and subqueries as point look-ups: one request for each key of the other side, and no export.
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch, StringArray};
+use chrono_tz::Tz;
+use clevertap_emulator::Settings;
+use datafusion::datasource::MemTable;
+
+use crate::door::World;
+use crate::seed::{SMALL, lines, seeded};
+
+/// A world, and a table `users` with the identities of 200 people, each twice, one that nobody has, and a NULL: 201 keys.
+fn world() -> World {
+    let world = seeded(SMALL, Tz::Asia__Kolkata, Settings::default(), |_| {});
+    let known = |number: &i64| number % 20 != 19;
+    let mut ids: Vec<Option<String>> = (0..210).filter(known).map(|number| Some(format!("p{number}"))).collect();
+    ids.extend(ids.clone());
+    ids.extend([Some("nobody".to_owned()), None]);
+    let numbers: Int64Array = (0..ids.len() as i64).collect();
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("id", Arc::new(StringArray::from(ids)) as _, true),
+        ("n", Arc::new(numbers) as _, true),
+    ])
+    .expect("a batch");
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).expect("a table");
+    let _ = world.ctx.register_table("users", Arc::new(table)).expect("registered");
+    world
+}
+
+fn requests(world: &World) -> (u64, usize) {
+    let report = world.emulator.report();
+    (report.requests_by_path.get("/1/profile.json").copied().unwrap_or(0), report.exports_opened.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_looks_each_key_up_once() {
+    for join in [
+        "SELECT u.n, p.email FROM users u JOIN {people} p ON p.identity = u.id",
+        "SELECT u.n, p.email FROM {people} p JOIN users u ON p.identity = u.id",
+        "SELECT u.n, p.email FROM users u LEFT JOIN {people} p ON p.identity = u.id",
+        "SELECT p.email FROM {people} p WHERE p.identity IN (SELECT id FROM users)",
+        "SELECT p.email FROM {people} p WHERE EXISTS (SELECT 1 FROM users u WHERE u.id = p.identity)",
+        "SELECT u.n, p.email FROM users u JOIN {people} p ON p.identity = u.id ORDER BY u.n LIMIT 5",
+        "SELECT p.email, count(*) FROM users u JOIN {people} p ON p.identity = u.id WHERE p.name LIKE 'P%' GROUP BY 1",
+        "SELECT max(p.email) FROM users u JOIN {people} p ON p.identity = u.id",
+    ] {
+        let world = world();
+        assert!(world.same(join).await > 0, "{join}");
+        assert_eq!(requests(&world), (201, 0), "{join}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn explain_analyze_shows_the_look_ups() {
+    let world = world();
+    let query = "SELECT u.n, p.email FROM users u JOIN clevertap.profiles p ON p.identity = u.id";
+    let explained = lines(&world.rows(&format!("EXPLAIN {query}")).await).concat();
+    assert!(explained.contains("by=identity of the join") && requests(&world) == (0, 0), "{explained}");
+    let analyzed = lines(&world.rows(&format!("EXPLAIN ANALYZE {query}")).await).concat();
+    assert!(analyzed.contains("requests=201"), "{analyzed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_on_an_empty_side_asks_nothing() {
+    let world = world();
+    let rows = world.rows("SELECT p.email FROM (SELECT * FROM users WHERE n < 0) u JOIN clevertap.profiles p ON p.identity = u.id").await;
+    assert_eq!((lines_of(&rows), requests(&world)), (0, (0, 0)));
+}
+
+fn lines_of(rows: &[RecordBatch]) -> usize {
+    rows.iter().map(RecordBatch::num_rows).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_on_the_other_side_are_compared_as_text() {
+    let world = world();
+    world.rows("INSERT INTO clevertap.profiles SELECT n AS identity, concat('n', n, '@example.org') AS email FROM users WHERE n < 5").await;
+    for query in [
+        "SELECT p.email FROM users u JOIN clevertap.profiles p ON p.identity = u.n WHERE u.n < 5",
+        "SELECT p.email FROM clevertap.profiles p JOIN users u ON u.n = p.identity WHERE u.n < 5",
+        "SELECT p.email FROM users u JOIN clevertap.profiles p ON CAST(p.identity AS BIGINT) = u.n WHERE u.n < 5",
+        "SELECT p.email FROM clevertap.profiles p WHERE p.identity IN (SELECT n FROM users WHERE n < 5)",
+        "SELECT p.email FROM clevertap.profiles p WHERE p.identity IN (0, 1, 2, 3, 4)",
+    ] {
+        assert_eq!(lines(&world.rows(query).await).len(), 5, "{query}");
+    }
+    let summed = "SELECT sum(CASE WHEN identity = 3 THEN 1 ELSE 0 END), identity = 3 AS third FROM clevertap.profiles WHERE identity IN (3, 4) GROUP BY identity = 3";
+    assert_eq!(lines(&world.rows(summed).await), ["| 0 | false |", "| 1 | true |"]);
+    for query in [
+        "SELECT p.email FROM users u JOIN clevertap.profiles p ON p.identity = u.n * 1.5",
+        "SELECT email FROM clevertap.profiles WHERE identity = 1.5",
+        "SELECT email FROM clevertap.profiles WHERE identity = DATE '2026-01-01'",
+    ] {
+        let error = world.refused(query).await;
+        assert!(error.contains("\"identity\"") && error.contains("[CT-201]"), "{query}\n{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_keys_than_may_be_looked_up_are_an_error_with_their_count() {
+    let world = world();
+    world.set("lookups_max", 100).await;
+    let error = world.refused("SELECT p.email FROM users u JOIN clevertap.profiles p ON p.identity = u.id").await;
+    assert!(error.contains("200") || error.contains("201"), "{error}");
+    assert!(error.contains("clevertap.lookups_max"), "{error}");
+    assert_eq!(requests(&world), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_side_that_keeps_all_people_has_no_keys() {
+    let world = world();
+    let error = world.refused("SELECT p.email FROM clevertap.profiles p LEFT JOIN users u ON p.identity = u.id").await;
+    assert!(error.contains("\"identity\""), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_of_an_export_are_looked_up_too() {
+    let world = world();
+    let query = "SELECT DISTINCT p.email FROM {events} e JOIN {people} p ON p.identity = e.identity WHERE e.event_name = 'Charged' AND e.event_date = '2026-01-05'";
+    assert!(world.same(query).await > 5);
+}
