@@ -1,13 +1,11 @@
-//! A page of events to Arrow arrays: ours beside what else there is, on the same page, each once in every round.
+//! A page of events to Arrow arrays: ours beside what else there is, on the same page: `cargo bench -p clevertap-benches -- decode`.
 //!
-//! Printed are medians over the rounds: nanoseconds a record, and how often as fast as arrow-json's decoder *in the same round*.
-//! Absolute times swing with the machine; the ratios are what counts. arrow-json is spared dates and packed times: it leaves them
-//! text and integers.
+//! arrow-json is spared dates and packed times: it leaves them text and integers. It cannot keep an object as JSON, so that both
+//! tables compare with its typed columns.
 
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringViewBuilder, TimestampSecondArray,
@@ -16,8 +14,8 @@ use arrow::datatypes::{DataType, Field, Fields, Float64Type, Int64Type, Schema};
 use arrow::json::ReaderBuilder;
 use bytes::Bytes;
 use clevertap_benches::pages;
-use criterion::measurement::{Measurement, WallTime};
-use criterion::{Criterion, Throughput};
+use clevertap_benches::rounds::{Mode, Rounds};
+use criterion::Criterion;
 use datafusion_clevertap::kernels::decode::{Form, Pages};
 use serde::Deserialize;
 use serde_json::Value;
@@ -53,103 +51,45 @@ const RAW: &[(&str, Form)] = &[
     ("event_props", Form::Json),
 ];
 
-/// Something that reads a page.
-type Method<'a> = (&'static str, Box<dyn FnMut(&Bytes) + 'a>);
-
-/// Rounds of all methods over a page, typed and with the properties left as JSON.
-pub(crate) fn decode(criterion: &mut Criterion) {
-    let page = Bytes::from(pages::events(7, RECORDS));
+/// The bench, as criterion's list of groups wants it; the rounds are its own: typed, and with the properties left as JSON.
+pub(crate) fn decode(_: &mut Criterion) {
+    let (records, rounds) = match Mode::of("decode") {
+        Mode::Measure => (RECORDS, 101),
+        Mode::Test => (50, 0),
+        Mode::Skip => return,
+    };
+    let page = Bytes::from(pages::events(7, records));
     assert_same(&page);
-    rounds(
-        criterion,
-        "decode/typed",
-        &page,
-        vec![
-            ("arrow-json Decoder", Box::new(|page| drop(black_box(arrow_json(page))))),
-            ("ours", ours(TYPED)),
-            ("serde_json::Value", Box::new(|page| drop(black_box(columns_of_values(page))))),
-            (
-                "serde_json typed",
-                Box::new(|page| drop(black_box(columns(&serde_json::from_slice::<Answer<'_, Properties<'_>>>(page).expect("a page"))))),
-            ),
-            (
-                "sonic-rs typed",
-                Box::new(|page| drop(black_box(columns(&sonic_rs::from_slice::<Answer<'_, Properties<'_>>>(page).expect("a page"))))),
-            ),
-            ("memcpy", memcpy(&page)),
-        ],
-    );
-    rounds(
-        criterion,
-        "decode/raw",
-        &page,
-        vec![
-            ("arrow-json Decoder, typed", Box::new(|page| drop(black_box(arrow_json(page))))),
-            ("ours", ours(RAW)),
-            (
-                "serde_json typed, RawValue",
-                Box::new(|page| drop(black_box(columns(&serde_json::from_slice::<Answer<'_, &RawValue>>(page).expect("a page"))))),
-            ),
-            (
-                "sonic-rs typed, LazyValue",
-                Box::new(|page| {
-                    drop(black_box(columns(&sonic_rs::from_slice::<Answer<'_, sonic_rs::LazyValue<'_>>>(page).expect("a page"))))
-                }),
-            ),
-            ("memcpy", memcpy(&page)),
-        ],
-    );
-}
-
-fn ours<'a>(slots: &[(&str, Form)]) -> Box<dyn FnMut(&Bytes) + 'a> {
-    let mut pages = Pages::new(slots, "Asia/Kolkata").expect("a zone");
-    Box::new(move |page| drop(black_box(pages.decode(page).expect("a page"))))
-}
-
-fn memcpy<'a>(page: &Bytes) -> Box<dyn FnMut(&Bytes) + 'a> {
+    let (mut typed, mut raw) = (pages_of(TYPED), pages_of(RAW));
     let mut copy = vec![0; page.len()];
-    Box::new(move |page| black_box(&mut copy).copy_from_slice(page))
+    let mut memcpy = || black_box(&mut copy).copy_from_slice(&page);
+    Rounds::new("decode, typed", records, page.len())
+        .way("arrow-json typed", || drop(black_box(arrow_json(&page))))
+        .way("ours", || drop(black_box(typed.decode(&page).expect("a page"))))
+        .way("serde_json::Value", || drop(black_box(columns_of_values(&page))))
+        .way("serde_json typed", || {
+            drop(black_box(columns(&serde_json::from_slice::<Answer<'_, Properties<'_>>>(&page).expect("a page"))));
+        })
+        .way("sonic-rs typed", || {
+            drop(black_box(columns(&sonic_rs::from_slice::<Answer<'_, Properties<'_>>>(&page).expect("a page"))));
+        })
+        .way("memcpy", &mut memcpy)
+        .run(rounds, &["arrow-json typed"]);
+    Rounds::new("decode, raw properties", records, page.len())
+        .way("arrow-json typed", || drop(black_box(arrow_json(&page))))
+        .way("ours, raw", || drop(black_box(raw.decode(&page).expect("a page"))))
+        .way("serde_json typed, RawValue", || {
+            drop(black_box(columns(&serde_json::from_slice::<Answer<'_, &RawValue>>(&page).expect("a page"))));
+        })
+        .way("sonic-rs typed, LazyValue", || {
+            drop(black_box(columns(&sonic_rs::from_slice::<Answer<'_, sonic_rs::LazyValue<'_>>>(&page).expect("a page"))));
+        })
+        .way("memcpy", &mut memcpy)
+        .run(rounds, &["arrow-json typed"]);
 }
 
-/// Runs each method once a round, the first being the one to compare with.
-#[expect(clippy::print_stdout, reason = "the ratios are what this is run for")]
-fn rounds(criterion: &mut Criterion, name: &str, page: &Bytes, mut methods: Vec<Method<'_>>) {
-    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); methods.len()];
-    let mut group = criterion.benchmark_group("decode");
-    group.throughput(Throughput::Bytes(page.len() as u64)).sample_size(10);
-    group.bench_function(name, |bencher| {
-        bencher.iter_custom(|rounds| {
-            let mut ours = Duration::ZERO;
-            for _ in 0..rounds {
-                for (at, (method, read)) in methods.iter_mut().enumerate() {
-                    let start = WallTime.start();
-                    read(page);
-                    let time = WallTime.end(start);
-                    times[at].push(time);
-                    ours += if *method == "ours" { time } else { Duration::ZERO };
-                }
-            }
-            ours
-        });
-    });
-    group.finish();
-    let rounds = times[0].len();
-    if rounds < 10 {
-        return;
-    }
-    println!("{name}: {rounds} rounds, {} bytes a record", page.len() / RECORDS);
-    for ((method, _), own) in methods.iter().zip(&times) {
-        let nanoseconds = median(own.iter().map(|time| time.as_nanos() as f64 / RECORDS as f64));
-        let least = own.iter().min().map_or(0.0, |time| time.as_nanos() as f64 / RECORDS as f64);
-        let ratio = median(times[0].iter().zip(own).map(|(first, own)| first.as_secs_f64() / own.as_secs_f64()));
-        println!("  {method:28} {nanoseconds:7.1} ns/record (least {least:7.1})  {ratio:6.2} x");
-    }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn pages_of(slots: &[(&str, Form)]) -> Pages {
+    Pages::new(slots, "Asia/Kolkata").expect("a zone")
 }
 
 /// The page as arrow-json reads it with the schema declared: one row, whose `records` are a list.
@@ -322,8 +262,8 @@ fn columns_of_values(page: &[u8]) -> Vec<ArrayRef> {
 
 /// What is compared must do the same.
 fn assert_same(page: &Bytes) {
-    let ours = Pages::new(TYPED, "Asia/Kolkata").expect("a zone").decode(page).expect("a page");
-    let raw = Pages::new(RAW, "Asia/Kolkata").expect("a zone").decode(page).expect("a page");
+    let ours = pages_of(TYPED).decode(page).expect("a page");
+    let raw = pages_of(RAW).decode(page).expect("a page");
     let batch = arrow_json(page);
     let records = batch.column(2).as_list::<i32>().value(0);
     let (profile, properties) = (records.as_struct().column(0).as_struct(), records.as_struct().column(2).as_struct());

@@ -20,7 +20,7 @@
 //! local    runs, failed rows, warnings, limits, options, tables as tables.
 //! ```
 //!
-//! What is absent, on purpose: `unsafe` but for a call in `write/encode/kernel.rs`, which argues for it; a bare `tokio::spawn` (a dropped query stops its requests and settles what it knows);
+//! What is absent, on purpose: `unsafe`, but for a call in `write/encode/kernel.rs` and two files of `read/decode`, which argue for it; a bare `tokio::spawn` (a dropped query stops its requests and settles what it knows);
 //! waiting for CleverTap outside of `client/` (failed rows reach a bucket through object_store); wire names outside of `tables/`; a person's value in an error, a log or a metric;
 //! durable state.
 

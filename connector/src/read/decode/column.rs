@@ -12,19 +12,20 @@ use chrono_tz::Tz;
 
 use super::fault::Unread;
 use super::list::Lists;
+use super::scan::{Lanes, Work};
 use super::span::Span;
-use super::text::{Texts, text, view};
+use super::text::Texts;
 use super::time::Days;
 use super::value::{date, float, long, packed, truth};
-use super::{Form, Slot};
+use super::{BLOCK, Form, Slot};
 
 /// The spans of some records of a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block<'a> {
-    pub(super) bytes: &'a [u8],
-    /// `width` spans a record, the record itself first.
+    pub(super) page: &'a str,
+    /// [`BLOCK`] spans a node; those of the records themselves first.
     pub(super) spans: &'a [Span],
-    pub(super) width: usize,
+    pub(super) records: usize,
 }
 
 /// A column while a page is read.
@@ -33,14 +34,14 @@ pub(super) struct Column {
     name: String,
     form: Form,
     /// Where the value may be; the first that is one wins.
-    nodes: Vec<u16>,
+    nodes: Vec<usize>,
     zone: Option<Tz>,
     days: Days,
     rows: usize,
-    /// A bit a row: whether it has a value. A block but the last has whole words.
+    /// A bit a row: whether it has a value. A word is a block.
     valid: Vec<u64>,
     values: Values,
-    scratch: Vec<u8>,
+    scratch: String,
     mismatches: u64,
 }
 
@@ -56,7 +57,7 @@ enum Values {
 
 impl Column {
     /// The column of a slot whose paths lead to `nodes`.
-    pub(super) fn new(slot: Slot, nodes: Vec<u16>, zone: Option<Tz>) -> Self {
+    pub(super) fn new(slot: Slot, nodes: Vec<usize>, zone: Option<Tz>) -> Self {
         let values = match slot.form {
             Form::Text | Form::Json => Values::Texts(Texts::default()),
             Form::TextList => Values::Lists(Lists::default()),
@@ -66,7 +67,7 @@ impl Column {
             Form::Boolean => Values::Truths(Vec::new()),
         };
         let days = Days::new(zone.unwrap_or(Tz::UTC));
-        let (valid, scratch) = (Vec::new(), Vec::new());
+        let (valid, scratch) = (Vec::new(), String::new());
         Self { name: slot.name, form: slot.form, nodes, zone, days, rows: 0, valid, values, scratch, mismatches: 0 }
     }
 
@@ -88,12 +89,17 @@ impl Column {
         self.zone.unwrap_or(Tz::UTC).name().into()
     }
 
+    /// Whether a zone is needed that is not there.
+    pub(super) fn is_zoneless(&self) -> bool {
+        self.form == Form::PackedTime && self.zone.is_none()
+    }
+
     /// Forgets the page so far.
     pub(super) fn clear(&mut self) {
         (self.rows, self.mismatches) = (0, 0);
         self.valid.clear();
         match &mut self.values {
-            Values::Texts(texts) => texts.clear(),
+            Values::Texts(texts) => texts.truncate(0),
             Values::Lists(lists) => lists.clear(),
             Values::Longs(values) => values.clear(),
             Values::Floats(values) => values.clear(),
@@ -106,45 +112,21 @@ impl Column {
     ///
     /// # Errors
     /// A record has no time, and this column wants one.
-    pub(super) fn push(&mut self, block: &Block<'_>) -> Result<(), Unread> {
-        let before = (self.rows, self.valid.len());
-        let (days, scratch, bytes) = (&mut self.days, &mut self.scratch, block.bytes);
-        let mut fill = Fill { block, nodes: &self.nodes, valid: &mut self.valid, mismatches: &mut self.mismatches };
-        match (&mut self.values, self.form) {
-            (Values::Texts(texts), Form::Json) => {
-                fill.with(&mut texts.views, |span| Some(view(&mut texts.data, bytes, span.start(), span.end())));
-            }
-            (Values::Texts(texts), _) => fill.with(&mut texts.views, |span| Some(text(&mut texts.data, bytes, span, scratch))),
-            (Values::Lists(lists), _) => fill.with(&mut lists.lens, |span| lists.items.push(bytes, span, scratch)),
-            (Values::Longs(longs), Form::Date) => fill.with(longs, |span| date(bytes, span, scratch, days)),
-            (Values::Longs(longs), Form::PackedTime) => {
-                fill.with(longs, |span| packed(bytes, span, scratch).and_then(|packed| days.packed_time(packed)));
-            }
-            (Values::Longs(longs), _) => fill.with(longs, |span| long(bytes, span)),
-            (Values::Floats(floats), _) => fill.with(floats, |span| float(bytes, span)),
-            (Values::Dates(dates), _) => {
-                fill.with(dates, |span| packed(bytes, span, scratch).and_then(|packed| days.packed_day(packed)));
-            }
-            (Values::Truths(truths), _) => fill.with(truths, |span| truth(bytes, span, scratch)),
-        }
-        self.rows += block.spans.len() / block.width;
-        if matches!(self.form, Form::PackedTime | Form::PackedDay) { self.check_times(block, before) } else { Ok(()) }
+    pub(super) fn push(&mut self, block: &Block<'_>, lanes: impl Lanes) -> Result<(), Unread> {
+        lanes.run(Push(self, block))
     }
 
-    /// Refuses a block in which a row has no time. `before` it there were so many rows and words.
-    fn check_times(&self, block: &Block<'_>, before: (usize, usize)) -> Result<(), Unread> {
-        if self.form == Form::PackedTime && self.zone.is_none() {
-            return Err(Unread::new("has times that need the project's time zone", 0));
+    /// Refuses a block in which a row has no time, if this column is one of times.
+    fn check_times(&self, block: &Block<'_>, valid: u64) -> Result<(), Unread> {
+        let row = valid.trailing_ones() as usize;
+        if !matches!(self.form, Form::PackedTime | Form::PackedDay) || row >= block.records {
+            return Ok(());
         }
-        let words = self.valid.iter().skip(before.1);
-        let timed = words.map(|word| word.trailing_ones() as usize).enumerate().find(|(_, ones)| *ones < 64);
-        let row = timed.map_or(usize::MAX, |(word, ones)| word * 64 + ones);
-        let Some(spans) = block.spans.chunks(block.width).nth(row) else { return Ok(()) };
-        let (record, span) = (before.0 + row, pick(spans, &self.nodes));
-        Err(if span.is_value() {
-            Unread::new(format!("record {record} has a {} that is no time", self.name), span.start())
-        } else {
-            Unread::new(format!("record {record} has no {}", self.name), pick(spans, &[0]).start())
+        let record = self.rows + row;
+        let found = self.nodes.iter().map(|node| block.of(*node)[row]).find(|span| span.is_value());
+        Err(match found {
+            Some(span) => Unread::new(format!("record {record} has a {} that is no time", self.name), span.start()),
+            None => Unread::new(format!("record {record} has no {}", self.name), block.of(0)[row].start()),
         })
     }
 
@@ -167,6 +149,46 @@ impl Column {
     }
 }
 
+/// [`Column::push`].
+struct Push<'c>(&'c mut Column, &'c Block<'c>);
+
+impl Work for Push<'_> {
+    type Done = Result<(), Unread>;
+
+    #[inline(always)]
+    fn work(self) -> Self::Done {
+        let Self(column, block) = self;
+        let (days, scratch, page) = (&mut column.days, &mut column.scratch, block.page);
+        let mut merged = [Span::ABSENT; BLOCK];
+        let spans = match column.nodes[..] {
+            [node] => block.of(node),
+            _ => block.merge(&column.nodes, &mut merged),
+        };
+        let valid = spans.iter().rev().fold(0, |valid, span| valid << 1 | u64::from(span.is_value()));
+        let mut misfits = 0;
+        match (&mut column.values, column.form) {
+            (Values::Texts(texts), Form::Json) => texts.add_written(page, spans),
+            (Values::Texts(texts), _) => texts.add(page, spans),
+            (Values::Lists(lists), _) => misfits = fill(&mut lists.lens, spans, |span| lists.items.push(page, span)),
+            (Values::Longs(longs), Form::Date) => misfits = fill(longs, spans, |span| date(page, span, scratch, days)),
+            (Values::Longs(longs), Form::PackedTime) => {
+                misfits = fill(longs, spans, |span| packed(page, span, scratch).and_then(|packed| days.packed_time(packed)));
+            }
+            (Values::Longs(longs), _) => misfits = fill(longs, spans, |span| long(page, span)),
+            (Values::Floats(floats), _) => misfits = fill(floats, spans, |span| float(page, span)),
+            (Values::Dates(dates), _) => {
+                misfits = fill(dates, spans, |span| packed(page, span, scratch).and_then(|packed| days.packed_day(packed)));
+            }
+            (Values::Truths(truths), _) => misfits = fill(truths, spans, |span| truth(page, span, scratch)),
+        }
+        let timed = column.check_times(block, valid & !misfits);
+        column.valid.push(valid & !misfits);
+        column.mismatches += u64::from(misfits.count_ones());
+        column.rows += block.records;
+        timed
+    }
+}
+
 /// The values, leaving room for as many.
 fn take<T>(values: &mut Vec<T>) -> Vec<T> {
     let room = values.len();
@@ -178,38 +200,36 @@ fn nulls(valid: Vec<u64>, rows: usize) -> Option<NullBuffer> {
     (nulls.null_count() > 0).then_some(nulls)
 }
 
-/// The first of `nodes` that has a value in the record.
-#[inline(always)]
-fn pick(spans: &[Span], nodes: &[u16]) -> Span {
-    let span = |node: &u16| spans.get(usize::from(*node)).copied().unwrap_or_default();
-    match nodes {
-        [only] => span(only),
-        _ => nodes.iter().map(span).find(|span| span.is_value()).unwrap_or_default(),
+impl<'a> Block<'a> {
+    /// The spans of a node.
+    #[inline(always)]
+    fn of(&self, node: usize) -> &'a [Span] {
+        &self.spans[node * BLOCK..][..self.records]
+    }
+
+    /// Of each record the first of several nodes that has a value.
+    fn merge<'b>(&self, nodes: &[usize], merged: &'b mut [Span; BLOCK]) -> &'b [Span] {
+        for node in nodes.iter().rev() {
+            for (merged, span) in merged.iter_mut().zip(self.of(*node)) {
+                *merged = if span.is_value() { *span } else { *merged };
+            }
+        }
+        &merged[..self.records]
     }
 }
 
-/// Where a block goes.
-struct Fill<'a> {
-    block: &'a Block<'a>,
-    nodes: &'a [u16],
-    valid: &'a mut Vec<u64>,
-    mismatches: &'a mut u64,
-}
-
-impl Fill<'_> {
-    /// A value a record, by `read`; a default where there is none or it does not fit.
-    #[inline(always)]
-    fn with<T: Default>(&mut self, values: &mut Vec<T>, mut read: impl FnMut(Span) -> Option<T>) {
-        for records in self.block.spans.chunks(64 * self.block.width) {
-            let mut word = 0;
-            values.extend(records.chunks_exact(self.block.width).enumerate().map(|(bit, spans)| {
-                let span = pick(spans, self.nodes);
-                let value = if span.is_value() { read(span) } else { None };
-                *self.mismatches += u64::from(span.is_value() & value.is_none());
-                word |= u64::from(value.is_some()) << bit;
-                value.unwrap_or_default()
-            }));
-            self.valid.push(word);
+/// Adds a value a span, a default where there is none; a bit is set for what does not fit.
+#[inline(always)]
+fn fill<T: Copy + Default>(values: &mut Vec<T>, spans: &[Span], mut read: impl FnMut(Span) -> Option<T>) -> u64 {
+    let (before, mut misfits) = (values.len(), 0);
+    values.resize(before + spans.len(), T::default());
+    for (at, (value, span)) in values[before..].iter_mut().zip(spans).enumerate() {
+        if span.is_value() {
+            match read(*span) {
+                Some(read) => *value = read,
+                None => misfits |= 1 << at,
+            }
         }
     }
+    misfits
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 
 use super::scan::Words;
 use super::span::{Kind, Span};
-use super::text::{Texts, text};
+use super::text::Texts;
 use super::walk::Walk;
 
 /// Lists of a page, while it is read.
@@ -35,7 +35,7 @@ impl Lists {
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.lens.clear();
-        self.items.texts.clear();
+        self.items.texts.truncate(0);
         self.items.valid.clear();
     }
 
@@ -51,23 +51,22 @@ impl Lists {
 impl Items {
     /// Adds the scalars of a list, or a scalar as a list of one; says how many. Nothing is added where a list holds more than
     /// scalars.
-    pub(super) fn push(&mut self, bytes: &[u8], span: Span, scratch: &mut Vec<u8>) -> Option<usize> {
+    pub(super) fn push(&mut self, page: &str, span: Span) -> Option<usize> {
         if span.kind() != Kind::Nest {
-            self.item(bytes, span, scratch);
+            self.item(page, span);
             return Some(1);
         }
-        let before = (self.valid.len(), self.texts.data.len());
-        let pushed = self.scalars(bytes, span, scratch);
+        let before = self.valid.len();
+        let pushed = self.scalars(page, span);
         if pushed.is_none() {
-            self.valid.truncate(before.0);
-            self.texts.views.truncate(before.0);
-            self.texts.data.truncate(before.1);
+            self.valid.truncate(before);
+            self.texts.truncate(before);
         }
-        pushed.map(|()| self.valid.len() - before.0)
+        pushed.map(|()| self.valid.len() - before)
     }
 
-    fn scalars(&mut self, bytes: &[u8], span: Span, scratch: &mut Vec<u8>) -> Option<()> {
-        let walk = Walk::<Words>::new(bytes);
+    fn scalars(&mut self, page: &str, span: Span) -> Option<()> {
+        let walk = Walk::new(page, Words);
         let mut at = walk.enter(b'[', span.start(), 0).ok()?;
         // The list was walked before: it is well formed.
         while walk.byte(at)? != b']' {
@@ -75,7 +74,7 @@ impl Items {
             if kind == Kind::Nest {
                 return None;
             }
-            self.item(bytes, Span::new(kind, at, end), scratch);
+            self.item(page, Span::new(kind, at, end));
             at = walk.blanks(end);
             if walk.byte(at) == Some(b',') {
                 at = walk.blanks(at + 1);
@@ -84,9 +83,8 @@ impl Items {
         Some(())
     }
 
-    fn item(&mut self, bytes: &[u8], span: Span, scratch: &mut Vec<u8>) {
-        let is_value = span.is_value();
-        self.valid.push(is_value);
-        self.texts.views.push(if is_value { text(&mut self.texts.data, bytes, span, scratch) } else { 0 });
+    fn item(&mut self, page: &str, span: Span) {
+        self.valid.push(span.is_value());
+        self.texts.add(page, &[span]);
     }
 }

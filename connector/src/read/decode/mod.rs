@@ -4,8 +4,9 @@
 //!
 //! ```text
 //! slots -> tree     the paths as one tree of expected keys                once a scan
-//! body  -> walk     (scan: 32 bytes at a time) checks everything,
-//!                   keeps where each wanted value is (span)               256 records at a time
+//! body  -> walk     (object, swift, scan: 32 bytes at a time)
+//!                   checks everything,
+//!                   keeps where each wanted value is (span)               64 records at a time
 //!       -> column   (value, text, list, number, time) makes values        a column at a time
 //!       -> Page
 //! ```
@@ -18,8 +19,10 @@ mod column;
 mod fault;
 mod list;
 mod number;
+mod object;
 mod scan;
 mod span;
+mod swift;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -36,14 +39,15 @@ use chrono_tz::Tz;
 use self::column::{Block, Column};
 pub(crate) use self::fault::Unread;
 use self::fault::{Fault, Why};
-use self::scan::{Lanes, Words};
+use self::object::Record;
+use self::scan::{Lanes, Reach, Words};
 use self::span::{Kind, PAGE_BYTES_MAX, Span};
+use self::swift::Map;
 use self::tree::Tree;
-use self::value::meant;
 use self::walk::Walk;
 
-/// Records whose spans are kept at once: whole words of validity, and small enough for the first cache.
-const BLOCK: usize = 256;
+/// Records whose spans are kept at once: a word of validity, and a part of the page that is still in the first cache.
+const BLOCK: usize = 64;
 
 /// One output column of a page.
 #[derive(Debug, Clone)]
@@ -89,8 +93,9 @@ pub(crate) struct PageDecoder {
     records_key: String,
     tree: Tree,
     columns: Vec<Column>,
-    /// Of the records of a block.
+    /// Of the records of a block, a node after the other.
     spans: Vec<Span>,
+    reach: Reach,
 }
 
 /// What a page holds.
@@ -129,8 +134,8 @@ impl PageDecoder {
             Column::new(slot, nodes, zone)
         };
         let columns = slots.into_iter().map(column).collect();
-        let spans = vec![Span::ABSENT; BLOCK * tree.width()];
-        Self { records_key: records_key.to_owned(), tree, columns, spans }
+        let spans = vec![Span::ABSENT; tree.spans()];
+        Self { records_key: records_key.to_owned(), tree, columns, spans, reach: Reach::most() }
     }
 
     /// The fields of the columns, nullable, in the order of the slots.
@@ -144,15 +149,21 @@ impl PageDecoder {
     /// `Unread`: the page is not JSON, not an envelope with records, or an event in it has no time.
     pub(crate) fn decode(&mut self, body: &Bytes) -> Result<Page, Unread> {
         self.columns.iter_mut().for_each(Column::clear);
+        if self.columns.iter().any(Column::is_zoneless) {
+            return Err(Unread::new("has times that need the project's time zone", 0));
+        }
         if body.len() > PAGE_BYTES_MAX {
             return Err(Unread::new("is larger than 512 MiB", PAGE_BYTES_MAX));
         }
-        if let Err(broken) = simdutf8::compat::from_utf8(body) {
-            return Err(Unread::new("is not UTF-8", broken.valid_up_to()));
-        }
-        let walk = Walk::<Words>::new(body);
+        let body = simdutf8::compat::from_utf8(body).map_err(|broken| Unread::new("is not UTF-8", broken.valid_up_to()))?;
+        self.tree.begin();
         let mut envelope = Envelope::default();
-        self.page(&walk, &mut envelope).map_err(|fault| fault.tell(envelope.record))?;
+        let walked = match self.reach {
+            Reach::Words => self.page(&Walk::new(body, Words), &mut envelope),
+            #[cfg(target_arch = "x86_64")]
+            Reach::Avx2(avx2) => self.page(&Walk::new(body, avx2), &mut envelope),
+        };
+        walked.map_err(|fault| fault.tell(envelope.record))?;
         let cursor = if envelope.next_cursor.is_value() { envelope.next_cursor } else { envelope.cursor };
         if cursor.is_value() && !is_text(cursor) {
             return Err(Unread::new("has a cursor that is not text", cursor.start()));
@@ -172,22 +183,21 @@ impl PageDecoder {
             return Err(Fault { why: Why::NotObject, at });
         }
         at = walk.enter(b'{', at, 0)?;
-        let mut scratch = Vec::new();
         let mut is_open = walk.byte(at) != Some(b'}');
         while is_open {
             let (end, escaped) = walk.text(at)?;
             let key = Span::new(if escaped { Kind::Escaped } else { Kind::Plain }, at, end);
             at = walk.blanks(walk.expect(b':', walk.blanks(end))?);
-            let key = meant(walk.bytes, key, &mut scratch);
-            at = if key == self.records_key.as_bytes() {
+            let key = text(walk.page, key).unwrap_or_default();
+            at = if key == self.records_key {
                 self.records(walk, at, envelope)?
             } else {
                 let (kind, end) = walk.value(at, 1)?;
                 let value = Span::new(kind, at, end);
-                match key {
-                    b"status" => envelope.status = value,
-                    b"next_cursor" => envelope.next_cursor = value,
-                    b"cursor" => envelope.cursor = value,
+                match key.as_str() {
+                    "status" => envelope.status = value,
+                    "next_cursor" => envelope.next_cursor = value,
+                    "cursor" => envelope.cursor = value,
                     _ => {}
                 }
                 end
@@ -197,7 +207,7 @@ impl PageDecoder {
             at = if is_open { walk.blanks(at + 1) } else { at };
         }
         at = walk.blanks(walk.expect(b'}', at)?);
-        if at == walk.bytes.len() { Ok(()) } else { Err(Fault { why: Why::Syntax, at }) }
+        if at == walk.page.len() { Ok(()) } else { Err(Fault { why: Why::Syntax, at }) }
     }
 
     /// What stands under the records' key; where that key comes once more, the last one counts.
@@ -211,44 +221,47 @@ impl PageDecoder {
             }
             return Ok(end);
         }
-        let width = self.tree.width();
+        self.spans.fill(Span::ABSENT);
         let mut at = walk.enter(b'[', at, 1)?;
         let mut is_open = walk.byte(at) != Some(b']');
+        let (mut bits, mut map) = (Vec::new(), Map::default());
         while is_open {
-            let filled = envelope.rows % BLOCK * width;
+            if map.is_short(at) {
+                map = Map::new(walk.page, at, &mut bits, walk.lanes);
+            }
+            let walk = &Walk { map, ..*walk };
             envelope.record = Some(envelope.rows);
-            let row = &mut self.spans[filled..filled + width];
-            row.fill(Span::ABSENT);
+            let mut record = Record { tree: &mut self.tree, row: &mut self.spans[envelope.rows % BLOCK..] };
             let end = if walk.byte(at) == Some(b'{') {
-                walk.object(&mut self.tree, 0, at, 2, row)?
+                walk.object(&mut record, 0, at, 2)?
             } else {
                 let end = walk.value(at, 2)?.1;
                 envelope.misshapen.get_or_insert_with(|| Unread::new(format!("record {} is not a JSON object", envelope.rows), at));
                 end
             };
-            row[0] = Span::new(Kind::Nest, at, end);
+            record.row[0] = Span::new(Kind::Nest, at, end);
             envelope.rows += 1;
             if envelope.rows.is_multiple_of(BLOCK) {
-                self.flush(walk.bytes, BLOCK, envelope);
+                self.flush(walk, BLOCK, envelope);
             }
             at = walk.blanks(end);
             is_open = walk.byte(at) == Some(b',');
             at = if is_open { walk.blanks(at + 1) } else { at };
         }
         envelope.record = None;
-        self.flush(walk.bytes, envelope.rows % BLOCK, envelope);
+        self.flush(walk, envelope.rows % BLOCK, envelope);
         walk.expect(b']', at)
     }
 
     /// Gives the block's records to the columns.
-    fn flush(&mut self, bytes: &[u8], records: usize, envelope: &mut Envelope) {
-        let width = self.tree.width();
-        let block = Block { bytes, spans: &self.spans[..records * width], width };
+    fn flush<L: Lanes>(&mut self, walk: &Walk<'_, L>, records: usize, envelope: &mut Envelope) {
+        let block = Block { page: walk.page, spans: &self.spans, records };
         for column in &mut self.columns {
-            if let Err(unread) = column.push(&block) {
+            if let Err(unread) = column.push(&block, walk.lanes) {
                 envelope.misshapen.get_or_insert(unread);
             }
         }
+        self.spans.fill(Span::ABSENT);
     }
 }
 
@@ -257,7 +270,6 @@ fn is_text(span: Span) -> bool {
 }
 
 /// The text of a string.
-fn text(body: &[u8], span: Span) -> Option<String> {
-    let mut scratch = Vec::new();
-    is_text(span).then(|| String::from_utf8_lossy(meant(body, span, &mut scratch)).into_owned())
+fn text(body: &str, span: Span) -> Option<String> {
+    is_text(span).then(|| span.text(body, &mut String::new()).to_owned())
 }

@@ -4,29 +4,43 @@
 
 use super::span::Kind;
 
-/// The 16 bytes that end at `end`, if the page has them.
+/// Which bytes count of the 16 that end with a number, by its length; the later eight first.
+const MASKS: [(u64, u64); 17] = {
+    let mut masks = [(u64::MAX, u64::MAX); 17];
+    let mut len = 0;
+    while len < 16 {
+        masks[len] = if len < 8 { (!(u64::MAX >> (8 * len)), 0) } else { (u64::MAX, !(u64::MAX >> (8 * (len - 8)))) };
+        len += 1;
+    }
+    masks
+};
+const ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
+const HIGH_HALVES: u64 = u64::from_ne_bytes([0xf0; 8]);
+const SIXES: u64 = u64::from_ne_bytes([6; 8]);
+
+/// The eight bytes that end at `end`, '0' to '9' as 0 to 9, if the page has them.
 #[inline(always)]
-fn window(bytes: &[u8], end: usize) -> Option<u128> {
-    let window = bytes.get(..end)?.last_chunk()?;
-    Some(u128::from_le_bytes(*window))
+fn eight_before(bytes: &[u8], end: usize) -> Option<u64> {
+    let word = bytes.get(..end)?.last_chunk()?;
+    Some(u64::from_le_bytes(*word) ^ ZEROS)
 }
 
-const ZEROS: u128 = u128::from_ne_bytes([b'0'; 16]);
-const HIGH_HALVES: u128 = u128::from_ne_bytes([0xf0; 16]);
-
-/// The last `len` bytes of the window, '0' to '9' as 0 to 9, all before them 0. `len` is 1 to 16.
+/// The same of sixteen bytes, the later eight first, with 0 for all before the last `len`. `len` is at most 16.
 #[inline(always)]
-fn last(window: u128, len: usize) -> u128 {
-    (window ^ ZEROS) & (u128::MAX << (8 * (16 - len)))
+fn sixteen_before(bytes: &[u8], end: usize, len: usize) -> Option<(u64, u64)> {
+    let both: &[u8; 16] = bytes.get(..end)?.last_chunk()?;
+    let (late, early) = MASKS.get(len)?;
+    let both = u128::from_le_bytes(*both);
+    Some((((both >> 64) as u64 ^ ZEROS) & late, (both as u64 ^ ZEROS) & early))
 }
 
-/// The number whose 16 digits are the bytes, the first the most significant.
+/// Whether one of the bytes is above 9.
 #[inline(always)]
-fn value(digits: u128) -> u64 {
-    eight(digits as u64) * 100_000_000 + eight((digits >> 64) as u64)
+fn has_others(digits: u64) -> bool {
+    (digits | ((digits & !HIGH_HALVES) + SIXES)) & HIGH_HALVES != 0
 }
 
-/// Pairs of digits, then of pairs, then of those, each time in one multiplication.
+/// The number whose eight digits are the bytes, the first the most significant: pairs of digits, then of pairs, then of those.
 #[inline(always)]
 fn eight(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
@@ -38,12 +52,25 @@ fn eight(digits: u64) -> u64 {
 /// The digits `end - len .. end`, which are digits.
 #[inline(always)]
 pub(super) fn digits(bytes: &[u8], end: usize, len: usize) -> Option<u64> {
-    if (1..=16).contains(&len)
-        && let Some(window) = window(bytes, end)
-    {
-        return Some(value(last(window, len)));
+    match sixteen_before(bytes, end, len) {
+        Some((late, 0)) => Some(eight(late)),
+        Some((late, early)) => Some(eight(early) * 100_000_000 + eight(late)),
+        None => parse(bytes, end - len, end),
     }
-    parse(bytes, end - len, end)
+}
+
+/// The number `start..end`, if it is digits and nothing else.
+#[inline(always)]
+pub(super) fn checked_digits(bytes: &[u8], start: usize, end: usize) -> Option<u64> {
+    let len = end.checked_sub(start).filter(|len| *len > 0)?;
+    match sixteen_before(bytes, end, len) {
+        Some((late, early)) if has_others(late) || has_others(early) => None,
+        Some((late, early)) => Some(eight(early) * 100_000_000 + eight(late)),
+        None => {
+            let is_number = bytes.get(start..end)?.iter().all(u8::is_ascii_digit);
+            is_number.then(|| parse(bytes, start, end))?
+        }
+    }
 }
 
 #[cold]
@@ -85,17 +112,31 @@ pub(super) fn float(bytes: &[u8], start: usize, end: usize, kind: Kind) -> Optio
 /// At most 15 digits and a point: the digits and the power of ten are exact, so that their quotient is the nearest float.
 #[inline(always)]
 fn short_decimal(bytes: &[u8], end: usize, len: usize) -> Option<f64> {
-    let digits = last((len <= 16).then(|| window(bytes, end))??, len);
+    if len > 8 {
+        return middle_decimal(bytes, end, len);
+    }
+    let digits = eight_before(bytes, end)? & MASKS[len].0;
+    // The first that is no digit, which must be the point and the only one.
     let marks = digits & HIGH_HALVES;
-    let point = marks.trailing_zeros() & !7;
-    let is_point = (digits >> point) as u8 == b'.' ^ b'0' && marks >> point >> 8 == 0;
-    if !is_point {
+    let point = marks.trailing_zeros() & 56;
+    if digits >> point & 0xff != u64::from(b'.' ^ b'0') || marks >> point > 0xff {
         return None;
     }
+    // What is before the point moves up to what is after it.
     let before = (1 << point) - 1;
-    let mantissa = value((digits & before) << 8 | (digits & !before & !(0xff << point)));
-    let scale = 15 - (point / 8) as usize;
-    Some(mantissa as f64 / TENS.get(scale)?)
+    let mantissa = eight((digits & before) << 8 | (digits & !before & !(0xff << point)));
+    Some(mantissa as f64 / TENS[7 - (point / 8) as usize])
+}
+
+/// The same with more than eight bytes.
+#[inline(never)]
+fn middle_decimal(bytes: &[u8], end: usize, len: usize) -> Option<f64> {
+    let text = bytes.get(end.checked_sub(len).filter(|_| len <= 16)?..end)?;
+    let point = text.iter().position(|byte| *byte == b'.')?;
+    let (whole, fraction) = (&text[..point], &text[point + 1..]);
+    let digits = whole.iter().chain(fraction);
+    let mantissa = digits.clone().all(u8::is_ascii_digit).then(|| digits.fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0')))?;
+    Some(mantissa as f64 / TENS.get(fraction.len())?)
 }
 
 /// A long integer, if a float holds it exactly.

@@ -1,11 +1,56 @@
-//! Where a string or a run of digits ends, 32 bytes at a time.
+//! Where a string or a run of digits ends, 32 bytes at a time: on any machine, and faster where it has AVX2.
+//!
+//! [`Reach`] is what this machine can do, found when a decoder is made; [`Lanes::run`] is the door into code that is compiled for
+//! it. Inside, loads and comparisons are the compiler's business: everything here is inlined into the walk.
 
-/// How 32 bytes are looked at.
+#![expect(unsafe_code, reason = "instructions that not every machine has, behind a test that this one has them")]
+
+/// What the machine can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// What any machine can.
+    Words,
+    /// AVX2 and BMI.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+}
+
+impl Reach {
+    /// The most that this machine can.
+    pub(super) fn most() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = Avx2::found() {
+            return Self::Avx2(avx2);
+        }
+        Self::Words
+    }
+}
+
+/// Work for [`Lanes::run`]. Not a closure, because a closure may be compiled on its own, for any machine.
+pub(super) trait Work {
+    /// What comes out.
+    type Done;
+
+    /// Does it; to be inlined always.
+    fn work(self) -> Self::Done;
+}
+
+/// How 32 bytes are looked at. A value of the type is the proof that the machine can.
 pub(super) trait Lanes: Copy {
+    /// Does the work in code that is compiled for what the machine can.
+    fn run<W: Work>(self, work: W) -> W::Done;
+    /// Whether it pays to look at all bytes once, before the walk.
+    const MAPS: bool;
+
+    /// The bytes that end or break a string, a bit each.
+    fn stops(self, chunk: &[u8; 32]) -> u32;
+
     /// The first byte that ends or breaks a string: a quote, a backslash, a control character; 32 if there is none.
-    fn stop(chunk: &[u8; 32]) -> usize;
-    /// How many digits the bytes begin with.
-    fn digits(chunk: &[u8; 32]) -> usize;
+    fn stop(self, chunk: &[u8; 32]) -> usize;
+    /// The bytes that are no digits, a bit each.
+    fn others(self, chunk: &[u8; 32]) -> u32;
+    /// Whether the first `len` bytes are those of `key`; `len` is 32 at most.
+    fn matches(self, chunk: &[u8; 32], key: &[u8; 32], len: u32) -> bool;
 }
 
 /// Eight bytes at a time in a plain integer, on any machine.
@@ -21,32 +66,166 @@ fn zeros(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & TOPS
 }
 
+/// A bit for each byte, from a word with the top bits of the marked ones.
 #[inline(always)]
-fn first(chunk: &[u8; 32], mark: impl Fn(u64) -> u64) -> usize {
-    for (at, bytes) in chunk.as_chunks::<8>().0.iter().enumerate() {
-        let marks = mark(u64::from_le_bytes(*bytes));
-        if marks != 0 {
-            return at * 8 + (marks.trailing_zeros() >> 3) as usize;
-        }
+fn marks(chunk: &[u8; 32], mark: impl Fn(u64) -> u64) -> u32 {
+    let mut bits = 0;
+    for bytes in chunk.as_chunks::<8>().0.iter().rev() {
+        // The product gathers the eight top bits in the top byte.
+        let gathered = (mark(u64::from_le_bytes(*bytes)) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        bits = bits << 8 | gathered as u32;
     }
-    32
+    bits
 }
 
 impl Lanes for Words {
     #[inline(always)]
-    fn stop(chunk: &[u8; 32]) -> usize {
-        first(chunk, |word| {
+    fn run<W: Work>(self, work: W) -> W::Done {
+        work.work()
+    }
+
+    const MAPS: bool = false;
+
+    #[inline(always)]
+    fn stops(self, chunk: &[u8; 32]) -> u32 {
+        1u32.checked_shl(self.stop(chunk) as u32).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn stop(self, chunk: &[u8; 32]) -> usize {
+        for (at, bytes) in chunk.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*bytes);
             let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
-            zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | control
+            let stops = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | control;
+            if stops != 0 {
+                return at * 8 + (stops.trailing_zeros() >> 3) as usize;
+            }
+        }
+        32
+    }
+
+    #[inline(always)]
+    fn others(self, chunk: &[u8; 32]) -> u32 {
+        // '0' to '9' become 0 to 9 and only they stay below 10, with the top bit kept out of the sum.
+        marks(chunk, |word| {
+            let word = word ^ (ONES * u64::from(b'0'));
+            (((word & !TOPS) + ONES * (0x80 - 10)) | word) & TOPS
         })
     }
 
     #[inline(always)]
-    fn digits(chunk: &[u8; 32]) -> usize {
-        // '0' to '9' become 0 to 9 and only they stay below 10, with the top bit kept out of the sum.
-        first(chunk, |word| {
-            let word = word ^ (ONES * u64::from(b'0'));
-            (((word & !TOPS) + ONES * (0x80 - 10)) | word) & TOPS
-        })
+    fn matches(self, chunk: &[u8; 32], key: &[u8; 32], len: u32) -> bool {
+        let mut left = len;
+        for (bytes, key) in chunk.as_chunks::<8>().0.iter().zip(key.as_chunks::<8>().0) {
+            let differs = u64::from_le_bytes(*bytes) ^ u64::from_le_bytes(*key);
+            if left <= 8 {
+                return left == 0 || differs << (64 - 8 * left) == 0;
+            }
+            if differs != 0 {
+                return false;
+            }
+            left -= 8;
+        }
+        false
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::avx2::Avx2;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::{
+        __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
+        _mm256_set1_epi8, _mm256_sub_epi8,
+    };
+
+    use super::{Lanes, Work};
+
+    /// 32 bytes in one register. There is one only where the machine has AVX2, BMI and LZCNT.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(in super::super) struct Avx2(());
+
+    impl Avx2 {
+        /// If this machine has it.
+        pub(super) fn found() -> Option<Self> {
+            let found = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt");
+            found.then_some(Self(()))
+        }
+    }
+
+    impl Lanes for Avx2 {
+        #[inline(always)]
+        fn run<W: Work>(self, work: W) -> W::Done {
+            // SAFETY: `self` exists, so `found` found the features.
+            unsafe { run(work) }
+        }
+
+        const MAPS: bool = true;
+
+        #[inline(always)]
+        fn stops(self, chunk: &[u8; 32]) -> u32 {
+            // SAFETY: `self` exists, so `found` found the features.
+            unsafe { stops(chunk) }
+        }
+
+        #[inline(always)]
+        fn stop(self, chunk: &[u8; 32]) -> usize {
+            self.stops(chunk).trailing_zeros() as usize
+        }
+
+        #[inline(always)]
+        fn others(self, chunk: &[u8; 32]) -> u32 {
+            // SAFETY: `self` exists, so `found` found the features.
+            unsafe { others(chunk) }
+        }
+
+        #[inline(always)]
+        fn matches(self, chunk: &[u8; 32], key: &[u8; 32], len: u32) -> bool {
+            // SAFETY: `self` exists, so `found` found the features.
+            unsafe { matches(chunk, key, len) }
+        }
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    fn run<W: Work>(work: W) -> W::Done {
+        work.work()
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    #[inline]
+    fn load(chunk: &[u8; 32]) -> __m256i {
+        // SAFETY: the 32 bytes are there, and the load asks for no alignment.
+        unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) }
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    #[inline]
+    fn stops(chunk: &[u8; 32]) -> u32 {
+        let bytes = load(chunk);
+        let control = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
+        let quote = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'"' as i8));
+        let backslash = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\\' as i8));
+        let stops = _mm256_or_si256(_mm256_or_si256(quote, backslash), control);
+        _mm256_movemask_epi8(stops).cast_unsigned()
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    #[inline]
+    fn others(chunk: &[u8; 32]) -> u32 {
+        let digits = _mm256_sub_epi8(load(chunk), _mm256_set1_epi8(b'0' as i8));
+        let others = _mm256_cmpeq_epi8(_mm256_max_epu8(digits, _mm256_set1_epi8(10)), digits);
+        _mm256_movemask_epi8(others).cast_unsigned()
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    #[inline]
+    fn matches(chunk: &[u8; 32], key: &[u8; 32], len: u32) -> bool {
+        let same = _mm256_movemask_epi8(_mm256_cmpeq_epi8(load(chunk), load(key)));
+        // A shift by 32 would be one by 0.
+        u64::from(same.cast_unsigned()).trailing_ones() >= len
     }
 }

@@ -1,5 +1,7 @@
 //! Where a value stands in the page: eight bytes a value, made by the walk and read by the columns.
 
+use super::walk::unescape;
+
 /// What a value is, as far as the walk saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -22,21 +24,55 @@ pub(super) enum Kind {
     Nest,
 }
 
-/// Start, length and [`Kind`] of a value's JSON text, quotes included. Zero is [`Kind::Absent`].
+/// Start, length and [`Kind`] of a value's JSON text, of a string without its quotes. Zero is [`Kind::Absent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Span(u64);
 
 /// Bytes of a page, at most: what fits the length of a span.
 pub(super) const PAGE_BYTES_MAX: usize = (1 << 29) - 1;
 
+/// What a kind adds to length and start: its bits, and for a string what leaves out the quotes.
+const TAGS: [u64; 8] = {
+    let mut tags = [0; 8];
+    let mut kind = 0;
+    while kind < 8 {
+        tags[kind] = (kind as u64) << 61;
+        if kind == Kind::Plain as usize || kind == Kind::Escaped as usize {
+            tags[kind] = tags[kind] + 1 - (2 << 32);
+        }
+        kind += 1;
+    }
+    tags
+};
+
 impl Span {
     /// No value.
     pub(super) const ABSENT: Self = Self(0);
 
-    /// The value at `start..end` of a page that has no more than [`PAGE_BYTES_MAX`] bytes.
+    /// The value at `start..end`, with its quotes, of a page that has no more than [`PAGE_BYTES_MAX`] bytes.
     #[inline(always)]
     pub(super) fn new(kind: Kind, start: usize, end: usize) -> Self {
-        Self((kind as u64) << 61 | ((end - start) as u64) << 32 | start as u64)
+        Self(TAGS[kind as usize].wrapping_add(((end - start) as u64) << 32 | start as u64))
+    }
+
+    /// The value as it is written: a string with its quotes and escapes.
+    #[inline(always)]
+    pub(super) fn written(self) -> Self {
+        match self.kind() {
+            Kind::Plain | Kind::Escaped => Self((Kind::Nest as u64) << 61 | (self.len() as u64 + 2) << 32 | (self.start() as u64 - 1)),
+            _ => self,
+        }
+    }
+
+    /// What a string means, anything else as it is written. A string with escapes is made in `scratch`.
+    pub(super) fn text<'a>(self, page: &'a str, scratch: &'a mut String) -> &'a str {
+        let text = page.get(self.start()..self.end()).unwrap_or_default();
+        if self.kind() != Kind::Escaped {
+            return text;
+        }
+        scratch.clear();
+        unescape(text, scratch);
+        scratch
     }
 
     #[inline(always)]
@@ -57,6 +93,12 @@ impl Span {
     #[inline(always)]
     pub(super) fn is_value(self) -> bool {
         self.0 >> 61 > Kind::Null as u64
+    }
+
+    /// The value, or [`Span::ABSENT`] if it is `null`.
+    #[inline(always)]
+    pub(super) fn or_absent(self) -> Self {
+        if self.is_value() { self } else { Self::ABSENT }
     }
 
     #[inline(always)]

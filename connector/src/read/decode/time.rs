@@ -7,6 +7,7 @@
 use chrono::{LocalResult, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
 
+use super::number;
 use crate::wall_clock::instant;
 
 /// Days that are kept.
@@ -102,15 +103,14 @@ impl Days {
         instant(self.zone, i64::from(day) * DAY)
     }
 
-    /// What follows `$D_`: eight digits that are a calendar date, else epoch seconds.
-    pub(super) fn after_mark(&mut self, text: &[u8]) -> Option<i64> {
-        let digits = text.strip_prefix(b"-").unwrap_or(text);
-        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        let number: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-        let date = if text.len() == 8 { u64::try_from(number).ok().and_then(|date| self.date(date)) } else { None };
-        date.or_else(|| epoch_seconds(number))
+    /// What follows `$D_` in `start..end`: eight digits that are a calendar date, else epoch seconds.
+    #[inline(always)]
+    pub(super) fn after_mark(&mut self, bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+        let negative = bytes.get(start) == Some(&b'-');
+        let digits = number::checked_digits(bytes, start + usize::from(negative), end)?;
+        let number = i64::try_from(digits).ok()?;
+        let date = if end - start == 8 && !negative { self.date(digits) } else { None };
+        date.or_else(|| epoch_seconds(if negative { -number } else { number }))
     }
 }
 
@@ -178,7 +178,7 @@ mod tests {
             (b"+5", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(days.after_mark(text), expected, "{}", String::from_utf8_lossy(text));
+            assert_eq!(days.after_mark(text, 0, text.len()), expected, "{}", String::from_utf8_lossy(text));
         }
     }
 }

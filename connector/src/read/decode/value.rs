@@ -3,69 +3,73 @@
 use super::number;
 use super::span::{Kind, Span};
 use super::time::{Days, epoch_seconds};
-use super::walk::unescape;
 
-/// The text that a string means: as it stands where it has no escapes, else made in `scratch`.
+/// The text that a string means, and where it is: in the page, or in `scratch` where it has escapes.
 #[inline(always)]
-pub(super) fn meant<'a>(bytes: &'a [u8], span: Span, scratch: &'a mut Vec<u8>) -> &'a [u8] {
-    let inside = bytes.get(span.start() + 1..span.end() - 1).unwrap_or_default();
-    if span.kind() == Kind::Escaped { unescaped(inside, scratch) } else { inside }
-}
-
-#[cold]
-fn unescaped<'a>(inside: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
-    scratch.clear();
-    unescape(inside, scratch);
-    scratch
+fn meant<'a>(page: &'a str, span: Span, scratch: &'a mut String) -> (&'a [u8], usize, usize) {
+    if span.kind() == Kind::Escaped {
+        let text = span.text(page, scratch).as_bytes();
+        return (text, 0, text.len());
+    }
+    (page.as_bytes(), span.start(), span.end())
 }
 
 /// An integer.
 #[inline(always)]
-pub(super) fn long(bytes: &[u8], span: Span) -> Option<i64> {
-    (span.kind() == Kind::Integer).then(|| number::integer(bytes, span.start(), span.end()))?
+pub(super) fn long(page: &str, span: Span) -> Option<i64> {
+    (span.kind() == Kind::Integer).then(|| number::integer(page.as_bytes(), span.start(), span.end()))?
 }
 
 /// A number.
 #[inline(always)]
-pub(super) fn float(bytes: &[u8], span: Span) -> Option<f64> {
+pub(super) fn float(page: &str, span: Span) -> Option<f64> {
     match span.kind() {
-        kind @ (Kind::Integer | Kind::Decimal) => number::float(bytes, span.start(), span.end(), kind),
+        kind @ (Kind::Integer | Kind::Decimal) => number::float(page.as_bytes(), span.start(), span.end(), kind),
         _ => None,
     }
 }
 
 /// True or false, or the text of one in any case.
 #[inline(always)]
-pub(super) fn truth(bytes: &[u8], span: Span, scratch: &mut Vec<u8>) -> Option<bool> {
+pub(super) fn truth(page: &str, span: Span, scratch: &mut String) -> Option<bool> {
     match span.kind() {
         Kind::Truth => Some(span.len() == 4),
-        Kind::Plain | Kind::Escaped => match meant(bytes, span, scratch) {
-            text if text.eq_ignore_ascii_case(b"true") => Some(true),
-            text if text.eq_ignore_ascii_case(b"false") => Some(false),
-            _ => None,
-        },
+        Kind::Plain | Kind::Escaped => {
+            let (bytes, start, end) = meant(page, span, scratch);
+            match bytes.get(start..end)? {
+                text if text.eq_ignore_ascii_case(b"true") => Some(true),
+                text if text.eq_ignore_ascii_case(b"false") => Some(false),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }
 
 /// `"$D_…"`, or epoch seconds.
 #[inline(always)]
-pub(super) fn date(bytes: &[u8], span: Span, scratch: &mut Vec<u8>, days: &mut Days) -> Option<i64> {
+pub(super) fn date(page: &str, span: Span, scratch: &mut String, days: &mut Days) -> Option<i64> {
     match span.kind() {
-        Kind::Integer => epoch_seconds(number::integer(bytes, span.start(), span.end())?),
-        Kind::Plain | Kind::Escaped => days.after_mark(meant(bytes, span, scratch).strip_prefix(b"$D_")?),
+        Kind::Integer => epoch_seconds(number::integer(page.as_bytes(), span.start(), span.end())?),
+        Kind::Plain | Kind::Escaped => {
+            let (bytes, start, end) = meant(page, span, scratch);
+            bytes.get(start..end)?.strip_prefix(b"$D_")?;
+            days.after_mark(bytes, start + 3, end)
+        }
         _ => None,
     }
 }
 
 /// The fourteen digits `yyyyMMddHHmmss`, as a number or as text.
 #[inline(always)]
-pub(super) fn packed(bytes: &[u8], span: Span, scratch: &mut Vec<u8>) -> Option<u64> {
+pub(super) fn packed(page: &str, span: Span, scratch: &mut String) -> Option<u64> {
     match span.kind() {
-        Kind::Integer if span.len() == 14 && bytes.get(span.start()) != Some(&b'-') => number::digits(bytes, span.end(), 14),
+        Kind::Integer if span.len() == 14 && page.as_bytes().get(span.start()) != Some(&b'-') => {
+            number::digits(page.as_bytes(), span.end(), 14)
+        }
         Kind::Plain | Kind::Escaped => {
-            let text = meant(bytes, span, scratch);
-            (text.len() == 14 && text.iter().all(u8::is_ascii_digit)).then(|| number::digits(text, 14, 14))?
+            let (bytes, start, end) = meant(page, span, scratch);
+            (end - start == 14).then(|| number::checked_digits(bytes, start, end))?
         }
         _ => None,
     }

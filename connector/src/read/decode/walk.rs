@@ -3,12 +3,10 @@
 //! In: the page and an offset. Out: the offset after what was walked, or the fault. Nothing is copied and no value is made here.
 //! What serde_json refuses is refused, in skipped values as well: the walk does not tell wanted from unwanted until a value is over.
 
-use std::marker::PhantomData;
-
 use super::fault::{Fault, Why};
-use super::scan::Lanes;
-use super::span::{Kind, Span};
-use super::tree::{Place, Tree};
+use super::scan::{Lanes, Work};
+use super::span::Kind;
+use super::swift::Map;
 
 /// Objects and lists in each other, at most: as serde_json has it.
 const LEVELS_MAX: u32 = 127;
@@ -18,14 +16,16 @@ const SAFE_DIGITS: usize = 300;
 /// A page being walked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Walk<'a, L> {
+    pub(super) page: &'a str,
     pub(super) bytes: &'a [u8],
-    lanes: PhantomData<L>,
+    pub(super) lanes: L,
+    pub(super) map: Map<'a>,
 }
 
 impl<'a, L: Lanes> Walk<'a, L> {
-    /// A walk over `bytes`, which are UTF-8.
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, lanes: PhantomData }
+    /// A walk over the page.
+    pub(super) fn new(page: &'a str, lanes: L) -> Self {
+        Self { page, bytes: page.as_bytes(), lanes, map: Map::default() }
     }
 
     /// A fault at `at`; beyond the end it is that the bytes end.
@@ -71,7 +71,7 @@ impl<'a, L: Lanes> Walk<'a, L> {
     pub(super) fn text(&self, at: usize) -> Result<(usize, bool), Fault> {
         let mut at = self.expect(b'"', at)?;
         if let Some(chunk) = self.chunk(at) {
-            let stop = L::stop(chunk);
+            let stop = self.lanes.stop(chunk);
             at += stop;
             if stop < 32 && self.byte(at) == Some(b'"') {
                 return Ok((at + 1, false));
@@ -82,30 +82,8 @@ impl<'a, L: Lanes> Walk<'a, L> {
 
     /// The rest of a string that is long, has escapes, or stands near the end.
     #[inline(never)]
-    fn long_text(&self, mut at: usize) -> Result<(usize, bool), Fault> {
-        let mut escaped = false;
-        loop {
-            match self.chunk(at) {
-                Some(chunk) => {
-                    let stop = L::stop(chunk);
-                    at += stop;
-                    if stop == 32 {
-                        continue;
-                    }
-                }
-                None => {
-                    while matches!(self.byte(at), Some(byte) if byte >= b' ' && byte != b'"' && byte != b'\\') {
-                        at += 1;
-                    }
-                }
-            }
-            match self.byte(at) {
-                Some(b'"') => return Ok((at + 1, escaped)),
-                Some(b'\\') => at = self.escape(at)?,
-                _ => return Err(self.fault(Why::Control, at)),
-            }
-            escaped = true;
-        }
+    fn long_text(&self, at: usize) -> Result<(usize, bool), Fault> {
+        self.lanes.run(LongText(self, at))
     }
 
     /// Past the escape at `at`.
@@ -135,7 +113,7 @@ impl<'a, L: Lanes> Walk<'a, L> {
     /// How many digits stand at `at`.
     #[inline(always)]
     fn digits(&self, at: usize) -> usize {
-        match self.chunk(at).map(L::digits) {
+        match self.chunk(at).map(|chunk| self.lanes.others(chunk).trailing_zeros() as usize) {
             Some(digits) if digits < 32 => digits,
             _ => self.bytes.get(at..).map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
         }
@@ -203,7 +181,7 @@ impl<'a, L: Lanes> Walk<'a, L> {
 
     /// Any value that is no string.
     #[inline(always)]
-    fn other(&self, at: usize, levels: u32) -> Result<(Kind, usize), Fault> {
+    pub(super) fn other(&self, at: usize, levels: u32) -> Result<(Kind, usize), Fault> {
         match self.byte(at) {
             Some(b'-' | b'0'..=b'9') => self.number(at),
             Some(b'{' | b'[') => Ok((Kind::Nest, self.nest(at, levels)?)),
@@ -222,96 +200,9 @@ impl<'a, L: Lanes> Walk<'a, L> {
     }
 
     /// Past the object or list at `at`. What is open is a bit each: one for an object.
-    fn nest(&self, mut at: usize, outside: u32) -> Result<usize, Fault> {
-        let (mut objects, mut levels) = (0u128, 0);
-        loop {
-            // A value; in an object its key first.
-            if objects & 1 == 1 {
-                at = self.blanks(self.text(at)?.0);
-                at = self.blanks(self.expect(b':', at)?);
-            }
-            match self.byte(at) {
-                Some(b'"') => at = self.text(at)?.0,
-                Some(b'-' | b'0'..=b'9') => at = self.number(at)?.1,
-                Some(open @ (b'{' | b'[')) => {
-                    if outside + levels == LEVELS_MAX {
-                        return Err(self.fault(Why::Deep, at));
-                    }
-                    levels += 1;
-                    objects = objects << 1 | u128::from(open == b'{');
-                    at = self.blanks(at + 1);
-                    // '{' and '}', '[' and ']' are two apart.
-                    if self.byte(at) != Some(open + 2) {
-                        continue;
-                    }
-                    (at, levels, objects) = (at + 1, levels - 1, objects >> 1);
-                }
-                _ => at = self.literal(at)?.1,
-            }
-            // What follows a value.
-            while levels > 0 {
-                at = self.blanks(at);
-                let close = if objects & 1 == 1 { b'}' } else { b']' };
-                match self.byte(at) {
-                    Some(b',') => break,
-                    Some(byte) if byte == close => (at, levels, objects) = (at + 1, levels - 1, objects >> 1),
-                    _ => return Err(self.fault(Why::Syntax, at)),
-                }
-            }
-            if levels == 0 {
-                return Ok(at);
-            }
-            at = self.blanks(at + 1);
-        }
-    }
-
-    /// The key at `at` of an object, and its colon: the node it leads to, and the offset past both.
-    #[inline(always)]
-    fn key(&self, tree: &mut Tree, node: u16, place: &mut Place, at: usize) -> Result<(Option<u16>, usize), Fault> {
-        if let Some(chunk) = self.chunk(at)
-            && let Some((len, child)) = tree.nodes[usize::from(node)].foreseen(place, chunk)
-        {
-            return Ok((child, at + len));
-        }
-        self.unforeseen(tree, node, place, at)
-    }
-
     #[inline(never)]
-    fn unforeseen(&self, tree: &mut Tree, node: u16, place: &mut Place, start: usize) -> Result<(Option<u16>, usize), Fault> {
-        let (end, escaped) = self.text(start)?;
-        let at = self.expect(b':', self.blanks(end))?;
-        let raw = &self.bytes[start + 1..end - 1];
-        let child = if escaped {
-            let mut key = Vec::new();
-            unescape(raw, &mut key);
-            tree.nodes[usize::from(node)].look_up(place, &key)
-        } else {
-            tree.nodes[usize::from(node)].look_up(place, raw)
-        };
-        Ok((child, at))
-    }
-
-    /// The object at `at`, whose wanted values go into `row`. `levels` are open around it.
-    pub(super) fn object(&self, tree: &mut Tree, node: u16, at: usize, levels: u32, row: &mut [Span]) -> Result<usize, Fault> {
-        let mut at = self.enter(b'{', at, levels)?;
-        if self.byte(at) == Some(b'}') {
-            return Ok(at + 1);
-        }
-        let mut place = Place::START;
-        loop {
-            let (child, value) = self.key(tree, node, &mut place, at)?;
-            at = self.blanks(value);
-            at = match child {
-                None => self.value(at, levels + 1)?.1,
-                Some(child) => self.wanted(tree, child, at, levels + 1, row)?,
-            };
-            at = self.blanks(at);
-            match self.byte(at) {
-                Some(b',') => at = self.blanks(at + 1),
-                Some(b'}') => return Ok(at + 1),
-                _ => return Err(self.fault(Why::Syntax, at)),
-            }
-        }
+    pub(super) fn nest(&self, at: usize, outside: u32) -> Result<usize, Fault> {
+        self.lanes.run(Nest(self, at, outside))
     }
 
     /// Into the object or list at `at`, to what stands first in it.
@@ -320,76 +211,135 @@ impl<'a, L: Lanes> Walk<'a, L> {
         let inside = self.expect(open, at)?;
         if levels == LEVELS_MAX { Err(self.fault(Why::Deep, at)) } else { Ok(self.blanks(inside)) }
     }
+}
 
-    /// The value at `at`, which `node` and perhaps nodes below it want. A key that came before in its object is forgotten.
+/// [`Walk::long_text`].
+struct LongText<'w, 'a, L>(&'w Walk<'a, L>, usize);
+
+impl<L: Lanes> Work for LongText<'_, '_, L> {
+    type Done = Result<(usize, bool), Fault>;
+
     #[inline(always)]
-    fn wanted(&self, tree: &mut Tree, node: u16, at: usize, levels: u32, row: &mut [Span]) -> Result<usize, Fault> {
-        if !row[usize::from(node)].is_absent() {
-            tree.forget(node, row);
-        }
-        let (kind, end) = match self.byte(at) {
-            Some(b'"') => self.value(at, levels)?,
-            Some(b'{' | b'[') => (Kind::Nest, self.wanted_nest(tree, node, at, levels, row)?),
-            _ => self.other(at, levels)?,
-        };
-        row[usize::from(node)] = Span::new(kind, at, end);
-        Ok(end)
-    }
-
-    #[inline(never)]
-    fn wanted_nest(&self, tree: &mut Tree, node: u16, at: usize, levels: u32, row: &mut [Span]) -> Result<usize, Fault> {
-        let (is_inner, first_element) = (tree.nodes[usize::from(node)].is_inner, tree.nodes[usize::from(node)].first_element);
-        match (self.byte(at), first_element) {
-            (Some(b'{'), _) if is_inner => self.object(tree, node, at, levels, row),
-            (Some(b'['), Some(first)) => self.list(tree, first, at, levels, row),
-            _ => self.nest(at, levels),
-        }
-    }
-
-    /// The list at `at`, whose first element `first` wants.
-    fn list(&self, tree: &mut Tree, first: u16, at: usize, levels: u32, row: &mut [Span]) -> Result<usize, Fault> {
-        let mut at = self.enter(b'[', at, levels)?;
-        if self.byte(at) == Some(b']') {
-            return Ok(at + 1);
-        }
-        at = self.wanted(tree, first, at, levels + 1, row)?;
+    fn work(self) -> Self::Done {
+        let Self(walk, mut at) = self;
+        let mut escaped = false;
         loop {
-            at = self.blanks(at);
-            match self.byte(at) {
-                Some(b',') => at = self.value(self.blanks(at + 1), levels + 1)?.1,
-                Some(b']') => return Ok(at + 1),
-                _ => return Err(self.fault(Why::Syntax, at)),
+            match walk.chunk(at) {
+                Some(chunk) => {
+                    let stop = walk.lanes.stop(chunk);
+                    at += stop;
+                    if stop == 32 {
+                        continue;
+                    }
+                }
+                None => {
+                    while matches!(walk.byte(at), Some(byte) if byte >= b' ' && byte != b'"' && byte != b'\\') {
+                        at += 1;
+                    }
+                }
             }
+            match walk.byte(at) {
+                Some(b'"') => return Ok((at + 1, escaped)),
+                Some(b'\\') => at = walk.escape(at)?,
+                _ => return Err(walk.fault(Why::Control, at)),
+            }
+            escaped = true;
+        }
+    }
+}
+
+/// [`Walk::nest`].
+struct Nest<'w, 'a, L>(&'w Walk<'a, L>, usize, u32);
+
+impl<L: Lanes> Work for Nest<'_, '_, L> {
+    type Done = Result<usize, Fault>;
+
+    #[inline(always)]
+    fn work(self) -> Self::Done {
+        let Self(walk, mut at, outside) = self;
+        let (mut objects, mut levels) = (0u128, 0);
+        loop {
+            let swift = if objects & 1 == 1 { walk.window(at) } else { None };
+            let swift = swift.and_then(|window| Some((window, walk.swift_key(at, window)?)));
+            let swift = swift.and_then(|(window, value)| walk.swift_scalar(at, window, value));
+            match swift {
+                Some((_, len)) => at += len,
+                None => {
+                    // A value; in an object its key first.
+                    if objects & 1 == 1 {
+                        at = walk.blanks(walk.text(at)?.0);
+                        at = walk.blanks(walk.expect(b':', at)?);
+                    }
+                    match walk.byte(at) {
+                        Some(b'"') => at = walk.text(at)?.0,
+                        Some(b'-' | b'0'..=b'9') => at = walk.number(at)?.1,
+                        Some(open @ (b'{' | b'[')) => {
+                            if outside + levels == LEVELS_MAX {
+                                return Err(walk.fault(Why::Deep, at));
+                            }
+                            levels += 1;
+                            objects = objects << 1 | u128::from(open == b'{');
+                            at = walk.blanks(at + 1);
+                            // '{' and '}', '[' and ']' are two apart.
+                            if walk.byte(at) != Some(open + 2) {
+                                continue;
+                            }
+                            (at, levels, objects) = (at + 1, levels - 1, objects >> 1);
+                        }
+                        _ => at = walk.literal(at)?.1,
+                    }
+                }
+            }
+            // What follows a value.
+            while levels > 0 {
+                at = walk.blanks(at);
+                let close = if objects & 1 == 1 { b'}' } else { b']' };
+                match walk.byte(at) {
+                    Some(b',') => break,
+                    Some(byte) if byte == close => (at, levels, objects) = (at + 1, levels - 1, objects >> 1),
+                    _ => return Err(walk.fault(Why::Syntax, at)),
+                }
+            }
+            if levels == 0 {
+                return Ok(at);
+            }
+            at = walk.blanks(at + 1);
         }
     }
 }
 
 /// What the inside of a string means, for one that was walked without a fault.
-pub(super) fn unescape(raw: &[u8], out: &mut Vec<u8>) {
-    let mut rest = raw;
-    while let Some(plain) = rest.iter().position(|byte| *byte == b'\\') {
-        let (before, escape) = rest.split_at(plain);
-        out.extend_from_slice(before);
-        let unit = |at: usize| {
-            let digits = escape.get(at..at + 4).unwrap_or_default();
-            digits.iter().fold(0, |unit, digit| unit << 4 | char::from(*digit).to_digit(16).unwrap_or(0))
+pub(super) fn unescape(raw: &str, out: &mut String) {
+    let mut parts = raw.split('\\');
+    out.push_str(parts.next().unwrap_or_default());
+    while let Some(part) = parts.next() {
+        // Of two backslashes in a row the second is what the first escapes.
+        let mut one = part.chars();
+        let meant = match one.next() {
+            None => {
+                out.push('\\');
+                out.push_str(parts.next().unwrap_or_default());
+                continue;
+            }
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some('u') => {
+                let unit = |part: &str| part.get(1..5).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0);
+                let mut code = unit(part);
+                let mut rest = part;
+                if (0xd800..0xdc00).contains(&code) {
+                    rest = parts.next().unwrap_or_default();
+                    code = 0x1_0000 + ((code & 0x3ff) << 10) + (unit(rest) & 0x3ff);
+                }
+                one = rest.get(5..).unwrap_or_default().chars();
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            Some(same) => same,
         };
-        let (one, used) = match escape.get(1) {
-            Some(b'u') => match unit(2) {
-                high @ 0xd800..0xe000 => (0x1_0000 + ((high & 0x3ff) << 10) + (unit(8) & 0x3ff), 12),
-                one => (one, 6),
-            },
-            Some(b'b') => (0x08, 2),
-            Some(b'f') => (0x0c, 2),
-            Some(b'n') => (0x0a, 2),
-            Some(b'r') => (0x0d, 2),
-            Some(b't') => (0x09, 2),
-            Some(same) => (u32::from(*same), 2),
-            None => (0x5c, 1),
-        };
-        let one = char::from_u32(one).unwrap_or(char::REPLACEMENT_CHARACTER);
-        out.extend_from_slice(one.encode_utf8(&mut [0; 4]).as_bytes());
-        rest = escape.get(used..).unwrap_or_default();
+        out.push(meant);
+        out.push_str(one.as_str());
     }
-    out.extend_from_slice(rest);
 }
