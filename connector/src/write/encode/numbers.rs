@@ -148,7 +148,7 @@ pub(super) fn cents(value: f64) -> Parts {
     let common = (cents / 100.0 == value.abs()) & (cents < FIFTEEN_DIGITS as f64);
     let digits = shifted.to_bits() ^ ROUNDS.to_bits();
     let minus = (value.to_bits() >> 63) as u32;
-    Parts { digits: if common { digits } else { 0 }, marks: minus * MINUS | if common { COMMON } else { 0 } }
+    Parts { digits: if common { digits } else { 0 }, marks: (minus * MINUS) | if common { COMMON } else { 0 } }
 }
 
 #[cfg(test)]
