@@ -16,7 +16,7 @@ use super::scan::{Lanes, Work};
 use super::span::Span;
 use super::text::Texts;
 use super::time::Days;
-use super::value::{date, float, long, packed, truth};
+use super::value::{date, day, float, long, time, truth};
 use super::{BLOCK, Form, Slot};
 
 /// The spans of some records of a page.
@@ -113,7 +113,7 @@ impl Column {
     /// # Errors
     /// A record has no time, and this column wants one.
     pub(super) fn push(&mut self, block: &Block<'_>, lanes: impl Lanes) -> Result<(), Unread> {
-        lanes.run(Push(self, block))
+        lanes.run(Push(self, block, lanes))
     }
 
     /// Refuses a block in which a row has no time, if this column is one of times.
@@ -150,36 +150,52 @@ impl Column {
 }
 
 /// [`Column::push`].
-struct Push<'c>(&'c mut Column, &'c Block<'c>);
+struct Push<'c, L>(&'c mut Column, &'c Block<'c>, L);
 
-impl Work for Push<'_> {
+impl<L: Lanes> Work for Push<'_, L> {
     type Done = Result<(), Unread>;
 
     #[inline(always)]
     fn work(self) -> Self::Done {
-        let Self(column, block) = self;
+        let Self(column, block, lanes) = self;
         let (days, scratch, page) = (&mut column.days, &mut column.scratch, block.page);
         let mut merged = [Span::ABSENT; BLOCK];
         let spans = match column.nodes[..] {
             [node] => block.of(node),
             _ => block.merge(&column.nodes, &mut merged),
         };
-        let valid = spans.iter().rev().fold(0, |valid, span| valid << 1 | u64::from(span.is_value()));
+        let mut valid = 0;
+        for (row, span) in spans.iter().enumerate() {
+            valid |= u64::from(span.is_value()) << row;
+        }
         let mut misfits = 0;
+        // Adds a value a span, a default where there is none; a bit is set for what does not fit. Not a function that is given a
+        // closure, because a closure may be compiled on its own, for any machine.
+        macro_rules! fill {
+            ($values:expr, |$span:ident| $read:expr) => {{
+                let before = $values.len();
+                $values.resize(before + spans.len(), Default::default());
+                for (at, (value, span)) in $values[before..].iter_mut().zip(spans).enumerate() {
+                    if span.is_value() {
+                        let $span = *span;
+                        match $read {
+                            Some(read) => *value = read,
+                            None => misfits |= 1u64 << at,
+                        }
+                    }
+                }
+            }};
+        }
         match (&mut column.values, column.form) {
-            (Values::Texts(texts), Form::Json) => texts.add_written(page, spans),
-            (Values::Texts(texts), _) => texts.add(page, spans),
-            (Values::Lists(lists), _) => misfits = fill(&mut lists.lens, spans, |span| lists.items.push(page, span)),
-            (Values::Longs(longs), Form::Date) => misfits = fill(longs, spans, |span| date(page, span, scratch, days)),
-            (Values::Longs(longs), Form::PackedTime) => {
-                misfits = fill(longs, spans, |span| packed(page, span, scratch).and_then(|packed| days.packed_time(packed)));
-            }
-            (Values::Longs(longs), _) => misfits = fill(longs, spans, |span| long(page, span)),
-            (Values::Floats(floats), _) => misfits = fill(floats, spans, |span| float(page, span)),
-            (Values::Dates(dates), _) => {
-                misfits = fill(dates, spans, |span| packed(page, span, scratch).and_then(|packed| days.packed_day(packed)));
-            }
-            (Values::Truths(truths), _) => misfits = fill(truths, spans, |span| truth(page, span, scratch)),
+            (Values::Texts(texts), Form::Json) => texts.add_written(page, spans, lanes),
+            (Values::Texts(texts), _) => texts.add(page, spans, lanes),
+            (Values::Lists(lists), _) => fill!(lists.lens, |span| lists.items.push(page, span)),
+            (Values::Longs(longs), Form::Date) => fill!(longs, |span| date(page, span, scratch, days)),
+            (Values::Longs(longs), Form::PackedTime) => fill!(longs, |span| time(page, span, scratch, days)),
+            (Values::Longs(longs), _) => fill!(longs, |span| long(page, span)),
+            (Values::Floats(floats), _) => fill!(floats, |span| float(page, span)),
+            (Values::Dates(dates), _) => fill!(dates, |span| day(page, span, scratch, days)),
+            (Values::Truths(truths), _) => fill!(truths, |span| truth(page, span, scratch)),
         }
         let timed = column.check_times(block, valid & !misfits);
         column.valid.push(valid & !misfits);
@@ -216,20 +232,4 @@ impl<'a> Block<'a> {
         }
         &merged[..self.records]
     }
-}
-
-/// Adds a value a span, a default where there is none; a bit is set for what does not fit.
-#[inline(always)]
-fn fill<T: Copy + Default>(values: &mut Vec<T>, spans: &[Span], mut read: impl FnMut(Span) -> Option<T>) -> u64 {
-    let (before, mut misfits) = (values.len(), 0);
-    values.resize(before + spans.len(), T::default());
-    for (at, (value, span)) in values[before..].iter_mut().zip(spans).enumerate() {
-        if span.is_value() {
-            match read(*span) {
-                Some(read) => *value = read,
-                None => misfits |= 1 << at,
-            }
-        }
-    }
-    misfits
 }

@@ -85,6 +85,6 @@ impl Items {
 
     fn item(&mut self, page: &str, span: Span) {
         self.valid.push(span.is_value());
-        self.texts.add(page, &[span]);
+        self.texts.add(page, &[span], Words);
     }
 }

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! slots -> tree     the paths as one tree of expected keys                once a scan
-//! body  -> walk     (object, swift, scan: 32 bytes at a time)
-//!                   checks everything,
+//! body  -> Map      where strings stop (swift, scan: 32 bytes at a time)
+//!       -> walk     (object, swift) checks everything,
 //!                   keeps where each wanted value is (span)               64 records at a time
 //!       -> column   (value, text, list, number, time) makes values        a column at a time
 //!       -> Page
@@ -95,6 +95,8 @@ pub(crate) struct PageDecoder {
     columns: Vec<Column>,
     /// Of the records of a block, a node after the other.
     spans: Vec<Span>,
+    /// Where strings stop in the page.
+    bits: Vec<u8>,
     reach: Reach,
 }
 
@@ -135,7 +137,7 @@ impl PageDecoder {
         };
         let columns = slots.into_iter().map(column).collect();
         let spans = vec![Span::ABSENT; tree.spans()];
-        Self { records_key: records_key.to_owned(), tree, columns, spans, reach: Reach::most() }
+        Self { records_key: records_key.to_owned(), tree, columns, spans, bits: Vec::new(), reach: Reach::most() }
     }
 
     /// The fields of the columns, nullable, in the order of the slots.
@@ -159,9 +161,9 @@ impl PageDecoder {
         self.tree.begin();
         let mut envelope = Envelope::default();
         let walked = match self.reach {
-            Reach::Words => self.page(&Walk::new(body, Words), &mut envelope),
+            Reach::Words => self.walk(body, Words, &mut envelope),
             #[cfg(target_arch = "x86_64")]
-            Reach::Avx2(avx2) => self.page(&Walk::new(body, avx2), &mut envelope),
+            Reach::Avx2(avx2) => self.walk(body, avx2, &mut envelope),
         };
         walked.map_err(|fault| fault.tell(envelope.record))?;
         let cursor = if envelope.next_cursor.is_value() { envelope.next_cursor } else { envelope.cursor };
@@ -174,6 +176,14 @@ impl PageDecoder {
         let (columns, mismatches) = self.columns.iter_mut().map(Column::take).unzip();
         let cursor = text(body, cursor).filter(|cursor| !cursor.is_empty());
         Ok(Page { columns, rows: envelope.rows, cursor, status: text(body, envelope.status), mismatches })
+    }
+
+    /// Walks the whole page.
+    fn walk<L: Lanes>(&mut self, body: &str, lanes: L, envelope: &mut Envelope) -> Result<(), Fault> {
+        let mut bits = std::mem::take(&mut self.bits);
+        let walked = self.page(&Walk { map: Map::new(body, &mut bits, lanes), ..Walk::new(body, lanes) }, envelope);
+        self.bits = bits;
+        walked
     }
 
     /// The whole page.
@@ -224,22 +234,17 @@ impl PageDecoder {
         self.spans.fill(Span::ABSENT);
         let mut at = walk.enter(b'[', at, 1)?;
         let mut is_open = walk.byte(at) != Some(b']');
-        let (mut bits, mut map) = (Vec::new(), Map::default());
         while is_open {
-            if map.is_short(at) {
-                map = Map::new(walk.page, at, &mut bits, walk.lanes);
-            }
-            let walk = &Walk { map, ..*walk };
             envelope.record = Some(envelope.rows);
-            let mut record = Record { tree: &mut self.tree, row: &mut self.spans[envelope.rows % BLOCK..] };
+            let row = &mut self.spans[envelope.rows % BLOCK..];
             let end = if walk.byte(at) == Some(b'{') {
-                walk.object(&mut record, 0, at, 2)?
+                walk.object(&mut Record { tree: &mut self.tree, row }, 0, at, 2)?
             } else {
                 let end = walk.value(at, 2)?.1;
                 envelope.misshapen.get_or_insert_with(|| Unread::new(format!("record {} is not a JSON object", envelope.rows), at));
                 end
             };
-            record.row[0] = Span::new(Kind::Nest, at, end);
+            self.spans[envelope.rows % BLOCK] = Span::new(Kind::Nest, at, end);
             envelope.rows += 1;
             if envelope.rows.is_multiple_of(BLOCK) {
                 self.flush(walk, BLOCK, envelope);

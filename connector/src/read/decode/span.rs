@@ -24,21 +24,32 @@ pub(super) enum Kind {
     Nest,
 }
 
-/// Start, length and [`Kind`] of a value's JSON text, of a string without its quotes. Zero is [`Kind::Absent`].
+/// Start, length and [`Kind`] of a value's JSON text, of a string without its quotes: 29 bits of where it starts, 29 of how long it is,
+/// one for escapes, one that is free, three of the kind, one for a value that is not `null`. Zero is [`Kind::Absent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Span(u64);
 
+/// Bits of a start and of a length.
+const BITS: u32 = 29;
 /// Bytes of a page, at most: what fits the length of a span.
-pub(super) const PAGE_BYTES_MAX: usize = (1 << 29) - 1;
+pub(super) const PAGE_BYTES_MAX: usize = (1 << BITS) - 1;
+const KIND: u32 = 60;
+const VALUE: u32 = 63;
 
 /// What a kind adds to length and start: its bits, and for a string what leaves out the quotes.
 const TAGS: [u64; 8] = {
     let mut tags = [0; 8];
     let mut kind = 0;
     while kind < 8 {
-        tags[kind] = (kind as u64) << 61;
+        tags[kind] = (kind as u64) << KIND;
+        if kind > Kind::Null as usize {
+            tags[kind] |= 1 << VALUE;
+        }
+        if kind == Kind::Escaped as usize {
+            tags[kind] |= 1 << (2 * BITS);
+        }
         if kind == Kind::Plain as usize || kind == Kind::Escaped as usize {
-            tags[kind] = tags[kind] + 1 - (2 << 32);
+            tags[kind] = tags[kind] + 1 - (2 << BITS);
         }
         kind += 1;
     }
@@ -52,14 +63,14 @@ impl Span {
     /// The value at `start..end`, with its quotes, of a page that has no more than [`PAGE_BYTES_MAX`] bytes.
     #[inline(always)]
     pub(super) fn new(kind: Kind, start: usize, end: usize) -> Self {
-        Self(TAGS[kind as usize].wrapping_add(((end - start) as u64) << 32 | start as u64))
+        Self(TAGS[kind as usize].wrapping_add(((end - start) as u64) << BITS | start as u64))
     }
 
     /// The value as it is written: a string with its quotes and escapes.
     #[inline(always)]
     pub(super) fn written(self) -> Self {
         match self.kind() {
-            Kind::Plain | Kind::Escaped => Self((Kind::Nest as u64) << 61 | (self.len() as u64 + 2) << 32 | (self.start() as u64 - 1)),
+            Kind::Plain | Kind::Escaped => Self::new(Kind::Nest, self.start() - 1, self.end() + 1),
             _ => self,
         }
     }
@@ -77,7 +88,7 @@ impl Span {
 
     #[inline(always)]
     pub(super) fn kind(self) -> Kind {
-        match self.0 >> 61 {
+        match self.0 >> KIND & 7 {
             0 => Kind::Absent,
             1 => Kind::Null,
             2 => Kind::Plain,
@@ -92,7 +103,7 @@ impl Span {
     /// Whether there is a value other than `null`.
     #[inline(always)]
     pub(super) fn is_value(self) -> bool {
-        self.0 >> 61 > Kind::Null as u64
+        self.0 >> VALUE == 1
     }
 
     /// The value, or [`Span::ABSENT`] if it is `null`.
@@ -108,12 +119,18 @@ impl Span {
 
     #[inline(always)]
     pub(super) fn start(self) -> usize {
-        self.0 as u32 as usize
+        self.0 as usize & PAGE_BYTES_MAX
     }
 
     #[inline(always)]
     pub(super) fn len(self) -> usize {
-        (self.0 >> 32) as usize & PAGE_BYTES_MAX
+        (self.0 >> BITS) as usize & PAGE_BYTES_MAX
+    }
+
+    /// The length, or more than any length where a string has escapes.
+    #[inline(always)]
+    pub(super) fn plain_len(self) -> usize {
+        (self.0 >> BITS) as usize & (2 * PAGE_BYTES_MAX + 1)
     }
 
     #[inline(always)]

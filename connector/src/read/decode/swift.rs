@@ -1,13 +1,16 @@
-//! The common case: members of objects as compact JSON writes them, each in one look at the bytes ahead.
+//! The common case: members of objects as compact JSON writes them.
 //!
-//! In: 128 bytes. Out: where the key and its value end in them, or nothing: then the walk goes the long way, which also finds out
-//! what is wrong. Nothing is refused here.
+//! In: 128 bytes, and a map of where the strings of the page stop. Out: where the key and its value end, or nothing: then the walk
+//! goes the long way, which also finds out what is wrong. Nothing is refused here.
+//!
+//! What this takes is decided by what each member has to wait for: where it begins. So no member waits for more than a look at the
+//! map; what it is, and whether it is well formed, is found out while later ones are walked already.
 
 use super::scan::{Lanes, Work};
-use super::span::{Kind, PAGE_BYTES_MAX};
+use super::span::{Kind, PAGE_BYTES_MAX, Span};
 use super::walk::Walk;
 
-/// What is looked at for one member: a key of 32 bytes, a value of 64, and what stands around them.
+/// What is looked at for one member: a key of 32 bytes, a number of as many, and what stands around them.
 pub(super) type Window = [u8; 128];
 
 impl<'a, L: Lanes> Walk<'a, L> {
@@ -16,66 +19,72 @@ impl<'a, L: Lanes> Walk<'a, L> {
     pub(super) fn window(&self, at: usize) -> Option<&'a Window> {
         // No page is so long that the sum could overflow, which spares a comparison.
         let at = at & PAGE_BYTES_MAX;
-        self.page.as_bytes().get(at..at + 128)?.first_chunk()
+        self.bytes.get(at..at + 128)?.first_chunk()
     }
 
-    /// The end of a key without escapes, and of its colon.
+    /// The member at `at`, if it is a key and a scalar, both without escapes: its end.
     #[inline(always)]
-    pub(super) fn swift_key(&self, at: usize, window: &Window) -> Option<usize> {
-        let (_, end) = self.swift_text(at, window, 0)?;
-        (end < 36 && window[end] == b':').then_some(end + 1)
+    pub(super) fn swift_member(&self, at: usize) -> Option<usize> {
+        let window = self.window(at)?;
+        let end = self.map.stop(at + 1)?;
+        let len = end - at;
+        if window[0] != b'"' || len > 32 || window[len] != b'"' || window[len + 1] != b':' {
+            return None;
+        }
+        Some(self.swift_scalar(window, at, len + 2)?.1)
     }
 
-    /// A string without escapes, a number without exponent, true, false or null.
+    /// A string, a number without exponent, true, false or null, which begins at `from` in what is at `at`: where it is, its end, and
+    /// where the next key must begin if a comma follows.
     #[inline(always)]
-    pub(super) fn swift_scalar(&self, at: usize, window: &Window, from: usize) -> Option<(Kind, usize)> {
+    pub(super) fn swift_scalar(&self, window: &Window, at: usize, from: usize) -> Option<(Span, usize, usize)> {
         let from = from & 63;
+        let start = at + from;
         match window[from] {
-            b'"' => self.swift_text(at, window, from),
-            b'-' | b'0'..=b'9' => self.swift_number(window, from),
+            b'"' => match self.map.stop(start + 1) {
+                Some(end) if self.byte(end) == Some(b'"') => Some((Span::new(Kind::Plain, start, end + 1), end + 1, end + 2)),
+                Some(_) => None,
+                None => self.long_string(start),
+            },
+            b'-' | b'0'..=b'9' => {
+                let (kind, len) = self.swift_number(window, from)?;
+                Some((Span::new(kind, start, start + len), start + len, self.map.stop(start).unwrap_or(usize::MAX)))
+            }
             _ => {
                 let word = u32::from_le_bytes(*window[from..].first_chunk()?);
                 const TRUE: u32 = u32::from_le_bytes(*b"true");
                 const FALS: u32 = u32::from_le_bytes(*b"fals");
                 const NULL: u32 = u32::from_le_bytes(*b"null");
-                match word {
-                    TRUE => Some((Kind::Truth, from + 4)),
-                    FALS if window[from + 4] == b'e' => Some((Kind::Truth, from + 5)),
-                    NULL => Some((Kind::Null, from + 4)),
-                    _ => None,
-                }
+                let (kind, len) = match word {
+                    TRUE => (Kind::Truth, 4),
+                    FALS if window[from + 4] == b'e' => (Kind::Truth, 5),
+                    NULL => (Kind::Null, 4),
+                    _ => return None,
+                };
+                Some((Span::new(kind, start, start + len), start + len, start + len + 1))
             }
         }
     }
 
-    #[inline(always)]
-    fn swift_text(&self, at: usize, window: &Window, from: usize) -> Option<(Kind, usize)> {
-        let inside = from + 1;
-        let end = inside + self.map.stop(at + inside).or_else(|| self.seek_stop(window, inside))?;
-        (window[end & 127] == b'"' && window[from] == b'"').then_some((Kind::Plain, end + 1))
-    }
-
-    /// Where a string stops that the map does not show.
-    #[inline(always)]
-    fn seek_stop(&self, window: &Window, from: usize) -> Option<usize> {
-        let mut stop = self.lanes.stop(window[from..].first_chunk()?);
-        if stop == 32 {
-            stop += self.lanes.stop(window[from + 32..].first_chunk()?);
-        }
-        (stop < 64).then_some(stop)
+    /// A string whose end is not near, or not on the map.
+    #[inline(never)]
+    fn long_string(&self, start: usize) -> Option<(Span, usize, usize)> {
+        let (end, escaped) = self.text(start).ok()?;
+        Some((Span::new(if escaped { Kind::Escaped } else { Kind::Plain }, start, end), end, end + 1))
     }
 
     #[inline(always)]
     fn swift_number(&self, window: &Window, from: usize) -> Option<(Kind, usize)> {
-        let minus = usize::from(window[from] == b'-');
-        let others = self.lanes.others(window[from..].first_chunk()?) & !(minus as u32);
+        let number: &[u8; 33] = window[from..].first_chunk()?;
+        let minus = usize::from(number[0] == b'-');
+        let others = self.lanes.others(number.first_chunk()?) & !(minus as u32);
         let mut len = others.trailing_zeros() as usize;
         let digits = len - minus;
-        if digits == 0 || (digits > 1 && window[from + minus] == b'0') {
+        if digits == 0 || (digits > 1 && number[minus] == b'0') {
             return None;
         }
         let mut kind = Kind::Integer;
-        if window[(from + len) & 127] == b'.' {
+        if number[len] == b'.' {
             let whole = len;
             len = (others & others.wrapping_sub(1)).trailing_zeros() as usize;
             kind = Kind::Decimal;
@@ -83,58 +92,35 @@ impl<'a, L: Lanes> Walk<'a, L> {
                 return None;
             }
         }
-        (len < 32 && window[(from + len) & 127] | 0x20 != b'e').then_some((kind, from + len))
+        (len < 32 && number[len] | 0x20 != b'e').then_some((kind, len))
     }
 }
 
-/// Where strings stop in a part of a page, a bit a byte.
+/// Where strings stop in a page, a bit a byte.
 ///
 /// To find the end of a string in the bytes takes a chain of instructions that the next member has to wait for. Bits are made
 /// without waiting, 32 at once, and are quick to search.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Map<'m> {
-    bits: &'m [u8],
-    /// The offset of the first bit.
-    begin: usize,
-}
-
-/// Bytes that are mapped at once: they stay in the cache until they are walked.
-const MAP_BYTES: usize = 16 * 1024;
-/// Bytes that should be mapped before a record.
-const AHEAD_BYTES: usize = 2 * 1024;
+pub(super) struct Map<'m>(&'m [u8]);
 
 impl<'m> Map<'m> {
-    /// Whether what is mapped may end within a record that begins at `at`.
-    #[inline(always)]
-    pub(super) fn is_short(&self, at: usize) -> bool {
-        at + AHEAD_BYTES > self.begin + self.bits.len() * 8
+    /// The map of a page.
+    pub(super) fn new<L: Lanes>(page: &str, bits: &'m mut Vec<u8>, lanes: L) -> Self {
+        lanes.run(Mapping { page: page.as_bytes(), bits, lanes });
+        Self(bits)
     }
 
-    /// Maps the bytes from `at` on.
-    pub(super) fn new<L: Lanes>(page: &str, at: usize, bits: &'m mut Vec<u8>, lanes: L) -> Self {
-        let end = page.len().min(at + MAP_BYTES);
-        bits.truncate(if L::MAPS { bits.len() } else { 0 });
-        if L::MAPS
-            && let Some(part) = page.as_bytes().get(at..end)
-        {
-            lanes.run(Mapping { part, bits, lanes });
-        }
-        Self { bits, begin: at }
-    }
-
-    /// How far from `at` the string that goes on there stops, if that is mapped and near.
+    /// Where the string that goes on at `at` stops, if that is near.
     #[inline(always)]
     fn stop(&self, at: usize) -> Option<usize> {
-        let bit = at.wrapping_sub(self.begin);
-        let byte = bit >> 3;
-        let near = u64::from_le_bytes(*self.bits.get(byte..byte + 8)?.first_chunk()?) >> (bit & 7);
-        (near != 0).then_some(near.trailing_zeros() as usize)
+        let near = u64::from_le_bytes(*self.0.get(at >> 3..(at >> 3) + 8)?.first_chunk()?) >> (at & 7);
+        (near != 0).then(|| at + near.trailing_zeros() as usize)
     }
 }
 
 /// [`Map::new`].
 struct Mapping<'p, 'b, L> {
-    part: &'p [u8],
+    page: &'p [u8],
     bits: &'b mut Vec<u8>,
     lanes: L,
 }
@@ -144,8 +130,9 @@ impl<L: Lanes> Work for Mapping<'_, '_, L> {
 
     #[inline(always)]
     fn work(self) {
-        let Self { part, bits, lanes } = self;
-        let chunks = part.as_chunks::<32>().0;
+        let Self { page, bits, lanes } = self;
+        // What is left of a page is not mapped: no string is looked for there.
+        let chunks = page.as_chunks::<32>().0;
         bits.resize(chunks.len() * 4, 0);
         for (bits, chunk) in bits.as_chunks_mut::<4>().0.iter_mut().zip(chunks) {
             *bits = lanes.stops(chunk).to_le_bytes();

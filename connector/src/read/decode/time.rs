@@ -7,7 +7,7 @@
 use chrono::{LocalResult, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
 
-use super::number;
+use super::number::{self, Eight};
 use crate::wall_clock::instant;
 
 /// Days that are kept.
@@ -22,7 +22,7 @@ const DAY: i64 = 86_400;
 #[derive(Debug, Clone, Copy)]
 struct Day {
     /// `yyyyMMdd`.
-    date: u32,
+    date: Eight,
     /// Days since the epoch; none if the calendar has no such date.
     epoch_day: Option<i32>,
     /// The epoch second of 00:00, if the clock runs evenly through the whole day.
@@ -38,13 +38,14 @@ pub(super) struct Days {
 
 impl Days {
     pub(super) fn new(zone: Tz) -> Self {
-        Self { zone, kept: vec![Day { date: 0, epoch_day: None, begin: None }; DAYS_KEPT] }
+        Self { zone, kept: vec![Day { date: Eight::default(), epoch_day: None, begin: None }; DAYS_KEPT] }
     }
 
     #[inline(always)]
-    fn day(&mut self, date: u32) -> Day {
-        // Months of 32 days: the days of a year and a half never share a place.
-        let place = (date / 10_000 * 384 + date / 100 % 100 * 32 + date % 100) as usize % DAYS_KEPT;
+    fn day(&mut self, date: Eight) -> Day {
+        let [_, year, month, day] = date.pairs();
+        // Months of 32 days: the days of a year and a half never share a place, wherever a century ends.
+        let place = (year * 384 + month * 32 + day) as usize % DAYS_KEPT;
         match self.kept.get(place) {
             Some(day) if day.date == date => *day,
             _ => self.learn(date, place),
@@ -52,9 +53,10 @@ impl Days {
     }
 
     #[cold]
-    fn learn(&mut self, date: u32, place: usize) -> Day {
-        let calendar = i32::try_from(date / 10_000).ok().filter(|year| (1..=9999).contains(year));
-        let calendar = calendar.and_then(|year| NaiveDate::from_ymd_opt(year, date / 100 % 100, date % 100));
+    fn learn(&mut self, date: Eight, place: usize) -> Day {
+        let number = date.number() as u32;
+        let calendar = i32::try_from(number / 10_000).ok().filter(|year| (1..=9999).contains(year));
+        let calendar = calendar.and_then(|year| NaiveDate::from_ymd_opt(year, number / 100 % 100, number % 100));
         let epoch_day = calendar.map(|day| day.to_epoch_days());
         let begin = epoch_day.and_then(|day| {
             let midnight = i64::from(day) * DAY;
@@ -74,16 +76,10 @@ impl Days {
         matches!(offset, Some(LocalResult::Single(offset)) if midnight - i64::from(offset.fix().local_minus_utc()) == begin)
     }
 
-    /// The epoch day of `yyyyMMdd`.
+    /// The epoch second of the date and the clock of `yyyyMMddHHmmss` in the zone.
     #[inline(always)]
-    fn epoch_day(&mut self, date: u64) -> Option<i32> {
-        self.day(u32::try_from(date).ok()?).epoch_day
-    }
-
-    /// The epoch second of `yyyyMMddHHmmss` on the zone's clock.
-    #[inline(always)]
-    pub(super) fn packed_time(&mut self, packed: u64) -> Option<i64> {
-        let (date, second) = split(packed)?;
+    pub(super) fn packed_time(&mut self, (date, clock): (Eight, Eight)) -> Option<i64> {
+        let second = second_of_day(clock)?;
         let day = self.day(date);
         match day.begin {
             Some(begin) => Some(begin + second),
@@ -93,13 +89,14 @@ impl Days {
 
     /// The epoch day of `yyyyMMddHHmmss`.
     #[inline(always)]
-    pub(super) fn packed_day(&mut self, packed: u64) -> Option<i32> {
-        self.day(split(packed)?.0).epoch_day
+    pub(super) fn packed_day(&mut self, (date, clock): (Eight, Eight)) -> Option<i32> {
+        second_of_day(clock)?;
+        self.day(date).epoch_day
     }
 
     /// The epoch second of 00:00 of `yyyyMMdd` on the zone's clock.
-    fn date(&mut self, date: u64) -> Option<i64> {
-        let day = self.epoch_day(date)?;
+    fn date(&mut self, date: Eight) -> Option<i64> {
+        let day = self.day(date).epoch_day?;
         instant(self.zone, i64::from(day) * DAY)
     }
 
@@ -109,18 +106,16 @@ impl Days {
         let negative = bytes.get(start) == Some(&b'-');
         let digits = number::checked_digits(bytes, start + usize::from(negative), end)?;
         let number = i64::try_from(digits).ok()?;
-        let date = if end - start == 8 && !negative { self.date(digits) } else { None };
+        let date = Eight::new(bytes, start, end).and_then(|date| self.date(date));
         date.or_else(|| epoch_seconds(if negative { -number } else { number }))
     }
 }
 
-/// The date and the second of the day, if there is such a time of day.
+/// The second of the day at which a clock shows `HHmmss`, if one does.
 #[inline(always)]
-fn split(packed: u64) -> Option<(u32, i64)> {
-    let (date, clock) = (packed / 1_000_000, packed % 1_000_000);
-    let (hour, minute, second) = (clock / 10_000, clock / 100 % 100, clock % 100);
-    let is_clock = hour < 24 && minute < 60 && second < 60;
-    is_clock.then_some((u32::try_from(date).ok()?, (hour * 3_600 + minute * 60 + second) as i64))
+fn second_of_day(clock: Eight) -> Option<i64> {
+    let [_, hour, minute, second] = clock.pairs();
+    (hour < 24 && minute < 60 && second < 60).then_some((hour * 3_600 + minute * 60 + second) as i64)
 }
 
 /// Epoch seconds of the years 1 to 9999, beyond which a date is a mistake.
@@ -133,6 +128,10 @@ pub(super) fn epoch_seconds(seconds: i64) -> Option<i64> {
 mod tests {
     use super::*;
 
+    fn packed(digits: u64) -> (Eight, Eight) {
+        Eight::fourteen(format!("{digits:014}").as_bytes(), 0, 14).expect("digits")
+    }
+
     #[test]
     fn a_repeated_hour_is_the_earlier_one_and_a_skipped_one_is_shifted_forward() {
         let cases = [
@@ -144,12 +143,12 @@ mod tests {
             (20111230120000, Tz::Pacific__Apia, "2011-12-30 22:00"),
             (20260101000000, Tz::Asia__Kolkata, "2025-12-31 18:30"),
         ];
-        for (packed, zone, expected) in cases {
+        for (digits, zone, expected) in cases {
             let mut days = Days::new(zone);
             for _ in 0..2 {
-                let seconds = days.packed_time(packed).expect("a time");
+                let seconds = days.packed_time(packed(digits)).expect("a time");
                 let shown = chrono::DateTime::from_timestamp(seconds, 0).expect("in range").format("%Y-%m-%d %H:%M").to_string();
-                assert_eq!(shown, expected, "{packed} in {zone}");
+                assert_eq!(shown, expected, "{digits} in {zone}");
             }
         }
     }
@@ -157,11 +156,14 @@ mod tests {
     #[test]
     fn what_no_calendar_or_clock_shows_is_no_time() {
         let mut days = Days::new(Tz::UTC);
-        for packed in [20260230000000, 20261301000000, 20260101240000, 20260101006000, 20260101000060, 1, 101000000, u64::MAX] {
-            assert_eq!(days.packed_time(packed), None, "{packed}");
-            assert_eq!(days.packed_day(packed), None, "{packed}");
+        for digits in [20260230000000, 20261301000000, 20260101240000, 20260101006000, 20260101000060, 1, 101000000, 99999999999999] {
+            assert_eq!(days.packed_time(packed(digits)), None, "{digits}");
+            assert_eq!(days.packed_day(packed(digits)), None, "{digits}");
         }
-        assert_eq!(days.packed_day(19700102235959), Some(1));
+        assert_eq!(days.packed_day(packed(19700102235959)), Some(1));
+        for text in ["2026010100000", "202601010000000", "2026-101000000", "20260101 00000", "2026010100000:"] {
+            assert_eq!(Eight::fourteen(text.as_bytes(), 0, text.len()), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a value means in each form: one function a form, from its place in the page; `None` where it does not fit.
 
-use super::number;
+use super::number::{self, Eight};
 use super::span::{Kind, Span};
 use super::time::{Days, epoch_seconds};
 
@@ -60,16 +60,26 @@ pub(super) fn date(page: &str, span: Span, scratch: &mut String, days: &mut Days
     }
 }
 
-/// The fourteen digits `yyyyMMddHHmmss`, as a number or as text.
+/// The instant of a packed time.
 #[inline(always)]
-pub(super) fn packed(page: &str, span: Span, scratch: &mut String) -> Option<u64> {
+pub(super) fn time(page: &str, span: Span, scratch: &mut String, days: &mut Days) -> Option<i64> {
+    days.packed_time(packed(page, span, scratch)?)
+}
+
+/// The day of a packed time.
+#[inline(always)]
+pub(super) fn day(page: &str, span: Span, scratch: &mut String, days: &mut Days) -> Option<i32> {
+    days.packed_day(packed(page, span, scratch)?)
+}
+
+/// The fourteen digits `yyyyMMddHHmmss`, as a number or as text: those of the date, and those of the clock.
+#[inline(always)]
+fn packed(page: &str, span: Span, scratch: &mut String) -> Option<(Eight, Eight)> {
     match span.kind() {
-        Kind::Integer if span.len() == 14 && page.as_bytes().get(span.start()) != Some(&b'-') => {
-            number::digits(page.as_bytes(), span.end(), 14)
-        }
+        Kind::Integer => Eight::fourteen(page.as_bytes(), span.start(), span.end()),
         Kind::Plain | Kind::Escaped => {
             let (bytes, start, end) = meant(page, span, scratch);
-            (end - start == 14).then(|| number::checked_digits(bytes, start, end))?
+            Eight::fourteen(bytes, start, end)
         }
         _ => None,
     }

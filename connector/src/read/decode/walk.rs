@@ -9,7 +9,7 @@ use super::span::Kind;
 use super::swift::Map;
 
 /// Objects and lists in each other, at most: as serde_json has it.
-const LEVELS_MAX: u32 = 127;
+pub(super) const LEVELS_MAX: u32 = 127;
 /// Digits that every 64-bit float has room for.
 const SAFE_DIGITS: usize = 300;
 
@@ -71,7 +71,7 @@ impl<'a, L: Lanes> Walk<'a, L> {
     pub(super) fn text(&self, at: usize) -> Result<(usize, bool), Fault> {
         let mut at = self.expect(b'"', at)?;
         if let Some(chunk) = self.chunk(at) {
-            let stop = self.lanes.stop(chunk);
+            let stop = self.lanes.stops(chunk).trailing_zeros() as usize;
             at += stop;
             if stop < 32 && self.byte(at) == Some(b'"') {
                 return Ok((at + 1, false));
@@ -226,7 +226,7 @@ impl<L: Lanes> Work for LongText<'_, '_, L> {
         loop {
             match walk.chunk(at) {
                 Some(chunk) => {
-                    let stop = walk.lanes.stop(chunk);
+                    let stop = walk.lanes.stops(chunk).trailing_zeros() as usize;
                     at += stop;
                     if stop == 32 {
                         continue;
@@ -259,11 +259,9 @@ impl<L: Lanes> Work for Nest<'_, '_, L> {
         let Self(walk, mut at, outside) = self;
         let (mut objects, mut levels) = (0u128, 0);
         loop {
-            let swift = if objects & 1 == 1 { walk.window(at) } else { None };
-            let swift = swift.and_then(|window| Some((window, walk.swift_key(at, window)?)));
-            let swift = swift.and_then(|(window, value)| walk.swift_scalar(at, window, value));
+            let swift = if objects & 1 == 1 { walk.swift_member(at) } else { None };
             match swift {
-                Some((_, len)) => at += len,
+                Some(end) => at = end,
                 None => {
                     // A value; in an object its key first.
                     if objects & 1 == 1 {

@@ -206,3 +206,31 @@ fn a_decoder_may_go_to_another_thread() {
     fn sent(_: impl Send) {}
     sent(decoder(&[], None));
 }
+
+#[test]
+fn keys_may_come_in_any_order_and_be_as_many_as_they_like() {
+    // More orders than are learnt a page, and more keys that nobody wants than are remembered.
+    let record = |n: usize| {
+        let mut members: Vec<String> = (0..100).map(|key| format!("\"unwanted {key}\":{n}")).collect();
+        members.extend([format!("\"a\":{n}"), format!("\"b\":{{\"x\":\"{n}\",\"y\":{n}.5}}"), format!("\"c\":\"text {n}\"")]);
+        let count = members.len();
+        members.rotate_left(n * 37 % count);
+        if n.is_multiple_of(3) {
+            members.reverse();
+        }
+        format!("{{{}}}", members.join(","))
+    };
+    let slots: &[(&str, &[&str], Form)] =
+        &[("a", &["a"], Form::Int64), ("x", &["b/x"], Form::Text), ("y", &["b/y"], Form::Float64), ("c", &["c"], Form::Text)];
+    let mut decoder = decoder(slots, None);
+    for _ in 0..2 {
+        let body = format!("{{\"records\":[{}]}}", (0..300).map(record).collect::<Vec<_>>().join(","));
+        let page = read(&mut decoder, &body).expect("a page");
+        for row in 0..300 {
+            assert_eq!(page.columns[0].as_primitive::<arrow::datatypes::Int64Type>().value(row), row as i64);
+            assert_eq!(page.columns[1].as_string_view().value(row), row.to_string());
+            assert_eq!(page.columns[2].as_primitive::<arrow::datatypes::Float64Type>().value(row), row as f64 + 0.5);
+            assert_eq!(page.columns[3].as_string_view().value(row), format!("text {row}"));
+        }
+    }
+}

@@ -170,7 +170,9 @@ fn mean(raw: &str, form: Form) -> Option<Cell> {
         Form::Date => {
             let Some(text) = text else { return is_whole(raw).then(|| raw.parse().ok()).flatten().and_then(year).map(Cell::Long) };
             let digits = text.strip_prefix("$D_").filter(|digits| !digits.starts_with('+'))?;
-            let date = NaiveDate::parse_from_str(digits, "%Y%m%d").ok().filter(|day| digits.len() == 8 && day.year() > 0);
+            // chrono's parser takes blanks too.
+            let is_date = digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_digit());
+            let date = is_date.then(|| NaiveDate::parse_from_str(digits, "%Y%m%d").ok()).flatten().filter(|day| day.year() > 0);
             match date {
                 Some(day) => Some(Cell::Long(local(day.and_hms_opt(0, 0, 0).expect("midnight")))),
                 None => digits.parse().ok().and_then(year).map(Cell::Long),
