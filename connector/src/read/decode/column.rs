@@ -16,7 +16,7 @@ use super::scan::{Lanes, Work};
 use super::span::Span;
 use super::text::Texts;
 use super::time::Days;
-use super::value::{date, float, long, packed, truth};
+use super::value::{date, day, float, long, time, truth};
 use super::{BLOCK, Form, Slot};
 
 /// The spans of some records of a page.
@@ -191,14 +191,10 @@ impl<L: Lanes> Work for Push<'_, L> {
             (Values::Texts(texts), _) => texts.add(page, spans, lanes),
             (Values::Lists(lists), _) => fill!(lists.lens, |span| lists.items.push(page, span)),
             (Values::Longs(longs), Form::Date) => fill!(longs, |span| date(page, span, scratch, days)),
-            (Values::Longs(longs), Form::PackedTime) => {
-                fill!(longs, |span| packed(page, span, scratch).and_then(|packed| days.packed_time(packed)));
-            }
+            (Values::Longs(longs), Form::PackedTime) => fill!(longs, |span| time(page, span, scratch, days)),
             (Values::Longs(longs), _) => fill!(longs, |span| long(page, span)),
             (Values::Floats(floats), _) => fill!(floats, |span| float(page, span)),
-            (Values::Dates(dates), _) => {
-                fill!(dates, |span| packed(page, span, scratch).and_then(|packed| days.packed_day(packed)));
-            }
+            (Values::Dates(dates), _) => fill!(dates, |span| day(page, span, scratch, days)),
             (Values::Truths(truths), _) => fill!(truths, |span| truth(page, span, scratch)),
         }
         let timed = column.check_times(block, valid & !misfits);

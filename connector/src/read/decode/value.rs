@@ -60,9 +60,21 @@ pub(super) fn date(page: &str, span: Span, scratch: &mut String, days: &mut Days
     }
 }
 
+/// The instant of a packed time.
+#[inline(always)]
+pub(super) fn time(page: &str, span: Span, scratch: &mut String, days: &mut Days) -> Option<i64> {
+    days.packed_time(packed(page, span, scratch)?)
+}
+
+/// The day of a packed time.
+#[inline(always)]
+pub(super) fn day(page: &str, span: Span, scratch: &mut String, days: &mut Days) -> Option<i32> {
+    days.packed_day(packed(page, span, scratch)?)
+}
+
 /// The fourteen digits `yyyyMMddHHmmss`, as a number or as text: those of the date, and those of the clock.
 #[inline(always)]
-pub(super) fn packed(page: &str, span: Span, scratch: &mut String) -> Option<(Eight, Eight)> {
+fn packed(page: &str, span: Span, scratch: &mut String) -> Option<(Eight, Eight)> {
     match span.kind() {
         Kind::Integer => Eight::fourteen(page.as_bytes(), span.start(), span.end()),
         Kind::Plain | Kind::Escaped => {
