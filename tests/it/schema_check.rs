@@ -184,6 +184,21 @@ async fn a_schema_of_names_alone_has_no_types_to_differ_from() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn names_without_end_are_told_up_to_a_thousand() {
+    let world = known("warn").await;
+    world.source(900);
+    world
+        .rows(
+            "INSERT INTO clevertap.profiles SELECT concat('p', n) AS identity,
+             concat('{\"a', n, '\":1,\"b', n, '\":2}') AS properties FROM source",
+        )
+        .await;
+    let warned = warned(&world);
+    assert_eq!(warned.len(), 1_000);
+    assert_eq!((warned[998].starts_with("CT-631 "), warned[999].as_str()), (true, "CT-635 "));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dry_run_marks_what_is_new_and_makes_nothing_known() {
     for how in ["local", "server"] {
         let world = known("warn").await;

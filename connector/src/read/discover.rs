@@ -302,7 +302,7 @@ fn forms(records: &[Value], place: &str) -> BTreeMap<String, Form> {
 }
 
 /// `$D_` and digits.
-fn is_date(text: &str) -> bool {
+pub(crate) fn is_date(text: &str) -> bool {
     text.strip_prefix("$D_").is_some_and(|digits| {
         let digits = digits.strip_prefix('-').unwrap_or(digits);
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())

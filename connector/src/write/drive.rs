@@ -170,6 +170,7 @@ impl Driver {
     async fn begin_check(&mut self, batch: &RecordBatch) {
         let Some(checker) = self.checker.as_mut().filter(|_| batch.num_rows() > 0) else { return };
         tokio::select! {
+            biased;
             () = checker.ask() => checker.begin(batch),
             () = self.run.stop.stopped() => {}
         }
@@ -179,11 +180,14 @@ impl Driver {
     fn end_check(&mut self) {
         match self.checker.as_mut().map(Checker::findings) {
             None => {}
-            Some(Ok(found)) => self.run.warn(found),
+            Some(Ok(found)) if found.is_empty() => {}
+            Some(Ok(found)) => {
+                self.run.warn(found);
+                if let Some(checker) = self.checker.as_ref().filter(|_| self.is_dry()) {
+                    self.run.get().mapping = checker.mapping();
+                }
+            }
             Some(Err(error)) => self.stop(error.into()),
-        }
-        if let Some(checker) = self.checker.as_ref().filter(|_| self.is_dry()) {
-            self.run.get().mapping = checker.mapping();
         }
     }
 

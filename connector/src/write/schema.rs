@@ -5,6 +5,7 @@
 //! names of properties for ever, so that both are told here or nowhere. CleverTap is asked once a session, in one attempt; where it
 //! does not tell, that is a warning and nothing is held up.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -17,9 +18,10 @@ use crate::account::Account;
 use crate::error::Error;
 use crate::options::{DryRun, SchemaCheck};
 use crate::read::decode::Form;
+use crate::read::discover::is_date;
 use crate::read::schema::{Events, Properties, form};
 use crate::table::{Shape, Table};
-use crate::write::encode::Warning;
+use crate::write::encode::{Operator, Warning};
 use crate::write::mapping::{Class, Mapping};
 use crate::write::plan::Job;
 
@@ -38,10 +40,16 @@ const DISCARDED: &str = "CT-634";
 const LOOKED_MAX: u32 = 1_000;
 
 /// Events of one statement that are looked at.
-const EVENTS_MAX: usize = 10_000;
+const EVENTS_MAX: usize = 1_000;
+
+/// Findings of one statement: a column of other people's keys unfolds to any number of names.
+const FINDINGS_MAX: usize = 1_000;
 
 /// Findings that an error tells.
 const TOLD_MAX: usize = 5;
+
+/// More was found than is told.
+const MORE: &str = "CT-635";
 
 /// What a value is to CleverTap's schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +87,8 @@ pub(crate) struct Checker {
     asked: bool,
     looked: HashMap<String, Looked>,
     found: Vec<Warning>,
+    /// How much was found so far.
+    findings: usize,
     new: BTreeSet<String>,
     /// What the next statement of the session finds there, since this one creates it: events, and names of their properties.
     creates: Vec<(String, String)>,
@@ -101,6 +111,7 @@ impl Checker {
             asked: false,
             looked: HashMap::new(),
             found: Vec::new(),
+            findings: 0,
             new: BTreeSet::new(),
             creates: Vec::new(),
             rows: Vec::new(),
@@ -123,7 +134,7 @@ impl Checker {
             Ok(told) => self.told = Some(told),
             Err(why) => {
                 let message = format!("the columns were not compared with the project's schema, which is not known: {why}");
-                self.found.push(Warning { code: UNTOLD, column: String::new(), rows: 0, message });
+                self.find(UNTOLD, String::new(), message);
                 return;
             }
         }
@@ -143,7 +154,7 @@ impl Checker {
     /// Chooses the rows of a batch to look at: the first ones of each event.
     pub(crate) fn begin(&mut self, batch: &RecordBatch) {
         self.rows.clear();
-        if self.told.is_none() {
+        if self.told.is_none() || self.findings >= FINDINGS_MAX {
             return;
         }
         let names = self.mapping.fields.iter().find(|field| field.shape == Shape::EventName);
@@ -227,11 +238,26 @@ impl Checker {
                 None => (NEW, format!("event \"{event}\" is new: the names of events last for ever in CleverTap")),
             },
         };
-        self.found.push(Warning { code, column: event.to_owned(), rows: 0, message });
+        self.find(code, event.to_owned(), message);
+    }
+
+    fn find(&mut self, code: &'static str, column: String, message: String) {
+        self.findings += 1;
+        let (code, column, message) = match self.findings.cmp(&FINDINGS_MAX) {
+            Ordering::Less => (code, column, message),
+            Ordering::Equal => {
+                (MORE, String::new(), format!("{FINDINGS_MAX} differences to the schema were found, and no more are looked for"))
+            }
+            Ordering::Greater => return,
+        };
+        self.found.push(Warning { code, column, rows: 0, message });
     }
 
     /// A property is met, with a value of it, or as a column.
     fn property(&mut self, looked: &mut Looked, event: &str, name: &str, value: Option<&Value>) {
+        if self.findings >= FINDINGS_MAX {
+            return;
+        }
         let kind = value.and_then(kind_of);
         let is_first = match looked.names.get_mut(name) {
             Some(true) => return,
@@ -280,7 +306,7 @@ impl Checker {
             }),
         };
         if let Some((code, message)) = finding {
-            self.found.push(Warning { code, column, rows: 0, message });
+            self.find(code, column, message);
         }
     }
 
@@ -337,14 +363,13 @@ fn kind_of(value: &Value) -> Option<Kind> {
         Value::Null => return None,
         Value::Bool(_) => Kind::Boolean,
         Value::Number(_) => Kind::Number,
-        Value::String(text) if text.starts_with("$D_") => Kind::Date,
+        Value::String(text) if is_date(text) => Kind::Date,
         Value::String(_) => Kind::Text,
         Value::Array(_) => Kind::List,
-        // The one operator of a property.
-        Value::Object(operator) => match operator.keys().next().map(String::as_str) {
-            Some("$set" | "$add" | "$remove") => Kind::List,
-            Some("$incr" | "$decr") => Kind::Number,
-            _ => return None,
+        Value::Object(object) => match Operator::named(object.keys().next()?)? {
+            Operator::Set | Operator::Add | Operator::Remove => Kind::List,
+            Operator::Incr | Operator::Decr => Kind::Number,
+            Operator::Delete => return None,
         },
     })
 }

@@ -10,11 +10,7 @@
 //! {"at":"2026-01-01T13:00:00Z",…,"what":"gone","requested_at":"2026-01-01T00:00:01Z"}
 //! ```
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{collections::BTreeMap, fmt};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -161,7 +157,7 @@ pub(crate) struct Log {
     clock: Clock,
     /// Tells the objects of this process from those of another that writes in the same microsecond.
     process: u64,
-    written: AtomicU32,
+    written: u32,
     requests: BTreeMap<Key, Request>,
 }
 
@@ -178,7 +174,7 @@ impl Log {
             account: id,
             clock: account.clock(),
             process: rand::random(),
-            written: AtomicU32::new(0),
+            written: 0,
             requests: BTreeMap::new(),
         };
         for (name, object) in log.place.all().await? {
@@ -228,8 +224,8 @@ impl Log {
             serde_json::to_writer(&mut object, &line).map_err(std::io::Error::from)?;
             object.push(b'\n');
         }
-        let number = self.written.fetch_add(1, Ordering::Relaxed);
-        let stem = format!("{}-{:016x}-{number:06}", at.format("%Y%m%dT%H%M%S%6fZ"), self.process);
+        let stem = format!("{}-{:016x}-{:06}", at.format("%Y%m%dT%H%M%S%6fZ"), self.process, self.written);
+        self.written += 1;
         self.place.put(&stem, object).await?;
         for note in notes {
             apply(&mut self.requests, note, at);

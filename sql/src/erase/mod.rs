@@ -32,13 +32,10 @@ use crate::{
     progress::Console,
     session::Session,
 };
-use datafusion_clevertap::{Access, Account};
+use datafusion_clevertap::{Access, Account, Options};
 use log::{Log, State};
 use place::Place;
 use shown::{ShownFlags, show};
-
-/// Rows that are taken where nobody says more; as of `clevertap.delete_rows_max`.
-const ROWS_MAX: u64 = 1_000;
 
 /// Flags of the command.
 #[derive(Debug, clap::Args)]
@@ -59,7 +56,7 @@ pub(crate) struct EraseFlags {
     wait: bool,
 
     /// People that one command may erase
-    #[arg(long, value_name = "N", default_value_t = ROWS_MAX)]
+    #[arg(long, value_name = "N", default_value_t = Options::default().delete_rows_max)]
     rows_max: u64,
 
     /// Where requests are kept: a folder or a bucket URL (or CLEVERTAP_ERASURE_LOG). Default: erasures/ in the user's configuration
@@ -126,7 +123,12 @@ pub(crate) async fn erase(
     let named = flags.named.key();
     let says_whom = named.is_some() || flags.file.is_some();
     if let Some(EraseCommand::Status(status)) = &flags.command {
-        if says_whom || flags.wait || flags.rows_max != ROWS_MAX || flags.shown.format.is_some() || flags.shown.output.is_some() {
+        if says_whom
+            || flags.wait
+            || flags.rows_max != Options::default().delete_rows_max
+            || flags.shown.format.is_some()
+            || flags.shown.output.is_some()
+        {
             return Err(Failure::Usage("erase status takes --offline, --format and -o behind it, and tells of everybody".into()));
         }
         return Erasing::open(account, place, watched, console, interrupts).await?.status(status).await;

@@ -52,6 +52,7 @@ use self::fragment::Bound;
 use self::kernel::Avx2;
 pub(crate) use self::page::Page;
 use self::reject::{CUT, MANY_PROPERTIES, TEXT_BYTES_MAX};
+pub(crate) use self::types::Operator;
 use crate::error::{Error, Result};
 use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::table::Again;

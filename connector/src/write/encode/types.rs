@@ -45,7 +45,7 @@ pub(super) enum Role {
 
 /// What happens to a property: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operator {
+pub(crate) enum Operator {
     Add,
     Remove,
     Set,
@@ -64,7 +64,8 @@ impl Operator {
         ("$delete", Self::Delete),
     ];
 
-    pub(super) fn named(name: &str) -> Option<Self> {
+    /// The operator of this key.
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(key, _)| *key == name).map(|(_, operator)| *operator)
     }
 
