@@ -92,6 +92,9 @@ impl Body {
 /// the system, each to be cleared first.
 const SPARE: usize = 16;
 
+/// What a record is taken to have at least, where it is told how many have room.
+const RECORD_BYTES_MIN: usize = 64;
+
 /// A packer for each kind of body: a call takes identifiers of one kind.
 ///
 /// Records are written at the end of [`Packers::page`], a comma behind each, [`Packers::room`] of them at most; then each is kept
@@ -188,27 +191,44 @@ struct Packer {
     open: Vec<u8>,
     rows_max: usize,
     bytes_max: usize,
+    /// What a record may take, by those so far.
+    record_bytes: usize,
     page: Page,
     records: Vec<BodyRecord>,
     /// A record of the page was dropped.
     dropped: bool,
     spare: Vec<Vec<u8>>,
+    /// Bytes of a new buffer: those of the largest body so far, and a quarter for what the encoder asks for beyond.
+    buffer_bytes: usize,
 }
 
 impl Packer {
     fn new(open: &[u8], rows_max: usize, bytes_max: usize) -> Self {
-        Self { open: open.to_vec(), rows_max, bytes_max, page: Page::default(), records: Vec::new(), dropped: false, spare: Vec::new() }
+        Self {
+            open: open.to_vec(),
+            rows_max,
+            bytes_max,
+            record_bytes: RECORD_BYTES_MIN,
+            page: Page::default(),
+            records: Vec::new(),
+            dropped: false,
+            spare: Vec::new(),
+            buffer_bytes: 0,
+        }
     }
 
-    /// Records that the body begun may still take.
+    /// Records that the body begun may still take: by their number, and by their bytes as far as these can be told beforehand.
     fn room(&self) -> usize {
-        self.rows_max - self.records.len()
+        let bytes_left = self.bytes_max.saturating_sub(self.page.len() + CLOSE.len());
+        let fit = (self.rows_max - self.records.len()).min(bytes_left / self.record_bytes);
+        if self.records.is_empty() { fit.max(1) } else { fit }
     }
 
     /// Where the next records are written.
     fn page(&mut self) -> &mut Page {
         if self.page.len() == 0 {
-            self.page = Page::new(self.spare.pop().unwrap_or_default());
+            // From the allocator as zeros: fresh pages of the system are.
+            self.page = Page::new(self.spare.pop().unwrap_or_else(|| vec![0; self.buffer_bytes]));
             self.page.push(&self.open);
         }
         &mut self.page
@@ -216,13 +236,19 @@ impl Packer {
 
     /// The bodies that are full.
     fn pack(&mut self) -> Vec<Body> {
-        if !self.dropped && self.page.len() + CLOSE.len() - 1 <= self.bytes_max {
-            return if self.room() == 0 { self.finish().into_iter().collect() } else { Vec::new() };
+        let mut bodies = Vec::new();
+        if let Some(mean) = self.page.len().checked_div(self.records.len()) {
+            self.record_bytes = (mean + mean / 8).max(RECORD_BYTES_MIN);
         }
-        // Too many bytes, or not all of them wanted: the records move into pages of their own.
-        let (page, records) = self.take();
-        let bodies = records.iter().filter_map(|record| self.push(record.of(page.written()), *record)).collect();
-        self.spare(page.into_bytes());
+        if self.dropped || self.page.len() + CLOSE.len() - 1 > self.bytes_max {
+            // Too many bytes, or not all of them wanted: the records move into pages of their own.
+            let (page, records) = self.take();
+            bodies.extend(records.iter().filter_map(|record| self.push(record.of(page.written()), *record)));
+            self.spare(page.into_bytes());
+        }
+        if self.room() == 0 {
+            bodies.extend(self.finish());
+        }
         bodies
     }
 
@@ -235,7 +261,8 @@ impl Packer {
     /// Copies a record to the page; hands out the body before it, if that is full.
     fn push(&mut self, json: &[u8], record: BodyRecord) -> Option<Body> {
         let grown = self.page.len().saturating_add(json.len() + CLOSE.len());
-        let full = if !self.records.is_empty() && (self.room() == 0 || grown > self.bytes_max) { self.finish() } else { None };
+        let is_full = self.records.len() == self.rows_max || grown > self.bytes_max;
+        let full = if is_full { self.finish() } else { None };
         let page = self.page();
         let start = page.len();
         page.push(json);
@@ -253,6 +280,7 @@ impl Packer {
         let mut page = std::mem::take(&mut self.page);
         page.truncate(page.len() - 1);
         page.push(CLOSE);
+        self.buffer_bytes = self.buffer_bytes.max(page.len() + page.len() / 4);
         let records = Vec::with_capacity(self.records.len());
         Some(Body { bytes: Bytes::from(page.into_bytes()), records: std::mem::replace(&mut self.records, records) })
     }
@@ -328,6 +356,19 @@ mod tests {
             let expected = (1..).zip(&records).filter(|(_, record)| record.len() + OPEN.len() + CLOSE.len() <= bytes_max);
             prop_assert_eq!(packed, expected.map(|(row, _)| row).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn once_records_are_known_no_more_are_written_than_a_body_takes() {
+        let mut packer = Packers::new(Form::Records, 100, 1_000);
+        let records = vec![format!("\"{}\"", "x".repeat(98)); 50];
+        let mut bodies = pack(&mut packer, &records, 1, 50);
+        for _ in 0..20 {
+            let room = packer.room();
+            assert!(packer.page().len() + 101 * room + CLOSE.len() <= 1_000, "{room} records");
+            bodies.extend(pack(&mut packer, &records[..room], 1, room));
+        }
+        assert!(bodies.iter().all(|body| body.records.len() > 7), "nor many fewer");
     }
 
     #[test]

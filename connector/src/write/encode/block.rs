@@ -14,7 +14,7 @@ pub(super) const ROWS_MAX: usize = 64;
 /// Rows of a block at least, however wide the strips.
 const ROWS_MIN: usize = 8;
 /// Bytes of all strips, so that they stay in a core's second cache.
-const BYTES_MAX: usize = 128 << 10;
+const BYTES_MAX: usize = 256 << 10;
 /// The widest strip: a row above is written by itself.
 const WIDTH_MAX: usize = 64 << 10;
 /// What a copy of fixed size takes, and what a strip is a multiple of.
