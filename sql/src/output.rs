@@ -6,7 +6,7 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
     path::Path,
     sync::Arc,
@@ -65,14 +65,38 @@ pub(crate) enum More {
     Enough,
 }
 
+impl More {
+    /// What is said where rows were left out.
+    pub(crate) fn left_out(self) -> Option<String> {
+        (self == Self::Enough)
+            .then(|| format!("only the first {TABLE_ROWS_MAX} rows are shown; --format csv, tsv, json and ndjson write all"))
+    }
+}
+
 impl Output {
     /// Results in `format` to stdout, or to the file at `path`.
     ///
     /// # Errors
     /// [`Failure::Failed`] if the file cannot be made.
     pub(crate) fn open(format: Format, path: Option<&Path>) -> Result<Self> {
+        Self::made(format, path, File::options().write(true).create(true).truncate(true))
+    }
+
+    /// The same; the file is for its owner alone, since it holds people.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if the file cannot be made.
+    pub(crate) fn open_private(format: Format, path: Option<&Path>) -> Result<Self> {
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Self::made(format, path, &options)
+    }
+
+    fn made(format: Format, path: Option<&Path>, options: &OpenOptions) -> Result<Self> {
         let to: Box<dyn Write + Send> = match path {
-            Some(path) => Box::new(BufWriter::new(File::create(path).map_err(|error| Failure::file(path, &error))?)),
+            Some(path) => Box::new(BufWriter::new(options.open(path).map_err(|error| Failure::file(path, &error))?)),
             None => Box::new(BufWriter::new(io::stdout())),
         };
         Ok(Self { format, to })

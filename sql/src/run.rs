@@ -15,7 +15,7 @@ use crate::{
     consent,
     failure::{Ended, Failure, Result},
     interrupt::Interrupts,
-    output::{More, Output, TABLE_ROWS_MAX},
+    output::{More, Output},
     progress::{Console, Counts, TICK},
     session::Session,
     statements::{Purpose, Statement},
@@ -66,9 +66,8 @@ impl Runner<'_> {
         let mut warnings = self.session.warnings();
         warnings.retain(|warning| !known.contains(warning));
         self.console.warn(&warnings);
-        let shown = result?;
-        if shown == More::Enough {
-            self.console.say(&format!("only the first {TABLE_ROWS_MAX} rows are shown; --format csv, tsv, json and ndjson write all"));
+        if let Some(left_out) = result?.left_out() {
+            self.console.say(&left_out);
         }
         Ok(loads)
     }

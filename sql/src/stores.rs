@@ -117,15 +117,40 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
             break (file, reader);
         }
     };
+    if cells == CsvCells::Text {
+        // Who reads text must not miss a row: what a listing leaves out, or reads under another file's header, is refused.
+        while let Some(other) = files.try_next().await? {
+            let is_hidden = other.location.filename().is_some_and(|name| name.starts_with(['.', '_']));
+            if is_hidden {
+                continue;
+            }
+            if other.location.extension() != file.location.extension() {
+                return plan_err!(
+                    "its files do not all end in .{}; read each kind by itself",
+                    file.location.extension().unwrap_or_default()
+                );
+            }
+            if reader.format == "csv" {
+                return plan_err!(
+                    "it has several files, and columns of CSV are read by their place under the first one's header; read one by one"
+                );
+            }
+        }
+    }
     drop(files);
     let Some(factory) = state.get_file_format_factory(reader.format) else {
         return plan_err!("this build does not read {}", reader.format);
     };
     let mut options: HashMap<String, String> =
         reader.delimiter.map(|delimiter| ("format.delimiter".to_owned(), delimiter.to_owned())).into_iter().collect();
-    if reader.format == "csv" && cells == CsvCells::Text {
-        // Without a record to infer from, every column is text.
-        options.insert("format.schema_infer_max_rec".to_owned(), "0".to_owned());
+    if cells == CsvCells::Text {
+        match reader.format {
+            // Without a record to infer from, every column is text.
+            "csv" => drop(options.insert("format.schema_infer_max_rec".to_owned(), "0".to_owned())),
+            // All of them: a text after the first thousand numbers must not be read as one, nor a late column be missed.
+            "json" => drop(options.insert("format.schema_infer_max_rec".to_owned(), usize::MAX.to_string())),
+            _ => {}
+        }
     }
     let extension = file.location.extension().unwrap_or_default();
     let listing = ListingOptions::new(factory.create(state, &options)?).with_file_extension(extension);

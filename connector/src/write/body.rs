@@ -237,14 +237,14 @@ impl Packer {
     /// The bodies that are full.
     fn pack(&mut self) -> Vec<Body> {
         let mut bodies = Vec::new();
-        if let Some(mean) = self.page.len().checked_div(self.records.len()) {
-            self.record_bytes = (mean + mean / 8).max(RECORD_BYTES_MIN);
-        }
         if self.dropped || self.page.len() + CLOSE.len() - 1 > self.bytes_max {
             // Too many bytes, or not all of them wanted: the records move into pages of their own.
             let (page, records) = self.take();
             bodies.extend(records.iter().filter_map(|record| self.push(record.of(page.written()), *record)));
             self.spare(page.into_bytes());
+        }
+        if let Some(mean) = self.page.len().checked_div(self.records.len()) {
+            self.record_bytes = (mean + mean / 8).max(RECORD_BYTES_MIN);
         }
         if self.room() == 0 {
             bodies.extend(self.finish());

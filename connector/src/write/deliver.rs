@@ -57,6 +57,8 @@ struct State {
     fates: Vec<Option<RecordFate>>,
     /// Whether the record may be stored although it has no fate: an attempt of it was lost, or overwritten.
     lost: Vec<bool>,
+    /// Records that are on their way once more: until that has ended, each may lie over a later one of its identity.
+    again: Vec<usize>,
     /// Why the statement must stop, if it must.
     stop: Option<Error>,
 }
@@ -100,7 +102,7 @@ struct Piece {
 impl Delivery {
     pub(crate) fn new(body: Body) -> Arc<Self> {
         let (fates, lost) = (vec![None; body.records.len()], vec![false; body.records.len()]);
-        Arc::new(Self { body, state: Mutex::new(State { fates, lost, stop: None }), left: Arc::default() })
+        Arc::new(Self { body, state: Mutex::new(State { fates, lost, again: Vec::new(), stop: None }), left: Arc::default() })
     }
 
     /// The fate of each record as it stands; a record without one is in doubt if its body left or it was lost before, else unsent.
@@ -111,7 +113,14 @@ impl Delivery {
             RecordFate::failed(fate, code, reason)
         };
         let state = self.state();
-        state.fates.iter().zip(&state.lost).map(|(fate, lost)| fate.clone().unwrap_or_else(|| open(*lost))).collect()
+        let identity = |at: usize| self.body.records[at].identity;
+        let overwritten = |at: usize| left && state.again.iter().any(|earlier| *earlier < at && identity(*earlier) == identity(at));
+        let fate = |(at, (fate, lost)): (usize, (&Option<RecordFate>, &bool))| match fate {
+            Some(RecordFate::Accepted) if overwritten(at) => open(true),
+            Some(fate) => fate.clone(),
+            None => open(*lost),
+        };
+        state.fates.iter().zip(&state.lost).enumerate().map(fate).collect()
     }
 
     /// Why the statement must stop, if this body says so.
@@ -153,6 +162,9 @@ impl Delivery {
                 *read.lock().unwrap_or_else(PoisonError::into_inner) = verdicts;
                 readable
             };
+            if piece.internal_tries > 0 && route.order == Order::ByIdentity {
+                self.state().again.clone_from(&piece.indices);
+            }
             let sent = lane.send(&request, readable, earlier, &self.left).await;
             let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
             let arrived = sent.may_have_arrived;
@@ -163,6 +175,7 @@ impl Delivery {
                     self.overwrite(&mut state, &piece, at, &route);
                 }
             }
+            self.state().again.clear();
             match sent.outcome {
                 Outcome::Answered(_) => {
                     if again == Again::Duplicates {

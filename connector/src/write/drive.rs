@@ -397,7 +397,13 @@ impl Driver {
             // No other call can be tried without being carried out.
             Request::post(PROBE.0, PROBE.1, Again::Harmless).with(DRY_RUN.0, DRY_RUN.1)
         };
-        match lane.fetch(&request, has_status).await {
+        // Nothing of it is stored, so that nobody waits for its end when the statement is stopped.
+        let answer = tokio::select! {
+            biased;
+            () = self.run.stop.stopped() => return,
+            answer = lane.fetch(&request, has_status) => answer,
+        };
+        match answer {
             Ok(_answer) => lane.gate().try_one(),
             // It did not like this one record, and proved nothing: the gate stays, and the next probe takes another.
             Err(Error::Refused(_)) if !self.run.stop.is_stopped() => {}

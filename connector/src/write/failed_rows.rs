@@ -228,7 +228,8 @@ fn write_private(folder: &Path, name: &str, file: &[u8]) -> std::io::Result<()> 
 #[derive(Debug)]
 pub(crate) struct FailedRowsFile {
     folder: Folder,
-    /// `20261122T101500-run7`: with the part's number, a name that no other run of this machine takes.
+    /// `failed-20261122T101500123-run7-` and a number by chance: with the part's number, a name that no other run takes, whatever
+    /// account, process or machine it is of.
     stem: String,
     parts: usize,
     rows: Vec<FailedRow>,
@@ -240,7 +241,7 @@ pub(crate) struct FailedRowsFile {
 
 impl FailedRowsFile {
     pub(crate) fn new(folder: Folder, run_id: u64, started_at: DateTime<Utc>) -> Self {
-        let stem = format!("failed-{}-p{}-run{run_id}", started_at.format("%Y%m%dT%H%M%S%3f"), std::process::id());
+        let stem = format!("failed-{}-run{run_id}-{:016x}", started_at.format("%Y%m%dT%H%M%S%3f"), rand::random::<u64>());
         Self { folder, stem, parts: 0, rows: Vec::new(), bytes: 0, oldest: None, not_before: None }
     }
 

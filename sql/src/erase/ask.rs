@@ -56,7 +56,10 @@ impl Erasing<'_> {
                     (fates, stopped) = self.delete(kind, chunk).await;
                     self.log.note(&notes(chunk, |person| fates.get(&person.value).copied().unwrap_or(What::Requested))).await?;
                 } else {
-                    self.log.note(&notes(chunk, |_| What::Unsent)).await?;
+                    // What an earlier request may still do is told as before.
+                    let mut unsent = notes(chunk, |_| What::Unsent);
+                    unsent.retain(|note| !self.log.state(&note.key).is_some_and(State::is_open));
+                    self.log.note(&unsent).await?;
                 }
             }
         }
@@ -68,8 +71,7 @@ impl Erasing<'_> {
         let now = self.log.now();
         let (mut pending, mut new) = (Vec::new(), Vec::new());
         for key in keys {
-            let request =
-                self.log.request(key).filter(|request| matches!(request.state(), State::Requested | State::StillThere | State::InDoubt));
+            let request = self.log.request(key).filter(|request| request.state().is_open());
             match request.and_then(|request| request.person.clone()) {
                 Some(person) => pending.push((key.clone(), person)),
                 None => new.push(key.clone()),

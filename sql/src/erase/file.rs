@@ -1,11 +1,17 @@
 //! People of a file who are to be erased.
 //!
 //! In: a CSV, NDJSON or Parquet file, a folder or a bucket. Out: one key a row, each once. Cells of CSV are text as they stand there,
-//! since `00123` is not the person `123`; a column of another type than text or whole numbers is refused, for the same reason.
+//! since `00123` is not the person `123`; a column of another type than text or whole numbers is refused, for the same reason, and so
+//! is NDJSON that mixes both. A folder is refused if a file in it would be left out, or if it has several files of CSV, whose columns
+//! are read by their place.
 
 use std::collections::BTreeSet;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::{
+    datatypes::{DataType, Schema},
+    error::ArrowError,
+};
+use datafusion::error::DataFusionError;
 use futures::TryStreamExt;
 
 use crate::{
@@ -29,13 +35,15 @@ pub(crate) struct Keys {
 /// [`Failure::Failed`] if it cannot be read, has none of these columns, or one of a type that an identifier cannot have.
 pub(crate) async fn keys(session: &Session, path: &str) -> Result<Keys> {
     let from = path_literal(path);
-    let frame = session.sql(&format!("SELECT * FROM {from}")).await?;
+    let unread = |error| unread(path, error);
+    let frame = session.sql(&format!("SELECT * FROM {from}")).await.map_err(unread)?;
     let columns = columns(frame.schema().as_arrow(), path)?;
     let list: Vec<_> =
         columns.iter().map(|(kind, name)| format!("CAST(\"{}\" AS VARCHAR) AS {}", name.replace('"', "\"\""), kind.column())).collect();
-    let mut batches = session.sql(&format!("SELECT {} FROM {from}", list.join(", "))).await?.execute_stream().await?;
+    let frame = session.sql(&format!("SELECT {} FROM {from}", list.join(", "))).await.map_err(unread)?;
+    let mut batches = frame.execute_stream().await.map_err(unread)?;
     let mut keys = Keys::default();
-    while let Some(batch) = batches.try_next().await? {
+    while let Some(batch) = batches.try_next().await.map_err(unread)? {
         for row in 0..batch.num_rows() {
             keys.rows += 1;
             let mut key = None;
@@ -52,6 +60,16 @@ pub(crate) async fn keys(session: &Session, path: &str) -> Result<Keys> {
         }
     }
     Ok(keys)
+}
+
+/// Why a file was not read. Of NDJSON not in Arrow's words, which hold the value.
+fn unread(path: &str, error: DataFusionError) -> Failure {
+    match error.find_root() {
+        DataFusionError::ArrowError(inner, _) if matches!(**inner, ArrowError::JsonError(_)) => Failure::Failed(format!(
+            "{path} was not read as NDJSON: each line must be an object, and each of identity, object_id and email all text or all whole numbers"
+        )),
+        _ => error.into(),
+    }
 }
 
 /// A file by its path, which needs a slash to be taken for one where its ending says nothing.

@@ -90,6 +90,11 @@ impl State {
     /// In the order in which they are shown.
     pub(crate) const ALL: [Self; 7] =
         [Self::NotFound, Self::Requested, Self::Gone, Self::StillThere, Self::InDoubt, Self::Unsent, Self::Rejected];
+
+    /// Whether the person may yet be erased, or may have been.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::Requested | Self::StillThere | Self::InDoubt)
+    }
 }
 
 impl fmt::Display for State {
@@ -110,6 +115,8 @@ impl fmt::Display for State {
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     state: State,
+    /// An earlier request may still be carried out: that a later one did not arrive says nothing of it.
+    earlier: bool,
     pub(crate) person: Option<Key>,
     pub(crate) requested_at: Option<DateTime<Utc>>,
     pub(crate) checked_at: Option<DateTime<Utc>>,
@@ -134,16 +141,20 @@ impl Request {
             self.person.clone_from(person);
         }
         match what {
-            What::Asking => (self.state, self.requested_at, self.gone_at) = (State::InDoubt, None, None),
+            What::Asking => {
+                self.earlier |= matches!(self.state, State::Requested | State::InDoubt);
+                (self.state, self.requested_at, self.gone_at) = (State::InDoubt, None, None);
+            }
             What::Requested => (self.state, self.requested_at, self.gone_at) = (State::Requested, requested_at.or(Some(at)), None),
             What::InDoubt => self.state = State::InDoubt,
+            What::Unsent | What::Rejected if self.earlier => self.state = State::InDoubt,
             What::Unsent => self.state = State::Unsent,
             What::Rejected => self.state = State::Rejected,
-            What::NotFound => (self.state, self.checked_at) = (State::NotFound, Some(at)),
+            What::NotFound => (self.state, self.earlier, self.checked_at) = (State::NotFound, false, Some(at)),
             // Of a request that was made anew meanwhile they say nothing.
             What::There | What::Gone if *requested_at != self.requested_at => {}
             What::There => self.checked_at = Some(at),
-            What::Gone => (self.state, self.checked_at, self.gone_at) = (State::Gone, Some(at), Some(at)),
+            What::Gone => (self.state, self.earlier, self.checked_at, self.gone_at) = (State::Gone, false, Some(at), Some(at)),
         }
     }
 }
@@ -246,7 +257,7 @@ impl fmt::Display for Log {
 }
 
 fn apply(requests: &mut BTreeMap<Key, Request>, note: &Note, at: DateTime<Utc>) {
-    let new = || Request { state: State::InDoubt, person: None, requested_at: None, checked_at: None, gone_at: None };
+    let new = || Request { state: State::Unsent, earlier: false, person: None, requested_at: None, checked_at: None, gone_at: None };
     requests.entry(note.key.clone()).or_insert_with(new).apply(note, at);
 }
 

@@ -28,6 +28,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use crate::{
     failure::{Ended, Failure, Result},
     interrupt::Interrupts,
+    output::More,
     people::{Key, Named},
     progress::Console,
     session::Session,
@@ -35,7 +36,7 @@ use crate::{
 use datafusion_clevertap::{Access, Account, Options};
 use log::{Log, State};
 use place::Place;
-use shown::{ShownFlags, show};
+use shown::ShownFlags;
 
 /// Flags of the command.
 #[derive(Debug, clap::Args)]
@@ -144,14 +145,16 @@ pub(crate) async fn erase(
         (Some(path), _) => erasing.keys_of(path).await?,
         (None, key) => key.into_iter().collect(),
     };
+    let mut shown = flags.shown.open()?;
     let asked = erasing.ask(&keys, flags.rows_max).await;
     let waited = match &asked {
         Ok(()) if flags.wait => erasing.wait(&keys).await,
         _ => Ok(()),
     };
     // What is known is told also where something failed.
-    show(&flags.shown, &erasing.log, keys.iter())?;
+    let told = shown.show(&erasing.log, keys.iter());
     asked.and(waited)?;
+    erasing.tell(told?);
     erasing.verdict(&keys)
 }
 
@@ -173,13 +176,20 @@ impl<'a> Erasing<'a> {
 
     async fn status(mut self, flags: &StatusFlags) -> Result<Ended> {
         if !flags.offline {
-            let waits = |state| matches!(state, State::Requested | State::StillThere | State::InDoubt);
-            let open = self.log.requests().iter().filter(|(_, request)| waits(request.state()));
+            let open = self.log.requests().iter().filter(|(_, request)| request.state().is_open());
             let open: Vec<Key> = open.map(|(key, _)| key.clone()).collect();
             self.check(&open).await?;
         }
-        show(&flags.shown, &self.log, self.log.requests().keys())?;
+        let more = flags.shown.open()?.show(&self.log, self.log.requests().keys())?;
+        self.tell(more);
         Ok(Ended::Done)
+    }
+
+    /// Says so where people were left out of what was shown.
+    fn tell(&mut self, more: More) {
+        if let Some(left_out) = more.left_out() {
+            self.console.say(&left_out);
+        }
     }
 
     /// How the command ends, by what the log says of `keys`.

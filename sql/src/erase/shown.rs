@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use super::log::{Log, Request, State};
 use crate::{
     failure::Result,
-    output::{Format, Output},
+    output::{Format, More, Output},
     people::Key,
 };
 
@@ -27,17 +27,38 @@ pub(crate) struct ShownFlags {
     pub(crate) output: Option<PathBuf>,
 }
 
-/// Shows the requests for `keys`.
-///
-/// # Errors
-/// The output's.
-pub(crate) fn show<'a>(flags: &ShownFlags, log: &Log, keys: impl Iterator<Item = &'a Key>) -> Result<()> {
-    let requests: Vec<(&Key, &Request)> = keys.filter_map(|key| Some((key, log.request(key)?))).collect();
-    let batch = if flags.format.is_some() { rows(&requests)? } else { counts(&requests)? };
-    let mut output = Output::open(flags.format.unwrap_or(Format::Table), flags.output.as_deref())?;
-    let mut answer = output.begin(batch.schema());
-    answer.write(batch)?;
-    answer.finish()
+/// Where requests are shown, open.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    output: Output,
+    /// Each person, not how many.
+    each: bool,
+}
+
+impl ShownFlags {
+    /// Opens the output: before anybody is erased, so that a place that cannot be written stops nothing half-way.
+    ///
+    /// # Errors
+    /// The output's.
+    pub(crate) fn open(&self) -> Result<Shown> {
+        let output = Output::open_private(self.format.unwrap_or(Format::Table), self.output.as_deref())?;
+        Ok(Shown { output, each: self.format.is_some() })
+    }
+}
+
+impl Shown {
+    /// Shows the requests for `keys`; whether there are more.
+    ///
+    /// # Errors
+    /// The output's.
+    pub(crate) fn show<'a>(&mut self, log: &Log, keys: impl Iterator<Item = &'a Key>) -> Result<More> {
+        let requests: Vec<(&Key, &Request)> = keys.filter_map(|key| Some((key, log.request(key)?))).collect();
+        let batch = if self.each { rows(&requests)? } else { counts(&requests)? };
+        let mut answer = self.output.begin(batch.schema());
+        let more = answer.write(batch)?;
+        answer.finish()?;
+        Ok(more)
+    }
 }
 
 fn rows(requests: &[(&Key, &Request)]) -> Result<RecordBatch> {

@@ -63,6 +63,10 @@ async fn run(account: Account, log: &Path, arguments: &[&str], interrupts: Inter
     let flags = Line::try_parse_from(line).unwrap().flags;
     let told = Told::default();
     let ended = Box::pin(erase(&flags, account, |_| None, Watched::ByNobody, &mut told.console(), interrupts)).await;
+    #[cfg(unix)]
+    if let Ok(file) = shown.metadata() {
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777, 0o600, "it holds people");
+    }
     let rows = std::fs::read_to_string(shown).unwrap_or_default();
     let rows = rows.lines().skip(1).map(|row| row.split(',').take(3).collect::<Vec<_>>().join(" ")).collect();
     Came { ended, rows, told: told.text() }
@@ -173,6 +177,64 @@ async fn a_lost_answer_is_in_doubt_and_a_refused_account_is_unsent_and_both_are_
         world.as_before();
         let came = once(&world, log.path(), &["--identity", "ada"]).await;
         assert_eq!((came.code(), came.rows), (0, vec!["identity ada requested".to_owned()]), "{}", came.told);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_request_stays_in_doubt_when_the_next_one_is_refused() {
+    let (world, log) = (world(), tempfile::tempdir().unwrap());
+    world.instead(|call: &datafusion_clevertap::Call| {
+        (call.url.path() == DELETE).then(|| Err(datafusion_clevertap::Failure::new(FailureKind::Lost, "was cut off")))
+    });
+    once(&world, log.path(), &["--email", "x@example.org"]).await;
+    world.as_before();
+    world.instead(|call: &datafusion_clevertap::Call| {
+        (call.url.path() == DELETE).then(|| Ok(Answer::new(401, r#"{"status":"fail","error":"x","code":401}"#)))
+    });
+    let came = once(&world, log.path(), &["--email", "x@example.org"]).await;
+    assert_eq!((came.code(), came.rows), (1, vec!["email x@example.org in doubt".to_owned()]), "{}", came.told);
+    world.as_before();
+    let came = once(&world, log.path(), &["--email", "x@example.org"]).await;
+    assert_eq!((came.code(), came.rows), (0, vec!["email x@example.org requested".to_owned()]), "{}", came.told);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_cannot_be_written_is_told_before_anybody_is_erased() {
+    let (world, log) = (world(), tempfile::tempdir().unwrap());
+    let (folder, nowhere) = (log.path().display().to_string(), log.path().join("no/where.csv").display().to_string());
+    let flags = Line::try_parse_from(["erase", "--identity", "ada", "--log", &folder, "-o", &nowhere]).unwrap().flags;
+    let (told, interrupts) = (Told::default(), Interrupts::from(futures::stream::pending()));
+    let ended = Box::pin(erase(&flags, world.again(), |_| None, Watched::ByNobody, &mut told.console(), interrupts)).await;
+    assert!(ended.is_err_and(|failure| failure.to_string().contains("where.csv")));
+    assert!(world.sent_to(DELETE).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_lines_of_ndjson_are_read_like_the_first_thousand() {
+    let (world, log) = (world(), tempfile::tempdir().unwrap());
+    let file = log.path().join("leavers.ndjson");
+    let people = "{\"identity\":\"bob\"}\n".repeat(1_500);
+    std::fs::write(&file, format!("{people}{{\"email\":\"x@example.org\"}}\n")).unwrap();
+    let came = once(&world, &log.path().join("log"), &["--file", file.to_str().unwrap()]).await;
+    assert_eq!(came.rows, ["identity bob requested", "email x@example.org requested"], "{}", came.told);
+    std::fs::write(&file, format!("{}{{\"identity\":\"00123\"}}\n", "{\"identity\":7}\n".repeat(1_500))).unwrap();
+    let came = once(&world, &log.path().join("other"), &["--file", file.to_str().unwrap()]).await;
+    let said = came.ended.unwrap_err().to_string();
+    assert!(said.contains("all text or all whole numbers") && !said.contains('7') && !said.contains("00123"), "{said}");
+    assert_eq!(world.sent_to(DELETE).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_of_which_files_would_be_missed_or_misread_is_refused() {
+    for (other, expected) in [("b.csv", "it has several files"), ("b.ndjson", "do not all end in"), ("b.CSV", "do not all end in")] {
+        let (world, log, people) = (world(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(people.path().join("a.csv"), "identity,email\nada,\n").unwrap();
+        std::fs::write(people.path().join(other), "email,identity\n,bob\n").unwrap();
+        std::fs::write(people.path().join("_SUCCESS"), "").unwrap();
+        let came = once(&world, log.path(), &["--file", &format!("{}/", people.path().display())]).await;
+        let said = came.ended.map_or_else(|failure| failure.to_string(), |_| came.rows.join("\n"));
+        assert!(said.contains(expected), "{other}: {said}");
+        assert!(world.sent_to(DELETE).is_empty());
     }
 }
 

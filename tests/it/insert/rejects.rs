@@ -1,7 +1,9 @@
 //! Rows that CleverTap refuses, and what `on_reject` and `failed_max` make of them.
 
-use clevertap_emulator::What;
+use clevertap_emulator::{Fault, What};
 use datafusion::assert_batches_eq;
+use datafusion_clevertap::{ClevertapSql, Tally};
+use futures::StreamExt;
 
 use crate::door::{TARGETS, Target, ending};
 
@@ -172,4 +174,19 @@ async fn an_internal_error_of_a_profile_takes_the_later_rows_of_its_identity_wit
     let again = &world.sent()[1].body;
     let plans: Vec<_> = ["first", "second", "third", "only"].into_iter().filter(|plan| again.contains(plan)).collect();
     assert_eq!(plans, ["first", "second", "third"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_again_may_lie_over_what_was_accepted_until_its_answer_comes() {
+    let world = Target::Profiles.world(0);
+    world.emulator.add_fault(Fault::new(What::RecordError { records: vec![1], p: 0.0 }).between(1, 1));
+    world.emulator.add_fault(Fault::new(What::HangAfter).after(1));
+    let insert = "INSERT INTO clevertap.profiles SELECT column1 AS identity, column2 AS \"Plan\"
+                  FROM (VALUES ('a', 'first'), ('b', 'only'), ('a', 'second'))";
+    let mut stream = world.ctx.clevertap_sql(insert).await.expect("planned").execute_stream().await.expect("started");
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), stream.next()).await;
+    assert!(ended.is_err() && world.sent().len() > 1, "it was sent again, and is not answered");
+    drop(stream);
+    let Tally { read, accepted, rejected, in_doubt, unsent } = world.last_run().tally;
+    assert_eq!((read, accepted, rejected, in_doubt, unsent), (3, 1, 0, 2, 0));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use clevertap_emulator::Settings;
+use clevertap_emulator::{Fault, Settings, What};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
@@ -102,6 +102,23 @@ async fn a_stopped_statement_lets_what_is_in_flight_end_and_tells_the_rest_as_un
         assert!(accepted >= target.start() * rows as u64 && accepted < 30 * rows as u64 && rejected == 0 && in_doubt == 0, "{line}");
         assert!(!world.account.stop(1), "it has ended");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_statement_is_stopped_by_hand_while_it_asks_whether_clevertap_is_there_again() {
+    let world = Target::Events.world(30_000);
+    world.emulator.add_fault(Fault::new(What::Unavailable));
+    let insert = Target::Events.insert("false");
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+        (world.account.stop(1), tokio::time::Instant::now())
+    };
+    let (result, (stopped, at)) = tokio::join!(world.run(&insert), stop);
+    let line = ending(&world, Target::Events, &result);
+    assert!(stopped && at.elapsed() < std::time::Duration::from_secs(5), "{:?}: {line}", at.elapsed());
+    assert!(result.is_err_and(|error| error.to_string().contains("stopped by hand")), "{line}");
+    let Tally { read, accepted, rejected, in_doubt, unsent } = world.last_run().tally;
+    assert!(accepted == 0 && rejected == 0 && in_doubt > 0 && unsent > 0 && in_doubt + unsent == read, "{line}");
 }
 
 #[tokio::test(start_paused = true)]
