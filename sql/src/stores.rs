@@ -19,7 +19,7 @@ use datafusion::{
     prelude::SessionContext,
 };
 use futures::TryStreamExt;
-use object_store::{ObjectStore, local::LocalFileSystem};
+use object_store::{ObjectMeta, ObjectStore, local::LocalFileSystem};
 use url::{Position, Url};
 
 /// How files with one ending are read.
@@ -108,34 +108,23 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
     let url = ListingTableUrl::parse(path)?;
     let store = state.runtime_env().object_store(&url)?;
     let mut files = url.list_all_files(state, store.as_ref(), "").await?;
+    let mut others = Vec::new();
     let (file, reader) = loop {
         let Some(file) = files.try_next().await? else {
             let endings: Vec<_> = READERS.iter().map(|reader| format!(".{}", reader.ending)).collect();
             return plan_err!("no file is there whose name ends in {}", endings.join(", "));
         };
-        if let Some(reader) = reader_of(file.location.as_ref()) {
-            break (file, reader);
+        match reader_of(file.location.as_ref()) {
+            Some(reader) => break (file, reader),
+            None => others.push(file),
         }
     };
     if cells == CsvCells::Text {
         // Who reads text must not miss a row: what a listing leaves out, or reads under another file's header, is refused.
         while let Some(other) = files.try_next().await? {
-            let is_hidden = other.location.filename().is_some_and(|name| name.starts_with(['.', '_']));
-            if is_hidden {
-                continue;
-            }
-            if other.location.extension() != file.location.extension() {
-                return plan_err!(
-                    "its files do not all end in .{}; read each kind by itself",
-                    file.location.extension().unwrap_or_default()
-                );
-            }
-            if reader.format == "csv" {
-                return plan_err!(
-                    "it has several files, and columns of CSV are read by their place under the first one's header; read one by one"
-                );
-            }
+            others.push(other);
         }
+        others.iter().try_for_each(|other| fits(other, &file, reader))?;
     }
     drop(files);
     let Some(factory) = state.get_file_format_factory(reader.format) else {
@@ -157,6 +146,20 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
     let config = ListingTableConfig::new(url).with_listing_options(listing);
     let config = config.infer_partitions_from_path(state).await?.infer_schema(state).await?;
     Ok(Arc::new(ListingTable::try_new(config)?))
+}
+
+/// Whether a folder's `other` file is read along with its first one, each row as it stands there. Hidden files are none of its files.
+fn fits(other: &ObjectMeta, first: &ObjectMeta, reader: &Reader) -> Result<()> {
+    let ending = first.location.extension().unwrap_or_default();
+    if other.location.filename().is_some_and(|name| name.starts_with(['.', '_'])) {
+        Ok(())
+    } else if other.location.extension() != Some(ending) {
+        plan_err!("its files do not all end in .{ending}; read each kind by itself")
+    } else if reader.format == "csv" {
+        plan_err!("it has several files, and columns of CSV are read by their place under the first one's header; read one by one")
+    } else {
+        Ok(())
+    }
 }
 
 /// Opens a bucket when it is first asked for.

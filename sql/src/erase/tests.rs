@@ -226,7 +226,13 @@ async fn late_lines_of_ndjson_are_read_like_the_first_thousand() {
 
 #[tokio::test(start_paused = true)]
 async fn a_folder_of_which_files_would_be_missed_or_misread_is_refused() {
-    for (other, expected) in [("b.csv", "it has several files"), ("b.ndjson", "do not all end in"), ("b.CSV", "do not all end in")] {
+    for (other, expected) in [
+        ("b.csv", "it has several files"),
+        ("b.ndjson", "do not all end in"),
+        ("b.CSV", "do not all end in"),
+        ("b.txt", "do not all end in"),
+        ("0.txt", "do not all end in"),
+    ] {
         let (world, log, people) = (world(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(people.path().join("a.csv"), "identity,email\nada,\n").unwrap();
         std::fs::write(people.path().join(other), "email,identity\n,bob\n").unwrap();
