@@ -82,7 +82,7 @@ impl Output {
         Self::made(format, path, File::options().write(true).create(true).truncate(true))
     }
 
-    /// The same; the file is for its owner alone, since it holds people.
+    /// The same; a file that is made is for its owner alone, since it holds people. One that is there keeps its rights.
     ///
     /// # Errors
     /// [`Failure::Failed`] if the file cannot be made.

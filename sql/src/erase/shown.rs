@@ -36,7 +36,7 @@ pub(crate) struct Shown {
 }
 
 impl ShownFlags {
-    /// Opens the output: before anybody is erased, so that a place that cannot be written stops nothing half-way.
+    /// Opens the output: before anybody is erased, so that a place that cannot be written hides no outcome.
     ///
     /// # Errors
     /// The output's.

@@ -16,7 +16,7 @@ use crate::{
     interrupt::Interrupts,
     people::{Key, Kind},
 };
-use datafusion_clevertap::{Access, Account, Answer, FailureKind};
+use datafusion_clevertap::{Access, Account, Answer, Call, FailureKind};
 
 const DELETE: &str = "/1/delete/profiles.json";
 const LOOK_UP: &str = "/1/profile.json";
@@ -40,6 +40,16 @@ fn world() -> World {
         seeder.person(SeedPerson { object_id: Some("__g9"), ..SeedPerson::default() });
     });
     world
+}
+
+/// Instead of the answer to a deletion: none.
+fn lost(call: &Call) -> Option<std::result::Result<Answer, datafusion_clevertap::Failure>> {
+    (call.url.path() == DELETE).then(|| Err(datafusion_clevertap::Failure::new(FailureKind::Lost, "was cut off")))
+}
+
+/// Instead of the answer to a deletion: that the account is not known.
+fn refused(call: &Call) -> Option<std::result::Result<Answer, datafusion_clevertap::Failure>> {
+    (call.url.path() == DELETE).then(|| Ok(Answer::new(401, r#"{"status":"fail","error":"x","code":401}"#)))
 }
 
 /// What came of a command: how it ended, its rows without times, and what stderr said.
@@ -159,12 +169,6 @@ async fn an_intent_without_an_answer_is_asked_again_or_found_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_in_doubt_and_a_refused_account_is_unsent_and_both_are_taken_up() {
-    let lost = |call: &datafusion_clevertap::Call| {
-        (call.url.path() == DELETE).then(|| Err(datafusion_clevertap::Failure::new(FailureKind::Lost, "was cut off")))
-    };
-    let refused = |call: &datafusion_clevertap::Call| {
-        (call.url.path() == DELETE).then(|| Ok(Answer::new(401, r#"{"status":"fail","error":"x","code":401}"#)))
-    };
     for state in ["in doubt", "unsent"] {
         let (world, log) = (world(), tempfile::tempdir().unwrap());
         if state == "unsent" {
@@ -183,14 +187,10 @@ async fn a_lost_answer_is_in_doubt_and_a_refused_account_is_unsent_and_both_are_
 #[tokio::test(start_paused = true)]
 async fn a_lost_request_stays_in_doubt_when_the_next_one_is_refused() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
-    world.instead(|call: &datafusion_clevertap::Call| {
-        (call.url.path() == DELETE).then(|| Err(datafusion_clevertap::Failure::new(FailureKind::Lost, "was cut off")))
-    });
+    world.instead(lost);
     once(&world, log.path(), &["--email", "x@example.org"]).await;
     world.as_before();
-    world.instead(|call: &datafusion_clevertap::Call| {
-        (call.url.path() == DELETE).then(|| Ok(Answer::new(401, r#"{"status":"fail","error":"x","code":401}"#)))
-    });
+    world.instead(refused);
     let came = once(&world, log.path(), &["--email", "x@example.org"]).await;
     assert_eq!((came.code(), came.rows), (1, vec!["email x@example.org in doubt".to_owned()]), "{}", came.told);
     world.as_before();
