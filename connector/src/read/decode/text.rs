@@ -18,6 +18,8 @@ use super::span::Span;
 
 /// Bytes that a view itself holds.
 const INLINE_BYTES_MAX: usize = 12;
+/// Bytes that are copied of a text before it is known how many were needed, at most.
+const COPY_BYTES_MAX: usize = 256;
 
 /// Texts of a page, while it is read. Views point into `data` only, and are made by [`short_view`] and [`any_view`] only.
 #[derive(Debug, Default)]
@@ -59,15 +61,16 @@ impl Texts {
             0..=INLINE_BYTES_MAX => lanes.run(Add::<0, _> { texts: self, page, spans, cut }),
             13..=32 => lanes.run(Add::<32, _> { texts: self, page, spans, cut }),
             33..=64 => lanes.run(Add::<64, _> { texts: self, page, spans, cut }),
-            _ => lanes.run(Add::<256, _> { texts: self, page, spans, cut }),
+            _ => lanes.run(Add::<COPY_BYTES_MAX, _> { texts: self, page, spans, cut }),
         }
     }
 
-    /// The array; what comes next will need as much room.
+    /// The array; what comes next will need about as much room: an eighth more is asked for, because a page that grows past it is
+    /// copied as a whole.
     pub(super) fn take(&mut self, nulls: Option<NullBuffer>) -> StringViewArray {
         let room = (self.views.len(), self.data.len());
         let views = ScalarBuffer::from(std::mem::replace(&mut self.views, Vec::with_capacity(room.0)));
-        let data = std::mem::replace(&mut self.data, Vec::with_capacity(room.1));
+        let data = std::mem::replace(&mut self.data, Vec::with_capacity(room.1 + room.1 / 8 + COPY_BYTES_MAX));
         let fits = u32::try_from(data.len()).is_ok() && nulls.as_ref().is_none_or(|nulls| nulls.len() == views.len());
         let buffers: Arc<[Buffer]> = if data.is_empty() { Arc::new([]) } else { Arc::new([Buffer::from_vec(data)]) };
         if !fits {
