@@ -24,6 +24,7 @@ mod demo;
 mod door;
 mod erase;
 mod failure;
+mod heads;
 mod interrupt;
 mod output;
 mod people;

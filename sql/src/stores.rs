@@ -5,11 +5,12 @@
 //! every error for "no such table" and knows neither `.ndjson` nor `.tsv`; hence a factory of our own.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
@@ -21,6 +22,8 @@ use datafusion::{
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, local::LocalFileSystem};
 use url::{Position, Url};
+
+use crate::heads::{self, Dialect};
 
 /// How files with one ending are read.
 struct Reader {
@@ -103,30 +106,20 @@ fn reader_of(path: &str) -> Option<&'static Reader> {
     READERS.iter().find(|reader| last.eq_ignore_ascii_case(reader.ending))
 }
 
-/// The table over the file or folder at `path`. A folder's format is that of its first file that has one.
+/// The table over the file or folder at `path`. A folder's format is that of its first file that has one; a file that would be read
+/// wrongly along with it, or left out where it looks like one to be read, is refused.
 async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<dyn TableProvider>> {
     let url = ListingTableUrl::parse(path)?;
     let store = state.runtime_env().object_store(&url)?;
-    let mut files = url.list_all_files(state, store.as_ref(), "").await?;
-    let mut others = Vec::new();
-    let (file, reader) = loop {
-        let Some(file) = files.try_next().await? else {
-            let endings: Vec<_> = READERS.iter().map(|reader| format!(".{}", reader.ending)).collect();
-            return plan_err!("no file is there whose name ends in {}", endings.join(", "));
-        };
-        match reader_of(file.location.as_ref()) {
-            Some(reader) => break (file, reader),
-            None => others.push(file),
-        }
+    let all: Vec<ObjectMeta> = url.list_all_files(state, store.as_ref(), "").await?.try_collect().await?;
+    let Some((reader, ending)) = all.iter().find_map(|file| Some((reader_of(file.location.as_ref())?, file.location.extension()?))) else {
+        let endings: Vec<_> = READERS.iter().map(|reader| format!(".{}", reader.ending)).collect();
+        return plan_err!("no file is there whose name ends in {}", endings.join(", "));
     };
-    if cells == CsvCells::Text {
-        // Who reads text must not miss a row: what a listing leaves out, or reads under another file's header, is refused.
-        while let Some(other) = files.try_next().await? {
-            others.push(other);
-        }
-        others.iter().try_for_each(|other| fits(other, &file, reader))?;
+    let (files, others): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|file| file.location.extension() == Some(ending));
+    if others.iter().any(|other| is_missed(other, cells)) {
+        return plan_err!("its files do not all end in .{ending}; read each kind by itself, as in '*.{ending}'");
     }
-    drop(files);
     let Some(factory) = state.get_file_format_factory(reader.format) else {
         return plan_err!("this build does not read {}", reader.format);
     };
@@ -141,25 +134,32 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
             _ => {}
         }
     }
-    let extension = file.location.extension().unwrap_or_default();
-    let listing = ListingOptions::new(factory.create(state, &options)?).with_file_extension(extension);
+    let listing = ListingOptions::new(factory.create(state, &options)?).with_file_extension(ending);
     let config = ListingTableConfig::new(url).with_listing_options(listing);
-    let config = config.infer_partitions_from_path(state).await?.infer_schema(state).await?;
+    let mut config = config.infer_partitions_from_path(state).await?.infer_schema(state).await?;
+    if reader.format == "csv" {
+        let delimiter = reader.delimiter.map_or(b',', |delimiter| delimiter.as_bytes()[0]);
+        let dialect = Dialect { delimiter, has_header: state.config().options().catalog.has_header };
+        let text = heads::zero_led(store.as_ref(), &files, dialect).await?;
+        config.file_schema = config.file_schema.map(|schema| as_text(&schema, &text));
+    }
     Ok(Arc::new(ListingTable::try_new(config)?))
 }
 
-/// Whether a folder's `other` file is read along with its first one, each row as it stands there. Hidden files are none of its files.
-fn fits(other: &ObjectMeta, first: &ObjectMeta, reader: &Reader) -> Result<()> {
-    let ending = first.location.extension().unwrap_or_default();
-    if other.location.filename().is_some_and(|name| name.starts_with(['.', '_'])) {
-        Ok(())
-    } else if other.location.extension() != Some(ending) {
-        plan_err!("its files do not all end in .{ending}; read each kind by itself")
-    } else if reader.format == "csv" {
-        plan_err!("it has several files, and columns of CSV are read by their place under the first one's header; read one by one")
-    } else {
-        Ok(())
-    }
+/// Whether who reads the folder would miss this file, of another ending: hidden files are none of it, and of those that are never read
+/// only who wants every row is told.
+fn is_missed(file: &ObjectMeta, cells: CsvCells) -> bool {
+    let is_hidden = file.location.filename().is_some_and(|name| name.starts_with(['.', '_']));
+    !is_hidden && (cells == CsvCells::Text || reader_of(file.location.as_ref()).is_some())
+}
+
+/// The schema with text in these places.
+fn as_text(schema: &Schema, places: &BTreeSet<usize>) -> SchemaRef {
+    let fields = schema.fields().iter().enumerate().map(|(at, field)| match field.data_type() {
+        DataType::Int64 if places.contains(&at) => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
 }
 
 /// Opens a bucket when it is first asked for.

@@ -2,8 +2,7 @@
 //!
 //! In: a CSV, NDJSON or Parquet file, a folder or a bucket. Out: one key a row, each once. Cells of CSV are text as they stand there,
 //! since `00123` is not the person `123`; a column of another type than text or whole numbers is refused, for the same reason, and so
-//! is NDJSON that mixes both. A folder is refused if a file in it would be left out, or if it has several files of CSV, whose columns
-//! are read by their place.
+//! is NDJSON that mixes both. A folder is refused if a file in it would be left out.
 
 use std::collections::BTreeSet;
 

@@ -14,7 +14,7 @@ mod tests;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use chrono::{NaiveDate, SecondsFormat};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -61,15 +61,15 @@ pub(crate) async fn person(flags: &PersonFlags, account: Account, console: &mut 
                 .into(),
         ));
     };
-    let mut asked = Asked { session: Session::open(Some(account.clone()), None)?, console };
+    // Before anything is asked: the export may take hours.
+    let asked_at = account.clock().now();
+    let mut asked = Asked { session: Session::open(Some(account), None)?, asked_at, console };
     if flags.cost {
         interrupts.or(asked.cost(&key, zone)).await??;
         return Ok(Ended::Done);
     }
-    // Before anything is asked: the export may take hours.
     let document = Document::begin(flags.output.as_deref())?;
-    let exported_at = account.clock().now().with_timezone(&zone).to_rfc3339_opts(SecondsFormat::Secs, false);
-    let (document, ending) = interrupts.or(asked.export(&key, zone, document, exported_at)).await??;
+    let (document, ending) = interrupts.or(asked.export(&key, zone, document)).await??;
     document.finish(&ending)?;
     Ok(Ended::Done)
 }
@@ -114,6 +114,9 @@ struct Outcome {
     event_name: String,
     counted: u64,
     found: u64,
+    /// Written as well, but done after the person was looked up, so that the summary cannot count them.
+    #[serde(skip_serializing_if = "is_zero")]
+    done_since: u64,
     first_seen: String,
     last_seen: String,
     from_date: NaiveDate,
@@ -146,6 +149,7 @@ const fn is_zero(count: &u64) -> bool {
 /// One access request.
 struct Asked<'a> {
     session: Session,
+    asked_at: DateTime<Utc>,
     console: &'a mut Console,
 }
 
@@ -170,7 +174,8 @@ impl Asked<'_> {
     }
 
     /// Writes everything but the document's end.
-    async fn export(&mut self, key: &Key, zone: chrono_tz::Tz, mut document: Document, exported_at: String) -> Result<(Document, Ending)> {
+    async fn export(&mut self, key: &Key, zone: chrono_tz::Tz, mut document: Document) -> Result<(Document, Ending)> {
+        let exported_at = self.asked_at.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::Secs, false);
         let person = self.look_up(key).await?;
         let all = self.plan(&person, zone)?;
         document.person(&person)?;
@@ -181,7 +186,7 @@ impl Asked<'_> {
                 self.one(did, &names, &mut document, &mut ending).await?;
             }
         }
-        let found: u64 = ending.summary.iter().map(|outcome| outcome.found).sum();
+        let found: u64 = ending.summary.iter().map(|outcome| outcome.found + outcome.done_since).sum();
         let whole = if ending.complete { "complete" } else { "not complete, as told above (\"complete\": false)" };
         self.console.say(&format!("{found} events of {} names were written: {whole}", ending.summary.len()));
         Ok((document, ending))
@@ -271,6 +276,7 @@ impl Asked<'_> {
             event_name: did.event_name.clone(),
             counted: did.counted,
             found: 0,
+            done_since: 0,
             first_seen: did.first_seen.clone(),
             last_seen: did.last_seen.clone(),
             from_date: did.days.0,
@@ -288,7 +294,7 @@ impl Asked<'_> {
         }
         match exported {
             Ok(()) => {}
-            Err(Broken::Refused(reason)) if outcome.found == 0 => {
+            Err(Broken::Refused(reason)) if outcome.found + outcome.done_since == 0 => {
                 self.console.say(&format!("{}: {} not exported: {reason}", did.event_name, did.counted));
                 ending.not_exported.push(NotExported { event_name: did.event_name, counted: did.counted, reason });
                 ending.complete = false;
@@ -300,6 +306,10 @@ impl Asked<'_> {
         let Outcome { event_name, counted, found, left_out_as_of_others: others, .. } = &outcome;
         let short = if found < counted { ": the rest is not among what CleverTap exports for these days" } else { "" };
         self.console.say(&format!("{event_name}: {found} of {counted} found{short}"));
+        if outcome.done_since > 0 {
+            self.console
+                .say(&format!("{event_name}: {} more were done since the person was looked up, and written as well", outcome.done_since));
+        }
         if *others > 0 {
             self.console.say(&format!("{event_name}: {others} events of this person's devices bear another identity, and were left out"));
         }
@@ -340,10 +350,14 @@ impl Asked<'_> {
                     outcome.left_out_as_of_others += 1;
                     continue;
                 }
-                outcome.found += 1;
+                let event_time = text("event_time")?;
+                match event_time.as_deref().map(DateTime::parse_from_rfc3339) {
+                    Some(Ok(time)) if time > self.asked_at => outcome.done_since += 1,
+                    _ => outcome.found += 1,
+                }
                 document.event(&Event {
                     event_name: &outcome.event_name,
-                    event_time: text("event_time")?,
+                    event_time,
                     identity,
                     object_id: text("object_id")?,
                     platform: text("platform")?,

@@ -153,6 +153,22 @@ async fn what_falls_short_is_looked_for_a_day_around_and_then_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_done_since_does_not_stand_in_for_what_is_missing() {
+    let world = world();
+    world.emulator.seed(|seeder| {
+        let phone = seeder.person(SeedPerson { identity: Some("ada"), object_id: Some("__g1"), ..SeedPerson::default() });
+        seeder.event(phone, "Charged", NOW + 3 * 3_600, r#"{"Amount":12}"#, None);
+    });
+    // So the summary counts thirteen, as it would if one of before were not exported.
+    let (found, told) = document(&world, &["--identity", "ada"]).await;
+    let charged = &found["summary"][1];
+    assert_eq!((&charged["found"], &charged["done_since"], &found["complete"]), (&json!(12), &json!(1), &json!(false)), "{told}");
+    assert_eq!(found["events"].as_array().unwrap().len(), 14);
+    assert!(told.contains("Charged: 12 of 13 found: the rest") && told.contains("Charged: 1 more were done since"), "{told}");
+    assert!(told.contains("14 events of 2 names were written"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_is_an_error_and_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let (ended, told) = run(&world(), &["--identity", "eve"], Some(&folder.path().join("eve.json"))).await;
