@@ -19,7 +19,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::catalog::{ClevertapTable, Door};
 use crate::error::Error;
-use crate::people::{For, People, people, scanned};
+use crate::people::{For, People, people, scanned, unnamed};
 use crate::table::Shape;
 use crate::tables;
 use crate::write::plan::Operation;
@@ -148,12 +148,7 @@ fn of_where(source: &LogicalPlan, table: &ClevertapTable, wanted: For, statement
         _ => None,
     };
     let Some((filter, (scanned, name))) = found else {
-        return Err(Error::Filter(format!(
-            "{statement} {} needs a WHERE clause that names people; nothing was sent. For example: WHERE identity = 'cust-1001', or \
-             WHERE identity IN (SELECT user_id FROM 'leavers.csv')",
-            table.qualified()
-        ))
-        .into());
+        return Err(unnamed(statement, table).into());
     };
     people(&filter.predicate, &filter.input, scanned, name, wanted)
 }

@@ -14,8 +14,9 @@ use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{
-    DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, PlanType, Statement as PlanStatement, ToStringifiedPlan,
+    DmlStatement, Explain, Expr, LogicalPlan, LogicalPlanBuilder, PlanType, Statement as PlanStatement, ToStringifiedPlan,
 };
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, SelectItem, SetExpr, TableObject};
@@ -26,7 +27,8 @@ use crate::copy::{ClevertapFormatFactory, ClevertapTableFactory, FORMAT};
 use crate::error::Error;
 use crate::options::Options;
 use crate::read::identifiers::IdentifiersAreText;
-use crate::read::late::KeysFromJoins;
+use crate::read::instants::SecondsAreWhole;
+use crate::read::late::{KeysBeforeLookups, KeysFromJoins};
 use crate::rule::AsWeWrite;
 use crate::write::plan::Operation;
 use crate::{tables, update};
@@ -85,11 +87,7 @@ pub fn register(ctx: &SessionContext, name: &str, account: Account) -> Result<()
             let accounts = Arc::new(Accounts::default());
             let mut state = state_ref.write();
             let zone = account.time_zone().map_or("+00:00", |zone| zone.name());
-            // Before DataFusion makes the sides of a comparison alike, and after all of its rules.
-            let mut analyzer_rules = state.analyzer().rules.clone();
-            analyzer_rules.insert(0, Arc::new(IdentifiersAreText));
-            analyzer_rules.push(Arc::new(AsWeWrite));
-            let mut built = rebuild(state.clone(), |mut config| {
+            let mut builder = rebuild(state.clone(), |mut config| {
                 let options = config.options_mut();
                 if options.extensions.get::<Options>().is_none() {
                     options.extensions.insert(Options::default());
@@ -103,10 +101,17 @@ pub fn register(ctx: &SessionContext, name: &str, account: Account) -> Result<()
                 options.execution.time_zone.get_or_insert_with(|| zone.to_owned());
                 config.with_extension(Arc::clone(&accounts))
             })
-            .with_analyzer_rules(analyzer_rules)
             .with_physical_optimizer_rule(Arc::new(KeysFromJoins))
-            .with_table_factory(FORMAT.into(), Arc::new(ClevertapTableFactory))
-            .build();
+            .with_table_factory(FORMAT.into(), Arc::new(ClevertapTableFactory));
+            // Before DataFusion makes the sides of a comparison alike, and after all of its rules. The analyzer itself is kept: it also holds
+            // what other crates rewrite, of which a new one would know nothing.
+            // Before all of DataFusion's own, the first of which takes the casts of columns away.
+            builder.optimizer().get_or_insert_default().rules.insert(0, Arc::new(SecondsAreWhole));
+            KeysBeforeLookups::join(&mut builder.physical_optimizers().get_or_insert_default().rules);
+            let analyzer = builder.analyzer().get_or_insert_default();
+            analyzer.rules.insert(0, Arc::new(IdentifiersAreText));
+            analyzer.rules.push(Arc::new(AsWeWrite));
+            let mut built = builder.build();
             built.register_file_format(Arc::new(ClevertapFormatFactory), true).map_err(taken)?;
             datafusion_clevertap_udfs::register(&mut built).map_err(taken)?;
             *state = built;
@@ -152,11 +157,22 @@ impl ClevertapSql for SessionContext {
             Some(plan) => plan,
             None => told(state.statement_to_plan(statement).await?, sql)?,
         };
+        if let LogicalPlan::Explain(explain) = &plan {
+            check_explained(&state, explain).await?;
+        }
         if keeps_order(&plan) {
             let one_partition = rebuild(state, |config| config.with_target_partitions(1));
             return Ok(DataFrame::new(one_partition.build(), plan));
         }
         self.execute_logical_plan(plan).await
+    }
+}
+
+/// Plans what is explained, as EXPLAIN itself does: of what one of our rules refuses, it shows the first half of the plan and no error.
+async fn check_explained(state: &SessionState, explain: &Explain) -> Result<()> {
+    match state.create_physical_plan(&explain.plan).await {
+        Err(DataFusionError::Context(rule, error)) if rule == KeysFromJoins.name() => Err(*error),
+        _ => Ok(()),
     }
 }
 

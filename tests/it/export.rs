@@ -6,6 +6,7 @@ mod large;
 use chrono_tz::Tz;
 use clevertap_emulator::Settings;
 
+use crate::door::Instead;
 use crate::seed::{SMALL, lines, seeded};
 
 const JANUARY: &str = "event_date BETWEEN '2026-01-01' AND '2026-01-31'";
@@ -31,6 +32,9 @@ async fn every_pushdown_gives_the_rows_that_the_filter_says() {
         "event_name = 'Charged' AND event_time BETWEEN '2026-01-03 10:30:00' AND '2026-01-13 10:30:00' AND event_date <> '2026-01-05'",
         "event_name = 'Charged' AND event_time > '2026-01-31' AND event_date <= '2026-02-02'",
         "event_name = 'Charged' AND event_time::date = '2026-01-31'",
+        "event_name = 'Charged' AND (event_time AT TIME ZONE 'UTC')::date = '2026-01-31'",
+        "event_name = 'Charged' AND (event_time AT TIME ZONE 'Pacific/Pago_Pago')::date BETWEEN '2026-01-29' AND '2026-01-31'",
+        "event_name = 'Charged' AND (event_time AT TIME ZONE 'Pacific/Kiritimati')::date IN ('2026-01-29', '2026-01-31')",
         "event_name = 'Charged' AND date_trunc('month', event_time) = '2026-02-01' AND event_date >= '2026-01-01'",
         "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-02-28' AND (properties -> 'Amount')::double > 5000",
         "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-02-28' AND (properties ->> 'Currency') = 'EUR'",
@@ -42,6 +46,76 @@ async fn every_pushdown_gives_the_rows_that_the_filter_says() {
     ] {
         world.same(&format!("SELECT event_name, event_time, identity, object_id FROM {{events}} WHERE {filter}")).await;
         world.same(&format!("SELECT count(*) FROM {{events}} WHERE {filter}")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fraction_of_a_second_leaves_out_no_row_of_that_second() {
+    let world = seeded(SMALL, Tz::Asia__Kolkata, Settings::default(), |_| {});
+    let of = "FROM clevertap.events WHERE event_name = 'Charged' AND event_date = '2026-01-31'";
+    let last = lines(&world.rows(&format!("SELECT to_char(max(event_time), '%Y-%m-%d %H:%M:%S') {of}")).await).concat();
+    let last = last.trim_matches(['|', ' ']);
+    let mut counts = Vec::new();
+    for filter in [
+        format!("event_time < '{last}'"),
+        format!("event_time <= '{last}'"),
+        format!("event_time < '{last}.999'"),
+        format!("event_time <= '{last}.001'"),
+        format!("'{last}.5' > event_time"),
+        format!("event_time BETWEEN '2026-01-31' AND '{last}.25'"),
+        format!("event_time NOT BETWEEN '{last}.25' AND '2026-02-28'"),
+        format!("event_time <> '{last}.5'"),
+        format!("event_time NOT IN ('{last}.5', '{last}.75')"),
+        format!("event_time < now() - INTERVAL '1 second 1 millisecond'"),
+        format!("event_time = '{last}.5'"),
+        format!("event_time >= '{last}.001'"),
+        format!("event_time IN ('{last}.5')"),
+    ] {
+        counts.push(lines(&world.rows(&format!("SELECT count(*) {of} AND {filter}")).await).concat());
+    }
+    let (fewer, all, none) = (counts.remove(0), counts.remove(0), counts.split_off(counts.len() - 3));
+    assert_ne!(fewer, all);
+    assert!(counts.iter().all(|count| *count == all), "{counts:?} are not all {all}");
+    assert_eq!(none, ["| 0 |"; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_day_of_a_row_of_several_days_is_not_shown_as_null() {
+    let world = seeded(SMALL, Tz::Asia__Kolkata, Settings::default(), |_| {});
+    let january = "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31'";
+    for query in [
+        format!("SELECT event_date, events FROM clevertap.event_counts WHERE {january}"),
+        format!("SELECT event_date, week_start FROM clevertap.trend_analysis_weekly WHERE {january}"),
+        format!("SELECT identity, event_date FROM clevertap.profiles WHERE {january}"),
+        "SELECT c.events FROM (VALUES (DATE '2026-01-05'), (DATE '2026-01-06')) d(day) JOIN clevertap.event_counts c ON c.event_date = d.day \
+         WHERE c.event_name = 'Charged' AND d.day BETWEEN '2026-01-01' AND '2026-01-31'"
+            .to_owned(),
+    ] {
+        let error = world.refused(&query).await;
+        assert!(error.contains("has no \"event_date\" of its own") && error.contains("[CT-201]"), "{query}\n{error}");
+    }
+    assert_eq!(lines(&world.rows(&format!("SELECT * FROM clevertap.event_counts WHERE {january}")).await).len(), 1);
+    let day =
+        "SELECT event_date, from_date, to_date FROM clevertap.event_counts WHERE event_name = 'Charged' AND event_date = '2026-01-05'";
+    assert_eq!(lines(&world.rows(day).await), ["| 2026-01-05 | 2026-01-05 | 2026-01-05 |"]);
+    let people = "SELECT DISTINCT event_date FROM clevertap.profiles WHERE event_name = 'Charged' AND event_date = '2026-01-05'";
+    assert_eq!(lines(&world.rows(people).await), ["| 2026-01-05 |"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_is_of_the_events_that_there_are_now() {
+    let world = seeded(SMALL, Tz::Asia__Kolkata, Settings::default(), |_| {});
+    // The list of events is known from here on.
+    world.rows("EXPLAIN SELECT * FROM clevertap_events.\"Charged\" WHERE event_date = '2026-01-05'").await;
+    world.rows("INSERT INTO clevertap.events SELECT 'late' AS identity, 'Begun since' AS event_name, 1777000000 AS event_time").await;
+    world.set("full_scan", true).await;
+    let late = "SELECT identity FROM clevertap.profiles WHERE name IS NULL OR name IS NOT NULL";
+    assert!(lines(&world.rows(late).await).contains(&"| late |".to_owned()));
+    for body in [r#"{"status":"success"}"#, r#"{"status":"partial","events":[]}"#] {
+        world.script(vec![Instead::Answer(200, body); 20]);
+        let error = world.refused("SELECT count(*) FROM clevertap.profiles").await;
+        assert!(error.contains("no list of them") || error.contains("status \"partial\""), "{error}");
+        world.script([]);
     }
 }
 
@@ -135,7 +209,7 @@ async fn explain_shows_the_work_and_makes_no_request() {
         &world
             .rows(
                 "EXPLAIN SELECT identity, profile_properties FROM clevertap.events WHERE event_name IN ('Charged', 'Viewed Item')
-                 AND event_time >= '2026-01-03 10:00:00' AND event_date < '2026-02-01' AND (properties -> 'Amount')::double > 50 AND name LIKE 'P%'",
+                 AND event_time >= '2026-01-03 10:00:00' AND event_date < '2026-02-01' AND (properties ->> 'Currency') = 'EUR' AND name LIKE 'P%'",
             )
             .await,
     )
@@ -146,7 +220,7 @@ async fn explain_shows_the_work_and_makes_no_request() {
         "days=2026-01-03..2026-01-31",
         "chains=12",
         "parts=[profile]",
-        "pushed=[\"Amount\" greater_than] (checked again here)",
+        "pushed=[\"Currency\" equals] (checked again here)",
         "edges trimmed to the second",
         "FilterExec",
     ] {
@@ -239,8 +313,17 @@ async fn a_value_that_is_not_of_its_type_is_null_with_a_warning_or_an_error() {
     assert_eq!(lines(&world.rows(query).await), ["| a | 1.5 | true | x |", "| b | | | 7 |"]);
     let warned = lines(&world.rows("SELECT code, column_name, rows FROM clevertap.warnings").await);
     assert_eq!(warned, ["| CT-621 | Price | 1 |", "| CT-621 | Seen | 1 |"]);
-    // What is pushed down and what is checked here agree: text is no number.
+    // What is pushed down and what is checked here agree: text is no number in a typed column, and one where it is read out of the JSON.
     assert_eq!(lines(&world.rows(&format!("{query} AND \"Price\" > 1")).await), ["| a | 1.5 | true | x |"]);
+    let pushed = lines(&world.rows(&format!("EXPLAIN {query} AND \"Price\" > 1")).await).concat();
+    assert!(pushed.contains("pushed=[\"Price\" greater_than]"), "{pushed}");
+    for number in ["(properties -> 'Price')::double", "(properties ->> 'Price')::double", "json_get_float(properties, 'Price')"] {
+        let over = format!(
+            "SELECT identity, {number} AS price FROM clevertap.events WHERE event_name = 'Drifted' AND event_date >= '2026-01-01' AND {number} > 1"
+        );
+        assert_eq!(lines(&world.rows(&over).await), ["| a | 1.5 |", "| b | 2.5 |"], "{number}");
+    }
+    assert_eq!(lines(&world.rows(&format!("{query} AND TRY_CAST(\"Tag\" AS DOUBLE) > 2.5")).await), ["| b | | | 7 |"]);
     world.set("type_mismatch", "error").await;
     let error = world.refused(query).await;
     assert!(error.contains("\"Price\"") || error.contains("\"Seen\""), "{error}");

@@ -52,6 +52,61 @@ async fn a_join_looks_each_key_up_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_side_of_unknown_size_hands_on_its_keys_wherever_it_stands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys.csv");
+    std::fs::write(&file, "id,n\np1,1\np2,2\nnobody,3\n").expect("written");
+    for join in [
+        "SELECT k.n, p.email FROM clevertap.profiles p JOIN keys k ON p.identity = k.id",
+        "SELECT p.email FROM clevertap.profiles p WHERE p.identity IN (SELECT id FROM keys)",
+        "SELECT p.email FROM clevertap.profiles p WHERE EXISTS (SELECT 1 FROM keys k WHERE k.id = p.identity AND k.n > 0)",
+        "SELECT k.n, p.email FROM clevertap.profiles p RIGHT JOIN keys k ON p.identity = k.id WHERE p.email IS NOT NULL OR k.n < 3",
+        "SELECT k.n, upper(p.email) FROM (SELECT * FROM clevertap.profiles WHERE name LIKE 'P%') p JOIN keys k ON p.identity = k.id",
+    ] {
+        let world = world();
+        world
+            .rows(&format!("CREATE EXTERNAL TABLE keys STORED AS CSV LOCATION '{}' OPTIONS ('format.has_header' 'true')", file.display()))
+            .await;
+        let rows = lines(&world.rows(join).await);
+        assert!(rows.len() == 2 && rows.iter().all(|row| row.to_lowercase().contains("@example")), "{join}\n{rows:?}");
+        assert_eq!(requests(&world), (3, 0), "{join}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_is_look_ups_where_a_sweep_is_allowed_too() {
+    let world = world();
+    world.set("full_scan", true).await;
+    let joined = "SELECT u.n, p.email FROM users u JOIN clevertap.profiles p ON p.identity = u.id";
+    assert_eq!((lines_of(&world.rows(joined).await), requests(&world)), (400, (201, 0)));
+    let missing = "SELECT u.n FROM users u WHERE NOT EXISTS (SELECT 1 FROM clevertap.profiles p WHERE p.identity = u.id)";
+    assert_eq!((lines_of(&world.rows(missing).await), requests(&world).1), (2, 0));
+    // Everybody, since no keys can tell who is wanted.
+    assert!(lines_of(&world.rows("SELECT identity FROM clevertap.profiles").await) > 0 && requests(&world).1 > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recursive_query_ends_with_an_error() {
+    let world = world();
+    let error = world
+        .refused(
+            "WITH RECURSIVE r AS (SELECT 'p1' AS id UNION ALL SELECT p.properties ->> 'Referred by' FROM r \
+             JOIN clevertap.profiles p ON p.identity = r.id) SELECT * FROM r",
+        )
+        .await;
+    assert!(error.contains("recursive query") && error.contains("[CT-201]"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn explain_tells_what_a_query_lacks() {
+    let world = world();
+    for query in ["SELECT * FROM clevertap.profiles", "SELECT p.email FROM clevertap.profiles p LEFT JOIN users u ON p.identity = u.id"] {
+        let error = world.refused(&format!("EXPLAIN {query}")).await;
+        assert!(error.contains("needs a filter (= or IN)"), "{query}\n{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn explain_analyze_shows_the_look_ups() {
     let world = world();
     let query = "SELECT u.n, p.email FROM users u JOIN clevertap.profiles p ON p.identity = u.id";

@@ -6,7 +6,8 @@
 //! - where it speaks of `identity` or `object_id` alone, a DELETE takes the keys from the statement itself (literals, a subquery)
 //!   and applies the rest of the clause to them; nothing is asked of CleverTap (`keys`);
 //! - else the keys that it names are looked up, one request each, and the rest is applied to who is there (`looked_up`);
-//! - where it names nobody, the table is read as a SELECT would, which mostly is an error that tells the missing filter.
+//! - where it names nobody, a DELETE is refused: who is erased has to be named. An UPDATE reads the table as a SELECT would, which mostly is
+//!   an error that tells the missing filter.
 //!
 //! What is left of the clause stays a filter of DataFusion's: subqueries, NULL and LIMIT mean what they mean in a SELECT.
 
@@ -63,11 +64,14 @@ pub(crate) fn scanned(plan: &LogicalPlan) -> Option<(&ClevertapTable, &TableRefe
 /// The people of `scan` for whom `predicate` holds.
 ///
 /// # Errors
-/// [`Error::Filter`] if `identity` is compared with what is no identifier.
+/// [`Error::Filter`] if `identity` is compared with what is no identifier, or if people are to be erased whom it does not name.
 pub(crate) fn people(predicate: &Expr, scan: &LogicalPlan, table: &ClevertapTable, name: &TableReference, wanted: For) -> Result<People> {
     let known = ["identity", "object_id", "email"];
     let simple = simplified(predicate, scan);
     let Some(Named { column, keys, rest }) = named(&simple, &known) else {
+        if wanted == For::Erasure {
+            return Err(unnamed("DELETE FROM", table).into());
+        }
         let plan = LogicalPlanBuilder::from(scan.clone()).filter(predicate.clone())?.build()?;
         return Ok(People { plan, keys: "read from clevertap.profiles".into() });
     };
@@ -89,6 +93,15 @@ pub(crate) fn people(predicate: &Expr, scan: &LogicalPlan, table: &ClevertapTabl
         None => plan,
     };
     Ok(People { plan: plan.build()?, keys: told })
+}
+
+/// The error about a WHERE clause that names nobody.
+pub(crate) fn unnamed(statement: &str, table: &ClevertapTable) -> Error {
+    Error::Filter(format!(
+        "{statement} {} needs a WHERE clause that names people, by identity, object_id or email (=, IN, a subquery, EXISTS); nothing was \
+         sent. For example: WHERE identity = 'cust-1001', or WHERE identity IN (SELECT user_id FROM 'leavers.csv')",
+        table.qualified()
+    ))
 }
 
 /// The predicate with its constants evaluated, which `1 = 0` and a literal under a cast need; as it was where that fails.

@@ -30,9 +30,8 @@ use crate::read::discover;
 use crate::read::export::{ExportWork, Window};
 use crate::read::memory::{Held, Memory};
 use crate::read::peek::{could_be_a_page, peek_cursor};
-use crate::read::range::days;
 use crate::read::scan::{Counters, Scan};
-use crate::read::shape::{Constants, Seen};
+use crate::read::shape::{Constants, Seen, of_days};
 use crate::table::Again;
 use crate::tables::query;
 
@@ -130,7 +129,7 @@ impl Chains {
     async fn sweep(&self, window: &Window, mut decoder: PageDecoder, sender: &Sender) -> Result<Option<PageDecoder>, Broken> {
         let account = &self.scan.account;
         let constants = constants(None, window);
-        for event in account.discovery().events(account).await?.keys() {
+        for event in account.discovery().events_now(account, self.retry_for).await?.keys() {
             match self.window(window, event, decoder, &constants, sender).await {
                 Ok(Some(used)) => decoder = used,
                 Ok(None) => return Ok(None),
@@ -238,17 +237,17 @@ impl Chains {
             }
             let Some(found) = found else { return Ok(Ended::Whole(decoder)) };
             cursor = found;
-            fetched = match (ahead, peeked) {
-                (Some(ahead), Some(peeked)) if peeked == cursor => ahead?,
+            fetched = match (ahead, peeked, next) {
+                (Some(ahead), Some(peeked), Some(next)) if peeked == cursor => {
+                    asked = next;
+                    ahead?
+                }
                 _ => {
                     progress.note(&cursor, asked.path)?;
                     asked = Request::get(self.work.call.path).with_verbatim(query::CURSOR, cursor).understanding(UNDERSTOOD);
                     self.fetch(&asked, event).await?
                 }
             };
-            if let Some(next) = next {
-                asked = next;
-            }
         }
     }
 
@@ -416,10 +415,7 @@ pub(crate) fn question(event: &str, window: &Window) -> Map<String, Value> {
 
 /// What is the same in every row of a window.
 fn constants(event: Option<&str>, window: &Window) -> Constants {
-    let day = |date| ScalarValue::Date32(i32::try_from(days(date)).ok());
-    Constants::from([
-        ("event_name", ScalarValue::Utf8View(event.map(str::to_owned))),
-        ("from_date", day(window.range.0)),
-        ("to_date", day(window.range.1)),
-    ])
+    let mut constants = of_days(window.range);
+    constants.insert("event_name", ScalarValue::Utf8View(event.map(str::to_owned)));
+    constants
 }

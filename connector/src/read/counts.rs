@@ -201,7 +201,8 @@ pub(crate) async fn trend(scan: &Scan, lane: &Lane, path: &'static str, event: &
         let group: BTreeMap<String, Value> = match keys.get(GROUP) {
             Some(group) => serde_json::from_str(group.get())
                 .map_err(|_| Error::Answer(format!("{path} was answered with a trend that is no object. Please report this.")))?,
-            None => BTreeMap::new(),
+            // Zeros that nobody counted would look like days without events.
+            None => return Err(Error::Answer(format!("{path} was answered without a trend. Please report this."))),
         };
         for (key, value) in group {
             // A bucket that was not expected is a row all the same: nothing that CleverTap counted is left out.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::read::chain::question;
 use crate::read::counts::poll_wait;
@@ -100,16 +100,33 @@ impl Discovery {
         }
     }
 
-    /// The events of the project, from the schema call.
+    /// The events of the project, from the schema call; none where its answer has no list.
     pub(crate) async fn events(&self, account: &Account) -> Result<Arc<Events>> {
-        if let Some(events) = self.known().events.clone() {
-            return Ok(events);
+        let known = self.known().events.clone();
+        match known {
+            Some(events) => Ok(events),
+            None => Ok(self.told(account, PATIENCE).await?.unwrap_or_default()),
         }
+    }
+
+    /// The events that the project has now: whoever needs all of them cannot do with those of an earlier call, nor with none.
+    ///
+    /// # Errors
+    /// As `Lane::fetch`; [`Error::Answer`] where the answer has no list.
+    pub(crate) async fn events_now(&self, account: &Account, retry_for: Duration) -> Result<Arc<Events>> {
+        self.told(account, retry_for).await?.ok_or_else(|| {
+            Error::Answer("CleverTap was asked for the project's events, and its answer has no list of them. Please report this.".into())
+        })
+    }
+
+    /// What the schema call tells of events, and keeps it.
+    async fn told(&self, account: &Account, retry_for: Duration) -> Result<Option<Arc<Events>>> {
         let table = tables::event_schema();
-        let records = schema_records(account, table, PATIENCE).await?.unwrap_or_default();
-        let events = Arc::new(schema::events(&records));
-        self.known().events = Some(Arc::clone(&events));
-        Ok(events)
+        let records = schema_records(account, table, retry_for).await?;
+        if let Some(records) = &records {
+            self.learn(table, records);
+        }
+        Ok(records.map(|records| Arc::new(schema::events(&records))))
     }
 
     /// What a write compares its events with. Once a session CleverTap is asked, in one attempt.

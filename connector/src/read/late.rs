@@ -1,14 +1,18 @@
-//! Which look-ups wait for a join: the last physical rule.
+//! Which look-ups wait for a join: two physical rules.
 //!
-//! In: the plan as it will run. Out: the same plan, each look-up without keys of its own bound to the join that will know them,
-//! or an error that says what the query lacks. Only a hash join's filter is waited for: that of a sort or of an aggregate is
-//! complete when the scan has ended, and waiting for it would never end.
+//! The first, behind DataFusion's choice of sides. In: a hash join. Out: the same with its sides changed, where a look-up without keys
+//! is read first and the other side could tell them: DataFusion leaves the sides as they are where it knows no size, as of a CSV file.
+//!
+//! The second, the last of all. In: the plan as it will run. Out: the same plan, each look-up without keys of its own bound to the join
+//! that will know them, or an error that says what the query lacks. Only a hash join's filter is waited for: that of a sort or of an
+//! aggregate is complete when the scan has ended, and waiting for it would never end.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use datafusion::common::JoinType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
@@ -16,7 +20,58 @@ use datafusion::physical_plan::joins::HashJoinExec;
 
 use crate::read::scan::ScanExec;
 
-/// See the module.
+/// The first.
+#[derive(Debug)]
+pub(crate) struct KeysBeforeLookups;
+
+impl KeysBeforeLookups {
+    /// The rule behind which it stands.
+    const BEHIND: &str = "join_selection";
+
+    /// Adds it to DataFusion's rules.
+    pub(crate) fn join(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
+        let behind = rules.iter().position(|rule| rule.name() == Self::BEHIND).map_or(0, |at| at + 1);
+        rules.insert(behind, Arc::new(Self));
+    }
+}
+
+impl PhysicalOptimizerRule for KeysBeforeLookups {
+    fn name(&self) -> &'static str {
+        "clevertap_keys_before_lookups"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| {
+            let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(Transformed::no(node)) };
+            // Of these the other side's keys leave out what this side need not tell.
+            let hands_on = matches!(
+                join.join_type(),
+                JoinType::Inner | JoinType::LeftSemi | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
+            );
+            if hands_on && is_keyless(join.left()) && !is_keyless(join.right()) {
+                join.swap_inputs(*join.partition_mode()).map(Transformed::yes)
+            } else {
+                Ok(Transformed::no(node))
+            }
+        })
+        .data()
+    }
+}
+
+/// Whether a look-up without keys is read there, with nothing in between that a filter of keys does not pass.
+fn is_keyless(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    match plan.children()[..] {
+        [] => plan.downcast_ref::<ScanExec>().is_some_and(ScanExec::is_keyless),
+        [input] => is_keyless(input),
+        _ => false,
+    }
+}
+
+/// The second.
 #[derive(Debug)]
 pub(crate) struct KeysFromJoins;
 

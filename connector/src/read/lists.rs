@@ -46,8 +46,14 @@ pub(crate) async fn told(lane: &Lane, call: &Whole, table: &Table) -> Result<Opt
     for page in 1..=PAGES_MAX {
         let answer = lane.fetch(&request(call, page), |answer| is_list(answer, call)).await?;
         let found = match records(&answer, call.records, call.path)? {
+            Some(found) => found,
             None if page == 1 => return Ok(None),
-            found => found.unwrap_or_default(),
+            None => {
+                return Err(Error::Answer(format!(
+                    "page {page} of {} has no list, after full ones: the list is not complete. Please report this.",
+                    call.path
+                )));
+            }
         };
         let is_last = call.pages.is_none_or(|pages| found.len() < pages.rows_max);
         all.extend(found.into_iter().flat_map(|record| items(record, call)).map(|record| finish(record, table)));
@@ -85,6 +91,11 @@ fn records(answer: &Answer, key: Option<&str>, path: &str) -> Result<Option<Vec<
     let unread =
         |what: &str| Error::Answer(format!("{path} was answered with {what}, which this version does not read. Please report this."));
     let mut keys: Map<String, Value> = serde_json::from_slice(&answer.body).map_err(|_| unread("something that is not a JSON object"))?;
+    match keys.get("status") {
+        None => {}
+        Some(Value::String(status)) if status.eq_ignore_ascii_case("success") => {}
+        Some(status) => return Err(unread(&format!("status {status}"))),
+    }
     let Some(key) = key else {
         keys.remove("status");
         return Ok(Some(vec![keys]));

@@ -9,6 +9,7 @@
 //! pages   ─▶ peek      the next cursor, early     answers ─▶ shape ─▶ decode    bytes -> Arrow
 //! memory   what pages take of the pool            discover  events, properties, types (schema)
 //! identifiers  numbers compared with identifiers are made text
+//! instants     whole seconds compared with a fraction of one
 //! ```
 
 pub(crate) mod chain;
@@ -18,6 +19,7 @@ pub(crate) mod discover;
 pub(crate) mod export;
 pub(crate) mod filter;
 pub(crate) mod identifiers;
+pub(crate) mod instants;
 pub(crate) mod late;
 pub(crate) mod lists;
 pub(crate) mod lookup;

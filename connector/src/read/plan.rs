@@ -20,7 +20,7 @@ use crate::read::filter::asked;
 use crate::read::lookup::{Keys, LookupWork};
 use crate::read::property::Places;
 use crate::read::report::{Asks, Question, ReportWork, questions, slices};
-use crate::read::scan::{Scan, ScanExec, Work};
+use crate::read::scan::{Otherwise, Scan, ScanExec, Work};
 use crate::read::shape::{Constants, Keep};
 use crate::read::wanted::{Askable, Range, Wanted, needs_zone, today};
 use crate::table::{Bucket, CountOf, Counts, Export, Kind, Lookup, Read, Slices, Source, Table};
@@ -223,24 +223,48 @@ fn people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters
     match (wanted.values("event_name"), wanted.has_range()) {
         (Some(events), true) => {
             let Some(range) = wanted.range(&scan.account, today, &|| missing(scan, &[DAYS], example))? else { return Ok(None) };
+            check_days(scan, range)?;
             let work = ExportWork::plan(export, scan, Some(events), range, today, Vec::new(), Keep::All)?;
             Ok(Some(Work::Export(Arc::new(work))))
         }
         (Some(_), false) => Err(missing(scan, &[DAYS], example).into()),
         (None, true) => Err(missing(scan, &[NAME], example).into()),
-        (None, false) if scan.options.full_scan => {
-            let range: Range = (BEGINNING, today);
-            Ok(Some(Work::Export(Arc::new(ExportWork::plan(export, scan, None, range, today, Vec::new(), Keep::NewPeople)?))))
-        }
         (None, false) => {
-            let missing = keyless(lookup, scan, "identity = 'cust-1001'");
-            let missing = format!(
-                "{missing}, WHERE {example}, or a join on one of them. SET clevertap.full_scan = true reads everybody who can be listed, \
-                 event by event"
-            );
-            Ok(Some(Work::Keyless { lookup: LookupWork { call: lookup, keys: Keys::OfJoin }, missing }))
+            let otherwise = if scan.options.full_scan {
+                let range: Range = (BEGINNING, today);
+                Otherwise::Sweep(Arc::new(ExportWork::plan(export, scan, None, range, today, Vec::new(), Keep::NewPeople)?))
+            } else {
+                let missing = keyless(lookup, scan, "identity = 'cust-1001'");
+                Otherwise::Refuse(format!(
+                    "{missing}, WHERE {example}, or a join on one of them. SET clevertap.full_scan = true reads everybody who can be listed, \
+                     event by event"
+                ))
+            };
+            Ok(Some(Work::Keyless { lookup: LookupWork { call: lookup, keys: Keys::OfJoin }, otherwise }))
         }
     }
+}
+
+/// Refuses to show as NULL the day of rows that are of several days: compared with a day, as in a join, it would leave out all of them.
+/// Who selects the first and the last day as well, as `*` does, sees what the row is of.
+fn check_days(scan: &Scan, range: Range) -> Result<(), Error> {
+    let table = scan.table.table;
+    let shown = |name: &str| scan.schema.fields().iter().any(|field| field.name() == name);
+    let bucket = askable(table, &[]).bucket_starts.map(|(start, _)| start);
+    let is_asked = table.columns.iter().any(|column| column.name == "event_date" && column.source == Source::Filter);
+    if !is_asked || !shown("event_date") || (shown("from_date") && shown("to_date")) || (range.0 == range.1 && bucket.is_none()) {
+        return Ok(());
+    }
+    let instead = bucket.map_or_else(
+        || "from_date and to_date, ask for one day, or count day by day in clevertap.trend_analysis_daily".into(),
+        |start| format!("\"{start}\""),
+    );
+    Err(Error::Filter(format!(
+        "{}: a row is of all days from {} to {}, so that it has no \"event_date\" of its own to be shown or compared: select {instead}",
+        scan.table.qualified(),
+        range.0,
+        range.1
+    )))
 }
 
 fn looked_up(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result<Work> {
@@ -249,7 +273,7 @@ fn looked_up(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result<W
     }
     let key = lookup.keys.first().map(|(key, _)| *key).unwrap_or_default();
     let missing = format!("{}, or a join on it", keyless(lookup, scan, &format!("{key} = '1767225600'")));
-    Ok(Work::Keyless { lookup: LookupWork { call: lookup, keys: Keys::OfJoin }, missing })
+    Ok(Work::Keyless { lookup: LookupWork { call: lookup, keys: Keys::OfJoin }, otherwise: Otherwise::Refuse(missing) })
 }
 
 /// The error about a key that is missing.
@@ -280,6 +304,7 @@ fn counted(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<Optio
         return Err(missing(scan, &lacks, &example).into());
     }
     let Some(range) = wanted.range(&scan.account, today(&scan.account), &|| missing(scan, &[DAYS], &example))? else { return Ok(None) };
+    check_days(scan, range)?;
     let one = |column: &str| match wanted.values(column) {
         Some([_, _, ..]) => {
             Err(Error::Filter(format!("{} takes one value of \"{column}\" in a query, and this one has several", scan.table.qualified())))

@@ -2,8 +2,9 @@
 //!
 //! In: one filter. Out: conditions of its query language, all of which must hold for the filter to hold. They are never exact:
 //! whatever comes back is checked again here. A condition is sent only where CleverTap cannot drop what the filter would keep:
-//! comparisons of numbers with numbers, where a property that is text is NULL here and left out there; equality with a text that
-//! is no number, where CleverTap may ignore case. `<>` and ranges of text are not sent.
+//! comparisons of a typed column of numbers with a number, since a property that is text is NULL in it here and left out there; equality
+//! with a text that is no number, where CleverTap may ignore case. `<>` and ranges of text are not sent; nor is a number that is read out
+//! of the JSON or cast from text, since the text of a number is one here and none there.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -84,20 +85,17 @@ fn property(expr: &Expr, places: Places<'_>) -> Option<Property> {
         }
         Expr::Cast(Cast { expr, field }) => {
             let inner = property(expr, places)?;
-            let kind = field.data_type();
-            // A cast between numbers may round: only one to a float keeps the order.
-            (kind.is_floating() || (kind.is_string() && !inner.is_number))
-                .then(|| Property { is_number: inner.is_number || kind.is_floating(), ..inner })
+            // A cast between numbers may round: only one to a double keeps the order.
+            let is_kept = if inner.is_number { *field.data_type() == DataType::Float64 } else { field.data_type().is_string() };
+            is_kept.then_some(inner)
         }
         Expr::ScalarFunction(call) => {
-            let is_number = match call.func.name() {
-                "json_get_float" | "json_get_int" => true,
-                "json_get_str" | "json_as_text" | "json_get" => false,
-                _ => return None,
-            };
+            if !matches!(call.func.name(), "json_get_str" | "json_as_text" | "json_get") {
+                return None;
+            }
             let [Expr::Column(column), key] = &call.args[..] else { return None };
             (column.name == places.json).then_some(())?;
-            Some(Property { name: text(key)?, is_number })
+            Some(Property { name: text(key)?, is_number: false })
         }
         _ => None,
     }
@@ -136,11 +134,10 @@ fn number(expr: &Expr) -> Option<Value> {
     const EXACT: u64 = 1 << 53;
     let Expr::Literal(value, _) = expr else { return None };
     match value {
-        ScalarValue::Float64(Some(value)) => serde_json::Number::from_f64(*value).map(Value::Number),
-        ScalarValue::Float32(Some(value)) => serde_json::Number::from_f64(f64::from(*value)).map(Value::Number),
+        ScalarValue::Float64(Some(value)) if value.abs() < EXACT as f64 => serde_json::Number::from_f64(*value).map(Value::Number),
         value if value.data_type().is_integer() => {
             let ScalarValue::Int64(Some(value)) = value.cast_to(&DataType::Int64).ok()? else { return None };
-            (value.unsigned_abs() <= EXACT).then(|| value.into())
+            (value.unsigned_abs() < EXACT).then(|| value.into())
         }
         _ => None,
     }
@@ -166,6 +163,7 @@ mod tests {
     fn comparisons_of_numbers_and_equal_texts_are_sent_and_nothing_else() {
         let amount = || col("\"Amount\"");
         assert_eq!(of(&amount().gt(lit(50.5))), r#"{"name":"Amount","operator":"greater_than","value":50.5}"#);
+        assert_eq!(of(&cast(amount(), DataType::Float64).gt(lit(50.5))), r#"{"name":"Amount","operator":"greater_than","value":50.5}"#);
         assert_eq!(of(&lit(50_i64).gt_eq(amount())), r#"{"name":"Amount","operator":"less_than_equals","value":50}"#);
         assert_eq!(of(&col("\"Plan\"").eq(lit("gold"))), r#"{"name":"Plan","operator":"equals","value":"gold"}"#);
         assert_eq!(
@@ -184,6 +182,9 @@ mod tests {
             col("\"Plan\"").eq(lit("")),
             col("\"Plan\"").eq(lit(" gold")),
             cast(amount(), DataType::Int64).eq(lit(50_i64)),
+            cast(amount(), DataType::Float32).gt(lit(0.1_f32)),
+            cast(col("\"Plan\""), DataType::Float64).gt(lit(2.5)),
+            amount().gt(lit(9_007_199_254_740_992.0)),
             amount().eq(col("x")),
         ] {
             assert_eq!(of(&filter), "no", "{filter}");

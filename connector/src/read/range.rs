@@ -127,7 +127,9 @@ fn compare(op: Operator, literal: &Expr, axis: Axis, exact: bool) -> Option<Span
             (floor, if whole { floor } else { floor.checked_add(1)? }, exact)
         }
         Axis::Days => match value {
-            ScalarValue::Date32(Some(day)) => (i64::from(*day), i64::from(*day), exact),
+            ScalarValue::Date32(Some(day)) if exact => (i64::from(*day), i64::from(*day), true),
+            // The day of another zone: the calendars of two zones are up to 26 hours apart.
+            ScalarValue::Date32(Some(day)) => (i64::from(*day) - 2, i64::from(*day) + 2, false),
             _ => {
                 let day = seconds(value)?.0.div_euclid(86_400);
                 (day.checked_sub(1)?, day.checked_add(1)?, false)

@@ -17,9 +17,9 @@ use crate::client::Lane;
 use crate::error::Error;
 use crate::read::counts::{self, Tops, Trend};
 use crate::read::lists;
-use crate::read::range::days;
+
 use crate::read::scan::{Counters, Scan};
-use crate::read::shape::{Constants, Keep, MADE, Shape};
+use crate::read::shape::{Constants, Keep, MADE, Shape, of_days};
 use crate::read::wanted::Range;
 use crate::table::{CountOf, Counts, Slices, Whole};
 use crate::tables::query::GROUPS_MAX;
@@ -131,10 +131,8 @@ impl ReportWork {
             }
             Question::Slice { .. } | Question::Whole(_) => return constants,
         };
-        let day = |day| ScalarValue::Date32(i32::try_from(days(day)).ok());
+        constants.extend(of_days(*range));
         constants.insert("event_name", ScalarValue::Utf8View(Some(event.clone())));
-        constants.insert("from_date", day(range.0));
-        constants.insert("to_date", day(range.1));
         constants
     }
 }

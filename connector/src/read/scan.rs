@@ -57,17 +57,26 @@ pub(crate) struct Scan {
 pub(crate) enum Work {
     /// One request a key.
     Lookup(LookupWork),
-    /// One request a key, of keys that a join will know. `missing` is the error where there is no such join.
+    /// One request a key, of keys that a join will know.
     Keyless {
         /// How to look up.
         lookup: LookupWork,
-        /// What the query lacks.
-        missing: String,
+        /// What is done where no join knows them.
+        otherwise: Otherwise,
     },
     /// Pages of cursors.
     Export(Arc<ExportWork>),
     /// A list of requests, an answer each.
     Report(Arc<ReportWork>),
+}
+
+/// What becomes of a read that has no keys and is in no join that has.
+#[derive(Debug, Clone)]
+pub(crate) enum Otherwise {
+    /// It is refused: what the query lacks.
+    Refuse(String),
+    /// Everybody is read who can be listed.
+    Sweep(Arc<ExportWork>),
 }
 
 /// What a running read counts: shown by EXPLAIN ANALYZE.
@@ -122,14 +131,20 @@ impl ScanExec {
     /// # Errors
     /// [`Error::Filter`] where the query has no key and no join has one.
     pub(crate) fn settle(&self, fills: &dyn Fn(&Late) -> bool) -> Result<(), Error> {
-        let Work::Keyless { lookup, missing } = &self.work else { return Ok(()) };
+        let Work::Keyless { lookup, otherwise } = &self.work else { return Ok(()) };
         let keyed = |filter: &Late| fills(filter) && lookup.key_of(filter, &self.scan).is_some();
-        match self.filters.iter().position(keyed) {
+        match (self.filters.iter().position(keyed), otherwise) {
             // A plan may pass the rule twice: the first finding stands.
-            Some(at) => drop(self.waits_for.set(at)),
-            None => return Err(Error::Filter(missing.clone())),
+            (Some(at), _) => drop(self.waits_for.set(at)),
+            (None, Otherwise::Sweep(_)) => {}
+            (None, Otherwise::Refuse(missing)) => return Err(Error::Filter(missing.clone())),
         }
         Ok(())
+    }
+
+    /// Whether it waits for the keys of a join.
+    pub(crate) fn is_keyless(&self) -> bool {
+        matches!(self.work, Work::Keyless { .. })
     }
 
     /// Waits for the join, and takes its keys.
@@ -148,15 +163,23 @@ impl ScanExec {
         let counters = Counters(self.metrics.clone());
         Ok(match &self.work {
             Work::Lookup(lookup) => lookup.clone().stream(self.scan.clone(), counters)?,
-            Work::Keyless { lookup, missing } => {
-                let Some(filter) = self.waits_for.get().and_then(|at| self.filters.get(*at)) else {
-                    return Err(Error::Filter(missing.clone()).into());
-                };
-                let scan = self.scan.clone();
-                let keys = Self::keys(lookup.clone(), Arc::clone(filter), self.scan.clone());
-                let found = async move { keys.await?.stream(scan, counters) };
-                futures::stream::once(found).try_flatten().boxed()
-            }
+            Work::Keyless { lookup, otherwise } => match (self.waits_for.get().and_then(|at| self.filters.get(*at)), otherwise) {
+                (Some(filter), _) => {
+                    let scan = self.scan.clone();
+                    let keys = Self::keys(lookup.clone(), Arc::clone(filter), self.scan.clone());
+                    let found = async move { keys.await?.stream(scan, counters) };
+                    futures::stream::once(found).try_flatten().boxed()
+                }
+                (None, Otherwise::Sweep(export)) => Arc::clone(export).stream(&self.scan, counters, context)?,
+                // The rule has found a join, and the plan was reset since.
+                (None, Otherwise::Refuse(_)) => {
+                    return Err(Error::Filter(format!(
+                        "{}: in a recursive query no keys of a join come to a look-up; write its rows to a table first, and join that",
+                        self.scan.table.qualified()
+                    ))
+                    .into());
+                }
+            },
             Work::Export(export) => Arc::clone(export).stream(&self.scan, counters, context)?,
             Work::Report(report) => Arc::clone(report).stream(self.scan.clone(), counters)?,
         })
@@ -168,13 +191,14 @@ impl DisplayAs for ScanExec {
         write!(f, "ScanExec: table={}, ", self.scan.table.qualified())?;
         match &self.work {
             Work::Lookup(lookup) => write!(f, "{lookup}")?,
-            Work::Keyless { lookup, .. } => {
+            Work::Keyless { lookup, otherwise } => {
                 let key = self.waits_for.get().and_then(|at| lookup.key_of(self.filters.get(*at)?, &self.scan));
-                match key {
-                    Some(key) => {
+                match (key, otherwise) {
+                    (Some(key), _) => {
                         write!(f, "call={}, by={key} of the join, at most {} requests", lookup.call(), self.scan.options.lookups_max)?
                     }
-                    None => write!(f, "call={}, by=?", lookup.call())?,
+                    (None, Otherwise::Sweep(export)) => write!(f, "{export}")?,
+                    (None, Otherwise::Refuse(_)) => write!(f, "call={}, by=?", lookup.call())?,
                 }
             }
             Work::Export(export) => write!(f, "{export}")?,
@@ -208,6 +232,11 @@ impl ExecutionPlan for ScanExec {
 
     fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        // The join that filled the filter starts anew, and will not fill it again: to wait for it would never end.
+        if self.is_keyless() { Ok(Arc::new(Self::new(self.scan.clone(), self.work.clone()))) } else { Ok(self) }
     }
 
     fn handle_child_pushdown_result(

@@ -20,13 +20,20 @@ use crate::catalog::ClevertapTable;
 use crate::error::Error;
 use crate::options::TypeMismatch;
 use crate::read::decode::{Form, Page, PageDecoder, Slot, Unread};
-use crate::read::range::Span;
+use crate::read::range::{Span, days};
 use crate::read::scan::Scan;
-use crate::read::wanted::needs_zone;
+use crate::read::wanted::{Range, needs_zone};
 use crate::table::{Column, Kind, Source};
 
 /// What is the same in every row: the filter columns of a request, by name.
 pub(crate) type Constants = BTreeMap<&'static str, ScalarValue>;
+
+/// What all rows of a range of days have in common: of one day, the day itself too.
+pub(crate) fn of_days((first, last): Range) -> Constants {
+    let day = |date| ScalarValue::Date32(i32::try_from(days(date)).ok());
+    let own = (first == last).then(|| ("event_date", day(first)));
+    [("from_date", day(first)), ("to_date", day(last))].into_iter().chain(own).collect()
+}
 
 /// Where a column of the query comes from.
 #[derive(Debug, Clone)]

@@ -39,6 +39,22 @@ async fn deleted(clause: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_not_named_is_not_erased() {
+    let world = world(5).await;
+    world.set("full_scan", true).await;
+    for clause in [
+        "identity <> 'p1'",
+        "name LIKE 'Name%'",
+        "identity = 'p1' OR name = 'Name 2'",
+        "event_name = 'Charged' AND event_date = '2026-01-01'",
+    ] {
+        let error = world.refused(&format!("DELETE FROM clevertap.profiles WHERE {clause}")).await;
+        assert!(error.contains("names people") && error.contains("nothing was sent") && error.contains("[CT-201]"), "{clause}\n{error}");
+    }
+    assert!(world.sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_of_the_statement_and_of_a_subquery_are_not_looked_up_first() {
     let cases = [
         ("identity = 'p1'", r#"1: {"identity":["p1"]} after 0 look-ups"#),
@@ -198,10 +214,10 @@ async fn what_names_nobody_is_refused_with_its_remedy_and_sends_nothing() {
     let cases = [
         ("DELETE FROM clevertap.profiles", "needs a WHERE clause that names people"),
         ("DELETE FROM clevertap.profiles LIMIT 1", "needs a WHERE clause that names people"),
-        ("DELETE FROM clevertap.profiles WHERE 1 = 1", "needs a filter"),
-        ("DELETE FROM clevertap.profiles WHERE name = 'Name 1'", "needs a filter"),
-        ("DELETE FROM clevertap.profiles WHERE identity <> 'p1'", "needs a filter"),
-        ("DELETE FROM clevertap.profiles WHERE identity = 'p1' OR name = 'Name 2'", "needs a filter"),
+        ("DELETE FROM clevertap.profiles WHERE 1 = 1", "needs a WHERE clause that names people"),
+        ("DELETE FROM clevertap.profiles WHERE name = 'Name 1'", "needs a WHERE clause that names people"),
+        ("DELETE FROM clevertap.profiles WHERE identity <> 'p1'", "needs a WHERE clause that names people"),
+        ("DELETE FROM clevertap.profiles WHERE identity = 'p1' OR name = 'Name 2'", "needs a WHERE clause that names people"),
         ("DELETE FROM clevertap.profiles WHERE identity IN (SELECT k * 1.5 FROM gone)", "compare it with text or whole numbers"),
         ("TRUNCATE TABLE clevertap.profiles", "CleverTap has no call for it: DELETE FROM clevertap.profiles WHERE"),
         ("DELETE FROM clevertap.events WHERE identity = 'p1'", "CleverTap deletes people alone"),
@@ -261,7 +277,10 @@ async fn without_the_rule_nothing_is_sent() {
             Err(error) => Err(error),
         };
         let error = result.expect_err(sql).to_string();
-        assert!(error.contains("nothing was sent") || error.contains("needs a filter") || error.contains("not read"), "{sql}: {error}");
+        assert!(
+            error.contains("nothing was sent") || error.contains("needs a filter") || error.contains("not read"),
+            "{sql}: {error}"
+        );
     }
     assert!(world.sent().is_empty());
 }
