@@ -23,6 +23,7 @@ use crate::{
     run::Runner,
     session::Session,
     statements,
+    whole::Readers,
 };
 
 const AFTER_HELP: &str = "\
@@ -180,7 +181,7 @@ async fn act(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<S
         return Err(Failure::Usage("-c, -f, -o and --failed-rows go with no command".into()));
     }
     if let Some(Command::Demo(flags)) = command {
-        return demo::demo(&flags, Output::open(Format::Table, None)?, console).await;
+        return demo::demo(&flags, Output::open(Format::Table, None, Readers::AsUsual)?, console).await;
     }
 
     let named = account.open(&variable)?;
@@ -190,7 +191,7 @@ async fn act(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<S
             return Err(Failure::Usage(format!("this command needs an account:\n{}", crate::account::how_to_name_one())));
         };
         return match command {
-            AccountCommand::Check => check::check(&named, &mut Output::open(Format::Table, None)?).await,
+            AccountCommand::Check => check::check(&named, &mut Output::open(Format::Table, None, Readers::AsUsual)?).await,
             AccountCommand::Person(flags) => person::person(&flags, named.account, console, Interrupts::listen()?).await,
             AccountCommand::Erase(flags) => {
                 let watched = if is_watched { Watched::ByAPerson } else { Watched::ByNobody };
@@ -209,10 +210,11 @@ async fn act(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<S
     for source in sources {
         statements.extend(statements::split(&source.read()?)?);
     }
-    let output = Output::open(format, path.as_deref())?;
+    let output = Output::open(format, path.as_deref(), Readers::AsUsual)?;
     let mut runner = Runner { session, output, console, interrupts: Interrupts::listen()? };
     let ended = runner.all(&statements).await;
-    if let (Err(_), Some(path)) = (&ended, path) {
+    let made = runner.output.close(ended.is_err())?;
+    if let (Err(_), true, Some(path)) = (&ended, made, path) {
         console.say(&format!("{} holds the results up to the error, not all", path.display()));
     }
     ended

@@ -34,6 +34,7 @@ mod run;
 mod session;
 mod statements;
 mod stores;
+mod whole;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@
 
 use std::{
     fmt,
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, BufWriter, Write},
     path::Path,
     sync::Arc,
@@ -24,7 +24,10 @@ use arrow::{
     util::pretty::pretty_format_batches_with_schema,
 };
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    whole::{Readers, WholeFile},
+};
 
 /// Rows of a result that the table format shows.
 pub(crate) const TABLE_ROWS_MAX: usize = 1_000;
@@ -47,7 +50,23 @@ pub(crate) enum Format {
 /// Where results go.
 pub(crate) struct Output {
     format: Format,
-    to: Box<dyn Write + Send>,
+    to: To,
+}
+
+enum To {
+    /// As it comes.
+    Flow(Box<dyn Write + Send>),
+    /// A file that is there when the last result is.
+    Whole(WholeFile),
+}
+
+impl To {
+    fn writer(&mut self) -> &mut (dyn Write + Send) {
+        match self {
+            Self::Flow(to) => to,
+            Self::Whole(file) => file,
+        }
+    }
 }
 
 impl fmt::Debug for Output {
@@ -74,37 +93,38 @@ impl More {
 }
 
 impl Output {
-    /// Results in `format` to stdout, or to the file at `path`.
+    /// Results in `format` to stdout, or to the file at `path`, which is there when they are [`Self::close`]d.
     ///
     /// # Errors
     /// [`Failure::Failed`] if the file cannot be made.
-    pub(crate) fn open(format: Format, path: Option<&Path>) -> Result<Self> {
-        Self::made(format, path, File::options().write(true).create(true).truncate(true))
-    }
-
-    /// The same; a file that is made is for its owner alone, since it holds people. One that is there keeps its rights.
-    ///
-    /// # Errors
-    /// [`Failure::Failed`] if the file cannot be made.
-    pub(crate) fn open_private(format: Format, path: Option<&Path>) -> Result<Self> {
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Self::made(format, path, &options)
-    }
-
-    fn made(format: Format, path: Option<&Path>, options: &OpenOptions) -> Result<Self> {
-        let to: Box<dyn Write + Send> = match path {
-            Some(path) => Box::new(BufWriter::new(options.open(path).map_err(|error| Failure::file(path, &error))?)),
-            None => Box::new(BufWriter::new(io::stdout())),
+    pub(crate) fn open(format: Format, path: Option<&Path>, readers: Readers) -> Result<Self> {
+        let to = match path {
+            None => To::Flow(Box::new(BufWriter::new(io::stdout()))),
+            // A device or a pipe has no later.
+            Some(path) if path.metadata().is_ok_and(|there| !there.is_file()) => {
+                let file = File::options().write(true).open(path).map_err(|error| Failure::file(path, &error))?;
+                To::Flow(Box::new(BufWriter::new(file)))
+            }
+            Some(path) => To::Whole(WholeFile::begin(path, readers)?),
         };
         Ok(Self { format, to })
     }
 
+    /// Puts the file in its place. Where `failed`, the results up to the error are kept, but an older file is not given up for none.
+    /// Whether a file was made.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn close(self, failed: bool) -> Result<bool> {
+        match self.to {
+            To::Whole(file) if !(failed && file.is_empty()) => file.finish().map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
     /// Begins a result whose rows look like `schema`.
     pub(crate) fn begin(&mut self, schema: SchemaRef) -> Answer<'_> {
-        let to = self.to.as_mut();
+        let to = self.to.writer();
         let json = || json::WriterBuilder::new().with_explicit_nulls(true);
         let shape = match self.format {
             Format::Table => Shape::Table { to, batches: Vec::new(), rows: 0 },
@@ -121,8 +141,9 @@ impl Output {
     /// # Errors
     /// The disk's, or [`Failure::ReaderGone`].
     pub(crate) fn say(&mut self, text: fmt::Arguments<'_>) -> Result<()> {
-        writeln!(self.to, "{text}")?;
-        Ok(self.to.flush()?)
+        let to = self.to.writer();
+        writeln!(to, "{text}")?;
+        Ok(to.flush()?)
     }
 }
 
@@ -273,7 +294,7 @@ mod tests {
 
     fn written(format: Format, batches: &[RecordBatch]) -> String {
         let paper = Paper::default();
-        let mut output = Output { format, to: Box::new(paper.clone()) };
+        let mut output = Output { format, to: To::Flow(Box::new(paper.clone())) };
         let mut answer = output.begin(batch().schema());
         for batch in batches {
             answer.write(batch.clone()).unwrap();
@@ -316,7 +337,7 @@ mod tests {
     fn a_table_shows_the_first_rows_and_says_when_there_were_more() {
         let ids = |rows: i64| RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from_iter_values(0..rows)) as ArrayRef)]).unwrap();
         let paper = Paper::default();
-        let mut output = Output { format: Format::Table, to: Box::new(paper.clone()) };
+        let mut output = Output { format: Format::Table, to: To::Flow(Box::new(paper.clone())) };
         let mut answer = output.begin(ids(0).schema());
         assert_eq!(answer.write(ids(999)).unwrap(), More::Wanted);
         assert_eq!(answer.write(ids(1)).unwrap(), More::Wanted);

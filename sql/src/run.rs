@@ -148,7 +148,7 @@ mod tests {
     use futures::StreamExt;
 
     use super::*;
-    use crate::{output::Format, progress::Style, statements::split};
+    use crate::{output::Format, progress::Style, statements::split, whole::Readers};
     use clevertap_emulator::{Emulator, Settings};
     use datafusion_clevertap::{Account, AccountSettings, Secret};
 
@@ -156,11 +156,13 @@ mod tests {
         let mut console = Console::stderr(Style::Quiet);
         let mut runner = Runner {
             session: Session::open(None, None).unwrap(),
-            output: Output::open(format, Some(to)).unwrap(),
+            output: Output::open(format, Some(to), Readers::AsUsual).unwrap(),
             console: &mut console,
             interrupts: Interrupts::listen().unwrap(),
         };
-        runner.all(&split(script)?).await
+        let ended = runner.all(&split(script)?).await;
+        runner.output.close(ended.is_err()).unwrap();
+        ended
     }
 
     #[tokio::test]
@@ -170,6 +172,18 @@ mod tests {
         let script = "CREATE VIEW v AS SELECT 1 AS a; SET datafusion.execution.batch_size = 100; SELECT a + 1 AS b FROM v; SELECT 'x' AS c";
         assert_eq!(run(script, Format::Json, &to).await.unwrap(), Ended::Done);
         assert_eq!(std::fs::read_to_string(to).unwrap(), "[{\"b\":2}]\n[{\"c\":\"x\"}]\n");
+    }
+
+    #[tokio::test]
+    async fn a_result_may_take_the_place_of_what_it_was_read_from_and_none_of_an_older_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("people.csv");
+        std::fs::write(&to, "id,n\na,1\nb,2\n").unwrap();
+        run(&format!("SELECT id FROM '{}' WHERE n > 1", to.display()), Format::Csv, &to).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "id\nb\n");
+        run("SELECT * FROM nowhere", Format::Csv, &to).await.unwrap_err();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "id\nb\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[tokio::test]
@@ -194,7 +208,7 @@ mod tests {
         let mut console = Console::stderr(Style::Quiet);
         let mut runner = Runner {
             session: Session::open(Some(account), None).unwrap(),
-            output: Output::open(Format::Csv, Some(&folder.path().join("o"))).unwrap(),
+            output: Output::open(Format::Csv, Some(&folder.path().join("o")), Readers::AsUsual).unwrap(),
             console: &mut console,
             interrupts: Interrupts::from(waits),
         };

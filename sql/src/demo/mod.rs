@@ -74,7 +74,9 @@ pub(crate) async fn demo(flags: &DemoFlags, output: Output, console: &mut Consol
     let report = emulator.report();
     let found = Found { people, happened, stored, failed, report, is_known: emulator.profile(&person).is_some() };
     let wrong = found.differences(u64::from(flags.rows));
-    show.verdict(&wrong, flags.keep.as_deref(), &person)
+    let ended = show.verdict(&wrong, flags.keep.as_deref(), &person);
+    show.runner.output.close(ended.is_err())?;
+    ended
 }
 
 /// The demo as it is told.
@@ -256,7 +258,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{output::Format, progress::Style};
+    use crate::{output::Format, progress::Style, whole::Readers};
     use datafusion_clevertap::Tally;
 
     fn load(rejected: u64) -> Load {
@@ -286,7 +288,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let told = folder.path().join("told");
         let flags = DemoFlags { rows: 3_000, keep: Some(folder.path().join("kept")) };
-        let output = Output::open(Format::Table, Some(&told)).unwrap();
+        let output = Output::open(Format::Table, Some(&told), Readers::AsUsual).unwrap();
         let ended = Box::pin(demo(&flags, output, &mut Console::stderr(Style::Quiet))).await.unwrap();
         assert_eq!(ended, Ended::Done);
         let told = std::fs::read_to_string(told).unwrap();

@@ -145,7 +145,7 @@ pub(crate) async fn erase(
         (Some(path), _) => erasing.keys_of(path).await?,
         (None, key) => key.into_iter().collect(),
     };
-    let mut shown = flags.shown.open()?;
+    let shown = flags.shown.open()?;
     let asked = erasing.ask(&keys, flags.rows_max).await;
     let waited = match &asked {
         Ok(()) if flags.wait => erasing.wait(&keys).await,

@@ -13,6 +13,7 @@ use crate::{
     failure::Result,
     output::{Format, More, Output},
     people::Key,
+    whole::Readers,
 };
 
 /// How requests are shown.
@@ -41,7 +42,7 @@ impl ShownFlags {
     /// # Errors
     /// The output's.
     pub(crate) fn open(&self) -> Result<Shown> {
-        let output = Output::open_private(self.format.unwrap_or(Format::Table), self.output.as_deref())?;
+        let output = Output::open(self.format.unwrap_or(Format::Table), self.output.as_deref(), Readers::Owner)?;
         Ok(Shown { output, each: self.format.is_some() })
     }
 }
@@ -51,12 +52,13 @@ impl Shown {
     ///
     /// # Errors
     /// The output's.
-    pub(crate) fn show<'a>(&mut self, log: &Log, keys: impl Iterator<Item = &'a Key>) -> Result<More> {
+    pub(crate) fn show<'a>(mut self, log: &Log, keys: impl Iterator<Item = &'a Key>) -> Result<More> {
         let requests: Vec<(&Key, &Request)> = keys.filter_map(|key| Some((key, log.request(key)?))).collect();
         let batch = if self.each { rows(&requests)? } else { counts(&requests)? };
         let mut answer = self.output.begin(batch.schema());
         let more = answer.write(batch)?;
         answer.finish()?;
+        self.output.close(false)?;
         Ok(more)
     }
 }

@@ -1,19 +1,20 @@
 //! The answer to an access request, as one JSON document that is there whole or not at all.
 //!
-//! In: the person, their events one after the other, what became of the export. Out: a file that nobody but its owner reads,
-//! renamed from a temporary name in the same folder when its last byte is on the disk; or, for stdout, the same out of a file without a
-//! name. Half an answer would look like an answer.
+//! In: the person, their events one after the other, what became of the export. Out: a file that nobody but its owner reads; or, for
+//! stdout, the same out of a file without a name. Half an answer would look like an answer.
 
 use std::{
     fs::File,
     io::{self, BufWriter, Seek, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    whole::{Readers, WholeFile},
+};
 
 /// A document that is being written.
 #[derive(Debug)]
@@ -24,8 +25,8 @@ pub(crate) struct Document {
 
 #[derive(Debug)]
 enum Paper {
-    /// Beside the place where it is going to be.
-    Beside { to: BufWriter<NamedTempFile>, path: PathBuf },
+    /// A file.
+    Named(WholeFile),
     /// For stdout.
     Nameless(BufWriter<File>),
 }
@@ -42,10 +43,7 @@ impl Document {
                 if path.metadata().is_ok_and(|there| !there.is_file()) {
                     return Err(Failure::Usage(format!("{} is no file: -o takes the name of one, and stdout needs none", path.display())));
                 }
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                let file = tempfile::Builder::new().prefix(".clevertap-person-").tempfile_in(folder);
-                let to = BufWriter::new(file.map_err(|error| Failure::file(folder, &error))?);
-                Paper::Beside { to, path: path.to_owned() }
+                Paper::Named(WholeFile::begin(path, Readers::Owner)?)
             }
         };
         Ok(Self { paper, events: 0 })
@@ -53,7 +51,7 @@ impl Document {
 
     fn to(&mut self) -> &mut dyn Write {
         match &mut self.paper {
-            Paper::Beside { to, .. } => to,
+            Paper::Named(to) => to,
             Paper::Nameless(to) => to,
         }
     }
@@ -88,11 +86,7 @@ impl Document {
         let fields = ending.strip_prefix('{').and_then(|fields| fields.strip_suffix('}')).unwrap_or_default();
         writeln!(self.to(), "\n],\n{fields}\n}}")?;
         match self.paper {
-            Paper::Beside { to, path } => {
-                let file = to.into_inner().map_err(|error| Failure::file(&path, error.error()))?;
-                file.as_file().sync_all().map_err(|error| Failure::file(&path, &error))?;
-                file.persist(&path).map_err(|error| Failure::file(&path, &error.error))?;
-            }
+            Paper::Named(file) => file.finish()?,
             Paper::Nameless(to) => {
                 let mut file = to.into_inner().map_err(|error| error.into_error())?;
                 file.rewind()?;

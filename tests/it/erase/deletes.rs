@@ -277,10 +277,7 @@ async fn without_the_rule_nothing_is_sent() {
             Err(error) => Err(error),
         };
         let error = result.expect_err(sql).to_string();
-        assert!(
-            error.contains("nothing was sent") || error.contains("needs a filter") || error.contains("not read"),
-            "{sql}: {error}"
-        );
+        assert!(error.contains("nothing was sent") || error.contains("needs a filter") || error.contains("not read"), "{sql}: {error}");
     }
     assert!(world.sent().is_empty());
 }

@@ -1,0 +1,123 @@
+//! A file that takes its name when it is finished: until then what had the name before stays, which may be what is being read.
+//!
+//! In: bytes. Out: the file, renamed from a temporary name in the same folder when its last byte is on the disk. Dropped before that, it
+//! leaves nothing.
+
+use std::{
+    fs,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use tempfile::{Builder, NamedTempFile};
+
+use crate::failure::{Failure, Result};
+
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Its owner alone: it is about people.
+    Owner,
+    /// Whoever may read the file that is there, or else what this user's files mostly allow.
+    AsUsual,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct WholeFile {
+    to: BufWriter<NamedTempFile>,
+    path: PathBuf,
+    is_empty: bool,
+}
+
+impl WholeFile {
+    /// A file that will be at `path`; a link leads to it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn begin(path: &Path, readers: Readers) -> Result<Self> {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = Builder::new();
+        builder.prefix(".clevertap-sql-");
+        #[cfg(unix)]
+        if readers == Readers::AsUsual {
+            // The system takes from these what the user's mask says.
+            let usual = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+            builder.permissions(path.metadata().map_or(usual, |there| there.permissions()));
+        }
+        let file = builder.tempfile_in(folder).map_err(|error| Failure::file(&path, &error))?;
+        Ok(Self { to: BufWriter::new(file), path, is_empty: true })
+    }
+
+    /// Whether nothing was written.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn finish(self) -> Result<()> {
+        let path = self.path;
+        let file = self.to.into_inner().map_err(|error| Failure::file(&path, error.error()))?;
+        file.as_file().sync_all().map_err(|error| Failure::file(&path, &error))?;
+        file.persist(&path).map_err(|error| Failure::file(&path, &error.error))?;
+        Ok(())
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_empty &= bytes.is_empty();
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_taken_at_the_end_and_what_was_there_stays_until_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a.csv"), folder.path().join("link.csv"));
+        fs::write(&path, "older").unwrap();
+        drop(WholeFile::begin(&path, Readers::AsUsual).unwrap());
+        let mut file = WholeFile::begin(&path, Readers::AsUsual).unwrap();
+        assert!(file.is_empty());
+        file.write_all(b"newer").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "older");
+        file.finish().unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), fs::read_dir(folder.path()).unwrap().count()), ("newer", 1));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&path, &link).unwrap();
+            let mut file = WholeFile::begin(&link, Readers::AsUsual).unwrap();
+            file.write_all(b"newest").unwrap();
+            file.finish().unwrap();
+            assert!(link.is_symlink() && fs::read_to_string(&path).unwrap() == "newest");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn readers_are_who_they_were_or_as_usual_or_the_owner() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str, readers| {
+            let path = folder.path().join(name);
+            WholeFile::begin(&path, readers).unwrap().finish().unwrap();
+            path.metadata().unwrap().permissions().mode() & 0o777
+        };
+        fs::write(folder.path().join("plain"), "").unwrap();
+        let plain = folder.path().join("plain").metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode("usual", Readers::AsUsual), plain);
+        assert_eq!((mode("own", Readers::Owner), mode("own", Readers::AsUsual), mode("plain", Readers::Owner)), (0o600, 0o600, 0o600));
+    }
+}
