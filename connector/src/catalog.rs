@@ -162,7 +162,11 @@ impl TableProvider for ClevertapTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if self.door == Door::Declared {
-            return Err(Error::Filter(format!("{} is written, not read", self.qualified())).into());
+            return Err(Error::Filter(format!(
+                "a table made by CREATE EXTERNAL TABLE is written, not read: SELECT … FROM {} reads what CleverTap has",
+                self.qualified()
+            ))
+            .into());
         }
         plan::scan(self, session, projection, filters, limit)
     }

@@ -99,11 +99,7 @@ fn delete(dml: &DmlStatement, table: &ClevertapTable) -> Result<LogicalPlan> {
 /// A plain UPDATE becomes an INSERT of who is there, with the columns that it assigns.
 fn update(dml: &DmlStatement, table: &ClevertapTable) -> Result<LogicalPlan> {
     if !is_people(table) {
-        return Err(Error::NotAppend(format!(
-            "{} is not updated: CleverTap changes people alone; it is appended to with INSERT INTO",
-            table.qualified()
-        ))
-        .into());
+        return Err(not_updated(table).into());
     }
     let LogicalPlan::Projection(projection) = dml.input.as_ref() else {
         return Err(DataFusionError::Internal("an UPDATE without its columns".into()));
@@ -126,6 +122,11 @@ fn update(dml: &DmlStatement, table: &ClevertapTable) -> Result<LogicalPlan> {
     }
     let input = LogicalPlanBuilder::from(plan).project(assigned)?.build()?;
     Ok(inserted(dml, provider_as_source(Arc::new(of_people(table, Operation::Update, keys))), input))
+}
+
+/// The error about an UPDATE of anything but people.
+pub(crate) fn not_updated(table: &ClevertapTable) -> Error {
+    Error::NotAppend(format!("{} is not updated: CleverTap changes people alone; it is appended to with INSERT INTO", table.qualified()))
 }
 
 /// The UPDATE of `clevertap_sql`, which has made it an INSERT of a query already: who is there is looked up.

@@ -29,7 +29,7 @@ use crate::options::Options;
 use crate::read::identifiers::IdentifiersAreText;
 use crate::read::instants::SecondsAreWhole;
 use crate::read::late::{KeysBeforeLookups, KeysFromJoins};
-use crate::rule::AsWeWrite;
+use crate::rule::{AsWeWrite, not_updated};
 use crate::write::plan::Operation;
 use crate::{tables, update};
 
@@ -180,6 +180,10 @@ async fn check_explained(state: &SessionState, explain: &Explain) -> Result<()> 
 async fn open_write(state: &SessionState, mut statement: Statement, sql: &str) -> Result<Option<LogicalPlan>> {
     // The statement is taken out and its query left in its place, so that DataFusion plans all that stands around it.
     let Some(slot) = write_in(&mut statement) else { return Ok(None) };
+    if let Some(name) = update::returning(slot) {
+        let table = ours(state, &table_reference(state, name)).await?;
+        return table.map_or(Ok(None), |table| Err(update::returns_nothing("DELETE FROM", &table).into()));
+    }
     let name = match &*slot {
         ast::Statement::Insert(ast::Insert { table: TableObject::TableName(name), .. }) => name,
         ast::Statement::Update(update) => match update::target(update) {
@@ -202,11 +206,13 @@ async fn open_write(state: &SessionState, mut statement: Statement, sql: &str) -
             (source, insert.columns.iter().map(column_name).collect::<Result<Vec<_>>>()?, op)
         }
         ast::Statement::Update(update) if std::ptr::eq(table.table, tables::profiles()) => {
+            update::check_clauses(&update, &table)?;
             let source = update::query(state, update, &table)?;
             check_names(&source, &table)?;
             table.operation = Operation::Update;
             (source, Vec::new(), InsertOp::Append)
         }
+        ast::Statement::Update(_) => return Err(not_updated(&table).into()),
         _ => return Ok(None),
     };
     *slot = ast::Statement::Query(source);
@@ -221,11 +227,11 @@ async fn open_write(state: &SessionState, mut statement: Statement, sql: &str) -
     .map(Some)
 }
 
-/// The INSERT or UPDATE in a statement, itself or under EXPLAIN or PREPARE.
+/// The INSERT, UPDATE or DELETE in a statement, itself or under EXPLAIN or PREPARE.
 fn write_in(statement: &mut Statement) -> Option<&mut ast::Statement> {
     fn inside(statement: &mut ast::Statement) -> Option<&mut ast::Statement> {
         match statement {
-            ast::Statement::Insert(_) | ast::Statement::Update(_) => Some(statement),
+            ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_) => Some(statement),
             ast::Statement::Prepare { statement, .. } | ast::Statement::Explain { statement, .. } => inside(statement),
             _ => None,
         }
@@ -365,8 +371,13 @@ fn check_names(source: &ast::Query, table: &ClevertapTable) -> Result<()> {
             SetExpr::Query(query) => body = query.body.as_ref(),
             SetExpr::SetOperation { left, .. } => body = left.as_ref(),
             SetExpr::Values(_) => {
-                let remedy = "INSERT INTO {} (identity, …) VALUES (…)".replace("{}", &table.qualified());
-                return Err(Error::Unwritable(format!("{}: VALUES have no names; list the columns: {remedy}", table.qualified())).into());
+                let name = table.qualified();
+                let mut written = table.table.columns.iter().filter(|column| column.target.shape().is_some()).map(|column| column.name);
+                let (first, more) = (written.next().unwrap_or_default(), if written.next().is_some() { ", …" } else { "" });
+                return Err(Error::Unwritable(format!(
+                    "{name}: VALUES have no names; list the columns, as in INSERT INTO {name} ({first}{more}) VALUES (…)"
+                ))
+                .into());
             }
             _ => return Ok(()),
         }

@@ -6,25 +6,59 @@
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SessionState;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{self, AssignmentTarget, Ident, ObjectName, SelectItem, SetExpr, TableFactor};
+use datafusion::sql::sqlparser::ast::{self, AssignmentTarget, FromTable, Ident, ObjectName, SelectItem, SetExpr, TableFactor};
 
 use crate::catalog::ClevertapTable;
 use crate::error::Error;
 use crate::rule::check_assigned;
 
-/// The name of the table that a plain UPDATE changes: one without the clauses that DataFusion refuses in its own words.
+/// The name of the table that an UPDATE changes.
 pub(crate) fn target(update: &ast::Update) -> Option<&ObjectName> {
-    let plain = update.from.is_none()
-        && update.returning.is_none()
-        && update.output.is_none()
-        && update.or.is_none()
-        && update.limit.is_none()
-        && update.order_by.is_empty()
-        && update.optimizer_hints.is_empty()
-        && update.table.joins.is_empty();
     match &update.table.relation {
-        TableFactor::Table { name, .. } if plain => Some(name),
+        TableFactor::Table { name, .. } => Some(name),
         _ => None,
+    }
+}
+
+/// The name of the table that a DELETE with RETURNING takes from: DataFusion refuses it in its own words, and knows no better ones.
+pub(crate) fn returning(statement: &ast::Statement) -> Option<&ObjectName> {
+    let ast::Statement::Delete(delete) = statement else { return None };
+    let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
+    match &tables.first()?.relation {
+        TableFactor::Table { name, .. } if delete.returning.is_some() => Some(name),
+        _ => None,
+    }
+}
+
+/// The error about a RETURNING.
+pub(crate) fn returns_nothing(statement: &str, table: &ClevertapTable) -> Error {
+    Error::NotAppend(format!(
+        "{statement} {} takes no RETURNING: read clevertap.runs and clevertap.failed_rows after it",
+        table.qualified()
+    ))
+}
+
+/// Refuses what CleverTap has no call for, with what to write instead.
+///
+/// # Errors
+/// [`Error::NotAppend`].
+pub(crate) fn check_clauses(update: &ast::Update, table: &ClevertapTable) -> Result<(), Error> {
+    if update.returning.is_some() || update.output.is_some() {
+        return Err(returns_nothing("UPDATE", table));
+    }
+    let extra = [
+        (
+            update.from.is_some() || !update.table.joins.is_empty(),
+            "FROM",
+            "INSERT INTO clevertap.profiles SELECT identity, … FROM t changes the properties that it names and leaves the others; \
+             WHERE identity IN (SELECT …) changes all to one value",
+        ),
+        (update.limit.is_some() || !update.order_by.is_empty(), "LIMIT", "WHERE identity IN (SELECT … LIMIT n) names whom to change"),
+        (update.or.is_some() || !update.optimizer_hints.is_empty(), "OR or hint", "leave it out"),
+    ];
+    match extra.into_iter().find(|(there, ..)| *there) {
+        Some((_, clause, remedy)) => Err(Error::NotAppend(format!("UPDATE {} takes no {clause}: {remedy}", table.qualified()))),
+        None => Ok(()),
     }
 }
 

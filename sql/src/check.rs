@@ -38,29 +38,38 @@ pub(crate) async fn check(named: &Named, output: &mut Output) -> Result<Ended> {
             Err(why) => output.say(format_args!("refused     {}: {why}", line.name))?,
         }
     }
-    let zone = zone(account).await;
-    match &zone {
-        Ok(proved) => output.say(format_args!("ok          time zone: {proved}"))?,
-        Err(why) => output.say(format_args!("refused     time zone: {why}"))?,
-    }
-    let zone = ProbeLine { name: "time zone".into(), outcome: zone };
+    let (word, outcome) = match zone(account).await {
+        Zone::Proved(how) => ("ok", Ok(how)),
+        // No reason to fail, and no proof.
+        Zone::Open(why) => ("open", Ok(format!("not proved: {why}"))),
+        Zone::Wrong(why) => ("refused", Err(why)),
+    };
+    output.say(format_args!("{word:11} time zone: {}", outcome.as_ref().unwrap_or_else(|why| why)))?;
+    let zone = ProbeLine { name: "time zone".into(), outcome };
     verdict(&lines.into_iter().chain([zone]).collect::<Vec<_>>())
 }
 
-/// Whether an exported page agrees with the account's time zone. What cannot be proved is no reason to fail.
-async fn zone(account: &Account) -> Result<String, String> {
+/// What an exported page says of the account's time zone.
+enum Zone {
+    Proved(String),
+    Open(String),
+    Wrong(String),
+}
+
+/// Holds an exported page against the account's time zone.
+async fn zone(account: &Account) -> Zone {
     match prove_time_zone(account).await {
-        Ok(ZoneProof::Agrees { records }) => Ok(format!("{records} exported records agree with it")),
+        Ok(ZoneProof::Agrees { records }) => Zone::Proved(format!("{records} exported records agree with it")),
         Ok(ZoneProof::Differs { offset, records }) => {
             let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.abs() / 60);
             let fits = format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60);
-            Err(match account.time_zone() {
+            Zone::Wrong(match account.time_zone() {
                 Some(zone) => format!("{zone} does not fit: the clock of {records} exported records is {fits} from UTC"),
                 None => format!("it is not set, and the clock of {records} exported records is {fits} from UTC"),
             })
         }
-        Ok(ZoneProof::Unknown) => Ok("not proved: no exported record could tell".into()),
-        Err(error) => Ok(format!("not proved: {error}")),
+        Ok(ZoneProof::Unknown) => Zone::Open("no exported record could tell".into()),
+        Err(error) => Zone::Open(error.to_string()),
     }
 }
 

@@ -120,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_is_of_one_kind_and_what_is_never_read_is_no_part_of_it() {
         let first = ("a.csv", "id\n1\n");
-        for other in ["b.ndjson", "b.CSV", "0.parquet"] {
+        for other in ["b.ndjson", "b.CSV", "0.parquet", "b.csv.gz"] {
             let said = read(&[first, (other, "{}")]).await.unwrap_err();
             assert!(said.contains("do not all end in"), "{other}: {said}");
         }

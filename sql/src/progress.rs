@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::{account::Load, failure::Failure};
-use datafusion_clevertap::{RunWarning, Tally};
+use datafusion_clevertap::{Options, RunWarning, Tally};
 
 /// Between two looks at a load.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -229,12 +229,16 @@ fn evidence(load: &Load) -> Option<String> {
     if is_whole {
         return None;
     }
-    let folder = load.changed_options.iter().find_map(|option| option.strip_prefix("clevertap.failed_rows_to = "));
-    let kept = match folder {
+    let option = |name: &str| load.changed_options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix(" = "));
+    let kept = match option("clevertap.failed_rows_to") {
         Some(folder) => format!("as Parquet in {folder}"),
         None => "until this session ends (--failed-rows DIR keeps them)".to_owned(),
     };
-    Some(format!("rows that were not accepted: clevertap.failed_rows WHERE run_id = {run_id}, {kept}"))
+    let rows = tally.rejected + tally.in_doubt + tally.unsent;
+    let rows_max = option("clevertap.failed_rows_max").and_then(|max| max.trim_matches('\'').parse().ok());
+    let rows_max = rows_max.unwrap_or(Options::default().failed_rows_max as u64);
+    let last = if rows > rows_max { format!(" (the last {rows_max} of {rows})") } else { String::new() };
+    Some(format!("rows that were not accepted: clevertap.failed_rows WHERE run_id = {run_id}{last}, {kept}"))
 }
 
 /// Rows a second, rounded.
@@ -293,6 +297,13 @@ mod tests {
         assert_eq!(text.matches("email -> Email").count(), 1, "{text}");
         assert!(text.contains("8 accepted, 2 rejected, 0 in doubt, 0 unsent of 10 rows read (run 3"), "{text}");
         assert!(text.contains("WHERE run_id = 3, as Parquet in '/tmp/failed'\n"), "{text}");
+    }
+
+    #[test]
+    fn rows_that_are_kept_no_longer_are_told() {
+        let few = Load { changed_options: vec!["clevertap.failed_rows_max = '1'".into()], ..load("partial") };
+        assert!(evidence(&few).unwrap().contains("run_id = 3 (the last 1 of 2), until this session ends"));
+        assert!(!evidence(&load("partial")).unwrap().contains("the last"));
     }
 
     #[test]

@@ -251,11 +251,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_path_without_a_file_says_which_files_are_read() {
+    async fn a_path_without_a_file_says_so_and_a_folder_without_one_which_files_are_read() {
         let folder = tempfile::tempdir().unwrap();
-        let failure = run("SELECT * FROM 'nowhere/x.parquet'", Format::Csv, &folder.path().join("o")).await.unwrap_err();
+        let failed = async |path: &str| {
+            let failure = run(&format!("SELECT * FROM '{path}'"), Format::Csv, &folder.path().join("o")).await.unwrap_err();
+            failure.to_string()
+        };
+        let text = failed("nowhere/x.parquet").await;
+        assert!(text.contains("nowhere/x.parquet") && text.contains("no such file"), "{text}");
+        let text = failed(&format!("{}/", folder.path().display())).await;
+        assert!(text.contains(".ndjson"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_told_without_a_value_and_with_what_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("late.csv");
+        std::fs::write(&file, format!("id,email\n{}ada-lovelace,ada@example.org\n", "7,x\n".repeat(1_500))).unwrap();
+        let failure = run(&format!("SELECT * FROM '{}'", file.display()), Format::Csv, &folder.path().join("o")).await.unwrap_err();
         let text = failure.to_string();
-        assert!(text.contains("nowhere/x.parquet") && text.contains(".ndjson"), "{text}");
+        assert!(text.contains("as type 'Int64' for column 0 at line 1501") && text.contains("CREATE EXTERNAL TABLE"), "{text}");
+        assert!(!text.contains("lovelace") && !text.contains("ada@"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn functions_need_no_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("o");
+        run("SELECT ct_phone('9800000000', 'IN') AS phone", Format::Csv, &to).await.unwrap();
+        assert_eq!(std::fs::read_to_string(to).unwrap(), "phone\n+919800000000\n");
     }
 
     #[tokio::test]

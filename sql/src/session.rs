@@ -72,7 +72,7 @@ impl Session {
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account.clone())?,
             (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_name_one()))),
-            (None, None) => {}
+            (None, None) => datafusion_clevertap_udfs::register(&mut ctx)?,
         }
         if let Some(folder) = failed_rows {
             ctx.state_ref().write().config_mut().options_mut().set("clevertap.failed_rows_to", folder)?;

@@ -46,6 +46,9 @@ const READERS: [Reader; 7] = [
     reader("json", "json"),
 ];
 
+/// Endings behind those of [`READERS`], of files that have to be unpacked first.
+const PACKED: [&str; 5] = [".gz", ".bz2", ".xz", ".zst", ".zip"];
+
 /// What the cells of a CSV file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CsvCells {
@@ -113,6 +116,9 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
     let store = state.runtime_env().object_store(&url)?;
     let all: Vec<ObjectMeta> = url.list_all_files(state, store.as_ref(), "").await?.try_collect().await?;
     let Some((reader, ending)) = all.iter().find_map(|file| Some((reader_of(file.location.as_ref())?, file.location.extension()?))) else {
+        if all.is_empty() && reader_of(path).is_some() {
+            return plan_err!("there is no such file");
+        }
         let endings: Vec<_> = READERS.iter().map(|reader| format!(".{}", reader.ending)).collect();
         return plan_err!("no file is there whose name ends in {}", endings.join(", "));
     };
@@ -149,8 +155,9 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
 /// Whether who reads the folder would miss this file, of another ending: hidden files are none of it, and of those that are never read
 /// only who wants every row is told.
 fn is_missed(file: &ObjectMeta, cells: CsvCells) -> bool {
-    let is_hidden = file.location.filename().is_some_and(|name| name.starts_with(['.', '_']));
-    !is_hidden && (cells == CsvCells::Text || reader_of(file.location.as_ref()).is_some())
+    let name = file.location.filename().unwrap_or_default();
+    let packed = PACKED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+    !name.starts_with(['.', '_']) && (cells == CsvCells::Text || reader_of(packed).is_some())
 }
 
 /// The schema with text in these places.

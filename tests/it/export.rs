@@ -66,7 +66,7 @@ async fn a_fraction_of_a_second_leaves_out_no_row_of_that_second() {
         format!("event_time NOT BETWEEN '{last}.25' AND '2026-02-28'"),
         format!("event_time <> '{last}.5'"),
         format!("event_time NOT IN ('{last}.5', '{last}.75')"),
-        format!("event_time < now() - INTERVAL '1 second 1 millisecond'"),
+        "event_time < now() - INTERVAL '1 second 1 millisecond'".to_owned(),
         format!("event_time = '{last}.5'"),
         format!("event_time >= '{last}.001'"),
         format!("event_time IN ('{last}.5')"),

@@ -74,6 +74,14 @@ async fn a_side_of_unknown_size_hands_on_its_keys_wherever_it_stands() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_empty_key_is_nobody_and_is_not_asked_for() {
+    let world = world();
+    let joined = "SELECT p.email FROM (VALUES ('p1'), ('')) u(id) JOIN clevertap.profiles p ON p.identity = u.id";
+    assert_eq!((lines_of(&world.rows(joined).await), requests(&world)), (1, (1, 0)));
+    assert_eq!((lines_of(&world.rows("SELECT email FROM clevertap.profiles WHERE identity = ''").await), requests(&world)), (0, (1, 0)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_join_is_look_ups_where_a_sweep_is_allowed_too() {
     let world = world();
     world.set("full_scan", true).await;

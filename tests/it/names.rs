@@ -263,6 +263,11 @@ async fn what_clevertap_has_no_call_for_is_refused() {
     refused("REPLACE INTO clevertap.profiles SELECT 'a' AS identity", &["INSERT INTO only", "[CT-203]"]).await;
     refused("INSERT INTO clevertap.profiles (identity) VALUES ('a') ON CONFLICT DO NOTHING", &["ON CONFLICT"]).await;
     refused("INSERT INTO clevertap.profiles (identity) VALUES ('a') RETURNING identity", &["RETURNING"]).await;
+    refused(
+        "INSERT INTO clevertap.phone_disassociations VALUES ('+14155550100')",
+        &["INSERT INTO clevertap.phone_disassociations (phone) VALUES"],
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -105,7 +105,13 @@ async fn what_cannot_be_updated_is_refused_with_its_remedy_and_sends_nothing() {
         ("UPDATE clevertap.profiles SET name = 'x', \"Name\" = 'y' WHERE identity = 'p1'", "both become the field \"Name\""),
         ("UPDATE clevertap.profiles SET (name, phone) = ('x', 'y') WHERE identity = 'p1'", "one column at a time"),
         ("UPDATE clevertap.events SET event_name = 'x' WHERE identity = 'p1'", "CleverTap changes people alone"),
-        ("UPDATE clevertap.profiles SET name = 'x' FROM chosen WHERE identity = chosen.id", "UPDATE ... FROM"),
+        (
+            "UPDATE clevertap.profiles SET name = 'x' FROM chosen WHERE identity = chosen.id",
+            "takes no FROM: INSERT INTO clevertap.profiles SELECT",
+        ),
+        ("UPDATE clevertap.profiles SET name = 'x' WHERE identity = 'p1' RETURNING name", "takes no RETURNING: read clevertap.runs"),
+        ("DELETE FROM clevertap.profiles WHERE identity = 'p1' RETURNING identity", "takes no RETURNING: read clevertap.runs"),
+        ("UPDATE clevertap.events SET \"Plan\" = 'x' WHERE identity = 'p1'", "CleverTap changes people alone"),
     ];
     for (sql, expected) in cases {
         let error = world.refused(sql).await;

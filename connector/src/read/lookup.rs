@@ -59,11 +59,12 @@ impl fmt::Display for LookupWork {
 }
 
 impl LookupWork {
-    /// Look-ups of these keys.
+    /// Look-ups of these keys. An empty text is the key of nobody, and CleverTap would refuse it.
     ///
     /// # Errors
     /// [`Error::Filter`] if they are more than `clevertap.lookups_max`.
-    pub(crate) fn of(call: &'static Lookup, asked: Asked, scan: &Scan) -> Result<Self, Error> {
+    pub(crate) fn of(call: &'static Lookup, mut asked: Asked, scan: &Scan) -> Result<Self, Error> {
+        asked.values.retain(|value| !value.is_empty());
         let (count, max) = (asked.values.len(), scan.options.lookups_max);
         if count > max {
             return Err(Error::Filter(format!(

@@ -187,9 +187,29 @@ impl Folder {
         Ok(Self::Bucket { store, prefix, url })
     }
 
+    /// Whether files can be written there, as far as that can be found out without leaving anything: of a bucket, only a file can tell.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if not: before a row is sent.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Self::Local(folder) = self else { return Ok(()) };
+        let mut there = folder.ancestors().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let there = there.find(|folder| folder.exists()).unwrap_or(folder);
+        let probe = there.join(format!(".clevertap-probe-{:016x}", rand::random::<u64>()));
+        std::fs::File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe)).map_err(|error| {
+            Error::Setting(format!(
+                "option \"clevertap.failed_rows_to\" is \"{self}\", where nothing can be written ({error}); nothing was sent. Name a folder that \
+                 takes files"
+            ))
+        })
+    }
+
     async fn put(&self, name: &str, file: Vec<u8>) -> Result<()> {
         let failed = |why: &dyn fmt::Display| {
-            Error::Setting(format!("failed rows were not written to {self} ({why}); free the place and load again"))
+            Error::Setting(format!(
+                "failed rows were not written to {self} ({why}). The last of them are in clevertap.failed_rows while the account is open: send \
+                 those again, and not the whole load."
+            ))
         };
         match self {
             Self::Local(folder) => write_private(folder, name, &file).map_err(|error| failed(&error)),
@@ -314,6 +334,18 @@ mod tests {
         let kept = KeptRows::default();
         (1..=5).for_each(|number| kept.keep(row(number), 3));
         assert_eq!(kept.snapshot().iter().map(|row| row.row_number).collect::<Vec<_>>(), [3, 4, 5]);
+    }
+
+    #[test]
+    fn a_place_that_takes_no_files_is_told_and_one_that_does_is_left_as_it_was() {
+        let here = std::env::temp_dir().join(format!("clevertap-place-{}", std::process::id()));
+        let check = |path: PathBuf| Folder::Local(path).check();
+        check(here.join("not/yet/there")).expect("a place");
+        assert!(!here.exists());
+        std::fs::write(&here, "a file").expect("written");
+        let error = check(here.join("below")).expect_err("a file is no folder").to_string();
+        std::fs::remove_file(&here).expect("removed");
+        assert!(error.contains("nothing was sent") && error.contains("[CT-101]"), "{error}");
     }
 
     #[tokio::test]

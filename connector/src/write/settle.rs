@@ -12,6 +12,7 @@ use datafusion::error::DataFusionError;
 use crate::account::Account;
 use crate::error::{Error, Outcome, Result};
 use crate::options::{OnReject, Options};
+use crate::redact::without_values;
 use crate::write::encode::Reject;
 use crate::write::failed_rows::{FailedRow, FailedRowsFile, Fate};
 use crate::write::runs::{LiveRun, Status};
@@ -315,12 +316,12 @@ impl Stopped {
 }
 
 impl From<DataFusionError> for Stopped {
-    /// The error's own text comes first; of one of ours without DataFusion's word for what it is.
+    /// The error's own text comes first, without values; of one of ours without DataFusion's word for what it is.
     fn from(error: DataFusionError) -> Self {
         if let Some(ours) = Error::find(&error) {
             return Self::Cause { cause: ours.sentence(), code: ours.code(), source: Some(Box::new(error)) };
         }
-        match Self::because(&error) {
+        match Self::because(without_values(&error.to_string())) {
             Self::Cause { cause, code, .. } => Self::Cause { cause, code, source: Some(Box::new(error)) },
             other => other,
         }

@@ -1,0 +1,65 @@
+//! What others say of values, without the values: a source that cannot be read is told with a row of it.
+//!
+//! In: the text of an error of Arrow or DataFusion. Out: the same, with `…` for each value that their messages are known to hold.
+
+use std::borrow::Cow;
+
+/// Around values, as arrow-csv, arrow-json, arrow-cast and arrow's parsers write them. What comes behind is looked for from the end, since
+/// the value may hold it too; where it is empty, the value goes on to the end of the line.
+const AROUND: [(&str, &str); 6] = [
+    ("Error while parsing value '", "' as type '"),
+    ("failed to parse \"", "\" as "),
+    ("Cannot cast string '", "' to value of "),
+    ("Error parsing timestamp from '", "': "),
+    ("Can't cast value ", " to type "),
+    ("Json error: expected ", ""),
+];
+
+/// Begins a whole row, to the end of the line, as arrow-csv shows it.
+const ROW: &str = ". Row data: '";
+
+/// The text of an error that is not of this crate, without values of the data that it speaks of.
+///
+/// ```
+/// let told = "Cannot cast string 'ada@example.org' to value of Int64 type";
+/// assert_eq!(datafusion_clevertap::without_values(told), "Cannot cast string '…' to value of Int64 type");
+/// ```
+#[must_use]
+pub fn without_values(message: &str) -> String {
+    let mut told = Cow::Borrowed(message);
+    if let Some((head, rest)) = message.split_once(ROW) {
+        told = Cow::Owned(format!("{head}{}", rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default()));
+    }
+    for (before, behind) in AROUND {
+        let Some(start) = told.find(before).map(|at| at + before.len()) else { continue };
+        let (head, rest) = told.split_at(start);
+        let line = rest.lines().next().unwrap_or_default();
+        let end = if behind.is_empty() { Some(line.len()) } else { rest.rfind(behind) };
+        // Of another shape than is known: rather nothing than a value.
+        let end = end.unwrap_or(rest.len());
+        told = Cow::Owned(format!("{head}…{}", rest.get(end..).unwrap_or_default()));
+    }
+    told.into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_left_out_and_where_they_stand_is_not() {
+        for (said, told) in [
+            (
+                "Parser error: Error while parsing value 'O'Hara' as type 'Int64' for column 0 at line 1501. Row data: '[O'Hara,a@b.c]'",
+                "Parser error: Error while parsing value '…' as type 'Int64' for column 0 at line 1501",
+            ),
+            ("whilst decoding field 'id': failed to parse \"ann\" as Int64", "whilst decoding field 'id': failed to parse \"…\" as Int64"),
+            ("Can't cast value 99999999999 to type Int32", "Can't cast value … to type Int32"),
+            ("Error parsing timestamp from 'ann': error parsing date", "Error parsing timestamp from '…': error parsing date"),
+            ("Error while parsing value 'ann", "Error while parsing value '…"),
+            ("No field named x", "No field named x"),
+        ] {
+            assert_eq!(without_values(said), told);
+        }
+    }
+}
