@@ -120,8 +120,8 @@ fn reader_gone(error: &ArrowError) -> bool {
 /// What an engine says of data, without the data, and with what helps where a file's first rows were of another type than a later one.
 fn told(message: &str) -> String {
     let told = without_values(message);
-    let misread = ["Error while parsing value", "failed to parse"].iter().any(|words| told.contains(words));
-    let remedy = ". The types of CSV and NDJSON are those of their first rows: CREATE EXTERNAL TABLE t (c VARCHAR, …) STORED AS CSV LOCATION \
+    let misread = told.contains("Error while parsing value");
+    let remedy = ". The types of CSV are those of its first rows: CREATE EXTERNAL TABLE t (c VARCHAR, …) STORED AS CSV LOCATION \
                   '…' OPTIONS ('format.has_header' 'true') names others";
     if misread { told + remedy } else { told }
 }

@@ -118,6 +118,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_column_that_begins_late_in_ndjson_is_one() {
+        let lines = format!("{}{{\"id\":8,\"email\":\"x@example.org\"}}\n", "{\"id\":7}\n".repeat(1_500));
+        let read = read(&[("a.ndjson", &lines)]).await.unwrap();
+        assert!(read.starts_with("id Int64; email Utf8; 7") && read.ends_with("8 x@example.org"), "{}", read.len());
+    }
+
+    #[tokio::test]
     async fn a_folder_is_of_one_kind_and_what_is_never_read_is_no_part_of_it() {
         let first = ("a.csv", "id\n1\n");
         for other in ["b.ndjson", "b.CSV", "0.parquet", "b.csv.gz"] {

@@ -131,14 +131,12 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
     };
     let mut options: HashMap<String, String> =
         reader.delimiter.map(|delimiter| ("format.delimiter".to_owned(), delimiter.to_owned())).into_iter().collect();
-    if cells == CsvCells::Text {
-        match reader.format {
-            // Without a record to infer from, every column is text.
-            "csv" => drop(options.insert("format.schema_infer_max_rec".to_owned(), "0".to_owned())),
-            // All of them: a text after the first thousand numbers must not be read as one, nor a late column be missed.
-            "json" => drop(options.insert("format.schema_infer_max_rec".to_owned(), usize::MAX.to_string())),
-            _ => {}
-        }
+    match reader.format {
+        // Without a record to infer from, every column is text.
+        "csv" if cells == CsvCells::Text => drop(options.insert("format.schema_infer_max_rec".to_owned(), "0".to_owned())),
+        // All of them: a column that begins after the first thousand would be missed without a word.
+        "json" => drop(options.insert("format.schema_infer_max_rec".to_owned(), usize::MAX.to_string())),
+        _ => {}
     }
     let listing = ListingOptions::new(factory.create(state, &options)?).with_file_extension(ending);
     let config = ListingTableConfig::new(url).with_listing_options(listing);
