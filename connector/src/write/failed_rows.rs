@@ -337,6 +337,12 @@ mod tests {
     }
 
     #[test]
+    fn two_runs_of_one_number_and_moment_take_no_file_from_each_other() {
+        let stem = || FailedRowsFile::new(Folder::Local(PathBuf::new()), 1, DateTime::UNIX_EPOCH).stem;
+        assert_ne!(stem(), stem());
+    }
+
+    #[test]
     fn a_place_that_takes_no_files_is_told_and_one_that_does_is_left_as_it_was() {
         let here = std::env::temp_dir().join(format!("clevertap-place-{}", std::process::id()));
         let check = |path: PathBuf| Folder::Local(path).check();

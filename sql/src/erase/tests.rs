@@ -69,7 +69,8 @@ async fn run(account: Account, log: &Path, arguments: &[&str], interrupts: Inter
     let folder = tempfile::tempdir().unwrap();
     let shown = folder.path().join("rows.csv");
     let (log, to) = (log.display().to_string(), shown.display().to_string());
-    let line = ["erase"].into_iter().chain(arguments.iter().copied()).chain(["--log", &log, "--format", "csv", "-o", &to]);
+    let line = ["erase"].into_iter().chain(arguments.iter().copied()).chain(["--log", &log, "-o", &to]);
+    let line = line.chain(if arguments.contains(&"--format") { [].as_slice() } else { &["--format", "csv"] }.iter().copied());
     let flags = Line::try_parse_from(line).unwrap().flags;
     let told = Told::default();
     let ended = Box::pin(erase(&flags, account, |_| None, Watched::ByNobody, &mut told.console(), interrupts)).await;
@@ -92,6 +93,17 @@ async fn nobody_is_not_found_and_nothing_is_sent() {
     let came = once(&world, log.path(), &["--identity", "eve"]).await;
     assert_eq!((came.code(), came.rows), (0, vec!["identity eve not found".to_owned()]), "{}", came.told);
     assert!(world.sent_to(DELETE).is_empty() && !came.told.contains("eve"), "{}", came.told);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_leaves_people_out_says_so() {
+    let (world, log) = (world(), tempfile::tempdir().unwrap());
+    let file = log.path().join("leavers.csv");
+    std::fs::write(&file, format!("identity\n{}", (0..1_001).map(|n| format!("nobody-{n}\n")).collect::<String>())).unwrap();
+    let arguments = ["--file", file.to_str().unwrap(), "--format", "table"];
+    let came = once(&world, &log.path().join("log"), &arguments).await;
+    assert!(came.told.contains("only the first 1000 rows are shown"), "{}", came.told);
+    assert_eq!(came.rows.iter().filter(|row| row.contains("nobody-")).count(), 1_000);
 }
 
 #[tokio::test(start_paused = true)]
