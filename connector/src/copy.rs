@@ -20,6 +20,7 @@ use datafusion::logical_expr::CreateExternalTable;
 use datafusion::physical_expr::LexRequirement;
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::{ObjectMeta, ObjectStore};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::catalog::{ClevertapTable, Door};
@@ -42,21 +43,25 @@ fn table_of(location: &str, session: &dyn Session) -> Result<ClevertapTable, Err
     let name = url.host_str().unwrap_or_default();
     let account =
         accounts.find(name).ok_or_else(|| wrong(&format!("names an account that is not registered (there are: {})", accounts.names())))?;
-    let path = percent_decoded(url.path().trim_matches('/'));
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("holds a ? or a #, which end the path of a URL: write %3F and %23"));
+    }
+    let path = percent_decode_str(url.path().trim_matches('/'));
+    let path = path.decode_utf8().map_err(|_| wrong("has escapes that are not UTF-8"))?;
     let (table, event) = match path.split_once('/') {
         Some((table, event)) => (table.to_owned(), Some(event.to_owned())),
-        None => (path, None),
+        None => (path.clone().into_owned(), None),
     };
+    // A URL forgets `.` and `..`, and what stands before the second.
+    let written = location.splitn(4, '/').nth(3).map(|path| percent_decode_str(path.trim_matches('/')).decode_utf8_lossy());
+    if written.is_some_and(|written| written != path) {
+        return Err(wrong("has a segment of dots: names cannot be told apart from it"));
+    }
     let table = tables::find(&table).ok_or_else(|| wrong(&format!("names the table \"{table}\", which is not there")))?;
     if event.is_some() && !std::ptr::eq(table, tables::events()) {
         return Err(wrong("names an event of a table that has none"));
     }
     Ok(ClevertapTable::new(&account, table, event.as_deref()))
-}
-
-fn percent_decoded(text: &str) -> String {
-    // A form-encoded key is a percent-encoded text in which `+` means a blank: hide the pluses.
-    url::form_urlencoded::parse(text.replace('+', "%2B").as_bytes()).next().map_or_else(String::new, |(key, _)| key.into_owned())
 }
 
 /// Option names as DataFusion hands them over: `format.on_reject`, `clevertap.on_reject`.
@@ -174,11 +179,17 @@ impl TableProviderFactory for ClevertapTableFactory {
             ))
             .into());
         }
+        if let Some(column) = command.column_defaults.keys().min() {
+            return Err(Error::Unwritable(format!(
+                "CREATE EXTERNAL TABLE {} gives \"{column}\" a DEFAULT, which no row would get; say the value in the INSERT",
+                command.name
+            ))
+            .into());
+        }
         table.door = Door::Declared;
         table.options = options_of(&command.options);
         // A wrong name or value, or a column that cannot be written, is told now.
-        let mut options = crate::options::Options::default();
-        table.options.iter().try_for_each(|(name, value)| options.set_text(name, value))?;
+        let options = table.effective(session)?;
         Job::new(Operation::Insert, &table.account, table.table, table.event.as_deref(), &table.schema, &options)?;
         Ok(Arc::new(table))
     }

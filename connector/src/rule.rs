@@ -8,13 +8,17 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::{DefaultTableSource, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::expr::Alias;
-use datafusion::logical_expr::{Cast, DmlStatement, Expr, Limit, LogicalPlan, LogicalPlanBuilder, TableSource, WriteOp};
+use datafusion::logical_expr::{
+    Cast, DmlStatement, Expr, ExprSchemable, Limit, LogicalPlan, LogicalPlanBuilder, TableSource, Values, WriteOp,
+};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::catalog::{ClevertapTable, Door};
@@ -197,9 +201,16 @@ fn by_name(dml: &DmlStatement) -> Result<Option<LogicalPlan>> {
     if !by_planner {
         return Ok(None);
     }
-    let kept: Vec<Expr> = projection.expr.iter().filter(|expr| !is_padding(expr)).cloned().collect();
+    let kept = projection.expr.iter().filter(|expr| !is_padding(expr));
+    // The planner has cast each column to the type with which it is read; a column is written by its own type.
+    let is_ours = table.door == Door::Catalogue;
+    let kept: Vec<Expr> = kept.map(|expr| if is_ours { own_type(expr) } else { expr.clone() }).collect();
+    let written = || LogicalPlanBuilder::from(projection.input.as_ref().clone()).project(kept.clone())?.build().map(Some);
+    if is_ours && let LogicalPlan::Values(values) = projection.input.as_ref() {
+        check_values(values, &kept, table)?;
+    }
     if kept.len() < declared.len() {
-        return LogicalPlanBuilder::from(projection.input.as_ref().clone()).project(kept)?.build().map(Some);
+        return written();
     }
     let renamed = projection.expr.iter().find_map(|expr| match expr {
         Expr::Alias(Alias { expr, name, .. }) => match uncast(expr) {
@@ -215,8 +226,56 @@ fn by_name(dml: &DmlStatement) -> Result<Option<LogicalPlan>> {
             table.qualified()
         ))
         .into()),
+        _ if is_ours => {
+            if kept == projection.expr {
+                Ok(None)
+            } else {
+                written()
+            }
+        }
         _ => Ok(None),
     }
+}
+
+/// A column of the source under its new name, without the planner's cast.
+fn own_type(expr: &Expr) -> Expr {
+    match expr {
+        Expr::Alias(alias) => match alias.expr.as_ref() {
+            Expr::Cast(Cast { expr, .. }) if matches!(expr.as_ref(), Expr::Column(_)) => expr.as_ref().clone().alias(&alias.name),
+            _ => expr.clone(),
+        },
+        expr => expr.clone(),
+    }
+}
+
+/// Refuses VALUES that the planner has made other values of: it casts them to the types of the columns themselves.
+fn check_values(values: &Values, columns: &[Expr], table: &ClevertapTable) -> Result<()> {
+    for (at, value) in values.values.iter().flat_map(|row| row.iter().enumerate()) {
+        let Expr::Cast(Cast { expr, field }) = value else { continue };
+        let (was, is) = (expr.get_type(&DFSchema::empty())?, field.data_type());
+        let found = columns.iter().find_map(|column| match column {
+            Expr::Alias(alias) if matches!(alias.expr.as_ref(), Expr::Column(column) if column.name == *values.schema.field(at).name()) => {
+                Some(&alias.name)
+            }
+            _ => None,
+        });
+        let Some(name) = found else { continue };
+        let no_whole = was.is_floating() || was.is_decimal();
+        let is_lost = match is {
+            DataType::Timestamp(_, Some(_)) => matches!(was, DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64),
+            is if is.is_integer() => no_whole,
+            _ => says_who(table, name) && (no_whole || was.is_temporal()),
+        };
+        if is_lost {
+            return Err(Error::Unwritable(format!(
+                "{}: a value of \"{name}\" is a {was}, which VALUES in a plain ctx.sql would make a {is} of; write it by clevertap_sql, or as \
+                 what is meant",
+                table.qualified()
+            ))
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// `CAST(NULL AS …) AS name`: a column that the statement did not list.

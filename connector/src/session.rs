@@ -160,11 +160,14 @@ impl ClevertapSql for SessionContext {
         if let LogicalPlan::Explain(explain) = &plan {
             check_explained(&state, explain).await?;
         }
-        if keeps_order(&plan) {
-            let one_partition = rebuild(state, |config| config.with_target_partitions(1));
-            return Ok(DataFrame::new(one_partition.build(), plan));
+        let frame = self.execute_logical_plan(plan).await?;
+        // Of EXECUTE this is the plan that was prepared.
+        if !keeps_order(frame.logical_plan()) {
+            return Ok(frame);
         }
-        self.execute_logical_plan(plan).await
+        let (state, plan) = frame.into_parts();
+        let one_partition = rebuild(state, |config| config.with_target_partitions(1));
+        Ok(DataFrame::new(one_partition.build(), plan))
     }
 }
 
@@ -220,6 +223,9 @@ async fn open_write(state: &SessionState, mut statement: Statement, sql: &str) -
     table.statement = Some(sql.to_owned());
     let around = state.statement_to_plan(statement).await?;
     within(around, move |source| {
+        if columns.is_empty() {
+            check_planned_names(&source, &table)?;
+        }
         let named = rename(source, &columns, &table)?;
         table.sources = sources(&named);
         LogicalPlanBuilder::insert_into(named, reference.clone(), provider_as_source(Arc::new(table.clone())), op)?.build()
@@ -406,6 +412,27 @@ fn check_names(source: &ast::Query, table: &ClevertapTable) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The same for what only looks like a column: `s.plan`, where `s` is a struct, is an expression and has no name of its own.
+fn check_planned_names(source: &LogicalPlan, table: &ClevertapTable) -> Result<()> {
+    match source {
+        LogicalPlan::Projection(projection) => {
+            match projection.expr.iter().find(|expr| !matches!(expr, Expr::Column(_) | Expr::Alias(_))) {
+                Some(expr) => Err(Error::Unwritable(format!(
+                    "{}: \"{}\" is an expression without a name; give it one with AS, in double quotes if it holds capitals",
+                    table.qualified(),
+                    expr.schema_name()
+                ))
+                .into()),
+                None => Ok(()),
+            }
+        }
+        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Distinct(_) => {
+            source.inputs().into_iter().try_for_each(|input| check_planned_names(input, table))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a plan writes to us what only scans, filters and projections feed: then one partition keeps the file's order.

@@ -3,6 +3,7 @@
 //! Everything runs in the process itself against the emulator (`door.rs`): no socket, and a clock that a test may pause.
 
 mod door;
+mod doors;
 mod erase;
 mod errors;
 mod exact;

@@ -241,7 +241,9 @@ fn map_column(
         let names: Vec<_> = table.columns.iter().filter(|c| c.target.pointer().is_some()).map(|c| c.name).collect();
         return Err(Error::Unwritable(format!("{qualified} has no column \"{name}\"; its columns are {}", names.join(", "))));
     };
-    check_name(name, open).map_err(|problem| Error::Unwritable(format!("{qualified}: column \"{name}\" {problem}")))?;
+    is_chosen(name)
+        .and_then(|()| check_name(name, open))
+        .map_err(|problem| Error::Unwritable(format!("{qualified}: column \"{name}\" {problem}")))?;
     Ok(MappedField {
         source: index,
         name: name.into(),
@@ -254,16 +256,20 @@ fn map_column(
     })
 }
 
+/// Whether a column has the name that DataFusion gives to one of VALUES.
+fn is_chosen(name: &str) -> Result<(), String> {
+    match name.strip_prefix("column") {
+        Some(number) if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) => {
+            Err("has a name that nobody chose; give it one with AS, or list the columns after the table's name".into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether CleverTap takes `name` as the name of a property; else what is wrong with it, as the end of a sentence.
 pub(crate) fn check_name(name: &str, open: &Open) -> Result<(), String> {
     if name.trim().is_empty() {
         return Err("has no name; give it one with AS".into());
-    }
-    if let Some(number) = name.strip_prefix("column")
-        && number.chars().all(|c| c.is_ascii_digit())
-        && !number.is_empty()
-    {
-        return Err("has a name that nobody chose; give it one with AS, or list the columns after the table's name".into());
     }
     if name.len() > NAME_BYTES_MAX {
         return Err(format!("has a name of {} bytes; CleverTap takes {NAME_BYTES_MAX}", name.len()));

@@ -94,7 +94,9 @@ impl Bound {
 impl Fragments {
     /// Those of a column that has an index, if they are worth while.
     fn of(plan: &Plan, state: &mut State, field: usize, column: &Column, rows: usize) -> Option<Arc<Self>> {
-        if !matches!(plan.fields[field].role, Role::Scalar | Role::EventName) || column.index.is_none() {
+        let compiled = &plan.fields[field];
+        // What a refused field holds is looked at row by row: none of it may be written.
+        if compiled.refused.is_some() || !matches!(compiled.role, Role::Scalar | Role::EventName) || column.index.is_none() {
             return None;
         }
         if let Some((array, fragments)) = &state.dictionaries[field]

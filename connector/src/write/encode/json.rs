@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::cell;
-use super::reject::{Checked, LEVELS_MAX, LEVELS_PARSED_MAX, NOT_JSON, TWICE, depth, problem};
+use super::reject::{Checked, LEVELS_MAX, LEVELS_PARSED_MAX, NOT_JSON, TWICE, depth, not_finite, problem};
 use super::value::{Style, Truth};
 
 /// A parsed value.
@@ -77,7 +77,7 @@ impl Json<'_> {
             Json::Null => out.extend_from_slice(b"null"),
             Json::Bool(value) if style.truth == Truth::Letter => out.extend_from_slice(if *value { b"\"Y\"" } else { b"\"N\"" }),
             Json::Bool(value) => cell::boolean(out, *value),
-            Json::Number(digits) => out.extend_from_slice(digits.as_bytes()),
+            Json::Number(digits) => out.extend_from_slice(held(digits)?.as_bytes()),
             Json::Text(text) => style.text(out, text, cut)?,
             Json::List(items) => {
                 let levels = inner()?;
@@ -102,6 +102,14 @@ impl Json<'_> {
         }
         Ok(())
     }
+}
+
+/// The digits of a number, if a double can hold about as much: who reads the body takes it for one.
+pub(super) fn held(digits: &str) -> Checked<&str> {
+    /// Fewer digits than a double has room for.
+    const SAFE_DIGITS: usize = 300;
+    let is_safe = digits.len() < SAFE_DIGITS && !digits.contains(['e', 'E']);
+    if is_safe || digits.parse::<f64>().is_ok_and(f64::is_finite) { Ok(digits) } else { Err(not_finite()) }
 }
 
 /// An object as it was written, repeated keys included.

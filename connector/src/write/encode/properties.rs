@@ -247,7 +247,9 @@ fn operate(row: &mut Row<'_>, operator: Operator, operand: &Json<'_>, style: Sty
         (Operator::Add | Operator::Remove | Operator::Set, Json::List(list)) if list.iter().all(Json::is_scalar) => {
             set(operator, list, style, out, &mut row.state.cut)?;
         }
-        (Operator::Incr | Operator::Decr, Json::Number(digits)) if digits.parse::<f64>().is_ok_and(|number| number > 0.0) => {
+        (Operator::Incr | Operator::Decr, Json::Number(digits))
+            if digits.parse::<f64>().is_ok_and(|number| number > 0.0 && number.is_finite()) =>
+        {
             out.extend_from_slice(format!("{{\"{}\":{digits}}}", operator.key()).as_bytes());
             row.state.duplicates = true;
         }

@@ -122,6 +122,38 @@ fn a_key_that_a_column_has_already_rejects_the_row_and_says_which() {
 }
 
 #[test]
+fn keys_of_a_struct_are_checked_wherever_some_rows_have_none() {
+    let cases = [("a.b", "CT-511"), ("identity", "CT-511"), ("email", "CT-518 properties has the key \"Email\", which column \"EMAIL\"")];
+    for (key, expected) in cases {
+        let array = fields(vec![(key, words(&["x", "y", "z"])), ("Plan", words(&["a", "b", "c"]))], vec![true, false, true]);
+        let keys = Int8Array::from(vec![Some(0), None, Some(1), Some(2)]);
+        let dictionary: ArrayRef = Arc::new(DictionaryArray::<Int8Type>::new(keys, ArrayRef::clone(&array)));
+        for (properties, good) in [(array, vec![1]), (dictionary, vec![1, 2])] {
+            let ids: Vec<String> = (0..properties.len()).map(|at| format!("p{at}")).collect();
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let mails = words(&vec!["m@x"; ids.len()]);
+            let of = batch(&[("identity", words(&ids)), ("EMAIL", mails), ("properties", properties)]);
+            for (row, line) in written("profiles", &of, &rules()).expect("written").into_iter().enumerate() {
+                assert_eq!(line.starts_with(expected), !good.contains(&row), "{key}, row {row}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_number_that_no_double_holds_rejects_its_row() {
+    let found =
+        properties_of("properties", words(&[r#"{"n":1e308}"#, r#"{"n":1e999}"#, r#"{"n":{"$incr":-1E400}}"#]), &rules()).expect("written");
+    assert_eq!(found[0], r#"{"n":1e308}"#);
+    assert!(found[1].starts_with("CT-5") && found[2].starts_with("CT-5"), "{found:?}");
+}
+
+#[test]
+fn a_key_may_have_a_name_that_a_column_may_not() {
+    assert_eq!(properties_of("properties", words(&[r#"{"column1":1}"#]), &rules()).expect("written"), [r#"{"column1":1}"#]);
+}
+
+#[test]
 fn a_reject_keeps_properties_as_they_were_and_a_limit_counts_them() {
     let encoded = encode("profiles", &profiles_of("properties", words(&["{\"a.b\":1}"])), &rules()).expect("encodes");
     assert_eq!(rejects(&encoded)[0].record, r#"{"type":"profile","identity":"p0","profileData":{"properties":"{\"a.b\":1}"}}"#);
