@@ -61,7 +61,7 @@ async fn the_event_of_a_url_is_the_one_that_is_written_or_none() {
         let text = sent(&world, &copy(place)).await;
         assert!(text.contains(&format!(r#""evtName":"{event}""#)), "{place}: {text}");
     }
-    for place in ["Won #1", "Sign up?", "a/../b", "./b", "%2E%2E/b", "%FF"] {
+    for place in ["Won #1", "Sign up?", "a/../b", "./b", "%2E%2E/b"] {
         let text = sent(&world, &copy(place)).await;
         assert!(text.contains("[CT-101]") && world.sent_to("/1/upload").is_empty(), "{place}: {text}");
     }
