@@ -200,6 +200,17 @@ async fn replace_asks_first_whether_the_list_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_row_has_a_fate_where_a_reject_stops_the_lists() {
+    let world = world(3).await;
+    let rows = "(VALUES ('L1', 'z'), ('L1', 'b'), ('L1', ''), ('L2', 'c'), ('L0', 'a'), ('L3', ''))";
+    let result =
+        world.run(&format!("INSERT INTO clevertap.custom_lists SELECT column1 AS list_name, column2 AS identity FROM {rows}")).await;
+    assert_eq!(ending(&world, &result), "CT-401 error: 1 accepted, 2 rejected, 0 in doubt, 3 unsent, 1 completions");
+    let failed = crate::seed::lines(&world.rows("SELECT row_number, fate, identifier FROM clevertap.failed_rows").await);
+    assert_eq!(failed, ["| 1 | unsent | z |", "| 2 | unsent | b |", "| 3 | rejected | |", "| 4 | unsent | c |", "| 6 | rejected | |"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rejected_row_keeps_its_list_back_unless_rejects_are_skipped() {
     let sql = "INSERT INTO clevertap.custom_lists SELECT * FROM (VALUES ('A', 'p1'), ('B', 'p2'), ('B', NULL), ('B', 'p3'), (NULL, 'p1'))
                AS t(list_name, identity)";
@@ -207,11 +218,11 @@ async fn a_rejected_row_keeps_its_list_back_unless_rejects_are_skipped() {
                   AS t(list_name, identity)";
     let world = world(3).await;
     let result = world.run(sql).await;
-    assert_eq!(ending(&world, &result), "CT-401 error: 0 accepted, 1 rejected, 0 in doubt, 0 unsent, 0 completions");
+    assert_eq!(ending(&world, &result), "CT-401 error: 0 accepted, 2 rejected, 0 in doubt, 3 unsent, 0 completions");
     let result = world.run(only_b).await;
-    assert_eq!(ending(&world, &result), "CT-401 error: 1 accepted, 1 rejected, 0 in doubt, 0 unsent, 1 completions");
+    assert_eq!(ending(&world, &result), "CT-401 error: 1 accepted, 1 rejected, 0 in doubt, 2 unsent, 1 completions");
     assert_eq!(files(&world), ["Type,Identity\ni,p1\n"]);
-    let failed = world.account.failed_rows().pop().expect("a row");
+    let failed = world.account.failed_rows().into_iter().rfind(|row| row.code == "CT-501").expect("a row");
     assert_eq!((failed.row_number, failed.code.as_str(), failed.column_name.as_deref()), (3, "CT-501", Some("identity")));
 
     let skips = self::world(3).await;
@@ -242,7 +253,7 @@ async fn a_completion_whose_answer_is_lost_is_in_doubt_and_never_sent_again() {
                 .run("INSERT INTO clevertap.custom_lists SELECT concat('L', n) AS list_name, concat('p', n) AS identity FROM source")
                 .await;
             let line = ending(&world, &result);
-            assert_eq!(line, "CT-303 error: 0 accepted, 0 rejected, 1 in doubt, 0 unsent, 1 completions", "{what:?}, {in_doubt}");
+            assert_eq!(line, "CT-303 error: 0 accepted, 0 rejected, 1 in doubt, 2 unsent, 1 completions", "{what:?}, {in_doubt}");
             assert!(world.emulator.lists().len() <= 1, "{what:?}");
             let error = result.expect_err("in doubt").to_string();
             assert!(error.contains("list \"L1\" may have been made"), "{what:?}: {error}");

@@ -167,8 +167,14 @@ impl Folder {
     /// Reads `SET clevertap.failed_rows_to`: a path, a `file://` URL, or the URL of a bucket that the session knows.
     ///
     /// # Errors
-    /// [`Error::Setting`] if no store answers for the URL.
+    /// [`Error::Setting`] if no store answers for the URL, or nothing can be written there.
     pub(crate) fn open(text: &str, task: &TaskContext) -> Result<Self> {
+        let folder = Self::named(text, task)?;
+        folder.check()?;
+        Ok(folder)
+    }
+
+    fn named(text: &str, task: &TaskContext) -> Result<Self> {
         let Some(url) = Url::parse(text).ok().filter(|url| url.scheme().len() > 1) else {
             return Ok(Self::Local(PathBuf::from(text)));
         };
@@ -191,7 +197,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error::Setting`] if not: before a row is sent.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         let Self::Local(folder) = self else { return Ok(()) };
         let mut there = folder.ancestors().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
         let there = there.find(|folder| folder.exists()).unwrap_or(folder);

@@ -195,7 +195,6 @@ impl WriteExec {
             return Err(DataFusionError::Internal("a mapping of a table that is not written".into()));
         };
         let folder = options.failed_rows_to.as_ref().map(|to| Folder::open(to, task)).transpose()?;
-        folder.as_ref().map_or(Ok(()), Folder::check)?;
         let run = account.runs_kept().begin(self.job.begin());
         let (run_id, started_at) = {
             let run = run.get();

@@ -47,15 +47,23 @@ pub(super) struct Lists {
     open: Option<Spool>,
     /// How that list ended, while its rows are being settled.
     ending: Option<Ending>,
+    /// Why no further list is submitted.
+    stopped: Option<Stopped>,
     input_complete: bool,
     ended: bool,
 }
 
 /// How a list ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Ending {
     Accepted,
     Failed { fate: Fate, code: String, reason: String },
+}
+
+/// Of rows whose list was not submitted.
+fn unsent() -> Ending {
+    let reason = "the statement stopped before the list of this row was submitted";
+    Ending::Failed { fate: Fate::Unsent, code: "CT-403".into(), reason: reason.into() }
 }
 
 impl Lists {
@@ -83,6 +91,7 @@ impl Lists {
             figures,
             open: None,
             ending: None,
+            stopped: None,
             input_complete: false,
             ended: false,
             job,
@@ -91,45 +100,65 @@ impl Lists {
 
     /// Writes all of `input`.
     pub(super) async fn write(mut self, mut input: SendableRecordBatchStream) -> Result<u64> {
-        let mut stopped = self.all(&mut input).await.err();
+        self.all(&mut input).await;
         drop(input);
-        if self.open.is_some() {
-            let reason = "the statement stopped before the list of this row was submitted";
-            let unsent = Ending::Failed { fate: Fate::Unsent, code: "CT-403".into(), reason: reason.into() };
-            let ending = self.ending.take().unwrap_or(unsent);
-            if let Err(error) = self.settle(ending).await {
-                self.settler.rest(self.fate());
-                stopped = stopped.or(Some(error.into()));
-            }
-        }
         self.ended = true;
         self.tell();
-        if let Some(file) = self.settler.file()
-            && let Err(error) = file.write().await
-        {
-            tracing::warn!("{error}");
-        }
+        self.write_evidence(true).await;
+        let stopped = self.stopped.take();
         self.settler.end(stopped, self.input_complete)
     }
 
-    async fn all(&mut self, input: &mut SendableRecordBatchStream) -> Result<(), Stopped> {
+    /// Takes all rows. They were read before the first of them comes, so that those behind a stop have to have a fate too.
+    async fn all(&mut self, input: &mut SendableRecordBatchStream) {
         let stop = self.run.stop.clone();
+        let mut begun = false;
         loop {
             let batch = tokio::select! {
                 biased;
-                () = stop.stopped() => return Err(Stopped::because("The statement was stopped by hand")),
+                () = stop.stopped(), if self.stopped.is_none() => {
+                    self.stop(Stopped::because("The statement was stopped by hand")).await;
+                    if begun { continue } else { return }
+                }
                 batch = input.next() => batch,
             };
-            match batch {
+            let taken = match batch {
                 None => break,
-                Some(batch) => self.take(&batch?).await?,
+                Some(Ok(batch)) => self.take(&batch).await,
+                Some(Err(error)) => Err(error.into()),
+            };
+            begun = true;
+            if let Err(stopped) = taken {
+                return self.stop(stopped).await;
             }
+            self.write_evidence(false).await;
         }
         self.input_complete = true;
-        self.submit().await
+        if self.stopped.is_none()
+            && let Err(stopped) = self.submit().await
+        {
+            self.stop(stopped).await;
+        }
+    }
+
+    /// Submits no further list. The rows of the one that is open get the fate that is known of it; else they are unsent.
+    async fn stop(&mut self, stopped: Stopped) {
+        self.stopped.get_or_insert(stopped);
+        if self.open.is_none() {
+            return;
+        }
+        let ending = self.ending.take().unwrap_or_else(unsent);
+        if let Err(error) = self.settle(ending).await {
+            tracing::warn!("{error}");
+            self.settler.rest(self.fate());
+            (self.open, self.ending) = (None, None);
+        }
     }
 
     /// Takes rows, which are sorted: another name ends the list before it.
+    ///
+    /// # Errors
+    /// What cannot be: after it no row can be taken.
     async fn take(&mut self, batch: &RecordBatch) -> Result<(), Stopped> {
         let columns = (
             batch.column(0).as_string_view_opt(),
@@ -143,25 +172,32 @@ impl Lists {
         for at in 0..batch.num_rows() {
             let list = lists.is_valid(at).then(|| lists.value(at));
             let row = numbers.value(at);
-            if self.open.as_ref().is_some_and(|open| Some(open.name.as_str()) != list) {
-                self.submit().await?;
+            if self.open.as_ref().is_some_and(|open| Some(open.name.as_str()) != list)
+                && let Err(stopped) = self.submit().await
+            {
+                self.stop(stopped).await;
             }
             self.settler.read(1);
             if rejects.is_valid(at) {
                 self.reject(row, rejects.value(at))?;
                 if self.settler.must_stop() {
-                    return Err(Stopped::Rejects);
+                    self.stop(Stopped::Rejects).await;
                 }
                 continue;
             }
             let (Some(list), true) = (list, members.is_valid(at)) else {
                 return Err(DataFusionError::Internal("a member without a list".into()).into());
             };
+            let member = Member { row, id: members.value(at).to_owned() };
+            if self.stopped.is_some() {
+                self.fail(list, member, &unsent());
+                continue;
+            }
             let open = match &mut self.open {
                 Some(open) => open,
                 none => none.insert(Spool::open(&self.task, list, self.header)?),
             };
-            open.push(self.kind, &Member { row, id: members.value(at).to_owned() })?;
+            open.push(self.kind, &member)?;
         }
         Ok(())
     }
@@ -210,14 +246,20 @@ impl Lists {
         self.ending = Some(ending);
         self.calls.left.store(false, Ordering::SeqCst);
         while self.settle_some()? {
-            if let Some(file) = self.settler.file()
-                && file.due().is_some_and(|due| due <= tokio::time::Instant::now())
-            {
-                file.write().await?;
-            }
+            self.write_evidence(false).await;
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Writes the failed rows that are due, or all of them. A place that does not take them stops the statement.
+    async fn write_evidence(&mut self, all: bool) {
+        if let Some(file) = self.settler.file()
+            && (all || file.due().is_some_and(|due| due <= tokio::time::Instant::now()))
+            && let Err(error) = file.write().await
+        {
+            self.stopped.get_or_insert(error.into());
+        }
     }
 
     /// Gives some rows of the open list the fate that is known; whether there may be more.
@@ -228,23 +270,24 @@ impl Lists {
             (self.open, self.ending) = (None, None);
             return Ok(false);
         }
-        let (fate, code, reason) = match ending {
-            Ending::Accepted => {
-                self.settler.accept(&rows.iter().map(|member| member.row).collect::<Vec<_>>());
-                return Ok(true);
-            }
-            Ending::Failed { fate, code, reason } => (*fate, code, reason),
-        };
+        if matches!(ending, Ending::Accepted) {
+            self.settler.accept(&rows.iter().map(|member| member.row).collect::<Vec<_>>());
+            return Ok(true);
+        }
+        let (list, ending) = (open.name.clone(), ending.clone());
+        rows.into_iter().for_each(|member| self.fail(&list, member, &ending));
+        Ok(true)
+    }
+
+    /// Gives a row the fate of a list that was not accepted.
+    fn fail(&mut self, list: &str, Member { row, id }: Member, ending: &Ending) {
+        let Ending::Failed { fate, code, reason } = ending else { return };
         let mapping = &self.job.mapping;
         let member_key = &mapping.identifier().key;
         let list_key = mapping.fields.iter().find(|field| field.required).map_or(member_key, |field| &field.key);
-        for Member { row, id } in rows {
-            let record = Map::from_iter([(member_key.clone(), id.clone().into()), (list_key.clone(), open.name.as_str().into())]);
-            let record = Value::Object(record).to_string();
-            let (code, reason) = (code.clone(), reason.clone());
-            self.settler.fail(Failure { row, fate, code, reason, column: None, identifier: Some(id), record });
-        }
-        Ok(true)
+        let record = Map::from_iter([(member_key.clone(), id.clone().into()), (list_key.clone(), list.into())]);
+        let (fate, code, reason, record) = (*fate, code.clone(), reason.clone(), Value::Object(record).to_string());
+        self.settler.fail(Failure { row, fate, code, reason, column: None, identifier: Some(id), record });
     }
 
     /// The fate of the rows that are being settled.
