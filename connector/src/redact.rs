@@ -6,10 +6,15 @@ use std::borrow::Cow;
 
 /// Around values, as arrow-csv, arrow-json, arrow-cast and arrow's parsers write them. What comes behind is looked for from the end, since
 /// the value may hold it too; where it is empty, the value goes on to the end of the line.
-const AROUND: [(&str, &str); 6] = [
+const AROUND: [(&str, &str); 11] = [
     ("Error while parsing value '", "' as type '"),
     ("failed to parse \"", "\" as "),
     ("Cannot cast string '", "' to value of "),
+    ("Cannot cast value '", "' to value of "),
+    ("Error parsing '", "' as "),
+    ("Invalid input syntax for type interval: \"", ""),
+    ("Failed to convert ", " to "),
+    ("Invalid argument error: ", " is too large"),
     ("Error parsing timestamp from '", "': "),
     ("Can't cast value ", " to type "),
     ("Json error: expected ", ""),
@@ -54,6 +59,8 @@ mod tests {
                 "Parser error: Error while parsing value '…' as type 'Int64' for column 0 at line 1501",
             ),
             ("whilst decoding field 'id': failed to parse \"ann\" as Int64", "whilst decoding field 'id': failed to parse \"…\" as Int64"),
+            ("Cannot cast value '1415' to value of Boolean type", "Cannot cast value '…' to value of Boolean type"),
+            ("Invalid argument error: 12.00 is too large to store", "Invalid argument error: … is too large to store"),
             ("Can't cast value 99999999999 to type Int32", "Can't cast value … to type Int32"),
             ("Error parsing timestamp from 'ann': error parsing date", "Error parsing timestamp from '…': error parsing date"),
             ("Error while parsing value 'ann", "Error while parsing value '…"),

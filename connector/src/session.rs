@@ -26,6 +26,7 @@ use crate::catalog::{ClevertapTable, Door, EventTables, FixedTables, to_write};
 use crate::copy::{ClevertapFormatFactory, ClevertapTableFactory, FORMAT};
 use crate::error::Error;
 use crate::options::Options;
+use crate::read::copied::CopiesAreWhole;
 use crate::read::identifiers::IdentifiersAreText;
 use crate::read::instants::SecondsAreWhole;
 use crate::read::late::{KeysBeforeLookups, KeysFromJoins};
@@ -102,6 +103,7 @@ pub fn register(ctx: &SessionContext, name: &str, account: Account) -> Result<()
                 config.with_extension(Arc::clone(&accounts))
             })
             .with_physical_optimizer_rule(Arc::new(KeysFromJoins))
+            .with_physical_optimizer_rule(Arc::new(CopiesAreWhole))
             .with_table_factory(FORMAT.into(), Arc::new(ClevertapTableFactory));
             // Before DataFusion makes the sides of a comparison alike, and after all of its rules. The analyzer itself is kept: it also holds
             // what other crates rewrite, of which a new one would know nothing.

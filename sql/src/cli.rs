@@ -213,9 +213,8 @@ async fn act(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<S
     let output = Output::open(format, path.as_deref(), Readers::AsUsual)?;
     let mut runner = Runner { session, output, console, interrupts: Interrupts::listen()? };
     let ended = runner.all(&statements).await;
-    let made = runner.output.close(ended.is_err())?;
-    if let (Err(_), true, Some(path)) = (&ended, made, path) {
-        console.say(&format!("{} holds the results up to the error, not all", path.display()));
+    if let Some(partial) = runner.output.close(ended.is_err())? {
+        console.say(&format!("{} holds the results up to the error, not all", partial.display()));
     }
     ended
 }

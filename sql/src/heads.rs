@@ -1,7 +1,8 @@
 //! The first bytes of CSV files, which tell what DataFusion does not look for.
 //!
 //! In: the files of a table. Out: an error if one has other columns than the first, since all are read by their place under the first
-//! one's header; else the columns that stay text although they look like numbers: `00123` is not the person `123`.
+//! one's header; else the columns that stay text although they look like numbers, since `00123` is not the person `123`, and those of instants that
+//! say their zone.
 
 use std::collections::BTreeSet;
 
@@ -22,15 +23,26 @@ pub(crate) struct Dialect {
     pub(crate) has_header: bool,
 }
 
-/// The places of the columns that have a number with a zero before it, in the first bytes of any of the `files`.
+/// What DataFusion would not see in the columns at these places.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// They have a number with a zero before it.
+    pub(crate) zero_led: BTreeSet<usize>,
+    /// They have an instant that says its zone, as in `2026-11-01T10:00:00+02:00`.
+    pub(crate) zoned: BTreeSet<usize>,
+    /// They have one that does not.
+    pub(crate) zoneless: BTreeSet<usize>,
+}
+
+/// The marks of the columns in the first bytes of all `files`.
 ///
 /// # Errors
 /// A file has other columns than the first, or the same in another order; or it cannot be read.
-pub(crate) async fn zero_led(store: &dyn ObjectStore, files: &[ObjectMeta], dialect: Dialect) -> Result<BTreeSet<usize>> {
+pub(crate) async fn marks(store: &dyn ObjectStore, files: &[ObjectMeta], dialect: Dialect) -> Result<Marks> {
     // A list of them, because a borrowing closure would not outlive the first wait.
     let looks: Vec<_> = files.iter().filter(|file| file.size > 0).map(|file| head(store, file)).collect();
     let mut heads = futures::stream::iter(looks).buffered(AT_ONCE);
-    let (mut first, mut zero_led) = (None, BTreeSet::new());
+    let (mut first, mut marks) = (None, Marks::default());
     while let Some((file, bytes)) = heads.try_next().await? {
         let unread = |error: csv::Error| DataFusionError::External(Box::new(error));
         let mut reader =
@@ -48,10 +60,20 @@ pub(crate) async fn zero_led(store: &dyn ObjectStore, files: &[ObjectMeta], dial
             }
         }
         for record in reader.byte_records() {
-            zero_led.extend(record.map_err(unread)?.iter().enumerate().filter(|(_, cell)| is_zero_led(cell)).map(|(at, _)| at));
+            for (at, cell) in record.map_err(unread)?.iter().enumerate() {
+                if is_zero_led(cell) {
+                    marks.zero_led.insert(at);
+                } else if let Some(is_zoned) = is_zoned(cell) {
+                    if is_zoned {
+                        marks.zoned.insert(at)
+                    } else {
+                        marks.zoneless.insert(at)
+                    };
+                }
+            }
         }
     }
-    Ok(zero_led)
+    Ok(marks)
 }
 
 /// The whole lines among the file's first bytes.
@@ -65,6 +87,14 @@ async fn head<'f>(store: &dyn ObjectStore, file: &'f ObjectMeta) -> Result<(&'f 
 fn is_zero_led(cell: &[u8]) -> bool {
     let digits = cell.strip_prefix(b"-").unwrap_or(cell);
     digits.len() > 1 && digits[0] == b'0' && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether an instant says its zone; `None` of what is no day with a time.
+fn is_zoned(cell: &[u8]) -> Option<bool> {
+    let text = std::str::from_utf8(cell).ok()?;
+    let (day, time) = (text.get(..10)?, text.get(11..)?);
+    day.parse::<chrono::NaiveDate>().ok()?;
+    (time.get(..1)?.bytes().all(|byte| byte.is_ascii_digit())).then(|| time.ends_with(['Z', 'z']) || time.contains(['+', '-']))
 }
 
 fn name(file: &ObjectMeta) -> &str {
@@ -102,6 +132,17 @@ mod tests {
         // The last line of the bytes that are looked at is cut: what is left of it is no cell.
         let long = format!("id,note\n{}8,{}\n900,x\n", "7,x\n".repeat(10), "x".repeat(HEAD_BYTES as usize));
         assert!(read(&[("a.csv", &long)]).await.unwrap().starts_with("id Int64; note Utf8; 7 x"));
+    }
+
+    #[tokio::test]
+    async fn an_instant_that_says_its_zone_keeps_it() {
+        let file = "id,at,local,mixed\n1,2026-11-01T10:00:00Z,2026-11-01T10:00:00,2026-11-01 10:00:00\n\
+                    2,2026-11-01T10:00:00+02:00,2026-11-01T11:00:00,2026-11-01T10:00:00Z\n";
+        assert_eq!(
+            read(&[("a.csv", file)]).await.unwrap(),
+            "id Int64; at Timestamp(s, \"+00:00\"); local Timestamp(s); mixed Utf8; \
+             1 2026-11-01T10:00:00Z 2026-11-01T10:00:00 2026-11-01 10:00:00; 2 2026-11-01T08:00:00Z 2026-11-01T11:00:00 2026-11-01T10:00:00Z"
+        );
     }
 
     #[tokio::test]

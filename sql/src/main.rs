@@ -26,6 +26,7 @@ mod erase;
 mod failure;
 mod heads;
 mod interrupt;
+mod json_casts;
 mod output;
 mod people;
 mod person;

@@ -8,7 +8,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -100,6 +100,7 @@ impl Output {
     pub(crate) fn open(format: Format, path: Option<&Path>, readers: Readers) -> Result<Self> {
         let to = match path {
             None => To::Flow(Box::new(BufWriter::new(io::stdout()))),
+            Some(path) if path == Path::new("-") => To::Flow(Box::new(BufWriter::new(io::stdout()))),
             // A device or a pipe has no later.
             Some(path) if path.metadata().is_ok_and(|there| !there.is_file()) => {
                 let file = File::options().write(true).open(path).map_err(|error| Failure::file(path, &error))?;
@@ -110,15 +111,16 @@ impl Output {
         Ok(Self { format, to })
     }
 
-    /// Puts the file in its place. Where `failed`, the results up to the error are kept, but an older file is not given up for none.
-    /// Whether a file was made.
+    /// Puts the file in its place. Where the results `failed`, its place is left as it was, and those up to the error are put beside it,
+    /// if there are any: where, comes back.
     ///
     /// # Errors
     /// The disk's.
-    pub(crate) fn close(self, failed: bool) -> Result<bool> {
+    pub(crate) fn close(self, failed: bool) -> Result<Option<PathBuf>> {
         match self.to {
-            To::Whole(file) if !(failed && file.is_empty()) => file.finish().map(|()| true),
-            _ => Ok(false),
+            To::Whole(file) if !failed => file.finish().map(|()| None),
+            To::Whole(file) if !file.is_empty() => file.give_up().map(Some),
+            _ => Ok(None),
         }
     }
 

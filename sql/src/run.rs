@@ -192,7 +192,8 @@ mod tests {
         let to = folder.path().join("out.json");
         let failure = run("SELECT 1 AS a; SELECT * FROM nowhere; SELECT 2 AS a", Format::Ndjson, &to).await.unwrap_err();
         assert_eq!(failure.code(), 1);
-        assert_eq!(std::fs::read_to_string(to).unwrap(), "{\"a\":1}\n");
+        assert!(!to.exists());
+        assert_eq!(std::fs::read_to_string(folder.path().join("out.json.partial")).unwrap(), "{\"a\":1}\n");
     }
 
     /// Loads 200,000 rows into an emulator that takes 400 ms a request, and is interrupted after so many milliseconds each.

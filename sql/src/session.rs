@@ -11,7 +11,7 @@ use arrow::{
 };
 use datafusion::{
     common::{DataFusionError, Result as EngineResult},
-    execution::runtime_env::RuntimeEnvBuilder,
+    execution::{FunctionRegistry, runtime_env::RuntimeEnvBuilder},
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     account::{Load, how_to_name_one},
     consent::{Question, Questions},
     failure::{Failure, Result},
+    json_casts::CastsOfJson,
     stores::{self, CsvCells},
 };
 use datafusion_clevertap::{Account, ClevertapSql, FailedRow, RunWarning, register};
@@ -69,6 +70,8 @@ impl Session {
         let mut ctx = stores::enable_paths(SessionContext::new_with_config_rt(config, runtime), cells);
         // `properties -> 'Amount'` and its kin.
         datafusion_functions_json::register_all(&mut ctx)?;
+        let as_text = ctx.udf("json_as_text")?;
+        ctx.register_function_rewrite(Arc::new(CastsOfJson { as_text }))?;
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account.clone())?,
             (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_name_one()))),

@@ -5,7 +5,7 @@
 //! every error for "no such table" and knows neither `.ndjson` nor `.tsv`; hence a factory of our own.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -23,7 +23,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, local::LocalFileSystem};
 use url::{Position, Url};
 
-use crate::heads::{self, Dialect};
+use crate::heads::{self, Dialect, Marks};
 
 /// How files with one ending are read.
 struct Reader {
@@ -144,8 +144,8 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
     if reader.format == "csv" {
         let delimiter = reader.delimiter.map_or(b',', |delimiter| delimiter.as_bytes()[0]);
         let dialect = Dialect { delimiter, has_header: state.config().options().catalog.has_header };
-        let text = heads::zero_led(store.as_ref(), &files, dialect).await?;
-        config.file_schema = config.file_schema.map(|schema| as_text(&schema, &text));
+        let marks = heads::marks(store.as_ref(), &files, dialect).await?;
+        config.file_schema = config.file_schema.map(|schema| as_marked(&schema, &marks));
     }
     Ok(Arc::new(ListingTable::try_new(config)?))
 }
@@ -158,11 +158,17 @@ fn is_missed(file: &ObjectMeta, cells: CsvCells) -> bool {
     !name.starts_with(['.', '_']) && (cells == CsvCells::Text || reader_of(packed).is_some())
 }
 
-/// The schema with text in these places.
-fn as_text(schema: &Schema, places: &BTreeSet<usize>) -> SchemaRef {
-    let fields = schema.fields().iter().enumerate().map(|(at, field)| match field.data_type() {
-        DataType::Int64 if places.contains(&at) => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
-        _ => Arc::clone(field),
+/// The schema with text where a number, or an instant of a zone among others, would not come back as it stands there, and with instants
+/// of a zone where they say it.
+fn as_marked(schema: &Schema, marks: &Marks) -> SchemaRef {
+    let fields = schema.fields().iter().enumerate().map(|(at, field)| {
+        let read = |kind| Arc::new(field.as_ref().clone().with_data_type(kind));
+        match field.data_type() {
+            DataType::Int64 if marks.zero_led.contains(&at) => read(DataType::Utf8),
+            DataType::Timestamp(_, None) if marks.zoned.contains(&at) && marks.zoneless.contains(&at) => read(DataType::Utf8),
+            DataType::Timestamp(unit, None) if marks.zoned.contains(&at) => read(DataType::Timestamp(*unit, Some("+00:00".into()))),
+            _ => Arc::clone(field),
+        }
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
 }

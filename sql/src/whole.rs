@@ -60,10 +60,26 @@ impl WholeFile {
     /// # Errors
     /// The disk's.
     pub(crate) fn finish(self) -> Result<()> {
-        let path = self.path;
-        let file = self.to.into_inner().map_err(|error| Failure::file(&path, error.error()))?;
-        file.as_file().sync_all().map_err(|error| Failure::file(&path, &error))?;
-        file.persist(&path).map_err(|error| Failure::file(&path, &error.error))?;
+        let path = self.path.clone();
+        self.put(&path)
+    }
+
+    /// Puts what there is beside its place, under a name that says so, which comes back.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn give_up(self) -> Result<PathBuf> {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".partial");
+        let path = PathBuf::from(name);
+        self.put(&path)?;
+        Ok(path)
+    }
+
+    fn put(self, path: &Path) -> Result<()> {
+        let file = self.to.into_inner().map_err(|error| Failure::file(path, error.error()))?;
+        file.as_file().sync_all().map_err(|error| Failure::file(path, &error))?;
+        file.persist(path).map_err(|error| Failure::file(path, &error.error))?;
         Ok(())
     }
 }

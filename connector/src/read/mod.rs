@@ -10,9 +10,11 @@
 //! memory   what pages take of the pool            discover  events, properties, types (schema)
 //! identifiers  numbers compared with identifiers are made text
 //! instants     whole seconds compared with a fraction of one
+//! copied       no file of half an export
 //! ```
 
 pub(crate) mod chain;
+pub(crate) mod copied;
 pub(crate) mod counts;
 pub(crate) mod decode;
 pub(crate) mod discover;

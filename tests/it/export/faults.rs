@@ -64,6 +64,38 @@ async fn in_progress_for_minutes_is_waited_for_and_for_ever_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_that_breaks_off_leaves_no_file_and_an_older_one_as_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (ending, options) in [("parquet", "STORED AS PARQUET"), ("csv", "STORED AS CSV"), ("json", "STORED AS JSON")] {
+        let world = world();
+        let (new, older) = (folder.path().join(format!("new.{ending}")), folder.path().join(format!("older.{ending}")));
+        std::fs::write(&older, "older").expect("written");
+        let copy = |to: &std::path::Path| {
+            format!(
+                "COPY (SELECT identity, event_time FROM clevertap.events WHERE event_name = 'Viewed Item' AND event_date >= '2026-01-01') \
+                 TO '{}' {options}",
+                to.display()
+            )
+        };
+        world.set("retry_for_ms", 1_000).await;
+        world.emulator.add_fault(Fault::new(What::GarbageBefore).on(PATH).after(30));
+        for to in [&new, &older] {
+            let error = text_of(world.run(&copy(to)).await);
+            assert!(error.contains("[CT-303]"), "{error}");
+        }
+        assert!(!new.exists() && std::fs::read(&older).expect("a file") == b"older");
+        world.emulator.clear_faults();
+        world.rows(&copy(&older)).await;
+        let rows = world.rows(&format!("CREATE EXTERNAL TABLE t {options} LOCATION '{}'", older.display())).await;
+        drop(rows);
+        let count = "FROM clevertap.events WHERE event_name = 'Viewed Item' AND event_date >= '2026-01-01'";
+        assert_eq!(lines(&world.rows("SELECT count(*) FROM t").await), lines(&world.rows(&format!("SELECT count(*) {count}")).await));
+        world.rows("DROP TABLE t").await;
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 3, "nothing else is left");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cursor_that_repeats_is_an_error() {
     for back in [0, 1] {
         let world = world();
