@@ -16,6 +16,7 @@ use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{
     DmlStatement, Explain, Expr, LogicalPlan, LogicalPlanBuilder, PlanType, Statement as PlanStatement, ToStringifiedPlan,
 };
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
@@ -28,7 +29,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::read::copied::CopiesAreWhole;
 use crate::read::identifiers::IdentifiersAreText;
-use crate::read::instants::SecondsAreWhole;
+use crate::read::instants::{ClocksAreSet, SecondsAreWhole};
 use crate::read::late::{KeysBeforeLookups, KeysFromJoins};
 use crate::rule::{AsWeWrite, not_updated};
 use crate::write::plan::Operation;
@@ -111,7 +112,7 @@ pub fn register(ctx: &SessionContext, name: &str, account: Account) -> Result<()
             builder.optimizer().get_or_insert_default().rules.insert(0, Arc::new(SecondsAreWhole));
             KeysBeforeLookups::join(&mut builder.physical_optimizers().get_or_insert_default().rules);
             let analyzer = builder.analyzer().get_or_insert_default();
-            analyzer.rules.insert(0, Arc::new(IdentifiersAreText));
+            analyzer.rules.splice(0..0, [Arc::new(IdentifiersAreText) as Arc<dyn AnalyzerRule + Send + Sync>, Arc::new(ClocksAreSet)]);
             analyzer.rules.push(Arc::new(AsWeWrite));
             let mut built = builder.build();
             built.register_file_format(Arc::new(ClevertapFormatFactory), true).map_err(taken)?;

@@ -172,6 +172,27 @@ async fn days_are_days_of_the_project_where_the_clock_is_set_back_and_forward() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_that_the_clock_shows_twice_or_never_is_an_instant() {
+    let world = seeded(crate::seed::Size { days: 100, ..SMALL }, Tz::America__New_York, Settings::default(), |_| {});
+    let rows = |filter: &str| {
+        let query = format!(
+            "SELECT event_time, object_id FROM clevertap.events WHERE event_name = 'Viewed Item' AND event_date = '2026-03-08' AND {filter}"
+        );
+        let world = &world;
+        async move { lines(&world.rows(&query).await) }
+    };
+    let after = rows("event_time >= '2026-03-08 03:30:00'").await;
+    assert!(!after.is_empty());
+    assert_eq!(rows("event_time >= '2026-03-08 02:30:00'").await, after);
+    assert_eq!(rows("event_time BETWEEN '2026-03-08T02:30:00' AND '2026-03-09'").await, after);
+    assert_eq!(rows("'2026-03-08 02:30' <= event_time").await, after);
+    // The hour that is there twice: in November, of which nothing is known but that its first is meant.
+    let twice = "EXPLAIN SELECT identity FROM clevertap.events WHERE event_name = 'E' AND event_time >= '2025-11-02 01:30:00' AND event_time < '2025-11-03'";
+    let shown = lines(&world.rows(twice).await).concat();
+    assert!(shown.contains("days=2025-11-02..2025-11-02"), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_stops_paging() {
     let world = seeded(SMALL, Tz::Asia__Kolkata, Settings::default(), |_| {});
     let rows =

@@ -1,10 +1,18 @@
-//! Whole seconds compared with a fraction of one.
+//! What instants are compared with: two rules.
 //!
-//! In: a plan in which a column of whole seconds is compared with an instant between two of them, as in
+//! The first, before DataFusion reads text as an instant. In: text without a zone, compared with an instant of a project. Out: the instant,
+//! where the project's clock shows that time twice (the earlier one) or not at all (shifted forward): DataFusion has an error for both.
+//!
+//! The second, before DataFusion takes the casts of columns away. In: a plan in which a column of whole seconds is compared with an instant between two of them, as in
 //! `event_time < '2026-01-31 23:59:59.999'`. Out: the same comparison with a whole second, here `<= 23:59:59`. DataFusion would compare
 //! with what is left of the instant when its fraction is cut off, `< 23:59:59`, and leave out the rows of that second.
 
+use std::sync::Arc;
+
+use chrono::{LocalResult, NaiveDate, NaiveDateTime, TimeZone};
+use chrono_tz::Tz;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, ScalarValue};
 use datafusion::error::Result;
@@ -13,9 +21,87 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, LogicalPlan, Operator, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
-/// See the module. To run before DataFusion takes the casts of columns away.
+use crate::wall_clock::instant;
+
+/// The first.
+#[derive(Debug)]
+pub(crate) struct ClocksAreSet;
+
+impl AnalyzerRule for ClocksAreSet {
+    fn name(&self) -> &'static str {
+        "clevertap_clocks_are_set"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let rewritten = plan.transform_up_with_subqueries(|plan| {
+            let mut schema = DFSchema::empty();
+            for input in plan.inputs() {
+                schema.merge(input.schema());
+            }
+            if !schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Timestamp(TimeUnit::Second, Some(_)))) {
+                return Ok(Transformed::no(plan));
+            }
+            let names = NamePreserver::new(&plan);
+            plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let set = expr.transform_up(|expr| Ok(set(expr, &schema)))?;
+                Ok(set.update_data(|expr| name.restore(expr)))
+            })
+        })?;
+        Ok(rewritten.data)
+    }
+}
+
+/// A comparison whose text is an instant now, if it was a time that a clock shows twice or never.
+fn set(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let instant = |column: &Expr, other: &mut Expr| match shown(column, other, schema) {
+        Some(instant) => {
+            *other = instant;
+            true
+        }
+        None => false,
+    };
+    let (mut expr, mut changed) = (expr, false);
+    match &mut expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
+            changed = instant(left, right) || instant(right, left);
+        }
+        Expr::Between(Between { expr, low, high, .. }) => {
+            for bound in [low, high] {
+                changed |= instant(expr, bound);
+            }
+        }
+        Expr::InList(InList { expr, list, .. }) => {
+            for item in list {
+                changed |= instant(expr, item);
+            }
+        }
+        _ => {}
+    }
+    if changed { Transformed::yes(expr) } else { Transformed::no(expr) }
+}
+
+/// The instant of a text that is compared with a column of instants, if the clock of its zone shows that time twice or never.
+fn shown(column: &Expr, text: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let (Expr::Column(column), Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _)) = (column, text) else {
+        return None;
+    };
+    let DataType::Timestamp(TimeUnit::Second, Some(name)) = schema.field_from_column(column).ok()?.data_type() else { return None };
+    let zone: Tz = name.parse().ok()?;
+    let forms = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
+    let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text.trim(), form).ok());
+    let time = time.or_else(|| text.trim().parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0))?;
+    if matches!(zone.offset_from_local_datetime(&time), LocalResult::Single(_)) {
+        return None;
+    }
+    let seconds = instant(zone, time.and_utc().timestamp())?;
+    let nanos = seconds.checked_mul(1_000_000_000)?.checked_add(i64::from(time.and_utc().timestamp_subsec_nanos()))?;
+    Some(lit(ScalarValue::TimestampNanosecond(Some(nanos), Some(Arc::clone(name)))))
+}
+
+/// The second.
 #[derive(Debug)]
 pub(crate) struct SecondsAreWhole;
 

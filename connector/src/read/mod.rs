@@ -9,7 +9,7 @@
 //! pages   ─▶ peek      the next cursor, early     answers ─▶ shape ─▶ decode    bytes -> Arrow
 //! memory   what pages take of the pool            discover  events, properties, types (schema)
 //! identifiers  numbers compared with identifiers are made text
-//! instants     whole seconds compared with a fraction of one
+//! instants     times that a clock shows twice or never, and fractions of a second, in comparisons
 //! copied       no file of half an export
 //! ```
 

@@ -171,6 +171,10 @@ impl<'a> Erasing<'a> {
         if read.empty > 0 {
             self.console.say(&format!("{} rows name nobody: their identity, object_id and email are empty", read.empty));
         }
+        let blanks = read.keys.iter().filter(|key| key.value.trim() != key.value).count();
+        if blanks > 0 {
+            self.console.say(&format!("{blanks} of them begin or end with a blank, and are looked up as they stand there"));
+        }
         Ok(read.keys)
     }
 

@@ -269,6 +269,15 @@ async fn a_file_names_people_by_any_key_and_its_digits_are_text() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_blank_around_a_key_is_told() {
+    let (world, log) = (world(), tempfile::tempdir().unwrap());
+    let file = log.path().join("leavers.csv");
+    std::fs::write(&file, "identity\n ada \nbob\n").unwrap();
+    let came = once(&world, &log.path().join("log"), &["--file", file.to_str().unwrap()]).await;
+    assert!(came.told.contains("1 of them begin or end with a blank") && !came.told.contains("ada"), "{}", came.told);
+}
+
+#[tokio::test(start_paused = true)]
 async fn ndjson_takes_whole_numbers_and_no_other_type_may_name_a_person() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     for (rows, expected) in [
