@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 /// Around values, as arrow-csv, arrow-json, arrow-cast and arrow's parsers write them. What comes behind is looked for from the end, since
 /// the value may hold it too; where it is empty, the value goes on to the end of the line.
-const AROUND: [(&str, &str); 11] = [
+const AROUND: [(&str, &str); 9] = [
     ("Error while parsing value '", "' as type '"),
     ("failed to parse \"", "\" as "),
     ("Cannot cast string '", "' to value of "),
@@ -14,14 +14,16 @@ const AROUND: [(&str, &str); 11] = [
     ("Error parsing '", "' as "),
     ("Invalid input syntax for type interval: \"", ""),
     ("Failed to convert ", " to "),
-    ("Invalid argument error: ", " is too large"),
     ("Error parsing timestamp from '", "': "),
     ("Can't cast value ", " to type "),
-    ("Json error: expected ", ""),
 ];
 
-/// Begins a whole row, to the end of the line, as arrow-csv shows it.
+/// The same, where only what comes behind tells that there is a value.
+const BEFORE: [(&str, &str); 1] = [("Invalid argument error: ", " is too large")];
+/// Begins a whole row, line breaks of its cells included, as arrow-csv shows it.
 const ROW: &str = ". Row data: '";
+/// Begins a value in what arrow-json says.
+const GOT: (&str, &str) = ("Json error:", " got ");
 
 /// The text of an error that is not of this crate, without values of the data that it speaks of.
 ///
@@ -31,9 +33,17 @@ const ROW: &str = ". Row data: '";
 /// ```
 #[must_use]
 pub fn without_values(message: &str) -> String {
-    let mut told = Cow::Borrowed(message);
-    if let Some((head, rest)) = message.split_once(ROW) {
-        told = Cow::Owned(format!("{head}{}", rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default()));
+    let mut told = Cow::Borrowed(message.split_once(ROW).map_or(message, |(head, _)| head));
+    if let Some((head, _)) = told.split_once(GOT.1).filter(|(head, _)| head.contains(GOT.0)) {
+        told = Cow::Owned(format!("{head}{}…", GOT.1));
+    }
+    for (before, behind) in BEFORE {
+        if let Some(start) = told.find(before).map(|at| at + before.len())
+            && let Some(end) = told.rfind(behind).filter(|end| *end >= start)
+        {
+            let (head, tail) = (told.get(..start).unwrap_or_default(), told.get(end..).unwrap_or_default());
+            told = Cow::Owned(format!("{head}…{tail}"));
+        }
     }
     for (before, behind) in AROUND {
         let Some(start) = told.find(before).map(|at| at + before.len()) else { continue };
@@ -61,6 +71,22 @@ mod tests {
             ("whilst decoding field 'id': failed to parse \"ann\" as Int64", "whilst decoding field 'id': failed to parse \"…\" as Int64"),
             ("Cannot cast value '1415' to value of Boolean type", "Cannot cast value '…' to value of Boolean type"),
             ("Invalid argument error: 12.00 is too large to store", "Invalid argument error: … is too large to store"),
+            (
+                "Invalid argument error: Column 'id' is declared as non-nullable but contains null values",
+                "Invalid argument error: Column 'id' is declared as non-nullable but contains null values",
+            ),
+            (
+                "Error while parsing value 'x' as type 'Int64' for column 0 at line 2. Row data: '[x,1 Road\nTown]'",
+                "Error while parsing value '…' as type 'Int64' for column 0 at line 2",
+            ),
+            (
+                "Json error: whilst decoding field 'phone': expected string got 1415",
+                "Json error: whilst decoding field 'phone': expected string got …",
+            ),
+            (
+                "Csv error: incorrect number of fields for line 1, expected 3 got 2",
+                "Csv error: incorrect number of fields for line 1, expected 3 got 2",
+            ),
             ("Can't cast value 99999999999 to type Int32", "Can't cast value … to type Int32"),
             ("Error parsing timestamp from 'ann': error parsing date", "Error parsing timestamp from '…': error parsing date"),
             ("Error while parsing value 'ann", "Error while parsing value '…"),

@@ -78,7 +78,20 @@ pub(crate) async fn marks(store: &dyn ObjectStore, files: &[ObjectMeta], dialect
 
 /// The whole lines among the file's first bytes.
 async fn head<'f>(store: &dyn ObjectStore, file: &'f ObjectMeta) -> Result<(&'f ObjectMeta, Vec<u8>)> {
-    let read = store.get_range(&file.location, 0..file.size.min(HEAD_BYTES)).await?;
+    let read = match store.get_range(&file.location, 0..file.size.min(HEAD_BYTES)).await {
+        Ok(read) => read.to_vec(),
+        // Not every server gives a part of a file.
+        Err(_) => {
+            let (mut chunks, mut read) = (store.get(&file.location).await?.into_stream(), Vec::new());
+            while read.len() < HEAD_BYTES as usize
+                && let Some(chunk) = chunks.try_next().await?
+            {
+                read.extend_from_slice(&chunk);
+            }
+            read.truncate(HEAD_BYTES as usize);
+            read
+        }
+    };
     let whole = if file.size > HEAD_BYTES { read.iter().rposition(|byte| *byte == b'\n') } else { None };
     Ok((file, read.get(..whole.unwrap_or(read.len())).unwrap_or_default().to_vec()))
 }

@@ -36,8 +36,13 @@ impl WholeFile {
     /// # Errors
     /// The disk's.
     pub(crate) fn begin(path: &Path, readers: Readers) -> Result<Self> {
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = |path: &Path| match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        // A link may lead to what is not there yet.
+        let led = || fs::read_link(path).map(|to| folder(path).join(to));
+        let path = fs::canonicalize(path).or_else(|_| led()).unwrap_or_else(|_| path.to_owned());
         let mut builder = Builder::new();
         builder.prefix(".clevertap-sql-");
         #[cfg(unix)]
@@ -46,7 +51,10 @@ impl WholeFile {
             let usual = std::os::unix::fs::PermissionsExt::from_mode(0o666);
             builder.permissions(path.metadata().map_or(usual, |there| there.permissions()));
         }
-        let file = builder.tempfile_in(folder).map_err(|error| Failure::file(&path, &error))?;
+        let beside = builder.tempfile_in(folder(&path));
+        // In a folder that takes no file, one that is there may be written all the same.
+        let file = if beside.is_err() && path.is_file() { builder.tempfile() } else { beside };
+        let file = file.map_err(|error| Failure::file(&path, &error))?;
         Ok(Self { to: BufWriter::new(file), path, is_empty: true })
     }
 
@@ -79,7 +87,12 @@ impl WholeFile {
     fn put(self, path: &Path) -> Result<()> {
         let file = self.to.into_inner().map_err(|error| Failure::file(path, error.error()))?;
         file.as_file().sync_all().map_err(|error| Failure::file(path, &error))?;
-        file.persist(path).map_err(|error| Failure::file(path, &error.error))?;
+        let Err(kept) = file.persist(path) else { return Ok(()) };
+        // Some names cannot be given anew, as that of a mounted file: then the bytes are written into it.
+        if let Err(error) = fs::copy(kept.file.path(), path) {
+            let place = kept.file.keep().map_err(|error| Failure::file(path, &error.error))?.1;
+            return Err(Failure::Failed(format!("{}: {error}; what was to be written is in {}", path.display(), place.display())));
+        }
         Ok(())
     }
 }

@@ -91,6 +91,11 @@ async fn a_join_is_look_ups_where_a_sweep_is_allowed_too() {
     assert_eq!((lines_of(&world.rows(missing).await), requests(&world).1), (2, 0));
     // Everybody, since no keys can tell who is wanted.
     assert!(lines_of(&world.rows("SELECT identity FROM clevertap.profiles").await) > 0 && requests(&world).1 > 0);
+    // More keys than may be looked up, and nothing asked yet.
+    world.set("lookups_max", 10).await;
+    let looked_up = requests(&world).0;
+    assert!(lines_of(&world.rows(joined).await) > 0);
+    assert_eq!(requests(&world).0, looked_up);
 }
 
 #[tokio::test(start_paused = true)]

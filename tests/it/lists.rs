@@ -210,6 +210,31 @@ async fn every_row_has_a_fate_where_a_reject_stops_the_lists() {
     assert_eq!(failed, ["| 1 | unsent | z |", "| 2 | unsent | b |", "| 3 | rejected | |", "| 4 | unsent | c |", "| 6 | rejected | |"]);
 }
 
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn every_row_has_a_fate_where_the_place_of_failed_rows_gives_way() {
+    let (world, folder) = (world(3).await, tempfile::tempdir().expect("a folder"));
+    // A link to nowhere: it looks as if a folder could be made there.
+    let place = folder.path().join("failed");
+    std::os::unix::fs::symlink(folder.path().join("nowhere/at/all"), &place).expect("a link");
+    world.set("on_reject", "skip").await;
+    world.set("failed_rows_to", place.display()).await;
+    for (list, expected) in [
+        ("A", "CT-101 error: 0 accepted, 10500 rejected, 0 in doubt, 3 unsent, 0 completions"),
+        ("C", "CT-101 error: 3 accepted, 10500 rejected, 0 in doubt, 0 unsent, 1 completions"),
+    ] {
+        let result = world
+            .run(&format!(
+                "INSERT INTO clevertap.custom_lists SELECT '{list}' AS list_name, CAST(NULL AS VARCHAR) AS identity FROM generate_series(1, 10500)
+                 UNION ALL SELECT 'B', concat('p', n) FROM source"
+            ))
+            .await;
+        assert_eq!(ending(&world, &result), expected, "{list}");
+        let error = result.expect_err("the place gave way").to_string();
+        assert!(error.contains("failed rows were not written"), "{error}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rejected_row_keeps_its_list_back_unless_rejects_are_skipped() {
     let sql = "INSERT INTO clevertap.custom_lists SELECT * FROM (VALUES ('A', 'p1'), ('B', 'p2'), ('B', NULL), ('B', 'p3'), (NULL, 'p1'))

@@ -164,10 +164,17 @@ impl ScanExec {
         Ok(match &self.work {
             Work::Lookup(lookup) => lookup.clone().stream(self.scan.clone(), counters)?,
             Work::Keyless { lookup, otherwise } => match (self.waits_for.get().and_then(|at| self.filters.get(*at)), otherwise) {
-                (Some(filter), _) => {
-                    let scan = self.scan.clone();
+                (Some(filter), otherwise) => {
+                    let (scan, context, otherwise) = (self.scan.clone(), Arc::clone(context), otherwise.clone());
                     let keys = Self::keys(lookup.clone(), Arc::clone(filter), self.scan.clone());
-                    let found = async move { keys.await?.stream(scan, counters) };
+                    // Nothing has been asked yet: where the keys are too many, or no list, a sweep that is allowed has them all.
+                    let found = async move {
+                        match (keys.await, otherwise) {
+                            (Ok(lookup), _) => lookup.stream(scan, counters),
+                            (Err(_), Otherwise::Sweep(export)) => export.stream(&scan, counters, &context),
+                            (Err(error), Otherwise::Refuse(_)) => Err(error.into()),
+                        }
+                    };
                     futures::stream::once(found).try_flatten().boxed()
                 }
                 (None, Otherwise::Sweep(export)) => Arc::clone(export).stream(&self.scan, counters, context)?,

@@ -235,7 +235,8 @@ impl Settler {
     pub(crate) fn end(&mut self, stopped: Option<Stopped>, input_complete: bool) -> Result<u64> {
         let (tally, settled_through) = {
             let mut run = self.run.get();
-            if self.lists && input_complete && run.tally.unsent == 0 {
+            let tally = run.tally;
+            if self.lists && input_complete && tally.accepted + tally.rejected + tally.in_doubt == tally.read {
                 run.settled_through = run.tally.read;
             }
             (run.tally, run.settled_through)

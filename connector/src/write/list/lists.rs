@@ -104,7 +104,9 @@ impl Lists {
         drop(input);
         self.ended = true;
         self.tell();
-        self.write_evidence(true).await;
+        if let Err(error) = self.write_evidence(true).await {
+            self.stopped.get_or_insert(error.into());
+        }
         let stopped = self.stopped.take();
         self.settler.end(stopped, self.input_complete)
     }
@@ -131,7 +133,9 @@ impl Lists {
             if let Err(stopped) = taken {
                 return self.stop(stopped).await;
             }
-            self.write_evidence(false).await;
+            if let Err(error) = self.write_evidence(false).await {
+                self.stop(error.into()).await;
+            }
         }
         self.input_complete = true;
         if self.stopped.is_none()
@@ -172,7 +176,8 @@ impl Lists {
         for at in 0..batch.num_rows() {
             let list = lists.is_valid(at).then(|| lists.value(at));
             let row = numbers.value(at);
-            if self.open.as_ref().is_some_and(|open| Some(open.name.as_str()) != list)
+            if self.stopped.is_none()
+                && self.open.as_ref().is_some_and(|open| Some(open.name.as_str()) != list)
                 && let Err(stopped) = self.submit().await
             {
                 self.stop(stopped).await;
@@ -246,19 +251,23 @@ impl Lists {
         self.ending = Some(ending);
         self.calls.left.store(false, Ordering::SeqCst);
         while self.settle_some()? {
-            self.write_evidence(false).await;
+            // The rows of this list go on to their fate all the same.
+            if let Err(error) = self.write_evidence(false).await {
+                self.stopped.get_or_insert(error.into());
+            }
             tokio::task::yield_now().await;
         }
         Ok(())
     }
 
-    /// Writes the failed rows that are due, or all of them. A place that does not take them stops the statement.
-    async fn write_evidence(&mut self, all: bool) {
-        if let Some(file) = self.settler.file()
-            && (all || file.due().is_some_and(|due| due <= tokio::time::Instant::now()))
-            && let Err(error) = file.write().await
-        {
-            self.stopped.get_or_insert(error.into());
+    /// Writes the failed rows that are due, or all of them.
+    ///
+    /// # Errors
+    /// The place does not take them: no further list is submitted then.
+    async fn write_evidence(&mut self, all: bool) -> Result<()> {
+        match self.settler.file() {
+            Some(file) if all || file.due().is_some_and(|due| due <= tokio::time::Instant::now()) => file.write().await,
+            _ => Ok(()),
         }
     }
 
