@@ -1,6 +1,7 @@
 //! What others say of values, without the values: a source that cannot be read is told with a row of it.
 //!
-//! In: the text of an error of Arrow or DataFusion. Out: the same, with `…` for each value that their messages are known to hold.
+//! In: the text of an error of Arrow or DataFusion. Out: the same, with `…` for each value that their messages are known to hold, and with
+//! a remedy where one is known. Arrow has no codes, so that its words are all there is to go by: they stand here and nowhere else.
 
 use std::borrow::Cow;
 
@@ -25,7 +26,15 @@ const ROW: &str = ". Row data: '";
 /// Begins a value in what arrow-json says.
 const GOT: (&str, &str) = ("Json error:", " got ");
 
-/// The text of an error that is not of this crate, without values of the data that it speaks of.
+/// What arrow-csv says of a cell that is not of its column's type, and what helps.
+const MISREAD: (&str, &str) = (
+    "Error while parsing value",
+    ". The types of CSV are those of its first rows: CREATE EXTERNAL TABLE t (c VARCHAR, …) STORED AS CSV LOCATION '…' OPTIONS \
+     ('format.has_header' 'true') names others",
+);
+
+/// The text of an error that is not of this crate, without values of the data that it speaks of, and with what helps where it says nothing
+/// of that.
 ///
 /// ```
 /// let told = "Cannot cast string 'ada@example.org' to value of Int64 type";
@@ -34,8 +43,10 @@ const GOT: (&str, &str) = ("Json error:", " got ");
 #[must_use]
 pub fn without_values(message: &str) -> String {
     let mut told = Cow::Borrowed(message.split_once(ROW).map_or(message, |(head, _)| head));
-    if let Some((head, _)) = told.split_once(GOT.1).filter(|(head, _)| head.contains(GOT.0)) {
-        told = Cow::Owned(format!("{head}{}…", GOT.1));
+    if let Some((before, said)) = told.split_once(GOT.0)
+        && let Some((said, _)) = said.split_once(GOT.1)
+    {
+        told = Cow::Owned(format!("{before}{}{said}{}…", GOT.0, GOT.1));
     }
     for (before, behind) in BEFORE {
         if let Some(start) = told.find(before).map(|at| at + before.len())
@@ -53,6 +64,9 @@ pub fn without_values(message: &str) -> String {
         // Of another shape than is known: rather nothing than a value.
         let end = end.unwrap_or(rest.len());
         told = Cow::Owned(format!("{head}…{}", rest.get(end..).unwrap_or_default()));
+    }
+    if told.contains(MISREAD.0) {
+        told.to_mut().push_str(MISREAD.1);
     }
     told.into_owned()
 }
@@ -92,7 +106,8 @@ mod tests {
             ("Error while parsing value 'ann", "Error while parsing value '…"),
             ("No field named x", "No field named x"),
         ] {
-            assert_eq!(without_values(said), told);
+            let helped = if said.contains(MISREAD.0) { format!("{told}{}", MISREAD.1) } else { told.to_owned() };
+            assert_eq!(without_values(said), helped);
         }
     }
 }

@@ -110,7 +110,7 @@ pub fn register(ctx: &SessionContext, name: &str, account: Account) -> Result<()
             // what other crates rewrite, of which a new one would know nothing.
             // Before all of DataFusion's own, the first of which takes the casts of columns away.
             builder.optimizer().get_or_insert_default().rules.insert(0, Arc::new(SecondsAreWhole));
-            KeysBeforeLookups::join(&mut builder.physical_optimizers().get_or_insert_default().rules);
+            KeysBeforeLookups::add_to(&mut builder.physical_optimizers().get_or_insert_default().rules);
             let analyzer = builder.analyzer().get_or_insert_default();
             analyzer.rules.splice(0..0, [Arc::new(IdentifiersAreText) as Arc<dyn AnalyzerRule + Send + Sync>, Arc::new(ClocksAreSet)]);
             analyzer.rules.push(Arc::new(AsWeWrite));

@@ -66,7 +66,7 @@ struct Script {
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
 
-    /// Where results are written, in place of stdout
+    /// Where results are written, in place of stdout (-): a file is there when all of them are
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     output: Option<PathBuf>,
 

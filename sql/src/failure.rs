@@ -84,14 +84,14 @@ impl From<DataFusionError> for Failure {
         match Error::find(&error) {
             Some(ours) if ours.tally().is_some() => Self::Written(ours.to_string()),
             Some(ours) => Self::Failed(ours.to_string()),
-            None => Self::Failed(told(&sentence(&error))),
+            None => Self::Failed(without_values(&sentence(&error))),
         }
     }
 }
 
 impl From<ArrowError> for Failure {
     fn from(error: ArrowError) -> Self {
-        if reader_gone(&error) { Self::ReaderGone } else { Self::Failed(told(&error.to_string())) }
+        if reader_gone(&error) { Self::ReaderGone } else { Self::Failed(without_values(&error.to_string())) }
     }
 }
 
@@ -117,25 +117,14 @@ fn reader_gone(error: &ArrowError) -> bool {
     matches!(error, ArrowError::IoError(_, inner) if inner.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// What an engine says of data, without the data, and with what helps where a file's first rows were of another type than a later one.
-fn told(message: &str) -> String {
-    let told = without_values(message);
-    let misread = told.contains("Error while parsing value");
-    let remedy = ". The types of CSV are those of its first rows: CREATE EXTERNAL TABLE t (c VARCHAR, …) STORED AS CSV LOCATION \
-                  '…' OPTIONS ('format.has_header' 'true') names others";
-    if misread { told + remedy } else { told }
-}
-
 /// DataFusion's error without the prefix of its kind and without a backtrace.
-fn sentence(error: &DataFusionError) -> String {
+pub(crate) fn sentence(error: &DataFusionError) -> String {
     match error {
         DataFusionError::Plan(text) | DataFusionError::Configuration(text) | DataFusionError::Execution(text) => {
             text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or(text).to_owned()
         }
-        // The name of a rule of ours, or of theirs, tells nobody anything.
-        DataFusionError::Context(what, inner) if what.starts_with("clevertap_") || what.starts_with("Optimizer rule ") => sentence(inner),
-        DataFusionError::Context(what, inner) => format!("{what}: {}", sentence(inner)),
-        DataFusionError::Diagnostic(_, inner) => sentence(inner),
+        // DataFusion says there which of its rules was at work, which tells nobody anything.
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => sentence(inner),
         DataFusionError::Shared(inner) => sentence(inner),
         DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
             Some(inner) => sentence(inner),

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
-    common::{Result, plan_err},
+    common::{DataFusionError, Result, plan_err},
     datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
     execution::{SessionState, object_store::ObjectStoreRegistry},
     prelude::SessionContext,
@@ -23,7 +23,10 @@ use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, local::LocalFileSystem};
 use url::{Position, Url};
 
-use crate::heads::{self, Dialect, Marks};
+use crate::{
+    failure::sentence,
+    heads::{self, Dialect, Marks},
+};
 
 /// How files with one ending are read.
 struct Reader {
@@ -95,7 +98,10 @@ impl UrlTableFactory for Paths {
             return Ok(None);
         }
         let Some(state) = self.state.get().and_then(|current| current()) else { return Ok(None) };
-        open(path, &state, self.cells).await.map(Some).map_err(|error| error.context(format!("'{path}' was not opened")))
+        open(path, &state, self.cells)
+            .await
+            .map(Some)
+            .map_err(|error| DataFusionError::Plan(format!("'{path}' was not opened: {}", sentence(&error))))
     }
 }
 
@@ -232,10 +238,10 @@ fn connect(url: &Url) -> Result<Arc<dyn ObjectStore>> {
         "http" | "https" => {
             let plain = object_store::ClientOptions::new().with_allow_http(url.scheme() == "http");
             let built = object_store::http::HttpBuilder::new().with_url(address(url)).with_client_options(plain).build();
-            Box::new(built.map_err(datafusion::common::DataFusionError::from)?)
+            Box::new(built.map_err(DataFusionError::from)?)
         }
         "s3" | "s3a" | "gs" | "az" | "adl" | "azure" | "abfs" | "abfss" => {
-            object_store::parse_url_opts(url, credentials(std::env::vars())).map_err(datafusion::common::DataFusionError::from)?.0
+            object_store::parse_url_opts(url, credentials(std::env::vars())).map_err(DataFusionError::from)?.0
         }
         other => return not_read(other),
     };

@@ -27,6 +27,7 @@ pub(crate) enum Readers {
 pub(crate) struct WholeFile {
     to: BufWriter<NamedTempFile>,
     path: PathBuf,
+    readers: Readers,
     is_empty: bool,
 }
 
@@ -52,10 +53,10 @@ impl WholeFile {
             builder.permissions(path.metadata().map_or(usual, |there| there.permissions()));
         }
         let beside = builder.tempfile_in(folder(&path));
-        // In a folder that takes no file, one that is there may be written all the same.
-        let file = if beside.is_err() && path.is_file() { builder.tempfile() } else { beside };
+        // In a folder that takes no file, one that is there may be written all the same. Elsewhere nobody but its owner reads it.
+        let file = if beside.is_err() && path.is_file() { NamedTempFile::new() } else { beside };
         let file = file.map_err(|error| Failure::file(&path, &error))?;
-        Ok(Self { to: BufWriter::new(file), path, is_empty: true })
+        Ok(Self { to: BufWriter::new(file), path, readers, is_empty: true })
     }
 
     /// Whether nothing was written.
@@ -89,12 +90,23 @@ impl WholeFile {
         file.as_file().sync_all().map_err(|error| Failure::file(path, &error))?;
         let Err(kept) = file.persist(path) else { return Ok(()) };
         // Some names cannot be given anew, as that of a mounted file: then the bytes are written into it.
-        if let Err(error) = fs::copy(kept.file.path(), path) {
+        if let Err(error) = written_into(&kept.file, path, self.readers) {
             let place = kept.file.keep().map_err(|error| Failure::file(path, &error.error))?.1;
             return Err(Failure::Failed(format!("{}: {error}; what was to be written is in {}", path.display(), place.display())));
         }
         Ok(())
     }
+}
+
+/// Writes a file into another, which keeps its rights unless its owner alone may read it.
+fn written_into(from: &NamedTempFile, path: &Path, readers: Readers) -> io::Result<()> {
+    let mut to = fs::File::options().write(true).truncate(true).open(path)?;
+    #[cfg(unix)]
+    if readers == Readers::Owner {
+        to.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    }
+    io::copy(&mut from.reopen()?, &mut to)?;
+    to.sync_all()
 }
 
 impl Write for WholeFile {
@@ -131,6 +143,25 @@ mod tests {
             file.write_all(b"newest").unwrap();
             file.finish().unwrap();
             assert!(link.is_symlink() && fs::read_to_string(&path).unwrap() == "newest");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_written_into_where_its_name_cannot_be_given_anew() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("there");
+        fs::write(&path, "older and longer").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        let mut from = NamedTempFile::new().unwrap();
+        from.write_all(b"newer").unwrap();
+        for (readers, mode) in [(Readers::AsUsual, 0o644), (Readers::Owner, 0o600)] {
+            written_into(&from, &path, readers).unwrap();
+            assert_eq!(
+                (fs::read_to_string(&path).unwrap().as_str(), path.metadata().unwrap().permissions().mode() & 0o777),
+                ("newer", mode)
+            );
         }
     }
 

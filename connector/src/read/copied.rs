@@ -42,7 +42,7 @@ impl PhysicalOptimizerRule for CopiesAreWhole {
             if !node.is::<DataSinkExec>() || !reads(&node)? {
                 return Ok(Transformed::no(node));
             }
-            let failure = Arc::<Failure>::default();
+            let failure = Arc::<SourceError>::default();
             let held = node.children().into_iter().map(|input| HeldExec::held(input, &failure)).collect();
             let writer = node.replace_children(held, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))?;
             Ok(Transformed::yes(Arc::new(WholeExec { writer, failure }) as _))
@@ -58,12 +58,12 @@ fn reads(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 
 /// What the source failed with, between the two nodes.
 #[derive(Debug, Default)]
-struct Failure {
+struct SourceError {
     error: Mutex<Option<DataFusionError>>,
     told: Notify,
 }
 
-impl Failure {
+impl SourceError {
     fn tell(&self, error: DataFusionError) {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.told.notify_one();
@@ -84,11 +84,11 @@ impl Failure {
 #[derive(Debug)]
 struct HeldExec {
     source: Arc<dyn ExecutionPlan>,
-    failure: Arc<Failure>,
+    failure: Arc<SourceError>,
 }
 
 impl HeldExec {
-    fn held(source: &Arc<dyn ExecutionPlan>, failure: &Arc<Failure>) -> Arc<dyn ExecutionPlan> {
+    fn held(source: &Arc<dyn ExecutionPlan>, failure: &Arc<SourceError>) -> Arc<dyn ExecutionPlan> {
         Arc::new(Self { source: Arc::clone(source), failure: Arc::clone(failure) })
     }
 }
@@ -133,7 +133,7 @@ impl ExecutionPlan for HeldExec {
 #[derive(Debug)]
 struct WholeExec {
     writer: Arc<dyn ExecutionPlan>,
-    failure: Arc<Failure>,
+    failure: Arc<SourceError>,
 }
 
 impl DisplayAs for WholeExec {

@@ -30,10 +30,7 @@ impl AnalyzerRule for IdentifiersAreText {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = plan.transform_up_with_subqueries(|plan| {
-            let mut schema = DFSchema::empty();
-            for input in plan.inputs() {
-                schema.merge(input.schema());
-            }
+            let schema = of_inputs(&plan);
             if !schema.fields().iter().any(|field| is_marked(field.metadata())) {
                 return Ok(Transformed::no(plan));
             }
@@ -65,6 +62,13 @@ impl AnalyzerRule for IdentifiersAreText {
         })?;
         if rewritten.transformed { rewritten.data.recompute_schema() } else { Ok(rewritten.data) }
     }
+}
+
+/// The columns that the expressions of a node may name.
+pub(crate) fn of_inputs(plan: &LogicalPlan) -> DFSchema {
+    let mut schema = DFSchema::empty();
+    plan.inputs().into_iter().for_each(|input| schema.merge(input.schema()));
+    schema
 }
 
 fn is_marked(metadata: &std::collections::HashMap<String, String>) -> bool {

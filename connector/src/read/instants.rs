@@ -23,6 +23,7 @@ use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, LogicalPlan, Ope
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
+use crate::read::identifiers::of_inputs;
 use crate::wall_clock::instant;
 
 /// The first.
@@ -36,10 +37,7 @@ impl AnalyzerRule for ClocksAreSet {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = plan.transform_up_with_subqueries(|plan| {
-            let mut schema = DFSchema::empty();
-            for input in plan.inputs() {
-                schema.merge(input.schema());
-            }
+            let schema = of_inputs(&plan);
             if !schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Timestamp(TimeUnit::Second, Some(_)))) {
                 return Ok(Transformed::no(plan));
             }
@@ -119,10 +117,7 @@ impl OptimizerRule for SecondsAreWhole {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let mut schema = DFSchema::empty();
-        for input in plan.inputs() {
-            schema.merge(input.schema());
-        }
+        let schema = of_inputs(&plan);
         if !schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Timestamp(TimeUnit::Second, _))) {
             return Ok(Transformed::no(plan));
         }

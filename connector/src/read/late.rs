@@ -29,7 +29,7 @@ impl KeysBeforeLookups {
     const BEHIND: &str = "join_selection";
 
     /// Adds it to DataFusion's rules.
-    pub(crate) fn join(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
+    pub(crate) fn add_to(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
         let behind = rules.iter().position(|rule| rule.name() == Self::BEHIND).map_or(0, |at| at + 1);
         rules.insert(behind, Arc::new(Self));
     }

@@ -17,7 +17,6 @@ use crate::client::Lane;
 use crate::error::Error;
 use crate::read::counts::{self, Tops, Trend};
 use crate::read::lists;
-
 use crate::read::scan::{Counters, Scan};
 use crate::read::shape::{Constants, Keep, MADE, Shape, of_days};
 use crate::read::wanted::Range;

@@ -37,10 +37,12 @@ async fn what_passes_is_waited_for_and_no_row_is_lost_or_doubled() {
         What::Slow { ms: 5_000 },
     ] {
         let world = world();
-        world.emulator.add_fault(Fault::new(what.clone()).on(PATH).every(4));
+        // An opening has no page that could be empty: of those faults half find nothing to do.
+        let every = if what == What::EmptyPage { 2 } else { 4 };
+        world.emulator.add_fault(Fault::new(what.clone()).on(PATH).every(every));
         let rows = world.same(QUERY).await;
         let report = world.emulator.report();
-        assert!(rows > 1_000 && report.faults_fired >= 2, "{what:?}: {rows} rows, {} faults", report.faults_fired);
+        assert!(rows > 1_000 && report.faults_fired >= 3, "{what:?}: {rows} rows, {} faults", report.faults_fired);
         let broken: Vec<_> = report.rules_broken.keys().collect();
         assert!(broken.is_empty(), "{what:?}: {broken:?}");
     }

@@ -105,7 +105,7 @@ impl Json<'_> {
 }
 
 /// The digits of a number, if a double can hold about as much: who reads the body takes it for one.
-pub(super) fn held(digits: &str) -> Checked<&str> {
+fn held(digits: &str) -> Checked<&str> {
     /// Fewer digits than a double has room for.
     const SAFE_DIGITS: usize = 300;
     let is_safe = digits.len() < SAFE_DIGITS && !digits.contains(['e', 'E']);
