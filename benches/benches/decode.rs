@@ -16,7 +16,7 @@ use bytes::Bytes;
 use clevertap_benches::pages;
 use clevertap_benches::rounds::{Mode, Rounds};
 use criterion::Criterion;
-use datafusion_clevertap::kernels::decode::{Form, Pages};
+use datafusion_clevertap::bench_support::decode::{Pages, ValueForm};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -24,31 +24,31 @@ use serde_json::value::RawValue;
 /// Records of a page: what CleverTap gives at most, about.
 const RECORDS: usize = 5_000;
 
-const TYPED: &[(&str, Form)] = &[
-    ("profile/objectId", Form::Text),
-    ("profile/platform", Form::Text),
-    ("profile/identity", Form::Text),
-    ("profile/name", Form::Text),
-    ("profile/email", Form::Text),
-    ("profile/phone", Form::Text),
-    ("ts", Form::PackedTime),
-    ("event_props/Product", Form::Text),
-    ("event_props/Category", Form::Text),
-    ("event_props/Price", Form::Float64),
-    ("event_props/Quantity", Form::Int64),
-    ("event_props/InStock", Form::Boolean),
-    ("event_props/DeliveredAt", Form::Date),
+const TYPED: &[(&str, ValueForm)] = &[
+    ("profile/objectId", ValueForm::Text),
+    ("profile/platform", ValueForm::Text),
+    ("profile/identity", ValueForm::Text),
+    ("profile/name", ValueForm::Text),
+    ("profile/email", ValueForm::Text),
+    ("profile/phone", ValueForm::Text),
+    ("ts", ValueForm::PackedTime),
+    ("event_props/Product", ValueForm::Text),
+    ("event_props/Category", ValueForm::Text),
+    ("event_props/Price", ValueForm::Float64),
+    ("event_props/Quantity", ValueForm::Int64),
+    ("event_props/InStock", ValueForm::Boolean),
+    ("event_props/DeliveredAt", ValueForm::Date),
 ];
 
-const RAW: &[(&str, Form)] = &[
-    ("profile/objectId", Form::Text),
-    ("profile/platform", Form::Text),
-    ("profile/identity", Form::Text),
-    ("profile/name", Form::Text),
-    ("profile/email", Form::Text),
-    ("profile/phone", Form::Text),
-    ("ts", Form::PackedTime),
-    ("event_props", Form::Json),
+const RAW: &[(&str, ValueForm)] = &[
+    ("profile/objectId", ValueForm::Text),
+    ("profile/platform", ValueForm::Text),
+    ("profile/identity", ValueForm::Text),
+    ("profile/name", ValueForm::Text),
+    ("profile/email", ValueForm::Text),
+    ("profile/phone", ValueForm::Text),
+    ("ts", ValueForm::PackedTime),
+    ("event_props", ValueForm::Json),
 ];
 
 /// The bench, as criterion's list of groups wants it; the rounds are its own: typed, and with the properties left as JSON.
@@ -88,7 +88,7 @@ pub(crate) fn decode(_: &mut Criterion) {
         .run(rounds, &["arrow-json typed"]);
 }
 
-fn pages_of(slots: &[(&str, Form)]) -> Pages {
+fn pages_of(slots: &[(&str, ValueForm)]) -> Pages {
     Pages::new(slots, "Asia/Kolkata").expect("a zone")
 }
 

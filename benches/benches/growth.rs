@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use clevertap_benches::rounds::{Mode, median};
 use criterion::Criterion;
-use datafusion_clevertap::kernels::encode::Bodies;
+use datafusion_clevertap::bench_support::encode::Bodies;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::Instant;

@@ -11,11 +11,11 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tokio::time::Instant;
 
-use crate::client::{Client, LimitNow, Region, Secret, Transport, Way};
+use crate::client::{Client, ClientSettings, LimitNow, Region, Secret, Transport};
 use crate::error::Result;
-use crate::read::discover::Discovery;
-use crate::write::failed_rows::{FailedRow, KeptRows};
-use crate::write::runs::{Run, RunWarning, Runs};
+use crate::project_schema::ProjectSchema;
+use crate::runs::failed_rows::{FailedRow, KeptRows};
+use crate::runs::{Run, RunWarning, Runs};
 
 /// One account, as many clones as you like.
 ///
@@ -40,7 +40,7 @@ struct Inner {
     client: Arc<Client>,
     runs: Runs,
     failed_rows: KeptRows,
-    discovery: Discovery,
+    project_schema: ProjectSchema,
 }
 
 /// What an account may be given besides id, passcode and region.
@@ -133,10 +133,11 @@ impl Account {
     /// is not a plain HTTPS host, or if the system's root certificates are missing.
     pub fn open(id: impl Into<String>, passcode: Secret, region: impl Into<Option<Region>>, settings: AccountSettings) -> Result<Self> {
         let AccountSettings { endpoint, time_zone, access, transport, seed, connect_timeout, clock, own_limits } = settings;
-        let way = Way { region: region.into(), endpoint: endpoint.as_deref(), transport, connect_timeout, seed, own_limits };
-        let client = Arc::new(Client::new(id.into(), passcode, way)?);
-        let (runs, failed_rows, discovery) = (Runs::default(), KeptRows::default(), Discovery::default());
-        Ok(Self { inner: Arc::new(Inner { access, time_zone, clock, client, runs, failed_rows, discovery }) })
+        let settings =
+            ClientSettings { region: region.into(), endpoint: endpoint.as_deref(), transport, connect_timeout, seed, own_limits };
+        let client = Arc::new(Client::new(id.into(), passcode, settings)?);
+        let (runs, failed_rows, project_schema) = (Runs::default(), KeptRows::default(), ProjectSchema::default());
+        Ok(Self { inner: Arc::new(Inner { access, time_zone, clock, client, runs, failed_rows, project_schema }) })
     }
 
     /// The account id.
@@ -198,12 +199,10 @@ impl Account {
         &self.inner.failed_rows
     }
 
-    /// What was found out about its events.
-    pub(crate) fn discovery(&self) -> &Discovery {
-        &self.inner.discovery
+    pub(crate) fn project_schema(&self) -> &ProjectSchema {
+        &self.inner.project_schema
     }
 
-    /// The way to CleverTap.
     pub(crate) fn client(&self) -> &Arc<Client> {
         &self.inner.client
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use datafusion::error::DataFusionError;
 
-use crate::write::Tally;
+use crate::fate::Tally;
 
 /// What every fallible function of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -126,6 +126,15 @@ impl fmt::Display for Outcome {
 }
 
 impl Error {
+    /// The error about `event_time` in an account that was given no time zone.
+    pub(crate) fn needs_time_zone() -> Self {
+        Self::Setting(
+            "column \"event_time\" cannot be read or filtered: CleverTap exports times on the project's clock, and the account has no \
+             \"time_zone\". Set it (CLEVERTAP_TIME_ZONE, AccountSettings::time_zone), or use event_date."
+                .into(),
+        )
+    }
+
     /// The code that never changes, `CT-nnn`.
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,65 +1,84 @@
 //! CleverTap as tables of Apache DataFusion.
 //!
 //! [`register`] puts an [`Account`] into a `SessionContext`: the schemas `clevertap` and `clevertap_events`, the options
-//! `clevertap.*`, the functions `ct_*` and `STORED AS CLEVERTAP`. [`ClevertapSql::clevertap_sql`] is the door for SQL text whose
-//! INSERTs are matched by name.
+//! `clevertap.*`, the functions `ct_*` and `STORED AS CLEVERTAP`. [`ClevertapSql::clevertap_sql`] takes SQL text whose INSERTs are
+//! matched by name.
 //!
 //! ```text
-//! write   SQL ─▶ session ─▶ write/mapping ─▶ write/plan ─▶ write/drive ──┬─▶ write/encode   batches -> records
-//!               (names)     (columns->fields) (WriteExec)  (one task)    ├─▶ write/body     records -> bodies
-//!                                                                        ├─▶ write/deliver  a body until each record has a fate
-//!                                                                        │      └─▶ client  attempts, retries, budget
-//!                                                                        └─▶ write/settle   fates -> counts, failed rows, end
+//! write   SQL ─▶ session ─▶ dml ─────────▶ catalog ──▶ write/job ──▶ write/plan ─▶ write/driver ──┬─▶ encode    batches -> records
+//!                           (names, keys)  (provider)  (columns     (WriteExec)   (one task)     ├─▶ body      records -> bodies
+//!                                                       -> fields)                               ├─▶ deliver   a body until each
+//!                                                                                                │             record has a fate
+//!                                                                                                │   └─▶ client  attempts, retries,
+//!                                                                                                │               budget
+//!                                                                                                └─▶ settle    fates -> counts,
+//!                                                                                                              failed rows, end
 //!
-//! read    SQL ─▶ catalog ─▶ read/plan ─▶ read/scan ──┬─▶ read/lookup  one request a key
-//!                          (WHERE->work) (ScanExec)  ├─▶ read/chain   pages of a cursor ──▶ read/decode  bytes -> Arrow
-//!                                                    └─▶ read/report  counts, lists
-//!                                                           └─▶ client  attempts, retries, budget
-//!
-//! tables/  one file a table, as data: columns, sources, targets, calls.   table/  what such a file may say.
-//! local    runs, failed rows, warnings, limits, options, tables as tables.
+//! read    SQL ─▶ catalog ───▶ read/plan ─────▶ read/scan ──┬─▶ lookup   one request a key
+//!                (provider)   (pushdown:      (ScanExec)   ├─▶ export   chains of pages ─▶ decode  bytes -> Arrow
+//!                             WHERE -> calls)              └─▶ report   counts, lists
+//!                                                               └─▶ client  attempts, retries, budget
 //! ```
 //!
-//! What is absent, on purpose: `unsafe`, but for a call in `write/encode/kernel.rs` and two files of `read/decode`, which argue for it; a bare `tokio::spawn` (a dropped query stops its requests and settles what it knows);
-//! waiting for CleverTap outside of `client/` (failed rows reach a bucket through object_store); wire names outside of `tables/`; a person's value in an error, a log or a metric;
-//! durable state.
+//! The rooms, lowest first; none imports a higher one, and no two files import each other (`tests/it/tidy.rs` holds both):
+//!
+//! | room | holds |
+//! |---|---|
+//! | `fate`, `error`, `options`, `redact`, `wall_clock`, `single_partition`, `storage` | what all rooms stand on |
+//! | `table/`, `tables/` | what the file of a table may say; one file a table, as data: columns, sources, targets, calls |
+//! | `runs/` | what is known of a statement: run, failed rows, warnings |
+//! | `client/` | requests as values, attempts, retries, budgets: the only room that awaits CleverTap |
+//! | `project_schema/`, `account`, `relation` | events and properties of the project; an account; a table of an account |
+//! | `read/` | filters to calls, calls to pages, pages to batches |
+//! | `write/` | batches to bodies, bodies to answers, answers to fates |
+//! | `accounts`, `catalog/` | names to tables; the system tables; `STORED AS CLEVERTAP` |
+//! | `dml/` | INSERT by name; UPDATE and DELETE as the people that their WHERE names |
+//! | `optimizer/` | every rule of ours and where it stands |
+//! | `register`, `session`, `diagnose/`, `bench_support` | what an embedder calls |
+//!
+//! What is absent, on purpose: `unsafe`, but for a call in `write/encode/avx2.rs` and two files of `read/decode`, which argue for it; a
+//! bare `tokio::spawn` (a dropped query stops its requests and settles what it knows); waiting for CleverTap outside of `client/` (failed
+//! rows reach a bucket through object_store); wire names outside of `tables/`; a person's value in an error, a log or a metric; durable
+//! state.
 
 mod account;
-mod catalog;
-mod check;
-mod client;
-mod copy;
-mod error;
+mod accounts;
 #[doc(hidden)]
-pub mod kernels;
-mod local;
-mod one_partition;
+pub mod bench_support;
+mod catalog;
+mod client;
+mod diagnose;
+mod dml;
+mod error;
+mod fate;
+pub mod optimizer;
 mod options;
-mod people;
+mod project_schema;
 mod read;
 mod redact;
-mod rule;
+mod register;
+mod relation;
+mod runs;
 mod session;
+mod single_partition;
+mod storage;
 mod table;
 mod tables;
-mod update;
 mod wall_clock;
 mod write;
-mod zone;
 
 pub use account::{Access, Account, AccountSettings, Clock};
-pub use check::{Probe, check};
 pub use client::{Answer, Call, Failure, FailureKind, Method, Put, Region, Secret, Transport};
+pub use diagnose::{Probe, ZoneProof, check, prove_time_zone};
 pub use error::{Error, Outcome, Result};
+pub use fate::{Fate, Tally};
 pub use options::{DryRun, InDoubt, ListMode, LongValues, NaiveTime, Nulls, OnReject, Options, SchemaCheck, Setting, TypeMismatch};
 pub use redact::without_values;
-pub use session::{ClevertapSql, register};
-pub use write::Tally;
-pub use write::consent::{EraseConsent, Erasure};
-pub use write::failed_rows::{FailedRow, Fate};
-pub use write::runs::{Run, RunWarning, Status};
-pub use write::settle::FateWatch;
-pub use zone::{ZoneProof, prove_time_zone};
+pub use register::register;
+pub use runs::failed_rows::FailedRow;
+pub use runs::{Run, RunWarning, Status};
+pub use session::ClevertapSql;
+pub use write::hooks::{EraseConsent, Erasure, FateWatch};
 
 /// The manual, whose Rust blocks run as tests.
 #[doc = include_str!("../../README.md")]

@@ -63,7 +63,7 @@ async fn setting_with_a_wrong_value() {
 #[tokio::test(start_paused = true)]
 async fn filter_that_is_missing() {
     insta::assert_snapshot!(planned("SELECT * FROM clevertap.profiles").await, @r#"
-    clevertap_keys_from_joins
+    clevertap_bind_lookup_filters
     caused by
     Error during planning: clevertap.profiles needs a filter (= or IN) on "identity" or "email" or "object_id" to be read, and this query has none. For example: WHERE identity = 'cust-1001', WHERE event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31', or a join on one of them. SET clevertap.full_scan = true reads everybody who can be listed, event by event [CT-201]
     "#);

@@ -10,7 +10,7 @@ use clevertap_benches::files;
 use clevertap_benches::rounds::{Mode, Rounds};
 use clevertap_benches::rows::{self, Text};
 use criterion::Criterion;
-use datafusion_clevertap::kernels::encode::Bodies;
+use datafusion_clevertap::bench_support::encode::Bodies;
 
 use self::references::{Prepared, Table};
 

@@ -278,7 +278,7 @@ mod tests {
         let settings = AccountSettings { endpoint: Some(endpoint), own_limits: true, ..AccountSettings::default() };
         let account = Account::open("A-1", Secret::new("p4ss"), None, settings).unwrap();
         let options = Options { timeout_ms: 200, ..Options::default() };
-        let lane = Lane::new(&account, LaneSettings::new(Api::of("/1/upload"), &options));
+        let lane = Lane::new(account.client(), LaneSettings::new(Api::of("/1/upload"), &options));
         let request = Request::post("/1/upload", "{\"d\":[]}", Again::Duplicates);
         let serve = async {
             let (mut stream, _) = listener.accept().await.unwrap();

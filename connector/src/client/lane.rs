@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Client;
 use super::classify::{CameBack, Said, classify};
+use super::connection::Client;
+use super::gate::{Gate, Pass};
 use super::limits::{Api, Budget, Ended, Permit, Share};
 use super::request::Request;
 use super::retry::{Arrived, Next, SoFar};
-use super::switches::{Gate, Pass, Stop};
 use super::transport::Answer;
-use crate::account::Account;
 use crate::error::{Error, Result};
 use crate::options::Options;
+use crate::runs::Stop;
 use crate::table::Again;
 
 /// The largest answer to an upload: a thousand refused records, each with its reason.
@@ -158,8 +158,8 @@ enum Barred {
 
 impl Lane {
     /// A lane with a share of its own in the account's budget.
-    pub(crate) fn new(account: &Account, settings: LaneSettings) -> Self {
-        let client = Arc::clone(account.client());
+    pub(crate) fn new(client: &Arc<Client>, settings: LaneSettings) -> Self {
+        let client = Arc::clone(client);
         let budget = client.limits.budget(&client.host, &client.account, settings.api);
         let share = Share::new(settings.in_flight_max.min(settings.api.in_flight_max));
         let zero = || AtomicU64::new(0);

@@ -1,7 +1,7 @@
 //! The only room that awaits the network.
 //!
 //! In: a [`Request`], which is a value, through the [`Lane`] of a statement. Out: an answer, or what is known about a request
-//! without one. On the way: the statement's switches ([`Stop`], [`Gate`]), a place in the account's budget (`limits`), the
+//! without one. On the way: the statement's switches ([`Stop`](crate::runs::Stop), [`Gate`]), a place in the account's budget (`limits`), the
 //! network ([`Transport`], of which `http` is the real one), the meaning of what came back (`classify`), and whether to try
 //! again (`retry`, which is pure).
 //!
@@ -12,6 +12,8 @@
 //! ```
 
 mod classify;
+mod connection;
+mod gate;
 mod http;
 mod lane;
 mod limits;
@@ -20,22 +22,14 @@ mod regions;
 mod request;
 mod retry;
 mod secret;
-mod switches;
-#[cfg(test)]
-use lane::Sent;
+
 #[cfg(test)]
 mod tests;
 mod transport;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use url::Url;
-
 pub(crate) use classify::{failure_of, has_status};
+pub(crate) use connection::{Client, ClientSettings};
+pub(crate) use gate::Gate;
 pub(crate) use lane::{Lane, LaneSettings, Outcome};
 pub(crate) use limits::{Api, LimitNow};
 pub(crate) use put::File;
@@ -43,167 +37,4 @@ pub use regions::Region;
 pub(crate) use request::Request;
 pub(crate) use retry::Arrived;
 pub use secret::Secret;
-pub(crate) use switches::{Gate, Stop};
 pub use transport::{Answer, Call, Failure, FailureKind, Method, Put, Transport};
-
-use crate::error::{Error, Result};
-use http::{Https, Reach};
-use limits::Limits;
-
-/// The way to one account: its host, its credentials, its connections, its budgets.
-#[derive(Debug)]
-pub(crate) struct Client {
-    account: String,
-    passcode: Secret,
-    base: Url,
-    host: String,
-    transport: Arc<dyn Transport>,
-    limits: Arc<Limits>,
-    rng: Mutex<StdRng>,
-    /// Whether the host has ever answered: until then, its name may be wrong.
-    answered: AtomicBool,
-}
-
-/// What a [`Client`] is made of, besides account and passcode.
-#[derive(Debug)]
-pub(crate) struct Way<'a> {
-    /// The region, unless there is an endpoint.
-    pub(crate) region: Option<Region>,
-    /// An endpoint instead of a region.
-    pub(crate) endpoint: Option<&'a str>,
-    /// A transport instead of HTTPS.
-    pub(crate) transport: Option<Arc<dyn Transport>>,
-    /// How long connecting may take.
-    pub(crate) connect_timeout: Duration,
-    /// The seed of the jitter, instead of the system's randomness.
-    pub(crate) seed: Option<u64>,
-    /// Whether its budgets are not those of the process.
-    pub(crate) own_limits: bool,
-}
-
-impl Client {
-    /// Checks everything that can be checked without a request.
-    pub(crate) fn new(account: String, passcode: Secret, way: Way<'_>) -> Result<Self> {
-        if account.is_empty() || !secret::header_safe(&account) {
-            return Err(Error::Setting(format!(
-                "the account id is {account:?}; expected the project id of the dashboard, such as \"ABC-12D-345Z\"."
-            )));
-        }
-        passcode.check()?;
-        let base = match (way.endpoint, way.region) {
-            (Some(endpoint), _) => endpoint_url(endpoint)?,
-            (None, Some(region)) => Url::parse(&format!("https://{}", region.host())).map_err(|error| Error::Setting(error.to_string()))?,
-            (None, None) => {
-                return Err(Error::Setting(format!(
-                    "option \"region\" is not set; expected one of {}, or set \"endpoint\".",
-                    Region::listed()
-                )));
-            }
-        };
-        let host = match (base.host_str().unwrap_or_default(), base.port()) {
-            (host, Some(port)) => format!("{host}:{port}"),
-            // Two names of one host have one budget.
-            ("eu1.api.clevertap.com", None) => Region::Eu1.host().to_owned(),
-            (host, None) => host.to_owned(),
-        };
-        let transport = match way.transport {
-            Some(transport) => transport,
-            None => {
-                let reach = if is_loopback(&base) { Reach::Loopback } else { Reach::Internet };
-                Arc::new(Https::new(reach, way.connect_timeout)?)
-            }
-        };
-        Ok(Self {
-            account,
-            passcode,
-            base,
-            host,
-            transport,
-            limits: if way.own_limits { Arc::default() } else { Limits::shared() },
-            rng: Mutex::new(way.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64)),
-            answered: AtomicBool::new(false),
-        })
-    }
-
-    /// The account id.
-    pub(crate) fn account(&self) -> &str {
-        &self.account
-    }
-
-    /// The host, with its port where that is not the usual one.
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// What `clevertap.limits` shows.
-    pub(crate) fn limits(&self) -> Vec<LimitNow> {
-        self.limits.snapshot(&self.host, &self.account)
-    }
-
-    /// The account id as a message shows it: `W12-…-5Z`.
-    fn account_hint(&self) -> String {
-        let chars: Vec<char> = self.account.chars().collect();
-        match chars.as_slice() {
-            [a, b, c, _, _, .., y, z] => format!("{a}{b}{c}-…-{y}{z}"),
-            _ => "…".to_owned(),
-        }
-    }
-
-    /// One attempt at a request, with the credentials.
-    fn call(&self, request: &Request, timeout: Duration, answer_bytes_max: usize) -> Call {
-        let mut headers =
-            vec![("X-CleverTap-Account-Id", self.account.clone()), ("X-CleverTap-Passcode", self.passcode.reveal().to_owned())];
-        if request.method == Method::Post {
-            headers.push(("Content-Type", "application/json; charset=utf-8".to_owned()));
-        }
-        Call { method: request.method, url: request.url(&self.base), headers, body: request.body.clone(), timeout, answer_bytes_max }
-    }
-
-    fn backoff(&self, tries: u32) -> Duration {
-        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        retry::wait(tries + 1, &mut *rng)
-    }
-
-    fn host_answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed)
-    }
-
-    fn note_answer(&self) {
-        self.answered.store(true, Ordering::Relaxed);
-    }
-
-    fn next(&self, came_back: classify::CameBack, so_far: retry::SoFar) -> retry::Next {
-        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        retry::next(came_back, so_far, &mut *rng)
-    }
-}
-
-/// An endpoint that a passcode may be sent to: HTTPS, or this machine.
-fn endpoint_url(text: &str) -> Result<Url> {
-    let wrong = |why: &str| Error::Setting(format!("option \"endpoint\" {why}; expected a URL such as \"https://in1.api.clevertap.com\"."));
-    let url = Url::parse(text).map_err(|_| wrong("is no URL"))?;
-    if url.host_str().is_none() {
-        return Err(wrong("has no host"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("holds a user name or a password"));
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("goes on after the host"));
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(wrong("is http, which would show the passcode to the network")),
-        _ => Err(wrong("is not https")),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::classify::{CameBack, Said, classify};
-use super::is_loopback;
+use super::connection::is_loopback;
 use super::lane::Lane;
 use super::retry::{Arrived, Next, SoFar};
 use super::transport::Put;

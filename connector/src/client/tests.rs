@@ -1,11 +1,15 @@
 //! Scenarios of the room, under a paused clock: a statement's requests, a server in the process, and what it saw.
 
 use std::pin::pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
+use super::lane::Sent;
 use super::*;
 use crate::account::{Account, AccountSettings};
 use crate::options::Options;
@@ -16,7 +20,7 @@ const MS: Duration = Duration::from_millis(1);
 const PASSCODE: &str = "p4ss-c0de";
 
 /// What a server does with its n-th call, from 0, of which so many are in flight with it.
-type Script = dyn Fn(usize, usize) -> (Duration, std::result::Result<Answer, Failure>) + Send + Sync;
+type Script = dyn Fn(usize, usize) -> (Duration, Result<Answer, Failure>) + Send + Sync;
 
 struct Server {
     script: Box<Script>,
@@ -47,7 +51,7 @@ impl Drop for InFlight<'_> {
 
 #[async_trait::async_trait]
 impl Transport for Server {
-    async fn send(&self, call: Call) -> std::result::Result<Answer, Failure> {
+    async fn send(&self, call: Call) -> Result<Answer, Failure> {
         let (delay, answer) = {
             let mut seen = self.seen.lock().unwrap();
             seen.in_flight += 1;
@@ -62,12 +66,12 @@ impl Transport for Server {
 }
 
 impl Server {
-    fn new(script: impl Fn(usize, usize) -> (Duration, std::result::Result<Answer, Failure>) + Send + Sync + 'static) -> Arc<Self> {
+    fn new(script: impl Fn(usize, usize) -> (Duration, Result<Answer, Failure>) + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { script: Box::new(script), seen: Mutex::default() })
     }
 
     /// Answers these in turn, each after 100 ms, and success from then on.
-    fn answers(first: Vec<std::result::Result<Answer, Failure>>) -> Arc<Self> {
+    fn answers(first: Vec<Result<Answer, Failure>>) -> Arc<Self> {
         Self::new(move |call, _| (100 * MS, first.get(call).cloned().unwrap_or_else(success)))
     }
 
@@ -80,15 +84,15 @@ impl Server {
     }
 }
 
-fn success() -> std::result::Result<Answer, Failure> {
+fn success() -> Result<Answer, Failure> {
     Ok(Answer::new(200, OK))
 }
 
-fn status(status: u16) -> std::result::Result<Answer, Failure> {
+fn status(status: u16) -> Result<Answer, Failure> {
     Ok(Answer::new(status, ""))
 }
 
-fn not_sent() -> std::result::Result<Answer, Failure> {
+fn not_sent() -> Result<Answer, Failure> {
     Err(Failure::new(FailureKind::NotSent, "could not connect (refused)"))
 }
 
@@ -99,7 +103,7 @@ fn account(server: &Arc<Server>) -> Account {
 }
 
 fn uploads(account: &Account) -> Lane {
-    Lane::new(account, LaneSettings::new(Api::of("/1/upload"), &Options::default()))
+    Lane::new(account.client(), LaneSettings::new(Api::of("/1/upload"), &Options::default()))
 }
 
 fn append() -> Request {
@@ -157,7 +161,7 @@ async fn it_is_never_over_the_documented_limit_and_gets_there() {
     let (lane, request) = (uploads(&account), upsert());
     let mut narrow = LaneSettings::new(Api::of("/1/upload"), &Options::default());
     narrow.in_flight_max = 2;
-    let narrow = Lane::new(&account, narrow);
+    let narrow = Lane::new(account.client(), narrow);
     join_all((0..200).map(|at| send(if at % 2 == 0 { &lane } else { &narrow }, &request))).await;
     assert_eq!((server.peak(), budget_of(&account).limit_now), (15, 15));
 }
@@ -344,7 +348,7 @@ async fn no_attempt_starts_after_its_time_even_if_a_place_is_free_later() {
     let server = Server::new(move |call, _| if call == 0 { (MS, status(429)) } else { (slow, success()) });
     let account = account(&server);
     let brief = Options { retry_for_ms: 10_000, ..Options::default() };
-    let brief = Lane::new(&account, LaneSettings::new(Api::of("/1/upload"), &brief));
+    let brief = Lane::new(account.client(), LaneSettings::new(Api::of("/1/upload"), &brief));
     let (lane, request, began) = (uploads(&account), upsert(), Instant::now());
     let (sent, others) = tokio::join!(
         async { (ending(&send(&brief, &request).await), began.elapsed().as_secs()) },
@@ -438,7 +442,7 @@ async fn a_lost_answer_to_an_upsert_is_sent_again_and_an_earlier_request_is_reme
 async fn a_read_is_fetched_or_says_why_not_without_its_query() {
     let server = Server::new(|call, _| (100 * MS, if call == 0 { success() } else { status(500) }));
     let account = account(&server);
-    let lane = Lane::new(&account, LaneSettings::new(Api::of("/1/profile.json"), &Options::default()));
+    let lane = Lane::new(account.client(), LaneSettings::new(Api::of("/1/profile.json"), &Options::default()));
     let request = Request::get("/1/profile.json").with("email", "ann@example.com");
     assert_eq!(lane.fetch(&request, has_status).await.map(|answer| answer.body).ok(), Some(Bytes::from(OK)));
     let error = lane.fetch(&request, has_status).await.unwrap_err().to_string();

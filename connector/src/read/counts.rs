@@ -13,17 +13,12 @@ use tokio::time::Instant;
 
 use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
 use crate::error::{Error, Result};
-use crate::read::chain::question;
 use crate::read::discover;
-use crate::read::export::Window;
-use crate::read::property::Condition;
-use crate::read::scan::Scan;
-use crate::read::wanted::Range;
+use crate::read::pushdown::condition::Condition;
+use crate::read::query::{DayRange, Window, event_query, packed_midnight, poll_wait};
+use crate::read::spec::Scan;
 use crate::table::{Again, Bucket, CountOf, Counts, Export, Read};
 use crate::tables::{TABLES, query};
-
-/// The longest wait between two questions about one ticket.
-const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// The longest range of a trend.
 const TREND_DAYS_MAX: u64 = 365;
@@ -34,21 +29,6 @@ const TICKETS_MAX: u32 = 3;
 /// The name of the group in a request that has one.
 const GROUP: &str = "g";
 
-/// How long to wait before something is asked about for the `tries`-th time again.
-pub(crate) fn poll_wait(tries: u32) -> Duration {
-    Duration::from_secs(1 << tries.saturating_sub(1).min(4)).min(WAIT_MAX)
-}
-
-/// `20260131`.
-pub(crate) fn packed_day(day: NaiveDate) -> i64 {
-    i64::from(day.year()) * 10_000 + i64::from(day.month()) * 100 + i64::from(day.day())
-}
-
-/// `20260131000000`, as a record carries a day.
-pub(crate) fn packed_midnight(day: NaiveDate) -> i64 {
-    packed_day(day) * 1_000_000
-}
-
 /// A request that shows whether a count answers, for an event that need not be there.
 pub(crate) fn probe(call: &Counts, event: &str, day: NaiveDate) -> Request {
     let group = match call.of {
@@ -56,14 +36,14 @@ pub(crate) fn probe(call: &Counts, event: &str, day: NaiveDate) -> Request {
         CountOf::Trend(_) => Some(json!({ GROUP: { query::TREND_TYPE: query::DAILY } })),
         CountOf::TopValues => Some(json!({ GROUP: { query::PROPERTY_TYPE: query::PROPERTY_TYPES[0], query::NAME: event } })),
     };
-    let mut body = question(event, &Window { event: None, range: (day, day) });
+    let mut body = event_query(event, &Window { event: None, range: (day, day) });
     body.extend(group.map(|group| (query::GROUPS.to_owned(), group)));
     Request::post(call.path, Value::Object(body).to_string(), Again::Harmless)
 }
 
 /// The way to the API of a count.
 pub(crate) fn lane(scan: &Scan, path: &'static str) -> Lane {
-    Lane::new(&scan.account, LaneSettings::new(Api::of(path), &scan.options))
+    Lane::new(scan.relation.account.client(), LaneSettings::new(Api::of(path), &scan.options))
 }
 
 /// Asks and waits: the keys of the final answer.
@@ -93,7 +73,7 @@ pub(crate) async fn ask(
                 continue;
             }
             if said.contains("invalid event") {
-                return Err(Error::Refused(discover::unknown_event(&scan.account, event, &scan.table.qualified()).await));
+                return Err(Error::Refused(discover::unknown_event(&scan.relation.account, event, &scan.relation.qualified()).await));
             }
             return Err(Error::Refused(format!("{} {path} was answered {words:?} (HTTP {}).", request.method, answer.status)));
         }
@@ -134,9 +114,9 @@ fn integer(value: &RawValue, path: &str) -> Result<i64> {
 }
 
 /// How many in all.
-pub(crate) async fn total(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: Range) -> Result<i64> {
+pub(crate) async fn total(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: DayRange) -> Result<i64> {
     let window = Window { event: None, range };
-    let keys = ask(scan, lane, path, event, &question(event, &window)).await?;
+    let keys = ask(scan, lane, path, event, &event_query(event, &window)).await?;
     let count = keys.get(query::COUNT).ok_or_else(|| Error::Answer(format!("{path} was answered without a count. Please report this.")))?;
     integer(count, path)
 }
@@ -149,7 +129,7 @@ pub(crate) async fn of_export(scan: &Scan, export: &Export, event: &str, window:
         _ => None,
     });
     let path = path.unwrap_or(export.path);
-    let mut body = question(event, window);
+    let mut body = event_query(event, window);
     if !conditions.is_empty() {
         body.insert(query::EVENT_PROPERTIES.into(), conditions.iter().map(Condition::json).collect());
     }
@@ -172,7 +152,7 @@ pub(crate) struct Trend {
 }
 
 /// The numbers of a trend, one record a bucket, those without events too.
-pub(crate) async fn trend(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: Range, trend: &Trend) -> Result<Vec<Value>> {
+pub(crate) async fn trend(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: DayRange, trend: &Trend) -> Result<Vec<Value>> {
     let grain = match trend.bucket {
         Bucket::Day => query::DAILY,
         Bucket::Week => query::WEEKLY,
@@ -194,7 +174,7 @@ pub(crate) async fn trend(scan: &Scan, lane: &Lane, path: &'static str, event: &
         for row in rows.values_mut() {
             row.insert(column.into(), 0.into());
         }
-        let mut body = question(event, &Window { event: None, range });
+        let mut body = event_query(event, &Window { event: None, range });
         body.insert(query::GROUPS.into(), json!({ GROUP: { query::TREND_TYPE: grain } }));
         body.extend(extra.map(|(key, value)| (key.to_owned(), value)));
         let keys = ask(scan, lane, path, event, &body).await?;
@@ -258,13 +238,13 @@ fn next(start: NaiveDate, bucket: Bucket) -> Option<NaiveDate> {
     }
 }
 
-fn buckets(range: Range, bucket: Bucket) -> impl Iterator<Item = NaiveDate> {
+fn buckets(range: DayRange, bucket: Bucket) -> impl Iterator<Item = NaiveDate> {
     std::iter::successors(Some(floor(range.0, bucket)), move |start| next(*start, bucket)).take_while(move |start| *start <= range.1)
 }
 
 /// A range widened to whole buckets, and cut between buckets into ranges of at most a year.
-pub(crate) fn years(range: Range, bucket: Bucket) -> Vec<Range> {
-    let mut ranges: Vec<Range> = Vec::new();
+pub(crate) fn years(range: DayRange, bucket: Bucket) -> Vec<DayRange> {
+    let mut ranges: Vec<DayRange> = Vec::new();
     for start in buckets(range, bucket) {
         let end = next(start, bucket).and_then(|next| next.pred_opt()).unwrap_or(start);
         match ranges.last_mut() {
@@ -287,13 +267,13 @@ pub(crate) struct Tops {
 }
 
 /// The most frequent values of up to five properties, one record a value.
-pub(crate) async fn tops(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: Range, tops: &Tops) -> Result<Vec<Value>> {
+pub(crate) async fn tops(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: DayRange, tops: &Tops) -> Result<Vec<Value>> {
     let mut groups = Map::new();
     for (at, property) in tops.properties.iter().enumerate() {
         let group = json!({ query::PROPERTY_TYPE: tops.kind, query::NAME: property, query::TOP_N: tops.top_n });
         groups.insert(format!("{GROUP}{at}"), group);
     }
-    let mut body = question(event, &Window { event: None, range });
+    let mut body = event_query(event, &Window { event: None, range });
     body.insert(query::GROUPS.into(), Value::Object(groups));
     let keys = ask(scan, lane, path, event, &body).await?;
     let mut rows = Vec::new();

@@ -1,11 +1,12 @@
-//! What events a project has, and of which types their properties are.
+//! Asking what events a project has, and of which types their properties are.
 //!
-//! In: an account. Out: the typed columns of `clevertap_events."Name"`. Types come from one schema call, kept for all sessions of the
-//! account until `clevertap.event_schema` is read again; what it does not tell, from the first page of a small export, once an event;
-//! what neither tells is text. Where CleverTap does not answer, the fixed columns are all that there is: writing needs no more.
+//! In: an account. Out: the typed columns of `clevertap_events."Name"`, and what a write compares its names with; both are kept in
+//! the account's [`ProjectSchema`](crate::project_schema::ProjectSchema). Types come from one schema call; what it does not say, from
+//! the first page of a small export, once an event; what neither says is text. Where CleverTap does not answer, the fixed columns are
+//! all there is: writing needs no more.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Days;
@@ -17,14 +18,10 @@ use crate::account::Account;
 use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::read::chain::question;
-use crate::read::counts::poll_wait;
-use crate::read::decode::{Form, Slot};
-use crate::read::export::Window;
+use crate::project_schema::{self, Events, Known, Properties, TypedColumn, form};
 use crate::read::lists;
-use crate::read::schema::{self, Events, Properties, form};
-use crate::read::wanted::{Range, today};
-use crate::table::{Again, Export, Read, Table};
+use crate::read::query::{DayRange, Window, event_query, poll_wait, today};
+use crate::table::{Again, Export, Read, Table, ValueForm};
 use crate::tables::{self, query};
 
 /// Records of the page that is looked at: ten of each part of the store.
@@ -48,209 +45,139 @@ const NEAR: f64 = 0.4;
 /// Names that an error tells.
 const NEAR_MAX: usize = 5;
 
-/// A property as a column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TypedColumn {
-    /// Its name, in the event and in SQL.
-    pub(crate) name: String,
-    /// Where it is in a record.
-    pub(crate) path: Vec<String>,
-    /// What its values are.
-    pub(crate) form: Form,
-}
-
-impl TypedColumn {
-    /// As the page decoder fills it.
-    pub(crate) fn slot(&self) -> Slot {
-        Slot { name: self.name.clone(), paths: vec![self.path.clone()], form: self.form }
+/// The events of the project, from the schema call; none where its answer has no list.
+pub(crate) async fn events(account: &Account) -> Result<Arc<Events>> {
+    let known = account.project_schema().known().events.clone();
+    match known {
+        Some(events) => Ok(events),
+        None => Ok(fetch_events(account, PATIENCE).await?.unwrap_or_default()),
     }
 }
 
-/// What was found out about an account's events and people.
-#[derive(Debug, Default)]
-pub(crate) struct Discovery {
-    known: Mutex<Known>,
-    /// One call at a time: who comes second finds what the first was told.
-    asking: tokio::sync::Mutex<()>,
+/// The events that the project has now: whoever needs all of them cannot do with those of an earlier call, nor with none.
+///
+/// # Errors
+/// As `Lane::fetch`; [`Error::Answer`] where the answer has no list.
+pub(crate) async fn events_now(account: &Account, retry_for: Duration) -> Result<Arc<Events>> {
+    fetch_events(account, retry_for).await?.ok_or_else(|| {
+        Error::Answer("CleverTap was asked for the project's events, and its answer has no list of them. Please report this.".into())
+    })
 }
 
-#[derive(Debug, Default)]
-struct Known {
-    events: Option<Arc<Events>>,
-    people: Option<Arc<Properties>>,
-    /// Why the schema was not told to a write, which does not ask again.
-    untold: Option<String>,
-    failed_at: Option<Instant>,
-    typed: HashMap<String, Arc<[TypedColumn]>>,
+/// The events of a schema call, which are kept.
+async fn fetch_events(account: &Account, retry_for: Duration) -> Result<Option<Arc<Events>>> {
+    let table = tables::event_schema();
+    let records = schema_records(account, table, retry_for).await?;
+    if let Some(records) = &records {
+        account.project_schema().learn(table, records);
+    }
+    Ok(records.map(|records| Arc::new(project_schema::events(&records))))
 }
 
-impl Discovery {
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a write compares its events with. Once a session CleverTap is asked, in one attempt.
+///
+/// # Errors
+/// Why it is not known, as the end of a sentence.
+pub(crate) async fn events_to_write(account: &Account) -> Result<Arc<Events>, String> {
+    to_write(account, tables::event_schema(), |known| known.events.clone()).await
+}
 
-    /// Takes what a reader of the schema was told.
-    pub(crate) fn learn(&self, table: &Table, records: &[Value]) {
-        let mut known = self.known();
-        if std::ptr::eq(table, tables::event_schema()) {
-            known.events = Some(Arc::new(schema::events(records)));
-            known.typed.clear();
-        } else if std::ptr::eq(table, tables::profile_schema()) {
-            known.people = Some(Arc::new(schema::people(records)));
+/// What a write compares the properties of people with. Once a session CleverTap is asked, in one attempt.
+///
+/// # Errors
+/// Why it is not known, as the end of a sentence.
+pub(crate) async fn people_to_write(account: &Account) -> Result<Arc<Properties>, String> {
+    to_write(account, tables::profile_schema(), |known| known.people.clone()).await
+}
+
+async fn to_write<T>(account: &Account, table: &Table, found: impl Fn(&Known) -> Option<T>) -> Result<T, String> {
+    let schema = account.project_schema();
+    let _one = schema.asking.lock().await;
+    {
+        let known = schema.known();
+        match (found(&known), &known.unavailable) {
+            (Some(found), _) => return Ok(found),
+            (None, Some(why)) => return Err(why.clone()),
+            (None, None) => {}
         }
     }
-
-    /// The events of the project, from the schema call; none where its answer has no list.
-    pub(crate) async fn events(&self, account: &Account) -> Result<Arc<Events>> {
-        let known = self.known().events.clone();
-        match known {
-            Some(events) => Ok(events),
-            None => Ok(self.told(account, PATIENCE).await?.unwrap_or_default()),
+    let why = match tokio::time::timeout(PATIENCE, schema_records(account, table, ONE_ATTEMPT)).await {
+        Ok(Ok(Some(records))) => {
+            schema.learn(table, &records);
+            None
         }
-    }
+        Ok(Ok(None)) => Some("CleverTap's answer has no list".to_owned()),
+        Ok(Err(error)) => Some(error.sentence().trim_end_matches('.').to_owned()),
+        Err(_) => Some(format!("CleverTap did not answer in {} s", PATIENCE.as_secs())),
+    };
+    let mut known = schema.known();
+    known.unavailable = why;
+    found(&known).ok_or_else(|| known.unavailable.clone().unwrap_or_default())
+}
 
-    /// The events that the project has now: whoever needs all of them cannot do with those of an earlier call, nor with none.
-    ///
-    /// # Errors
-    /// As `Lane::fetch`; [`Error::Answer`] where the answer has no list.
-    pub(crate) async fn events_now(&self, account: &Account, retry_for: Duration) -> Result<Arc<Events>> {
-        self.told(account, retry_for).await?.ok_or_else(|| {
-            Error::Answer("CleverTap was asked for the project's events, and its answer has no list of them. Please report this.".into())
-        })
+/// The typed columns of an event, in the order of their names. `taken` are names that they may not have.
+pub(crate) async fn typed_columns(account: &Account, export: &'static Export, event: &str, taken: &[&str]) -> Arc<[TypedColumn]> {
+    let schema = account.project_schema();
+    if let Some(typed) = schema.known().typed.get(event) {
+        return Arc::clone(typed);
     }
-
-    /// What the schema call tells of events, and keeps it.
-    async fn told(&self, account: &Account, retry_for: Duration) -> Result<Option<Arc<Events>>> {
-        let table = tables::event_schema();
-        let records = schema_records(account, table, retry_for).await?;
-        if let Some(records) = &records {
-            self.learn(table, records);
-        }
-        Ok(records.map(|records| Arc::new(schema::events(&records))))
+    let _one = schema.asking.lock().await;
+    if let Some(typed) = schema.known().typed.get(event) {
+        return Arc::clone(typed);
     }
-
-    /// What a write compares its events with. Once a session CleverTap is asked, in one attempt.
-    ///
-    /// # Errors
-    /// Why it is not known, as the end of a sentence.
-    pub(crate) async fn events_to_write(&self, account: &Account) -> Result<Arc<Events>, String> {
-        self.to_write(account, tables::event_schema(), |known| known.events.clone()).await
+    if schema.known().failed_at.is_some_and(|at| at.elapsed() < FAILED_FOR) {
+        return Arc::from([]);
     }
-
-    /// What a write compares the properties of people with. Once a session CleverTap is asked, in one attempt.
-    ///
-    /// # Errors
-    /// Why it is not known, as the end of a sentence.
-    pub(crate) async fn people_to_write(&self, account: &Account) -> Result<Arc<Properties>, String> {
-        self.to_write(account, tables::profile_schema(), |known| known.people.clone()).await
-    }
-
-    async fn to_write<T>(&self, account: &Account, table: &Table, found: impl Fn(&Known) -> Option<T>) -> Result<T, String> {
-        let _one = self.asking.lock().await;
-        {
-            let known = self.known();
-            match (found(&known), &known.untold) {
-                (Some(found), _) => return Ok(found),
-                (None, Some(why)) => return Err(why.clone()),
-                (None, None) => {}
-            }
-        }
-        let why = match tokio::time::timeout(PATIENCE, schema_records(account, table, ONE_ATTEMPT)).await {
-            Ok(Ok(Some(records))) => {
-                self.learn(table, &records);
-                None
-            }
-            Ok(Ok(None)) => Some("CleverTap's answer has no list".to_owned()),
-            Ok(Err(error)) => Some(error.sentence().trim_end_matches('.').to_owned()),
-            Err(_) => Some(format!("CleverTap did not answer in {} s", PATIENCE.as_secs())),
-        };
-        let mut known = self.known();
-        known.untold = why;
-        found(&known).ok_or_else(|| known.untold.clone().unwrap_or_default())
-    }
-
-    /// Takes the properties that a write is about to create, each with its event, which for those of people means nothing.
-    pub(crate) fn created(&self, of_events: bool, properties: Vec<(String, String)>) {
-        let mut known = self.known();
-        let Known { events, people, .. } = &mut *known;
-        match (events, people) {
-            (Some(events), _) if of_events => {
-                let events = Arc::make_mut(events);
-                for (event, name) in properties {
-                    events.entry(event).or_default().properties.entry(name).or_default();
+    let listed = events(account).await;
+    let mut failed = listed.is_err();
+    let listed = listed.ok().and_then(|events| events.get(event).cloned()).unwrap_or_default();
+    let mut properties: BTreeMap<String, Option<ValueForm>> =
+        listed.properties.into_iter().map(|(name, word)| (name, word.as_deref().and_then(form))).collect();
+    if properties.is_empty() || properties.values().any(Option::is_none) {
+        match sample(account, export, event).await {
+            Ok(seen) => {
+                for (name, form) in seen {
+                    properties.entry(name).or_default().get_or_insert(form);
                 }
             }
-            (_, Some(people)) if !of_events => {
-                let people = Arc::make_mut(people);
-                properties.into_iter().for_each(|(_, name)| _ = people.entry(name).or_default());
-            }
-            _ => {}
-        }
-    }
-
-    /// The typed columns of an event, in the order of their names. `taken` are names that they may not have.
-    pub(crate) async fn typed(&self, account: &Account, export: &'static Export, event: &str, taken: &[&str]) -> Arc<[TypedColumn]> {
-        if let Some(typed) = self.known().typed.get(event) {
-            return Arc::clone(typed);
-        }
-        let _one = self.asking.lock().await;
-        if let Some(typed) = self.known().typed.get(event) {
-            return Arc::clone(typed);
-        }
-        if self.known().failed_at.is_some_and(|at| at.elapsed() < FAILED_FOR) {
-            return Arc::from([]);
-        }
-        let told = self.events(account).await;
-        let mut failed = told.is_err();
-        let told = told.ok().and_then(|events| events.get(event).cloned()).unwrap_or_default();
-        let mut properties: BTreeMap<String, Option<Form>> =
-            told.properties.into_iter().map(|(name, word)| (name, word.as_deref().and_then(form))).collect();
-        if properties.is_empty() || properties.values().any(Option::is_none) {
-            match sample(account, export, event).await {
-                Ok(seen) => {
-                    for (name, form) in seen {
-                        properties.entry(name).or_default().get_or_insert(form);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!("the properties of an event could not be looked at: {error}");
-                    failed = true;
-                }
+            Err(error) => {
+                tracing::warn!("the properties of an event could not be looked at: {error}");
+                failed = true;
             }
         }
-        let place = export.properties.unwrap_or_default().trim_start_matches('/');
-        let column = |(name, form): (String, Option<Form>)| {
-            let path = vec![place.to_owned(), name.clone()];
-            TypedColumn { name, path, form: form.unwrap_or(Form::Text) }
-        };
-        let typed: Arc<[TypedColumn]> = properties.into_iter().filter(|(name, _)| !taken.contains(&name.as_str())).map(column).collect();
-        let mut known = self.known();
-        if failed {
-            known.failed_at = Some(Instant::now());
-        } else {
-            known.typed.insert(event.to_owned(), Arc::clone(&typed));
-        }
-        typed
     }
+    let parent = export.properties.unwrap_or_default().trim_start_matches('/');
+    let column = |(name, form): (String, Option<ValueForm>)| {
+        let path = vec![parent.to_owned(), name.clone()];
+        TypedColumn { name, path, form: form.unwrap_or(ValueForm::Text) }
+    };
+    let typed: Arc<[TypedColumn]> = properties.into_iter().filter(|(name, _)| !taken.contains(&name.as_str())).map(column).collect();
+    let mut known = schema.known();
+    if failed {
+        known.failed_at = Some(Instant::now());
+    } else {
+        known.typed.insert(event.to_owned(), Arc::clone(&typed));
+    }
+    typed
 }
 
 /// A lane for what a session finds out by itself; what fails is tried again for `retry_for`.
 fn lane(account: &Account, path: &'static str, retry_for: Duration) -> Lane {
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let options = Options { retry_for_ms: ms(retry_for), timeout_ms: ms(PATIENCE), ..Options::default() };
-    Lane::new(account, LaneSettings::new(Api::of(path), &options))
+    Lane::new(account.client(), LaneSettings::new(Api::of(path), &options))
 }
 
 /// The records of a schema call; `None` where the answer has no list.
 async fn schema_records(account: &Account, table: &Table, retry_for: Duration) -> Result<Option<Vec<Value>>> {
     match &table.read {
-        Some(Read::Whole(call)) => lists::told(&lane(account, call.path, retry_for), call, table).await,
+        Some(Read::Whole(call)) => lists::fetch_all(&lane(account, call.path, retry_for), call, table).await,
         _ => Ok(None),
     }
 }
 
 /// What the properties of an event look like in the first page of its last year.
-async fn sample(account: &Account, export: &'static Export, event: &str) -> Result<BTreeMap<String, Form>> {
+async fn sample(account: &Account, export: &'static Export, event: &str) -> Result<BTreeMap<String, ValueForm>> {
     let today = today(account);
     let range = (today.checked_sub_days(SAMPLE_DAYS).unwrap_or(today), today);
     let records = first_page(&lane(account, export.path, PATIENCE), export, event, range, None).await?;
@@ -263,11 +190,11 @@ pub(crate) async fn first_page(
     lane: &Lane,
     export: &'static Export,
     event: &str,
-    range: Range,
+    range: DayRange,
     column: Option<&str>,
 ) -> Result<Vec<Value>> {
     const UNDERSTOOD: &[i64] = &[2, 3, 400];
-    let body = question(event, &Window { event: None, range });
+    let body = event_query(event, &Window { event: None, range });
     let open = Request::post(export.path, Value::Object(body).to_string(), Again::Harmless)
         .with(query::BATCH_SIZE, SAMPLE_ROWS.to_string())
         .understanding(UNDERSTOOD);
@@ -299,20 +226,20 @@ pub(crate) async fn first_page(
 }
 
 /// The form in which all values of each property fit.
-fn forms(records: &[Value], place: &str) -> BTreeMap<String, Form> {
-    let mut forms: BTreeMap<String, Form> = BTreeMap::new();
+fn forms(records: &[Value], place: &str) -> BTreeMap<String, ValueForm> {
+    let mut forms: BTreeMap<String, ValueForm> = BTreeMap::new();
     for properties in records.iter().filter_map(|record| record.pointer(place)).filter_map(Value::as_object) {
         for (name, value) in properties {
             let form = match value {
                 Value::Null => continue,
-                Value::Bool(_) => Form::Boolean,
-                Value::Number(_) => Form::Float64,
-                Value::String(text) if is_date(text) => Form::Date,
-                Value::String(_) | Value::Object(_) => Form::Text,
-                Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => Form::TextList,
-                Value::Array(_) => Form::Text,
+                Value::Bool(_) => ValueForm::Boolean,
+                Value::Number(_) => ValueForm::Float64,
+                Value::String(text) if is_date(text) => ValueForm::Date,
+                Value::String(_) | Value::Object(_) => ValueForm::Text,
+                Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => ValueForm::TextList,
+                Value::Array(_) => ValueForm::Text,
             };
-            forms.entry(name.clone()).and_modify(|known| *known = if *known == form { form } else { Form::Text }).or_insert(form);
+            forms.entry(name.clone()).and_modify(|known| *known = if *known == form { form } else { ValueForm::Text }).or_insert(form);
         }
     }
     forms
@@ -331,7 +258,7 @@ pub(crate) async fn unknown_event(account: &Account, event: &str, table: &str) -
     let mut near: Vec<(f64, String)> = Vec::new();
     if let Ok(Some(records)) = schema_records(account, tables::event_schema(), PATIENCE).await {
         let folded = event.to_lowercase();
-        near.extend(schema::events(&records).into_keys().map(|name| (normalized_levenshtein(&folded, &name.to_lowercase()), name)));
+        near.extend(project_schema::events(&records).into_keys().map(|name| (normalized_levenshtein(&folded, &name.to_lowercase()), name)));
         near.retain(|(likeness, _)| *likeness >= NEAR);
         near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         near.truncate(NEAR_MAX);
@@ -359,12 +286,12 @@ mod tests {
         ];
         let found: Vec<_> = forms(&records, "/event_props").into_iter().collect();
         let expected = [
-            ("Amount", Form::Float64),
-            ("Mixed", Form::Text),
-            ("Plan", Form::Text),
-            ("Seen", Form::Boolean),
-            ("Tags", Form::TextList),
-            ("When", Form::Date),
+            ("Amount", ValueForm::Float64),
+            ("Mixed", ValueForm::Text),
+            ("Plan", ValueForm::Text),
+            ("Seen", ValueForm::Boolean),
+            ("Tags", ValueForm::TextList),
+            ("When", ValueForm::Date),
         ];
         assert_eq!(found, expected.map(|(name, form)| (name.to_owned(), form)));
     }

@@ -10,9 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::client::{Answer, Lane, Request, has_status};
 use crate::error::{Error, Result};
-use crate::read::counts::{packed_day, packed_midnight};
-use crate::read::shape::REST;
-use crate::read::wanted::Range;
+use crate::read::projection::REST;
+use crate::read::query::{DayRange, packed_day, packed_midnight};
 use crate::table::{Again, Kind, Say, Slices, Source, Table, Whole};
 use crate::tables::query;
 
@@ -20,7 +19,7 @@ use crate::tables::query;
 const PAGES_MAX: usize = 100_000;
 
 /// The request for one slice of days.
-pub(crate) fn slice_request(call: &Slices, range: Range) -> Request {
+pub(crate) fn slice_request(call: &Slices, range: DayRange) -> Request {
     let day = |day| if call.days_as_text { Value::from(packed_day(day).to_string()) } else { Value::from(packed_day(day)) };
     let mut body = Map::new();
     body.insert(query::FROM.into(), day(range.0));
@@ -29,7 +28,7 @@ pub(crate) fn slice_request(call: &Slices, range: Range) -> Request {
 }
 
 /// The records of one slice of days.
-pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: Range) -> Result<Vec<Value>> {
+pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: DayRange) -> Result<Vec<Value>> {
     let answer = lane.fetch(&slice_request(call, range), has_status).await?;
     let records = records(&answer, Some(call.records), call.path)?.unwrap_or_default();
     Ok(records.into_iter().map(|record| finish(record, table)).collect())
@@ -37,11 +36,11 @@ pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: Rang
 
 /// The records of a whole list; an answer without one is an empty one.
 pub(crate) async fn whole(lane: &Lane, call: &Whole, table: &Table) -> Result<Vec<Value>> {
-    Ok(told(lane, call, table).await?.unwrap_or_default())
+    Ok(fetch_all(lane, call, table).await?.unwrap_or_default())
 }
 
 /// The records of a whole list; `None` where the first answer has none.
-pub(crate) async fn told(lane: &Lane, call: &Whole, table: &Table) -> Result<Option<Vec<Value>>> {
+pub(crate) async fn fetch_all(lane: &Lane, call: &Whole, table: &Table) -> Result<Option<Vec<Value>>> {
     let mut all = Vec::new();
     for page in 1..=PAGES_MAX {
         let answer = lane.fetch(&request(call, page), |answer| is_list(answer, call)).await?;

@@ -22,9 +22,9 @@ use tokio::time::Instant;
 
 use crate::client::{Answer, Api, Lane, LaneSettings, Request, failure_of, has_status};
 use crate::error::Error;
-use crate::read::filter::Asked;
-use crate::read::scan::{Counters, Scan};
-use crate::read::shape::{ASKED, Constants, Framed, Keep, RECORD, RECORDS, Shape, unreadable};
+use crate::read::projection::{ASKED, Constants, PageProjection, RECORD, RECORDS, RecordLayout, RowFilter, unreadable};
+use crate::read::pushdown::keys::{KeyFilter, value_text};
+use crate::read::spec::{Counters, Scan};
 use crate::table::{Again, Ask, Lookup};
 
 /// Rows of a batch: look-ups are slow, so that a reader waits for few of them.
@@ -32,47 +32,47 @@ const BATCH_ROWS: usize = 64;
 
 /// One request a key.
 #[derive(Debug, Clone)]
-pub(crate) struct LookupWork {
+pub(crate) struct LookupPlan {
     /// The call.
     pub(crate) call: &'static Lookup,
     /// What is asked.
-    pub(crate) keys: Keys,
+    pub(crate) keys: LookupKeys,
 }
 
 /// The keys of a look-up.
 #[derive(Debug, Clone)]
-pub(crate) enum Keys {
+pub(crate) enum LookupKeys {
     /// The query says them.
-    Given(Asked),
+    Given(KeyFilter),
     /// A join will know them.
     OfJoin,
 }
 
-impl fmt::Display for LookupWork {
+impl fmt::Display for LookupPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.keys {
             // The keys are people: their number is shown, they are not.
-            Keys::Given(asked) => write!(f, "call={}, by={}, requests={}", self.call(), asked.column, asked.values.len()),
-            Keys::OfJoin => write!(f, "call={}, by=the keys of a join", self.call()),
+            LookupKeys::Given(asked) => write!(f, "call={}, by={}, requests={}", self.call(), asked.column, asked.values.len()),
+            LookupKeys::OfJoin => write!(f, "call={}, by=the keys of a join", self.call()),
         }
     }
 }
 
-impl LookupWork {
+impl LookupPlan {
     /// Look-ups of these keys. An empty text is the key of nobody, and CleverTap would refuse it.
     ///
     /// # Errors
     /// [`Error::Filter`] if they are more than `clevertap.lookups_max`.
-    pub(crate) fn of(call: &'static Lookup, mut asked: Asked, scan: &Scan) -> Result<Self, Error> {
+    pub(crate) fn of(call: &'static Lookup, mut asked: KeyFilter, scan: &Scan) -> Result<Self, Error> {
         asked.values.retain(|value| !value.is_empty());
         let (count, max) = (asked.values.len(), scan.options.lookups_max);
         if count > max {
             return Err(Error::Filter(format!(
                 "{} would be asked for {count} keys, one request each, and clevertap.lookups_max is {max}; ask for fewer, or raise it",
-                scan.table.qualified(),
+                scan.relation.qualified(),
             )));
         }
-        Ok(Self { call, keys: Keys::Given(asked) })
+        Ok(Self { call, keys: LookupKeys::Given(asked) })
     }
 
     /// `GET /1/profile.json`.
@@ -107,14 +107,14 @@ impl LookupWork {
                 "{} would be looked up by the keys of a join, and they are more than a join hands on; raise both \
                  datafusion.optimizer.hash_join_inlist_pushdown_max_distinct_values and clevertap.lookups_max (now {}), or filter the \
                  other side first",
-                scan.table.qualified(),
+                scan.relation.qualified(),
                 scan.options.lookups_max
             )));
         };
         let mut seen = HashSet::new();
         values.retain(|value| seen.insert(value.clone()));
         let column = found.or_else(|| self.call.keys.first().map(|(key, _)| *key)).unwrap_or_default().to_owned();
-        Self::of(self.call, Asked { column, values }, scan)
+        Self::of(self.call, KeyFilter { column, values }, scan)
     }
 
     /// The values outside of which `filter` does not hold; `None` where it does not say.
@@ -159,17 +159,17 @@ impl LookupWork {
 
     /// Asks for every key.
     pub(crate) fn stream(self, scan: Scan, counters: Counters) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let Keys::Given(asked) = self.keys else {
+        let LookupKeys::Given(asked) = self.keys else {
             return Err(DataFusionError::Internal("a look-up that was never given its keys".into()));
         };
         let Some((column, parameter)) = self.call.keys.iter().copied().find(|(column, _)| *column == asked.column) else {
             return Err(DataFusionError::Internal("a look-up by a column that is not a key".into()));
         };
-        let framed = Framed { records: RECORDS, inside: Some(RECORD), asked: Some(column) };
-        let shape = Shape::new(&scan.table, &scan.schema, &scan.projection, framed, Keep::All)?;
+        let framed = RecordLayout { records: RECORDS, inside: Some(RECORD), asked: Some(column) };
+        let shape = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, framed, RowFilter::All)?;
         let settings = LaneSettings::new(Api::of(self.call.path), &scan.options);
         let retry_for = settings.retry_for;
-        let lane = Arc::new(Lane::new(&scan.account, settings));
+        let lane = Arc::new(Lane::new(scan.relation.account.client(), settings));
         let in_flight = lane.in_flight_max();
         let call = self.call;
         let answers = futures::stream::iter(asked.values).map(move |value| {
@@ -199,7 +199,7 @@ fn column_of(expr: &Arc<dyn PhysicalExpr>) -> Option<&Column> {
 
 /// The text of a literal: `None` if it is none, `Some(None)` for NULL, which equals nothing.
 fn literal(expr: &Arc<dyn PhysicalExpr>) -> Option<Option<String>> {
-    crate::read::filter::value_text(expr.downcast_ref::<Literal>()?.value())
+    value_text(expr.downcast_ref::<Literal>()?.value())
 }
 
 /// One request: the record, or nobody.
@@ -256,7 +256,7 @@ fn found(answer: &Answer, call: &Lookup) -> Result<Option<Box<RawValue>>, Error>
 }
 
 /// Records as a batch, each beside what was asked.
-fn batch(shape: &Shape, call: &Lookup, scan: &Scan, records: &[(String, Box<RawValue>)]) -> Result<RecordBatch> {
+fn batch(shape: &PageProjection, call: &Lookup, scan: &Scan, records: &[(String, Box<RawValue>)]) -> Result<RecordBatch> {
     let mut page = format!("{{\"{RECORDS}\":[");
     for (at, (key, record)) in records.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
@@ -265,5 +265,5 @@ fn batch(shape: &Shape, call: &Lookup, scan: &Scan, records: &[(String, Box<RawV
     }
     page.push_str("]}");
     let page = shape.decoder().decode(&Bytes::from(page)).map_err(|unread| unreadable(call.path, &unread))?;
-    shape.batch(&page, &Constants::new(), scan, Keep::All, &Mutex::default())
+    shape.batch(&page, &Constants::new(), scan, RowFilter::All, &Mutex::default())
 }

@@ -5,25 +5,26 @@
 
 use std::sync::Arc;
 
-use datafusion::catalog::Session;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
-use crate::catalog::ClevertapTable;
 use crate::error::Error;
-use crate::read::decode::Form;
-use crate::read::export::{AHEAD, BEGINNING, ExportWork};
-use crate::read::filter::asked;
-use crate::read::lookup::{Keys, LookupWork};
-use crate::read::property::Places;
-use crate::read::report::{Asks, Question, ReportWork, questions, slices};
-use crate::read::scan::{Otherwise, Scan, ScanExec, Work};
-use crate::read::shape::{Constants, Keep};
-use crate::read::wanted::{Askable, Range, Wanted, needs_zone, today};
-use crate::table::{Bucket, CountOf, Counts, Export, Kind, Lookup, Read, Slices, Source, Table};
+use crate::options::Options;
+use crate::read::export::{AHEAD, BEGINNING, ExportPlan};
+use crate::read::lookup::{LookupKeys, LookupPlan};
+use crate::read::projection::{Constants, RowFilter};
+use crate::read::pushdown::condition::PropertyColumns;
+use crate::read::pushdown::keys::key_filter;
+use crate::read::pushdown::{FilterCapabilities, PushedFilters};
+use crate::read::query::{DayRange, today};
+use crate::read::report::{Asks, Question, ReportPlan, questions, slices};
+use crate::read::scan::{ReadPlan, ScanExec, WithoutKeys};
+use crate::read::spec::Scan;
+use crate::relation::Relation;
+use crate::table::{Bucket, CountOf, Counts, Export, Kind, Lookup, Read, Slices, Source, Table, ValueForm};
 use crate::tables::query::PROPERTY_TYPES;
 
 /// Columns by which a count is asked for, besides its days.
@@ -36,28 +37,28 @@ const RANGE_DAYS: &[&str] = &["event_date", "from_date", "to_date"];
 const TOP_N: (i64, i64) = (10, 100);
 
 /// Typed columns as a filter may name them: those whose values CleverTap compares as this does.
-fn typed_places(table: &ClevertapTable) -> Vec<(String, bool)> {
-    let comparable = |form: &Form| match form {
-        Form::Float64 | Form::Int64 => Some(true),
-        Form::Text => Some(false),
+fn comparable_columns(relation: &Relation) -> Vec<(String, bool)> {
+    let comparable = |form: &ValueForm| match form {
+        ValueForm::Float64 | ValueForm::Int64 => Some(true),
+        ValueForm::Text => Some(false),
         _ => None,
     };
-    table.typed.iter().filter_map(|column| Some((column.name.clone(), comparable(&column.form)?))).collect()
+    relation.typed.iter().filter_map(|column| Some((column.name.clone(), comparable(&column.form)?))).collect()
 }
 
 /// How a table may be asked.
-fn askable<'a>(table: &'a Table, typed: &'a [(String, bool)]) -> Askable<'a> {
-    let none = Askable { days: &[], bucket_starts: None, instant: None, pinned: &[], properties: None };
+fn capabilities<'a>(table: &'a Table, typed: &'a [(String, bool)]) -> FilterCapabilities<'a> {
+    let none = FilterCapabilities { days: &[], bucket_starts: None, instant: None, pinned: &[], properties: None };
     match &table.read {
-        Some(Read::Export(_)) => Askable {
+        Some(Read::Export(_)) => FilterCapabilities {
             days: &["event_date"],
             instant: Some("event_time"),
             pinned: EVENT,
-            properties: Some(Places { json: "properties", typed }),
+            properties: Some(PropertyColumns { json: "properties", typed }),
             ..none
         },
-        Some(Read::People { .. }) => Askable { days: RANGE_DAYS, pinned: EVENT, ..none },
-        Some(Read::Counts(counts)) => Askable {
+        Some(Read::People { .. }) => FilterCapabilities { days: RANGE_DAYS, pinned: EVENT, ..none },
+        Some(Read::Counts(counts)) => FilterCapabilities {
             days: RANGE_DAYS,
             bucket_starts: match counts.of {
                 CountOf::Trend(Bucket::Week) => Some(("week_start", 7)),
@@ -67,7 +68,7 @@ fn askable<'a>(table: &'a Table, typed: &'a [(String, bool)]) -> Askable<'a> {
             pinned: COUNT_ASKS,
             ..none
         },
-        Some(Read::Slices(slices)) => Askable { days: std::slice::from_ref(&slices.day), ..none },
+        Some(Read::Slices(slices)) => FilterCapabilities { days: std::slice::from_ref(&slices.day), ..none },
         Some(Read::Lookup(_) | Read::Whole(_)) | None => none,
     }
 }
@@ -91,24 +92,24 @@ fn is_only_asked(table: &Table, filter: &Expr) -> bool {
 ///
 /// # Errors
 /// [`Error::Filter`] for a condition on the days of a request that is no range.
-pub(crate) fn pushdown(table: &ClevertapTable, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>, Error> {
-    let keys = keys(table.table);
-    let keyed = filters.iter().filter(|filter| asked(filter, keys).is_some()).count();
-    let typed = typed_places(table);
-    let askable = askable(table.table, &typed);
-    let mut wanted = Wanted::default();
+pub(crate) fn pushdown(relation: &Relation, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>, Error> {
+    let keys = keys(relation.table);
+    let keyed = filters.iter().filter(|filter| key_filter(filter, keys).is_some()).count();
+    let typed = comparable_columns(relation);
+    let capabilities = capabilities(relation.table, &typed);
+    let mut pushed = PushedFilters::default();
     let of = |filter: &&Expr| {
-        if asked(filter, keys).is_some() {
+        if key_filter(filter, keys).is_some() {
             // The asked column holds what was asked, so that a LIMIT may end the look-ups. Only one filter becomes requests.
             let exactly = if keyed == 1 { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Inexact };
             return Ok(exactly);
         }
-        let taken = wanted.add(filter, askable);
-        if taken != TableProviderFilterPushDown::Exact && is_only_asked(table.table, filter) {
+        let taken = pushed.add(filter, capabilities);
+        if taken != TableProviderFilterPushDown::Exact && is_only_asked(relation.table, filter) {
             return Err(Error::Filter(format!(
                 "{}: \"event_date\", \"from_date\" and \"to_date\" say which days are asked for, and take one range: \
                  event_date BETWEEN '2026-01-01' AND '2026-01-31'",
-                table.qualified()
+                relation.qualified()
             )));
         }
         Ok(taken)
@@ -121,29 +122,28 @@ pub(crate) fn pushdown(table: &ClevertapTable, filters: &[&Expr]) -> Result<Vec<
 /// # Errors
 /// [`Error::Filter`] where the query lacks a filter, [`Error::Setting`] where it needs a time zone.
 pub(crate) fn scan(
-    table: &ClevertapTable,
-    session: &dyn Session,
+    relation: &Relation,
+    options: Options,
     projection: Option<&Vec<usize>>,
     filters: &[Expr],
     limit: Option<usize>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let projection = projection.cloned().unwrap_or_else(|| (0..table.schema.fields().len()).collect());
-    let schema = Arc::new(table.schema.project(&projection)?);
-    let options = table.effective(session)?;
-    let scan = Scan { account: table.account.clone(), table: table.clone(), options, projection, schema, limit };
-    let work = match &table.table.read {
+    let projection = projection.cloned().unwrap_or_else(|| (0..relation.schema.fields().len()).collect());
+    let schema = Arc::new(relation.schema.project(&projection)?);
+    let scan = Scan { relation: relation.clone(), options, projection, schema, limit };
+    let work = match &relation.table.read {
         Some(Read::Export(export)) => exported(export, &scan, filters)?,
         Some(Read::People { lookup, export }) => people(lookup, export, &scan, filters)?,
         Some(Read::Lookup(lookup)) => Some(looked_up(lookup, &scan, filters)?),
         Some(Read::Counts(counts)) => counted(counts, &scan, filters)?,
         Some(Read::Slices(slices)) => sliced(slices, &scan, filters)?,
         Some(Read::Whole(call)) => {
-            Some(Work::Report(Arc::new(ReportWork::of(call.path, vec![Question::Whole(call)], &scan, Constants::new())?)))
+            Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![Question::Whole(call)], &scan, Constants::new())?)))
         }
-        None => return Err(Error::Filter(format!("{} is written, not read", table.qualified())).into()),
+        None => return Err(Error::Filter(format!("{} is written, not read", relation.qualified())).into()),
     };
     Ok(match work {
-        Some(Work::Lookup(LookupWork { keys: Keys::Given(asked), .. })) if asked.values.is_empty() => nothing(&scan),
+        Some(ReadPlan::Lookup(LookupPlan { keys: LookupKeys::Given(asked), .. })) if asked.values.is_empty() => nothing(&scan),
         Some(work) => Arc::new(ScanExec::new(scan, work)),
         None => nothing(&scan),
     })
@@ -158,7 +158,7 @@ fn nothing(scan: &Scan) -> Arc<dyn ExecutionPlan> {
 fn missing(scan: &Scan, lacks: &[&str], example: &str) -> Error {
     Error::Filter(format!(
         "{} needs a filter on {} to be read, and this query has none. For example: WHERE {example}",
-        scan.table.qualified(),
+        scan.relation.qualified(),
         lacks.join(" and one on ")
     ))
 }
@@ -166,91 +166,91 @@ fn missing(scan: &Scan, lacks: &[&str], example: &str) -> Error {
 const NAME: &str = "\"event_name\" (= or IN)";
 const DAYS: &str = "\"event_date\" (a range)";
 
-fn exported(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<Work>> {
-    let typed = typed_places(&scan.table);
-    let wanted = Wanted::of(filters, askable(scan.table.table, &typed));
-    let own = scan.table.event.as_ref();
+fn exported(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+    let typed = comparable_columns(&scan.relation);
+    let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &typed));
+    let own = scan.relation.event.as_ref();
     let days = "\"event_time\" or \"event_date\" (a range with a first day)";
     let mut lacks = Vec::new();
     let mut example = "event_date BETWEEN '2026-01-01' AND '2026-01-31'".to_owned();
     if own.is_none() {
         example = format!("event_name = 'Charged' AND {example}");
-        lacks.extend(wanted.values("event_name").is_none().then_some(NAME));
+        lacks.extend(pushed.values("event_name").is_none().then_some(NAME));
     }
-    lacks.extend((!wanted.has_range()).then_some(days));
-    if !lacks.is_empty() && !wanted.is_nothing() {
+    lacks.extend((!pushed.has_range()).then_some(days));
+    if !lacks.is_empty() && !pushed.is_nothing() {
         return Err(missing(scan, &lacks, &example).into());
     }
-    let events: Vec<String> = match (own, wanted.values("event_name")) {
+    let events: Vec<String> = match (own, pushed.values("event_name")) {
         (Some(own), None) => vec![own.clone()],
         (Some(own), Some(values)) => values.iter().filter(|value| *value == own).cloned().collect(),
         (None, values) => values.unwrap_or_default().to_vec(),
     };
-    if events.is_empty() || wanted.is_nothing() {
+    if events.is_empty() || pushed.is_nothing() {
         return Ok(None);
     }
-    let today = today(&scan.account);
+    let today = today(&scan.relation.account);
     let until = today.checked_add_days(AHEAD).unwrap_or(today);
-    let Some(range) = wanted.range(&scan.account, until, &|| missing(scan, &[days], &example))? else { return Ok(None) };
-    let keep = match wanted.instants() {
-        Some(_) if scan.account.time_zone().is_none() => return Err(needs_zone().into()),
-        Some(span) => Keep::Inside(span),
-        None => Keep::All,
+    let Some(range) = pushed.range(&scan.relation.account, until, &|| missing(scan, &[days], &example))? else { return Ok(None) };
+    let keep = match pushed.instants() {
+        Some(_) if scan.relation.account.time_zone().is_none() => return Err(Error::needs_time_zone().into()),
+        Some(span) => RowFilter::Inside(span),
+        None => RowFilter::All,
     };
-    let work = ExportWork::plan(export, scan, Some(&events), range, today, wanted.conditions, keep)?;
-    Ok(Some(Work::Export(Arc::new(work))))
+    let work = ExportPlan::plan(export, scan, Some(&events), range, today, pushed.conditions, keep)?;
+    Ok(Some(ReadPlan::Export(Arc::new(work))))
 }
 
-fn people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<Work>> {
-    let wanted = Wanted::of(filters, askable(scan.table.table, &[]));
-    let by_event = wanted.values("event_name").is_some();
-    if let Some(asked) = filters.iter().find_map(|filter| asked(filter, lookup.keys)) {
-        if by_event || wanted.has_range() {
+fn people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+    let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
+    let by_event = pushed.values("event_name").is_some();
+    if let Some(asked) = filters.iter().find_map(|filter| key_filter(filter, lookup.keys)) {
+        if by_event || pushed.has_range() {
             return Err(Error::Filter(format!(
                 "{} is read by key or by event, not by both: take out either the filter on \"{}\" or those on \"event_name\" and its days",
-                scan.table.qualified(),
+                scan.relation.qualified(),
                 asked.column
             ))
             .into());
         }
-        return Ok(Some(Work::Lookup(LookupWork::of(lookup, asked, scan)?)));
+        return Ok(Some(ReadPlan::Lookup(LookupPlan::of(lookup, asked, scan)?)));
     }
-    if wanted.is_nothing() {
+    if pushed.is_nothing() {
         return Ok(None);
     }
     let example = "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31'";
-    let today = today(&scan.account);
-    match (wanted.values("event_name"), wanted.has_range()) {
+    let today = today(&scan.relation.account);
+    match (pushed.values("event_name"), pushed.has_range()) {
         (Some(events), true) => {
-            let Some(range) = wanted.range(&scan.account, today, &|| missing(scan, &[DAYS], example))? else { return Ok(None) };
+            let Some(range) = pushed.range(&scan.relation.account, today, &|| missing(scan, &[DAYS], example))? else { return Ok(None) };
             check_days(scan, range)?;
-            let work = ExportWork::plan(export, scan, Some(events), range, today, Vec::new(), Keep::All)?;
-            Ok(Some(Work::Export(Arc::new(work))))
+            let work = ExportPlan::plan(export, scan, Some(events), range, today, Vec::new(), RowFilter::All)?;
+            Ok(Some(ReadPlan::Export(Arc::new(work))))
         }
         (Some(_), false) => Err(missing(scan, &[DAYS], example).into()),
         (None, true) => Err(missing(scan, &[NAME], example).into()),
         (None, false) => {
             let otherwise = if scan.options.full_scan {
-                let range: Range = (BEGINNING, today);
-                Otherwise::Sweep(Arc::new(ExportWork::plan(export, scan, None, range, today, Vec::new(), Keep::NewPeople)?))
+                let range: DayRange = (BEGINNING, today);
+                WithoutKeys::Sweep(Arc::new(ExportPlan::plan(export, scan, None, range, today, Vec::new(), RowFilter::NewPeople)?))
             } else {
                 let missing = keyless(lookup, scan, "identity = 'cust-1001'");
-                Otherwise::Refuse(format!(
+                WithoutKeys::Refuse(format!(
                     "{missing}, WHERE {example}, or a join on one of them. SET clevertap.full_scan = true reads everybody who can be listed, \
                      event by event"
                 ))
             };
-            Ok(Some(Work::Keyless { lookup: LookupWork { call: lookup, keys: Keys::OfJoin }, otherwise }))
+            Ok(Some(ReadPlan::DeferredLookup { lookup: LookupPlan { call: lookup, keys: LookupKeys::OfJoin }, otherwise }))
         }
     }
 }
 
 /// Refuses to show as NULL the day of rows that are of several days: compared with a day, as in a join, it would leave out all of them.
 /// Who selects the first and the last day as well, as `*` does, sees what the row is of.
-fn check_days(scan: &Scan, range: Range) -> Result<(), Error> {
-    let table = scan.table.table;
+fn check_days(scan: &Scan, range: DayRange) -> Result<(), Error> {
+    let table = scan.relation.table;
     let shown = |name: &str| scan.schema.fields().iter().any(|field| field.name() == name);
-    let bucket = askable(table, &[]).bucket_starts.map(|(start, _)| start);
+    let bucket = capabilities(table, &[]).bucket_starts.map(|(start, _)| start);
     let is_asked = table.columns.iter().any(|column| column.name == "event_date" && column.source == Source::Filter);
     if !is_asked || !shown("event_date") || (shown("from_date") && shown("to_date")) || (range.0 == range.1 && bucket.is_none()) {
         return Ok(());
@@ -261,19 +261,19 @@ fn check_days(scan: &Scan, range: Range) -> Result<(), Error> {
     );
     Err(Error::Filter(format!(
         "{}: a row is of all days from {} to {}, so that it has no \"event_date\" of its own to be shown or compared: select {instead}",
-        scan.table.qualified(),
+        scan.relation.qualified(),
         range.0,
         range.1
     )))
 }
 
-fn looked_up(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result<Work> {
-    if let Some(asked) = filters.iter().find_map(|filter| asked(filter, lookup.keys)) {
-        return Ok(Work::Lookup(LookupWork::of(lookup, asked, scan)?));
+fn looked_up(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
+    if let Some(asked) = filters.iter().find_map(|filter| key_filter(filter, lookup.keys)) {
+        return Ok(ReadPlan::Lookup(LookupPlan::of(lookup, asked, scan)?));
     }
     let key = lookup.keys.first().map(|(key, _)| *key).unwrap_or_default();
     let missing = format!("{}, or a join on it", keyless(lookup, scan, &format!("{key} = '1767225600'")));
-    Ok(Work::Keyless { lookup: LookupWork { call: lookup, keys: Keys::OfJoin }, otherwise: Otherwise::Refuse(missing) })
+    Ok(ReadPlan::DeferredLookup { lookup: LookupPlan { call: lookup, keys: LookupKeys::OfJoin }, otherwise: WithoutKeys::Refuse(missing) })
 }
 
 /// The error about a key that is missing.
@@ -281,34 +281,37 @@ fn keyless(lookup: &Lookup, scan: &Scan, example: &str) -> String {
     let names: Vec<_> = lookup.keys.iter().map(|(column, _)| format!("\"{column}\"")).collect();
     format!(
         "{} needs a filter (= or IN) on {} to be read, and this query has none. For example: WHERE {example}",
-        scan.table.qualified(),
+        scan.relation.qualified(),
         names.join(" or ")
     )
 }
 
-fn counted(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<Option<Work>> {
-    let wanted = Wanted::of(filters, askable(scan.table.table, &[]));
+fn counted(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+    let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
     let tops = call.of == CountOf::TopValues;
     let mut example = "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31'".to_owned();
     let mut lacks = Vec::new();
-    lacks.extend(wanted.values("event_name").is_none().then_some(NAME));
-    lacks.extend((!wanted.has_range()).then_some(DAYS));
+    lacks.extend(pushed.values("event_name").is_none().then_some(NAME));
+    lacks.extend((!pushed.has_range()).then_some(DAYS));
     if tops {
         example.push_str(" AND property = 'Currency'");
-        lacks.extend(wanted.values("property").is_none().then_some("\"property\" (= or IN)"));
+        lacks.extend(pushed.values("property").is_none().then_some("\"property\" (= or IN)"));
     }
-    if wanted.is_nothing() {
+    if pushed.is_nothing() {
         return Ok(None);
     }
     if !lacks.is_empty() {
         return Err(missing(scan, &lacks, &example).into());
     }
-    let Some(range) = wanted.range(&scan.account, today(&scan.account), &|| missing(scan, &[DAYS], &example))? else { return Ok(None) };
+    let Some(range) = pushed.range(&scan.relation.account, today(&scan.relation.account), &|| missing(scan, &[DAYS], &example))? else {
+        return Ok(None);
+    };
     check_days(scan, range)?;
-    let one = |column: &str| match wanted.values(column) {
-        Some([_, _, ..]) => {
-            Err(Error::Filter(format!("{} takes one value of \"{column}\" in a query, and this one has several", scan.table.qualified())))
-        }
+    let one = |column: &str| match pushed.values(column) {
+        Some([_, _, ..]) => Err(Error::Filter(format!(
+            "{} takes one value of \"{column}\" in a query, and this one has several",
+            scan.relation.qualified()
+        ))),
         values => Ok(values.and_then(|values| values.first()).cloned()),
     };
     let kind = one("property_type")?.unwrap_or_else(|| PROPERTY_TYPES[0].to_owned());
@@ -324,23 +327,25 @@ fn counted(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<Optio
     } else {
         shown.insert("property", ScalarValue::Utf8View(one("property")?));
     }
-    let asks = Asks { properties: wanted.values("property").unwrap_or_default().to_vec(), kind, top_n };
-    let events = wanted.values("event_name").unwrap_or_default();
-    let work = ReportWork::of(call.path, questions(call, events, range, scan, &asks), scan, shown)?;
-    Ok(Some(Work::Report(Arc::new(work))))
+    let asks = Asks { properties: pushed.values("property").unwrap_or_default().to_vec(), kind, top_n };
+    let events = pushed.values("event_name").unwrap_or_default();
+    let work = ReportPlan::of(call.path, questions(call, events, range, scan, &asks), scan, shown)?;
+    Ok(Some(ReadPlan::Report(Arc::new(work))))
 }
 
-fn sliced(call: &'static Slices, scan: &Scan, filters: &[Expr]) -> Result<Option<Work>> {
-    let wanted = Wanted::of(filters, askable(scan.table.table, &[]));
-    if wanted.is_nothing() {
+fn sliced(call: &'static Slices, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+    let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
+    if pushed.is_nothing() {
         return Ok(None);
     }
     let lacks = format!("\"{}\" (a range with a first day)", call.day);
     let error = || missing(scan, &[&lacks], &format!("{} BETWEEN '2026-01-01' AND '2026-01-31'", call.day));
     // What is planned for next year is a campaign too.
-    let today = today(&scan.account);
-    let Some(range) = wanted.range(&scan.account, today.checked_add_days(AHEAD).unwrap_or(today), &error)? else { return Ok(None) };
-    Ok(Some(Work::Report(Arc::new(ReportWork::of(call.path, slices(call, range), scan, Constants::new())?))))
+    let today = today(&scan.relation.account);
+    let Some(range) = pushed.range(&scan.relation.account, today.checked_add_days(AHEAD).unwrap_or(today), &error)? else {
+        return Ok(None);
+    };
+    Ok(Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, slices(call, range), scan, Constants::new())?))))
 }
 
 impl Table {

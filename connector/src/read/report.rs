@@ -17,9 +17,9 @@ use crate::client::Lane;
 use crate::error::Error;
 use crate::read::counts::{self, Tops, Trend};
 use crate::read::lists;
-use crate::read::scan::{Counters, Scan};
-use crate::read::shape::{Constants, Keep, MADE, Shape, of_days};
-use crate::read::wanted::Range;
+use crate::read::projection::{Constants, MADE, PageProjection, RowFilter, of_days};
+use crate::read::query::DayRange;
+use crate::read::spec::{Counters, Scan};
 use crate::table::{CountOf, Counts, Slices, Whole};
 use crate::tables::query::GROUPS_MAX;
 
@@ -33,14 +33,14 @@ pub(crate) enum Question {
         /// The event.
         event: String,
         /// The days.
-        range: Range,
+        range: DayRange,
     },
     /// A number for each bucket.
     Trend {
         /// The event.
         event: String,
         /// The days, whole buckets, at most a year.
-        range: Range,
+        range: DayRange,
         /// What is counted.
         trend: Trend,
     },
@@ -49,7 +49,7 @@ pub(crate) enum Question {
         /// The event.
         event: String,
         /// The days.
-        range: Range,
+        range: DayRange,
         /// Of what.
         tops: Tops,
     },
@@ -58,7 +58,7 @@ pub(crate) enum Question {
         /// The call.
         call: &'static Slices,
         /// The days.
-        range: Range,
+        range: DayRange,
     },
     /// A whole list.
     Whole(&'static Whole),
@@ -66,21 +66,21 @@ pub(crate) enum Question {
 
 /// A report, planned.
 #[derive(Debug)]
-pub(crate) struct ReportWork {
+pub(crate) struct ReportPlan {
     path: &'static str,
     questions: Vec<Question>,
-    shape: Shape,
+    shape: PageProjection,
     /// Values that the query asked for and every row shows.
     shown: Constants,
 }
 
-impl ReportWork {
+impl ReportPlan {
     /// A report of these questions.
     ///
     /// # Errors
     /// DataFusion's, if a column cannot be made.
     pub(crate) fn of(path: &'static str, questions: Vec<Question>, scan: &Scan, shown: Constants) -> Result<Self> {
-        let shape = Shape::new(&scan.table, &scan.schema, &scan.projection, MADE, Keep::All)?;
+        let shape = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, MADE, RowFilter::All)?;
         Ok(Self { path, questions, shape, shown })
     }
 
@@ -112,10 +112,10 @@ impl ReportWork {
             }
             Question::Trend { event, range, trend } => counts::trend(scan, lane, self.path, event, *range, trend).await,
             Question::Tops { event, range, tops } => counts::tops(scan, lane, self.path, event, *range, tops).await,
-            Question::Slice { call, range } => lists::slice(lane, call, scan.table.table, *range).await,
+            Question::Slice { call, range } => lists::slice(lane, call, scan.relation.table, *range).await,
             Question::Whole(call) => {
-                let records = lists::whole(lane, call, scan.table.table).await?;
-                scan.account.discovery().learn(scan.table.table, &records);
+                let records = lists::whole(lane, call, scan.relation.table).await?;
+                scan.relation.account.project_schema().learn(scan.relation.table, &records);
                 Ok(records)
             }
         }
@@ -137,7 +137,7 @@ impl ReportWork {
 }
 
 /// The questions of a count.
-pub(crate) fn questions(call: &'static Counts, events: &[String], range: Range, scan: &Scan, asks: &Asks) -> Vec<Question> {
+pub(crate) fn questions(call: &'static Counts, events: &[String], range: DayRange, scan: &Scan, asks: &Asks) -> Vec<Question> {
     let wants = |column: &str| scan.schema.fields().iter().any(|field| field.name() == column);
     let mut questions = Vec::new();
     for event in events {
@@ -176,7 +176,7 @@ pub(crate) struct Asks {
 }
 
 /// A range cut into slices.
-pub(crate) fn slices(call: &'static Slices, range: Range) -> Vec<Question> {
+pub(crate) fn slices(call: &'static Slices, range: DayRange) -> Vec<Question> {
     let mut questions = Vec::new();
     let mut first = range.0;
     while first <= range.1 {
@@ -188,7 +188,7 @@ pub(crate) fn slices(call: &'static Slices, range: Range) -> Vec<Question> {
     questions
 }
 
-impl fmt::Display for ReportWork {
+impl fmt::Display for ReportPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "call={}, questions={}", self.path, self.questions.len())?;
         let mut events: Vec<&str> = Vec::new();

@@ -1,14 +1,13 @@
 //! The one leaf that reads CleverTap: what is asked, for which columns, until how many rows.
 //!
-//! In: a [`Scan`] and the [`Work`] that planning chose. Out: batches, when it runs; planning and EXPLAIN make no request. The
-//! filter of a join reaches a leaf only in a plan that stands: [`Work::Keyless`] keeps it until then, and the rule in `late.rs`
+//! In: a [`Scan`] and the [`ReadPlan`] that planning chose. Out: batches, when it runs; planning and EXPLAIN make no request. The
+//! filter of a join reaches a leaf only in a plan that stands: [`ReadPlan::DeferredLookup`] keeps it until then, and the rule in `late.rs`
 //! decides whether it is waited for.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -27,79 +26,49 @@ use datafusion::physical_plan::{
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use crate::account::Account;
-use crate::catalog::ClevertapTable;
 use crate::error::Error;
-use crate::options::Options;
-use crate::read::export::ExportWork;
-use crate::read::lookup::{Keys, LookupWork};
-use crate::read::report::ReportWork;
-
-/// What every kind of read knows.
-#[derive(Debug, Clone)]
-pub(crate) struct Scan {
-    /// Who is asked.
-    pub(crate) account: Account,
-    /// What is read.
-    pub(crate) table: ClevertapTable,
-    /// As they were when the query was planned.
-    pub(crate) options: Options,
-    /// Columns of the table, by their place in its schema.
-    pub(crate) projection: Vec<usize>,
-    /// These columns.
-    pub(crate) schema: SchemaRef,
-    /// Rows after which nobody asks for more.
-    pub(crate) limit: Option<usize>,
-}
+use crate::read::export::ExportPlan;
+use crate::read::lookup::{LookupKeys, LookupPlan};
+use crate::read::report::ReportPlan;
+use crate::read::spec::{Counters, Scan};
 
 /// How the rows are got.
 #[derive(Debug, Clone)]
-pub(crate) enum Work {
+pub(crate) enum ReadPlan {
     /// One request a key.
-    Lookup(LookupWork),
+    Lookup(LookupPlan),
     /// One request a key, of keys that a join will know.
-    Keyless {
+    DeferredLookup {
         /// How to look up.
-        lookup: LookupWork,
+        lookup: LookupPlan,
         /// What is done where no join knows them.
-        otherwise: Otherwise,
+        otherwise: WithoutKeys,
     },
     /// Pages of cursors.
-    Export(Arc<ExportWork>),
+    Export(Arc<ExportPlan>),
     /// A list of requests, an answer each.
-    Report(Arc<ReportWork>),
+    Report(Arc<ReportPlan>),
 }
 
 /// What becomes of a read that has no keys and is in no join that has.
 #[derive(Debug, Clone)]
-pub(crate) enum Otherwise {
+pub(crate) enum WithoutKeys {
     /// It is refused: what the query lacks.
     Refuse(String),
     /// Everybody is read who can be listed.
-    Sweep(Arc<ExportWork>),
-}
-
-/// What a running read counts: shown by EXPLAIN ANALYZE.
-#[derive(Debug, Clone)]
-pub(crate) struct Counters(ExecutionPlanMetricsSet);
-
-impl Counters {
-    /// Adds to the counter of this name.
-    pub(crate) fn add(&self, name: &'static str, count: usize) {
-        MetricBuilder::new(&self.0).global_counter(name).add(count);
-    }
+    Sweep(Arc<ExportPlan>),
 }
 
 /// A filter that a join fills in while the query runs.
-type Late = Arc<dyn PhysicalExpr>;
+type DynamicFilter = Arc<dyn PhysicalExpr>;
 
 /// The leaf.
 #[derive(Debug)]
 pub(crate) struct ScanExec {
     scan: Scan,
-    work: Work,
+    work: ReadPlan,
     /// What joins and others above would leave out: looked at, never relied on.
-    filters: Vec<Late>,
+    filters: Vec<DynamicFilter>,
     /// The filter that is waited for: its place in `filters`, once the late rule has found that a join fills it.
     waits_for: OnceLock<usize>,
     properties: Arc<PlanProperties>,
@@ -108,7 +77,7 @@ pub(crate) struct ScanExec {
 
 impl ScanExec {
     /// A leaf of one partition: the requests inside share the account's budget.
-    pub(crate) fn new(scan: Scan, work: Work) -> Self {
+    pub(crate) fn new(scan: Scan, work: ReadPlan) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&scan.schema)),
             Partitioning::UnknownPartitioning(1),
@@ -130,25 +99,25 @@ impl ScanExec {
     ///
     /// # Errors
     /// [`Error::Filter`] where the query has no key and no join has one.
-    pub(crate) fn settle(&self, fills: &dyn Fn(&Late) -> bool) -> Result<(), Error> {
-        let Work::Keyless { lookup, otherwise } = &self.work else { return Ok(()) };
-        let keyed = |filter: &Late| fills(filter) && lookup.key_of(filter, &self.scan).is_some();
+    pub(crate) fn settle(&self, fills: &dyn Fn(&DynamicFilter) -> bool) -> Result<(), Error> {
+        let ReadPlan::DeferredLookup { lookup, otherwise } = &self.work else { return Ok(()) };
+        let keyed = |filter: &DynamicFilter| fills(filter) && lookup.key_of(filter, &self.scan).is_some();
         match (self.filters.iter().position(keyed), otherwise) {
             // A plan may pass the rule twice: the first finding stands.
             (Some(at), _) => drop(self.waits_for.set(at)),
-            (None, Otherwise::Sweep(_)) => {}
-            (None, Otherwise::Refuse(missing)) => return Err(Error::Filter(missing.clone())),
+            (None, WithoutKeys::Sweep(_)) => {}
+            (None, WithoutKeys::Refuse(missing)) => return Err(Error::Filter(missing.clone())),
         }
         Ok(())
     }
 
     /// Whether it waits for the keys of a join.
     pub(crate) fn is_keyless(&self) -> bool {
-        matches!(self.work, Work::Keyless { .. })
+        matches!(self.work, ReadPlan::DeferredLookup { .. })
     }
 
     /// Waits for the join, and takes its keys.
-    async fn keys(lookup: LookupWork, filter: Late, scan: Scan) -> Result<LookupWork, Error> {
+    async fn keys(lookup: LookupPlan, filter: DynamicFilter, scan: Scan) -> Result<LookupPlan, Error> {
         if let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
             dynamic.wait_complete().await;
         }
@@ -162,54 +131,56 @@ impl ScanExec {
     fn stream(&self, context: &Arc<TaskContext>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let counters = Counters(self.metrics.clone());
         Ok(match &self.work {
-            Work::Lookup(lookup) => lookup.clone().stream(self.scan.clone(), counters)?,
-            Work::Keyless { lookup, otherwise } => match (self.waits_for.get().and_then(|at| self.filters.get(*at)), otherwise) {
-                (Some(filter), otherwise) => {
-                    let (scan, context, otherwise) = (self.scan.clone(), Arc::clone(context), otherwise.clone());
-                    let keys = Self::keys(lookup.clone(), Arc::clone(filter), self.scan.clone());
-                    // Nothing has been asked yet: where the keys are too many, or no list, a sweep that is allowed has them all.
-                    let found = async move {
-                        match (keys.await, otherwise) {
-                            (Ok(lookup), _) => lookup.stream(scan, counters),
-                            (Err(_), Otherwise::Sweep(export)) => export.stream(&scan, counters, &context),
-                            (Err(error), Otherwise::Refuse(_)) => Err(error.into()),
-                        }
-                    };
-                    futures::stream::once(found).try_flatten().boxed()
+            ReadPlan::Lookup(lookup) => lookup.clone().stream(self.scan.clone(), counters)?,
+            ReadPlan::DeferredLookup { lookup, otherwise } => {
+                match (self.waits_for.get().and_then(|at| self.filters.get(*at)), otherwise) {
+                    (Some(filter), otherwise) => {
+                        let (scan, context, otherwise) = (self.scan.clone(), Arc::clone(context), otherwise.clone());
+                        let keys = Self::keys(lookup.clone(), Arc::clone(filter), self.scan.clone());
+                        // Nothing has been asked yet: where the keys are too many, or no list, a sweep that is allowed has them all.
+                        let found = async move {
+                            match (keys.await, otherwise) {
+                                (Ok(lookup), _) => lookup.stream(scan, counters),
+                                (Err(_), WithoutKeys::Sweep(export)) => export.stream(&scan, counters, &context),
+                                (Err(error), WithoutKeys::Refuse(_)) => Err(error.into()),
+                            }
+                        };
+                        futures::stream::once(found).try_flatten().boxed()
+                    }
+                    (None, WithoutKeys::Sweep(export)) => Arc::clone(export).stream(&self.scan, counters, context)?,
+                    // The rule has found a join, and the plan was reset since.
+                    (None, WithoutKeys::Refuse(_)) => {
+                        return Err(Error::Filter(format!(
+                            "{}: in a recursive query no keys of a join come to a look-up; write its rows to a table first, and join that",
+                            self.scan.relation.qualified()
+                        ))
+                        .into());
+                    }
                 }
-                (None, Otherwise::Sweep(export)) => Arc::clone(export).stream(&self.scan, counters, context)?,
-                // The rule has found a join, and the plan was reset since.
-                (None, Otherwise::Refuse(_)) => {
-                    return Err(Error::Filter(format!(
-                        "{}: in a recursive query no keys of a join come to a look-up; write its rows to a table first, and join that",
-                        self.scan.table.qualified()
-                    ))
-                    .into());
-                }
-            },
-            Work::Export(export) => Arc::clone(export).stream(&self.scan, counters, context)?,
-            Work::Report(report) => Arc::clone(report).stream(self.scan.clone(), counters)?,
+            }
+            ReadPlan::Export(export) => Arc::clone(export).stream(&self.scan, counters, context)?,
+            ReadPlan::Report(report) => Arc::clone(report).stream(self.scan.clone(), counters)?,
         })
     }
 }
 
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ScanExec: table={}, ", self.scan.table.qualified())?;
+        write!(f, "ScanExec: table={}, ", self.scan.relation.qualified())?;
         match &self.work {
-            Work::Lookup(lookup) => write!(f, "{lookup}")?,
-            Work::Keyless { lookup, otherwise } => {
+            ReadPlan::Lookup(lookup) => write!(f, "{lookup}")?,
+            ReadPlan::DeferredLookup { lookup, otherwise } => {
                 let key = self.waits_for.get().and_then(|at| lookup.key_of(self.filters.get(*at)?, &self.scan));
                 match (key, otherwise) {
                     (Some(key), _) => {
                         write!(f, "call={}, by={key} of the join, at most {} requests", lookup.call(), self.scan.options.lookups_max)?
                     }
-                    (None, Otherwise::Sweep(export)) => write!(f, "{export}")?,
-                    (None, Otherwise::Refuse(_)) => write!(f, "call={}, by=?", lookup.call())?,
+                    (None, WithoutKeys::Sweep(export)) => write!(f, "{export}")?,
+                    (None, WithoutKeys::Refuse(_)) => write!(f, "call={}, by=?", lookup.call())?,
                 }
             }
-            Work::Export(export) => write!(f, "{export}")?,
-            Work::Report(report) => write!(f, "{report}")?,
+            ReadPlan::Export(export) => write!(f, "{export}")?,
+            ReadPlan::Report(report) => write!(f, "{report}")?,
         }
         self.scan.limit.map_or(Ok(()), |limit| write!(f, ", limit={limit}"))
     }
@@ -253,7 +224,8 @@ impl ExecutionPlan for ScanExec {
         _: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         let answer = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; result.parent_filters.len()]);
-        if !matches!((&self.work, phase), (Work::Keyless { .. }, FilterPushdownPhase::Post)) || result.parent_filters.is_empty() {
+        if !matches!((&self.work, phase), (ReadPlan::DeferredLookup { .. }, FilterPushdownPhase::Post)) || result.parent_filters.is_empty()
+        {
             return Ok(answer);
         }
         let mut keyed = Self::new(self.scan.clone(), self.work.clone());
@@ -266,7 +238,7 @@ impl ExecutionPlan for ScanExec {
         /// Larger than what it is joined with, so that a join reads the other side first and has keys for this one.
         const MANY: usize = 1 << 40;
         let rows = match &self.work {
-            Work::Lookup(LookupWork { keys: Keys::Given(asked), .. }) => asked.values.len(),
+            ReadPlan::Lookup(LookupPlan { keys: LookupKeys::Given(asked), .. }) => asked.values.len(),
             _ => MANY,
         };
         let rows = self.scan.limit.map_or(rows, |limit| limit.min(rows));

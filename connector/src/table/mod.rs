@@ -5,6 +5,7 @@
 //! from it. Wire names are JSON pointers and exist in `tables/` alone.
 
 mod read;
+mod value_form;
 mod write;
 
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 pub(crate) use self::read::{Ask, Bucket, CountOf, Counts, Export, Lookup, Pages, Read, Say, Slices, Whole};
-pub(crate) use self::write::{Again, Completion, Form, List, Listing, Making, Open, Order, Write};
+pub use self::value_form::ValueForm;
+pub(crate) use self::write::{Again, BodyForm, Completion, List, Listing, Making, Open, Order, Write};
 
 /// One table, one `static` a file of `tables/`.
 #[derive(Debug)]
@@ -132,6 +134,14 @@ pub(crate) enum Shape {
 }
 
 impl Table {
+    /// Its name with its schema, or, of an event, that of the event's table: `clevertap.profiles`, `clevertap_events."Charged"`.
+    pub(crate) fn qualified(&self, event: Option<&str>) -> String {
+        match event {
+            Some(event) => format!("clevertap_events.\"{event}\""),
+            None => format!("clevertap.{}", self.name),
+        }
+    }
+
     /// Whether writing it erases.
     pub(crate) fn erases(&self) -> bool {
         self.write.as_ref().is_some_and(Write::erases)

@@ -8,7 +8,7 @@ pub(crate) enum Write {
         /// The path of the call.
         path: &'static str,
         /// What a body looks like, and what its answer tells.
-        form: Form,
+        form: BodyForm,
         /// Records that one body may hold, by the API.
         rows_max: usize,
         /// Keys that every record carries, with their JSON values.
@@ -86,7 +86,7 @@ pub(crate) struct Making {
 
 /// What a body looks like, and what its answer tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum BodyForm {
     /// `{"d":[record, …]}`; the answer has a word on each record.
     Records,
     /// Identifiers alone, of one kind, under the key of their column: `{"identity":["a", …]}`. The answer has a status and no
@@ -130,7 +130,7 @@ pub(crate) enum Order {
 impl Write {
     /// Whether it erases: then the account must have been opened for that, and the rows are bounded.
     pub(crate) const fn erases(&self) -> bool {
-        matches!(self, Self::Batch { form: Form::Keys, .. })
+        matches!(self, Self::Batch { form: BodyForm::Keys, .. })
     }
 
     /// What its records are made with.

@@ -12,7 +12,7 @@
 use crate::table::Kind::Text;
 use crate::table::Shape::Identifier;
 use crate::table::Target::Required;
-use crate::table::{Again, Form, Order, Source, Table, Write, column};
+use crate::table::{Again, BodyForm, Order, Source, Table, Write, column};
 
 pub(crate) static TABLE: Table = Table {
     name: "demerges",
@@ -21,7 +21,7 @@ pub(crate) static TABLE: Table = Table {
     read: None,
     write: Some(Write::Batch {
         path: "/1/demerge/profiles.json",
-        form: Form::Keys,
+        form: BodyForm::Keys,
         rows_max: 100,
         fixed: &[],
         open: None,

@@ -9,7 +9,7 @@
 use crate::table::Kind::{Json, Text};
 use crate::table::Shape::{Identifier, Object, Value};
 use crate::table::Target::{Optional, Required};
-use crate::table::{Again, Form, Order, Source, Table, Write, column};
+use crate::table::{Again, BodyForm, Order, Source, Table, Write, column};
 
 pub(crate) static TABLE: Table = Table {
     name: "device_tokens",
@@ -23,7 +23,7 @@ pub(crate) static TABLE: Table = Table {
     read: None,
     write: Some(Write::Batch {
         path: "/1/upload",
-        form: Form::Records,
+        form: BodyForm::Records,
         rows_max: 100,
         fixed: &[("type", "\"token\"")],
         open: None,

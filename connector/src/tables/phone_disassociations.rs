@@ -10,7 +10,7 @@
 use crate::table::Kind::Text;
 use crate::table::Shape::Identifier;
 use crate::table::Target::Required;
-use crate::table::{Again, Form, Order, Source, Table, Write, column};
+use crate::table::{Again, BodyForm, Order, Source, Table, Write, column};
 
 pub(crate) static TABLE: Table = Table {
     name: "phone_disassociations",
@@ -19,7 +19,7 @@ pub(crate) static TABLE: Table = Table {
     read: None,
     write: Some(Write::Batch {
         path: "/1/disassociate",
-        form: Form::Records,
+        form: BodyForm::Records,
         rows_max: 1_000,
         fixed: &[("type", "\"phone\"")],
         open: None,

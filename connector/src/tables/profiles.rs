@@ -25,7 +25,7 @@ use crate::table::Kind::{Day, Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Value, YesNo};
 use crate::table::Source::{Asked, At, Filter};
 use crate::table::Target::{self, Optional};
-use crate::table::{Again, Ask, Column, Export, Form, Lookup, Open, Order, Read, Source, Table, Write, column};
+use crate::table::{Again, Ask, BodyForm, Column, Export, Lookup, Open, Order, Read, Source, Table, Write, column};
 
 const READ_ONLY: Target = Target::Nowhere { hint: "CleverTap keeps it by itself: leave the column out, or give it another name" };
 
@@ -93,7 +93,7 @@ pub(crate) static TABLE: Table = Table {
     }),
     write: Some(Write::Batch {
         path: "/1/upload",
-        form: Form::Records,
+        form: BodyForm::Records,
         rows_max: 1_000,
         fixed: &[("type", "\"profile\"")],
         open: Some(Open { pointer: "/profileData", forbidden: "%><!|&.:;$'\"\\#", fields_warn: 256, fields_max: 256, operators: true }),
@@ -114,7 +114,7 @@ pub(crate) static DELETIONS: Table = Table {
     read: None,
     write: Some(Write::Batch {
         path: "/1/delete/profiles.json",
-        form: Form::Keys,
+        form: BodyForm::Keys,
         rows_max: 100,
         fixed: &[],
         open: None,

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::table::{Again, Form};
+use crate::table::{Again, BodyForm};
 use crate::write::encode::{Page, Record};
 
 /// Source: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
@@ -101,7 +101,7 @@ const RECORD_BYTES_MIN: usize = 64;
 /// or dropped, and [`Packers::pack`] hands out what is full.
 #[derive(Debug)]
 pub(crate) struct Packers {
-    form: Form,
+    form: BodyForm,
     /// What the encoder writes to: the body begun, or, of keys, records of which the bodies take a part.
     written: Packer,
     /// Of keys, the bodies begun.
@@ -109,7 +109,7 @@ pub(crate) struct Packers {
 }
 
 impl Packers {
-    pub(crate) fn new(form: Form, rows_max: usize, bytes_max: usize) -> Self {
+    pub(crate) fn new(form: BodyForm, rows_max: usize, bytes_max: usize) -> Self {
         Self { form, written: Packer::new(OPEN, rows_max, bytes_max), kinds: Vec::new() }
     }
 
@@ -148,8 +148,8 @@ impl Packers {
     /// The bodies that are full.
     pub(crate) fn pack(&mut self) -> Vec<Body> {
         match self.form {
-            Form::Records => self.written.pack(),
-            Form::Keys => {
+            BodyForm::Records => self.written.pack(),
+            BodyForm::Keys => {
                 let (page, records) = self.written.take();
                 let bodies = records.iter().filter_map(|record| self.push_key(record.of(page.written()), *record)).collect();
                 self.written.spare(page.into_bytes());
@@ -171,8 +171,8 @@ impl Packers {
     /// The bodies begun, once everything written is packed.
     pub(crate) fn finish(&mut self) -> Vec<Body> {
         match self.form {
-            Form::Records => self.written.finish().into_iter().collect(),
-            Form::Keys => self.kinds.iter_mut().filter_map(Packer::finish).collect(),
+            BodyForm::Records => self.written.finish().into_iter().collect(),
+            BodyForm::Keys => self.kinds.iter_mut().filter_map(Packer::finish).collect(),
         }
     }
 
@@ -330,7 +330,7 @@ mod tests {
             bytes_max in 80usize..400,
             together in 1usize..30,
         ) {
-            let mut packer = Packers::new(Form::Records, rows_max, bytes_max);
+            let mut packer = Packers::new(BodyForm::Records, rows_max, bytes_max);
             let records: Vec<String> = sizes.iter().map(|size| format!("\"{}\"", "x".repeat(size - 2))).collect();
             let mut bodies = Vec::new();
             let half = records.len() / 2;
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn once_records_are_known_no_more_are_written_than_a_body_takes() {
-        let mut packer = Packers::new(Form::Records, 100, 1_000);
+        let mut packer = Packers::new(BodyForm::Records, 100, 1_000);
         let records = vec![format!("\"{}\"", "x".repeat(98)); 50];
         let mut bodies = pack(&mut packer, &records, 1, 50);
         for _ in 0..20 {
@@ -373,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_part_of_a_body_holds_the_same_records() {
-        let mut packer = Packers::new(Form::Records, 10, 1000);
+        let mut packer = Packers::new(BodyForm::Records, 10, 1000);
         let records: Vec<String> = (1..=4).map(|row| format!("{{\"n\":{row}}}")).collect();
         assert!(pack(&mut packer, &records, 1, 4).is_empty());
         let body = packer.finish().remove(0);
@@ -385,7 +385,7 @@ mod tests {
     fn keys_of_one_kind_share_a_body_and_each_can_be_told_as_an_object() {
         let records = [r#"{"identity":"a\":"}"#, r#"{"guid":"g"}"#, r#"{"identity":"b"}"#, r#"{"identity":"c"}"#].map(str::to_owned);
         for together in 1..=4 {
-            let mut packer = Packers::new(Form::Keys, 2, 1000);
+            let mut packer = Packers::new(BodyForm::Keys, 2, 1000);
             let full = pack(&mut packer, &records, 1, together);
             let bodies: Vec<Body> = full.into_iter().chain(packer.finish()).collect();
             let texts: Vec<_> = bodies.iter().map(|body| String::from_utf8_lossy(&body.bytes).into_owned()).collect();
@@ -406,7 +406,7 @@ mod tests {
             bytes_max in 80usize..400,
             together in 1usize..30,
         ) {
-            let mut packer = Packers::new(Form::Keys, rows_max, bytes_max);
+            let mut packer = Packers::new(BodyForm::Keys, rows_max, bytes_max);
             let record = |(guid, size): &(bool, usize)| format!("{{\"{}\":\"{}\"}}", if *guid { "guid" } else { "identity" }, "x".repeat(*size));
             let records: Vec<String> = keys.iter().map(record).collect();
             let mut bodies = pack(&mut packer, &records, 1, together);

@@ -12,42 +12,13 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::Error;
-use crate::one_partition::over_one_partition;
 use crate::options::DryRun;
-use crate::write::plan::{Job, Operation};
-
-/// What a statement is about to erase.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Erasure {
-    /// `DELETE FROM clevertap.profiles`.
-    pub statement: String,
-    /// How many rows it takes.
-    pub rows: u64,
-}
-
-/// Asked before a statement that erases sends its first request: put one into a session with
-/// `SessionConfig::with_extension(Arc::new(EraseConsent::new(…)))`. Where there is none, the account's access is consent enough.
-#[derive(Clone)]
-pub struct EraseConsent(Arc<Ask>);
-
-type Ask = dyn Fn(Erasure) -> BoxFuture<'static, bool> + Send + Sync;
-
-impl EraseConsent {
-    /// Calls `ask`, whose `false` ends the statement with nothing sent. It is not asked about a dry run, nor about no rows.
-    pub fn new(ask: impl Fn(Erasure) -> BoxFuture<'static, bool> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(ask))
-    }
-}
-
-impl fmt::Debug for EraseConsent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EraseConsent")
-    }
-}
+use crate::single_partition::over_one_partition;
+use crate::write::hooks::{EraseConsent, Erasure};
+use crate::write::job::{Job, Operation};
 
 /// Reads all of its input before it hands out the first row.
 #[derive(Debug)]
@@ -66,7 +37,7 @@ struct Erases {
 
 impl ConsentExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, job: &Job) -> Self {
-        let verb = if job.operation == Operation::Delete { "DELETE FROM" } else { "INSERT INTO" };
+        let verb = if job.statement.operation == Operation::Delete { "DELETE FROM" } else { "INSERT INTO" };
         let statement = format!("{verb} {}", job.mapping.qualified());
         let erases = Erases { statement, rows_max: job.options.delete_rows_max, asks: job.options.dry_run == DryRun::Off };
         Self { input, erases }
@@ -99,7 +70,7 @@ impl Erases {
         }
         let consent = task.session_config().get_extension::<EraseConsent>().filter(|_| asks && rows > 0);
         if let Some(consent) = consent
-            && !(consent.0)(Erasure { statement: statement.clone(), rows }).await
+            && !consent.is_given(Erasure { statement: statement.clone(), rows }).await
         {
             return Err(Error::Declined(format!("{statement} was not confirmed: nothing was sent.")).into());
         }

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use crate::client::{Answer, Arrived, Lane, Outcome, Request};
 use crate::error::Error;
-use crate::table::{Again, Form, Order};
-use crate::write::answer::{INTERNAL_ERROR, Verdict, verdicts};
+use crate::fate::Fate;
+use crate::table::{Again, BodyForm, Order};
 use crate::write::body::Body;
-use crate::write::failed_rows::Fate;
+use crate::write::response::{INTERNAL_ERROR, Verdict, verdicts};
 
 /// Records refused as malformed in one body, with none accepted, after which it is not the records that are malformed.
 const MALFORMED_MAX: usize = 20;
@@ -25,7 +25,7 @@ const MALFORMED_MAX: usize = 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
     pub(crate) path: &'static str,
-    pub(crate) form: Form,
+    pub(crate) form: BodyForm,
     pub(crate) query: &'static [(&'static str, &'static str)],
     pub(crate) order: Order,
     /// Whether the first refused record stops the statement.

@@ -25,12 +25,12 @@ pub(crate) struct Mapping {
     /// In the order of the source.
     pub(crate) fields: Vec<MappedField>,
     /// Which column says whose row it is.
-    pub(crate) whose: Whose,
+    pub(crate) identifier_choice: IdentifierChoice,
 }
 
 /// Which column says whose row it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Whose {
+pub(crate) enum IdentifierChoice {
     /// The one identifier column that there is.
     OneColumn,
     /// In each row, the first that has a value: of people who were looked up, some have no identity.
@@ -76,8 +76,8 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Error::Unwritable`] names the column and the remedy.
-    pub(crate) fn new(table: &'static Table, event: Option<&str>, source: &Schema, whose: Whose) -> Result<Self> {
-        let qualified = qualified(table, event);
+    pub(crate) fn new(table: &'static Table, event: Option<&str>, source: &Schema, identifier_choice: IdentifierChoice) -> Result<Self> {
+        let qualified = table.qualified(event);
         let Some(open) = table.write.as_ref().map(|write| write.making().open) else {
             return Err(Error::Unwritable(format!("{qualified} is only read: CleverTap has no call that writes it")));
         };
@@ -92,7 +92,7 @@ impl Mapping {
             }
             fields.push(field);
         }
-        let mapping = Self { table, event: event.map(Into::into), fields, whose };
+        let mapping = Self { table, event: event.map(Into::into), fields, identifier_choice };
         mapping.check_identifier(&qualified)?;
         mapping.check_required(&qualified)?;
         Ok(mapping)
@@ -100,11 +100,11 @@ impl Mapping {
 
     /// `clevertap.profiles`, `clevertap_events."Charged"`.
     pub(crate) fn qualified(&self) -> String {
-        qualified(self.table, self.event.as_deref())
+        self.table.qualified(self.event.as_deref())
     }
 
     /// The same, told from the columns behind the source's own.
-    pub(crate) fn told_from(&self, sources: &[String]) -> Self {
+    pub(crate) fn with_origins(&self, sources: &[String]) -> Self {
         let mut mapping = self.clone();
         for field in &mut mapping.fields {
             if let Some(origin) = sources.get(field.source) {
@@ -138,7 +138,7 @@ impl Mapping {
         let names: Vec<_> = self.table.columns.iter().filter(|c| c.target.shape() == Some(Shape::Identifier)).map(|c| c.name).collect();
         match identifiers.len() {
             1 => Ok(()),
-            _ if self.whose == Whose::FirstThere && !identifiers.is_empty() => Ok(()),
+            _ if self.identifier_choice == IdentifierChoice::FirstThere && !identifiers.is_empty() => Ok(()),
             0 => Err(Error::Unwritable(format!(
                 "{qualified} needs a column that says whose row it is, and this source has none; name one of its columns {}",
                 names.join(" or ")
@@ -285,14 +285,6 @@ pub(crate) fn check_name(name: &str, open: &Open) -> Result<(), String> {
     Ok(())
 }
 
-/// `clevertap.profiles`, `clevertap_events."Charged"`.
-fn qualified(table: &Table, event: Option<&str>) -> String {
-    match event {
-        Some(event) => format!("clevertap_events.\"{event}\""),
-        None => format!("clevertap.{}", table.name),
-    }
-}
-
 /// `/profileData/Email` is `Email` in `profileData`; `/identity` is `identity` in the record itself.
 fn split(pointer: &'static str) -> (Option<&'static str>, &'static str) {
     let pointer = step(pointer);
@@ -322,7 +314,7 @@ mod tests {
 
     fn map(table: &str, event: Option<&str>, columns: &[&str]) -> Result<Mapping> {
         let fields: Vec<_> = columns.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
-        Mapping::new(tables::find(table).expect("a table"), event, &Schema::new(fields), Whose::OneColumn)
+        Mapping::new(tables::find(table).expect("a table"), event, &Schema::new(fields), IdentifierChoice::OneColumn)
     }
 
     #[test]

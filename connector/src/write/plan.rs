@@ -18,153 +18,21 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::account::{Access, Account};
 use crate::client::{Api, Lane, LaneSettings};
-use crate::error::Error;
-use crate::one_partition::over_one_partition;
-use crate::options::{DryRun, InDoubt, OnReject, Options};
-use crate::table::{Form, Table, Write};
+use crate::options::{DryRun, InDoubt, OnReject};
+use crate::runs::failed_rows_file::FailedRowsFile;
+use crate::single_partition::over_one_partition;
+use crate::storage::Folder;
+use crate::table::{BodyForm, Write};
 use crate::tables::DRY_RUN;
-use crate::write::Tally;
 use crate::write::body::Packers;
 use crate::write::consent::ConsentExec;
 use crate::write::deliver::Route;
-use crate::write::drive::{Driver, Figures, Progress};
-use crate::write::encode::{Encoder, Rules};
-use crate::write::failed_rows::{FailedRowsFile, Folder};
-use crate::write::mapping::{Mapping, Whose};
-use crate::write::runs::{Run, Status};
-use crate::write::schema::Checker;
-use crate::write::settle::{FateWatch, Settler};
-
-/// What a statement does to its table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
-    /// INSERT, or COPY.
-    Insert,
-    /// UPDATE: of people who were looked up.
-    Update,
-    /// DELETE: of people who were looked up, or are named in the statement.
-    Delete,
-}
-
-impl Operation {
-    /// As `clevertap.runs` and EXPLAIN show it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Insert => "INSERT",
-            Self::Update => "UPDATE",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    fn whose(self) -> Whose {
-        match self {
-            Self::Insert => Whose::OneColumn,
-            Self::Update | Self::Delete => Whose::FirstThere,
-        }
-    }
-}
-
-/// What a write needs besides its input: made when the statement is planned.
-#[derive(Debug, Clone)]
-pub(crate) struct Job {
-    pub(crate) operation: Operation,
-    pub(crate) account: Account,
-    pub(crate) mapping: Arc<Mapping>,
-    pub(crate) options: Options,
-    pub(crate) rules: Rules,
-    pub(crate) statement: Option<String>,
-    pub(crate) watch: Option<FateWatch>,
-    /// Where the keys of an UPDATE or a DELETE come from, for EXPLAIN.
-    pub(crate) keys: Option<String>,
-}
-
-impl Job {
-    /// Maps `source` onto `table`, or says why it cannot be written.
-    pub(crate) fn new(
-        operation: Operation,
-        account: &Account,
-        table: &'static Table,
-        event: Option<&str>,
-        source: &Schema,
-        options: &Options,
-    ) -> Result<Self, Error> {
-        let mapping = Mapping::new(table, event, source, operation.whose())?;
-        let (id, qualified) = (account.id(), mapping.qualified());
-        if account.access() == Access::Read {
-            return Err(Error::Unauthorized(format!(
-                "account \"{id}\" was opened to be read only, and {qualified} would be written; open it with write access"
-            )));
-        }
-        if table.erases() && account.access() < Access::Erase {
-            return Err(Error::Unauthorized(format!(
-                "account \"{id}\" was opened without the right to erase, and {} {qualified} cannot be undone; open it with erase access \
-                 (clevertap-sql --allow-erase)",
-                if operation == Operation::Delete { "DELETE FROM" } else { "INSERT INTO" },
-            )));
-        }
-        let upload = matches!(table.write, Some(Write::Batch { path, .. }) if Api::of(path).is_upload());
-        if options.dry_run == DryRun::Server && !upload {
-            return Err(Error::Setting(format!(
-                "option \"clevertap.dry_run\" is 'server', and CleverTap checks uploads alone: {qualified} would be written; \
-                 SET clevertap.dry_run = 'local'"
-            )));
-        }
-        let rules = Rules {
-            nulls: options.nulls,
-            nested: options.nested,
-            naive_time: options.naive_time,
-            long_values: options.long_values,
-            time_zone: account.time_zone(),
-        };
-        // What cannot be encoded is refused now, not at the first batch.
-        Encoder::new(&mapping, source, &rules)?;
-        Ok(Self {
-            operation,
-            account: account.clone(),
-            mapping: Arc::new(mapping),
-            options: options.clone(),
-            rules,
-            statement: None,
-            watch: None,
-            keys: None,
-        })
-    }
-
-    /// The same, with the columns of the source as the statement's author knows them.
-    pub(crate) fn told_from(mut self, sources: &[String]) -> Self {
-        self.mapping = Arc::new(self.mapping.told_from(sources));
-        self
-    }
-
-    pub(crate) fn begin(&self) -> Run {
-        Run {
-            run_id: 0,
-            label: self.options.run_label.clone(),
-            account: self.account.id().to_owned(),
-            table_name: self.mapping.qualified(),
-            operation: self.operation.name(),
-            statement: self.statement.clone(),
-            started_at: self.account.clock().now(),
-            finished_at: None,
-            status: Status::Running,
-            input_complete: false,
-            settled_through: 0,
-            tally: Tally::default(),
-            checked: 0,
-            requests: 0,
-            retries: 0,
-            bytes_sent: 0,
-            error_code: None,
-            error: None,
-            mapping: self.mapping.to_string(),
-            changed_options: self.options.changed(),
-            samples: Vec::new(),
-            warnings: Vec::new(),
-        }
-    }
-}
+use crate::write::driver::{Driver, Figures, Progress};
+use crate::write::encode::Encoder;
+use crate::write::job::{Job, Operation};
+use crate::write::schema_check::Checker;
+use crate::write::settle::Settler;
 
 /// Turns batches into bodies and bodies into fates; one partition, in input order.
 #[derive(Debug)]
@@ -195,7 +63,7 @@ impl WriteExec {
             return Err(DataFusionError::Internal("a mapping of a table that is not written".into()));
         };
         let folder = options.failed_rows_to.as_ref().map(|to| Folder::open(to, task)).transpose()?;
-        let run = account.runs_kept().begin(self.job.begin());
+        let run = account.runs_kept().begin(self.job.new_run());
         let (run_id, started_at) = {
             let run = run.get();
             (run.run_id, run.started_at)
@@ -204,7 +72,7 @@ impl WriteExec {
         let settler = Settler::new(account.clone(), Arc::clone(&run), file, watch.clone(), options);
         let retry_for = std::time::Duration::from_millis(options.retry_for_ms);
         let settings = LaneSettings { stop: run.stop.clone(), ..LaneSettings::new(Api::of(path), options) };
-        let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(account, settings)));
+        let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(account.client(), settings)));
         let figure = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
         Ok(Driver {
             mapping: Arc::clone(mapping),
@@ -217,7 +85,7 @@ impl WriteExec {
                 order: *order,
                 stop_on_reject: options.on_reject == OnReject::Stop && options.dry_run == DryRun::Off,
                 // What is split twice is split wrongly: no option has it sent again.
-                resend: *form == Form::Records && (options.in_doubt == InDoubt::Resend || options.dry_run != DryRun::Off),
+                resend: *form == BodyForm::Records && (options.in_doubt == InDoubt::Resend || options.dry_run != DryRun::Off),
                 retry_for,
             },
             width: lane.as_ref().map_or(1, |lane| lane.in_flight_max()),
@@ -248,13 +116,13 @@ impl DisplayAs for WriteExec {
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
                 write!(f, "WriteExec: table={}, ", mapping.qualified())?;
-                if self.job.operation != Operation::Insert {
-                    write!(f, "operation={}, ", self.job.operation.name())?;
+                if self.job.statement.operation != Operation::Insert {
+                    write!(f, "operation={}, ", self.job.statement.operation.name())?;
                 }
-                if let Some(keys) = &self.job.keys {
+                if let Some(keys) = &self.job.statement.keys {
                     write!(f, "keys={keys}, ")?;
                 }
-                if let Some(Write::Batch { path, form: Form::Keys, rows_max, .. }) = &mapping.table.write {
+                if let Some(Write::Batch { path, form: BodyForm::Keys, rows_max, .. }) = &mapping.table.write {
                     write!(f, "calls=[POST {path}, {rows_max} of one kind a call], ")?;
                 }
                 write!(f, "fields=[{mapping}]")?;

@@ -11,33 +11,14 @@ use datafusion::error::DataFusionError;
 
 use crate::account::Account;
 use crate::error::{Error, Outcome, Result};
+use crate::fate::Fate;
 use crate::options::{OnReject, Options};
 use crate::redact::without_values;
+use crate::runs::failed_rows::FailedRow;
+use crate::runs::failed_rows_file::FailedRowsFile;
+use crate::runs::{LiveRun, Status};
 use crate::write::encode::Reject;
-use crate::write::failed_rows::{FailedRow, FailedRowsFile, Fate};
-use crate::write::runs::{LiveRun, Status};
-
-/// Fates as they settle, for those who keep a ledger of their own: put one into a session with
-/// `SessionConfig::with_extension(Arc::new(FateWatch::new(…)))`, and its writes call it.
-#[derive(Clone)]
-pub struct FateWatch(Arc<Watch>);
-
-/// Row numbers and what became of them; `None` is accepted.
-type Watch = dyn Fn(&[(u64, Option<Fate>)]) + Send + Sync;
-
-impl FateWatch {
-    /// Calls `watch` with row numbers and what became of them; `None` is accepted. It is called from the writing task, in
-    /// order of settling, and must not block.
-    pub fn new(watch: impl Fn(&[(u64, Option<Fate>)]) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(watch))
-    }
-}
-
-impl fmt::Debug for FateWatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FateWatch")
-    }
-}
+use crate::write::hooks::FateWatch;
 
 /// A row that was not accepted, with all that is known of it.
 #[derive(Debug)]
@@ -135,8 +116,8 @@ impl Settler {
             }
             run.settled_through = self.settled.through();
         }
-        if let Some(FateWatch(watch)) = &self.watch {
-            watch(&rows.iter().map(|row| (*row, None)).collect::<Vec<_>>());
+        if let Some(watch) = &self.watch {
+            watch.call(&rows.iter().map(|row| (*row, None)).collect::<Vec<_>>());
         }
     }
 
@@ -176,8 +157,8 @@ impl Settler {
             }
             Fate::Unsent => {}
         }
-        if let Some(FateWatch(watch)) = &self.watch {
-            watch(&[(row, Some(fate))]);
+        if let Some(watch) = &self.watch {
+            watch.call(&[(row, Some(fate))]);
         }
         let row = FailedRow {
             run_id: self.run_id,

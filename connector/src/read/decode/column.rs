@@ -10,21 +10,22 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use chrono_tz::Tz;
 
-use super::fault::Unread;
+use super::fault::PageError;
 use super::list::Lists;
-use super::scan::{Lanes, Work};
-use super::span::Span;
+use super::simd::{Kernel, Lanes};
+use super::span::ByteSpan;
 use super::text::Texts;
 use super::time::Days;
 use super::value::{date, day, float, long, time, truth};
-use super::{BLOCK, Form, Slot};
+use super::{BLOCK, Slot};
+use crate::table::ValueForm;
 
 /// The spans of some records of a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block<'a> {
     pub(super) page: &'a str,
     /// [`BLOCK`] spans a node; those of the records themselves first.
-    pub(super) spans: &'a [Span],
+    pub(super) spans: &'a [ByteSpan],
     pub(super) records: usize,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct Block<'a> {
 #[derive(Debug)]
 pub(super) struct Column {
     name: String,
-    form: Form,
+    form: ValueForm,
     /// Where the value may be; the first that is one wins.
     nodes: Vec<usize>,
     zone: Option<Tz>,
@@ -59,12 +60,12 @@ impl Column {
     /// The column of a slot whose paths lead to `nodes`.
     pub(super) fn new(slot: Slot, nodes: Vec<usize>, zone: Option<Tz>) -> Self {
         let values = match slot.form {
-            Form::Text | Form::Json => Values::Texts(Texts::default()),
-            Form::TextList => Values::Lists(Lists::default()),
-            Form::Int64 | Form::Date | Form::PackedTime => Values::Longs(Vec::new()),
-            Form::Float64 => Values::Floats(Vec::new()),
-            Form::PackedDay => Values::Dates(Vec::new()),
-            Form::Boolean => Values::Truths(Vec::new()),
+            ValueForm::Text | ValueForm::Json => Values::Texts(Texts::default()),
+            ValueForm::TextList => Values::Lists(Lists::default()),
+            ValueForm::Int64 | ValueForm::Date | ValueForm::PackedTime => Values::Longs(Vec::new()),
+            ValueForm::Float64 => Values::Floats(Vec::new()),
+            ValueForm::PackedDay => Values::Dates(Vec::new()),
+            ValueForm::Boolean => Values::Truths(Vec::new()),
         };
         let days = Days::new(zone.unwrap_or(Tz::UTC));
         let (valid, scratch) = (Vec::new(), String::new());
@@ -74,13 +75,13 @@ impl Column {
     /// The column's Arrow field.
     pub(super) fn field(&self) -> Field {
         let kind = match self.form {
-            Form::Text | Form::Json => DataType::Utf8View,
-            Form::Int64 => DataType::Int64,
-            Form::Float64 => DataType::Float64,
-            Form::Boolean => DataType::Boolean,
-            Form::Date | Form::PackedTime => DataType::Timestamp(TimeUnit::Second, Some(self.zone_name())),
-            Form::PackedDay => DataType::Date32,
-            Form::TextList => DataType::List(Lists::item()),
+            ValueForm::Text | ValueForm::Json => DataType::Utf8View,
+            ValueForm::Int64 => DataType::Int64,
+            ValueForm::Float64 => DataType::Float64,
+            ValueForm::Boolean => DataType::Boolean,
+            ValueForm::Date | ValueForm::PackedTime => DataType::Timestamp(TimeUnit::Second, Some(self.zone_name())),
+            ValueForm::PackedDay => DataType::Date32,
+            ValueForm::TextList => DataType::List(Lists::item()),
         };
         Field::new(&self.name, kind, true)
     }
@@ -91,7 +92,7 @@ impl Column {
 
     /// Whether a zone is needed that is not there.
     pub(super) fn is_zoneless(&self) -> bool {
-        self.form == Form::PackedTime && self.zone.is_none()
+        self.form == ValueForm::PackedTime && self.zone.is_none()
     }
 
     /// Forgets the page so far.
@@ -112,21 +113,21 @@ impl Column {
     ///
     /// # Errors
     /// A record has no time, and this column wants one.
-    pub(super) fn push(&mut self, block: &Block<'_>, lanes: impl Lanes) -> Result<(), Unread> {
+    pub(super) fn push(&mut self, block: &Block<'_>, lanes: impl Lanes) -> Result<(), PageError> {
         lanes.run(Push(self, block, lanes))
     }
 
     /// Refuses a block in which a row has no time, if this column is one of times.
-    fn check_times(&self, block: &Block<'_>, valid: u64) -> Result<(), Unread> {
+    fn check_times(&self, block: &Block<'_>, valid: u64) -> Result<(), PageError> {
         let row = valid.trailing_ones() as usize;
-        if !matches!(self.form, Form::PackedTime | Form::PackedDay) || row >= block.records {
+        if !matches!(self.form, ValueForm::PackedTime | ValueForm::PackedDay) || row >= block.records {
             return Ok(());
         }
         let record = self.rows + row;
         let found = self.nodes.iter().map(|node| block.of(*node)[row]).find(|span| span.is_value());
         Err(match found {
-            Some(span) => Unread::new(format!("record {record} has a {} that is no time", self.name), span.start()),
-            None => Unread::new(format!("record {record} has no {}", self.name), block.of(0)[row].start()),
+            Some(span) => PageError::new(format!("record {record} has a {} that is no time", self.name), span.start()),
+            None => PageError::new(format!("record {record} has no {}", self.name), block.of(0)[row].start()),
         })
     }
 
@@ -138,7 +139,7 @@ impl Column {
         let array: ArrayRef = match &mut self.values {
             Values::Texts(texts) => Arc::new(texts.take(nulls)),
             Values::Lists(lists) => Arc::new(lists.take(nulls)),
-            Values::Longs(longs) if self.form == Form::Int64 => Arc::new(Int64Array::new(take(longs).into(), nulls)),
+            Values::Longs(longs) if self.form == ValueForm::Int64 => Arc::new(Int64Array::new(take(longs).into(), nulls)),
             Values::Longs(longs) => Arc::new(TimestampSecondArray::new(take(longs).into(), nulls).with_timezone(zone)),
             Values::Floats(floats) => Arc::new(Float64Array::new(take(floats).into(), nulls)),
             Values::Dates(dates) => Arc::new(Date32Array::new(take(dates).into(), nulls)),
@@ -152,14 +153,14 @@ impl Column {
 /// [`Column::push`].
 struct Push<'c, L>(&'c mut Column, &'c Block<'c>, L);
 
-impl<L: Lanes> Work for Push<'_, L> {
-    type Done = Result<(), Unread>;
+impl<L: Lanes> Kernel for Push<'_, L> {
+    type Done = Result<(), PageError>;
 
     #[inline(always)]
     fn work(self) -> Self::Done {
         let Self(column, block, lanes) = self;
         let (days, scratch, page) = (&mut column.days, &mut column.scratch, block.page);
-        let mut merged = [Span::ABSENT; BLOCK];
+        let mut merged = [ByteSpan::ABSENT; BLOCK];
         let spans = match column.nodes[..] {
             [node] => block.of(node),
             _ => block.merge(&column.nodes, &mut merged),
@@ -187,11 +188,11 @@ impl<L: Lanes> Work for Push<'_, L> {
             }};
         }
         match (&mut column.values, column.form) {
-            (Values::Texts(texts), Form::Json) => texts.add_written(page, spans, lanes),
+            (Values::Texts(texts), ValueForm::Json) => texts.add_written(page, spans, lanes),
             (Values::Texts(texts), _) => texts.add(page, spans, lanes),
             (Values::Lists(lists), _) => fill!(lists.lens, |span| lists.items.push(page, span)),
-            (Values::Longs(longs), Form::Date) => fill!(longs, |span| date(page, span, scratch, days)),
-            (Values::Longs(longs), Form::PackedTime) => fill!(longs, |span| time(page, span, scratch, days)),
+            (Values::Longs(longs), ValueForm::Date) => fill!(longs, |span| date(page, span, scratch, days)),
+            (Values::Longs(longs), ValueForm::PackedTime) => fill!(longs, |span| time(page, span, scratch, days)),
             (Values::Longs(longs), _) => fill!(longs, |span| long(page, span)),
             (Values::Floats(floats), _) => fill!(floats, |span| float(page, span)),
             (Values::Dates(dates), _) => fill!(dates, |span| day(page, span, scratch, days)),
@@ -219,12 +220,12 @@ fn nulls(valid: Vec<u64>, rows: usize) -> Option<NullBuffer> {
 impl<'a> Block<'a> {
     /// The spans of a node.
     #[inline(always)]
-    fn of(&self, node: usize) -> &'a [Span] {
+    fn of(&self, node: usize) -> &'a [ByteSpan] {
         &self.spans[node * BLOCK..][..self.records]
     }
 
     /// Of each record the first of several nodes that has a value.
-    fn merge<'b>(&self, nodes: &[usize], merged: &'b mut [Span; BLOCK]) -> &'b [Span] {
+    fn merge<'b>(&self, nodes: &[usize], merged: &'b mut [ByteSpan; BLOCK]) -> &'b [ByteSpan] {
         for node in nodes.iter().rev() {
             for (merged, span) in merged.iter_mut().zip(self.of(*node)) {
                 *merged = if span.is_value() { *span } else { *merged };

@@ -4,20 +4,20 @@ use std::fmt;
 
 /// Why a page cannot be read: a short phrase without any value, with the byte offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unread {
+pub(crate) struct PageError {
     phrase: String,
     at: usize,
 }
 
-impl fmt::Display for Unread {
+impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (at byte {})", self.phrase, self.at)
     }
 }
 
-impl std::error::Error for Unread {}
+impl std::error::Error for PageError {}
 
-impl Unread {
+impl PageError {
     pub(super) fn new(phrase: impl Into<String>, at: usize) -> Self {
         Self { phrase: phrase.into(), at }
     }
@@ -51,11 +51,11 @@ pub(super) enum Why {
 
 impl Fault {
     /// For the reader; `record` is the one being walked.
-    pub(super) fn tell(self, record: Option<usize>) -> Unread {
+    pub(super) fn tell(self, record: Option<usize>) -> PageError {
         let what = match self.why {
-            Why::Ends if record.is_some() => return Unread::new("ends in the middle of a record", self.at),
-            Why::Ends => return Unread::new("ends too early", self.at),
-            Why::NotObject => return Unread::new("is not a JSON object", self.at),
+            Why::Ends if record.is_some() => return PageError::new("ends in the middle of a record", self.at),
+            Why::Ends => return PageError::new("ends too early", self.at),
+            Why::NotObject => return PageError::new("is not a JSON object", self.at),
             Why::Syntax => "broken JSON",
             Why::Control => "a control character in a string",
             Why::Escape => "a broken escape in a string",
@@ -63,6 +63,6 @@ impl Fault {
             Why::Deep => "more than 127 levels",
         };
         let phrase = record.map_or_else(|| format!("has {what}"), |record| format!("record {record} has {what}"));
-        Unread::new(phrase, self.at)
+        PageError::new(phrase, self.at)
     }
 }

@@ -6,8 +6,8 @@ use arrow::array::ListArray;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef};
 
-use super::scan::Words;
-use super::span::{Kind, Span};
+use super::simd::Words;
+use super::span::{ByteSpan, JsonKind};
 use super::text::Texts;
 use super::walk::Walk;
 
@@ -51,8 +51,8 @@ impl Lists {
 impl Items {
     /// Adds the scalars of a list, or a scalar as a list of one; says how many. Nothing is added where a list holds more than
     /// scalars.
-    pub(super) fn push(&mut self, page: &str, span: Span) -> Option<usize> {
-        if span.kind() != Kind::Nest {
+    pub(super) fn push(&mut self, page: &str, span: ByteSpan) -> Option<usize> {
+        if span.kind() != JsonKind::Nest {
             self.item(page, span);
             return Some(1);
         }
@@ -65,16 +65,16 @@ impl Items {
         pushed.map(|()| self.valid.len() - before)
     }
 
-    fn scalars(&mut self, page: &str, span: Span) -> Option<()> {
+    fn scalars(&mut self, page: &str, span: ByteSpan) -> Option<()> {
         let walk = Walk::new(page, Words);
         let mut at = walk.enter(b'[', span.start(), 0).ok()?;
         // The list was walked before: it is well formed.
         while walk.byte(at)? != b']' {
             let (kind, end) = walk.value(at, 0).ok()?;
-            if kind == Kind::Nest {
+            if kind == JsonKind::Nest {
                 return None;
             }
-            self.item(page, Span::new(kind, at, end));
+            self.item(page, ByteSpan::new(kind, at, end));
             at = walk.blanks(end);
             if walk.byte(at) == Some(b',') {
                 at = walk.blanks(at + 1);
@@ -83,7 +83,7 @@ impl Items {
         Some(())
     }
 
-    fn item(&mut self, page: &str, span: Span) {
+    fn item(&mut self, page: &str, span: ByteSpan) {
         self.valid.push(span.is_value());
         self.texts.add(page, &[span], Words);
     }

@@ -1,11 +1,11 @@
 //! A page of records to Arrow arrays, in one pass over its bytes.
 //!
-//! In: the slots, once a scan; then the body of each answer. Out: [`Page`], or `Unread`. No network, no plan, no table here.
+//! In: the slots, once a scan; then the body of each answer. Out: [`Page`], or `PageError`. No network, no plan, no table here.
 //!
 //! ```text
 //! slots -> tree     the paths as one tree of expected keys                once a scan
-//! body  -> Map      where strings stop (swift, scan: 32 bytes at a time)
-//!       -> walk     (object, swift) checks everything,
+//! body  -> StringMap      where strings stop (strings, simd: 32 bytes at a time)
+//!       -> walk     (object, compact) checks everything,
 //!                   keeps where each wanted value is (span)               64 records at a time
 //!       -> column   (value, text, list, number, time) makes values        a column at a time
 //!       -> Page
@@ -16,13 +16,15 @@
 //! and only if serde_json reads it (`tests/oracle.rs` holds both to that).
 
 mod column;
+mod compact;
+mod escape;
 mod fault;
 mod list;
 mod number;
 mod object;
-mod scan;
+mod simd;
 mod span;
-mod swift;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -37,14 +39,15 @@ use bytes::Bytes;
 use chrono_tz::Tz;
 
 use self::column::{Block, Column};
-pub(crate) use self::fault::Unread;
+pub(crate) use self::fault::PageError;
 use self::fault::{Fault, Why};
 use self::object::Record;
-use self::scan::{Lanes, Reach, Words};
-use self::span::{Kind, PAGE_BYTES_MAX, Span};
-use self::swift::Map;
+use self::simd::{CpuFeatures, Lanes, Words};
+use self::span::{ByteSpan, JsonKind, PAGE_BYTES_MAX};
+use self::strings::StringMap;
 use self::tree::Tree;
 use self::walk::Walk;
+use crate::table::ValueForm;
 
 /// Records whose spans are kept at once: a word of validity, and a part of the page that is still in the first cache.
 const BLOCK: usize = 64;
@@ -57,34 +60,7 @@ pub(crate) struct Slot {
     /// Where the value may be in a record: each a list of object keys; the first present and not null wins. A step "0" into an
     /// array means its first element.
     pub(crate) paths: Vec<Vec<String>>,
-    pub(crate) form: Form,
-}
-
-/// What a value becomes. What does not fit is NULL and counted as a mismatch, unless it says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Utf8View. A string is unescaped; a number or boolean keeps its JSON text (digits exact); an object or array is its JSON text.
-    Text,
-    /// Utf8View: the JSON text of whatever is there, cut by byte range.
-    Json,
-    /// Int64: an integer; exact beyond 2^53. The text of one does not fit: CleverTap, asked to compare, does not take it for a number
-    /// either.
-    Int64,
-    /// Float64: a number; the text of one does not fit, nor does an integer that a float cannot hold exactly.
-    Float64,
-    /// Boolean: true or false, or text true or false in any case.
-    Boolean,
-    /// Timestamp(Second, zone) of the years 1 to 9999: text `$D_` with epoch seconds, or with exactly eight digits that are a
-    /// calendar date, which is 00:00 of that day in the project's zone; plain integers are epoch seconds. Without a zone: UTC.
-    Date,
-    /// Timestamp(Second, zone): the packed integer yyyyMMddHHmmss, or its 14 digits as text, in the project's zone. A repeated
-    /// hour is the earlier instant, a skipped time is shifted forward by the gap. Missing or broken, the page is `Unread`: an
-    /// event without a time is not a row that we may invent.
-    PackedTime,
-    /// Date32: the day of the same packed integer, with the same refusals; needs no zone.
-    PackedDay,
-    /// `List<Utf8View>`: a list of scalars as text, whose nulls stay; a scalar is a list of one.
-    TextList,
+    pub(crate) form: ValueForm,
 }
 
 /// Reads the pages of one scan.
@@ -94,10 +70,10 @@ pub(crate) struct PageDecoder {
     tree: Tree,
     columns: Vec<Column>,
     /// Of the records of a block, a node after the other.
-    spans: Vec<Span>,
+    spans: Vec<ByteSpan>,
     /// Where strings stop in the page.
     bits: Vec<u8>,
-    reach: Reach,
+    reach: CpuFeatures,
 }
 
 /// What a page holds.
@@ -116,14 +92,14 @@ pub(crate) struct Page {
 /// What a walk over a page finds besides the columns.
 #[derive(Debug, Default)]
 struct Envelope {
-    status: Span,
-    next_cursor: Span,
-    cursor: Span,
+    status: ByteSpan,
+    next_cursor: ByteSpan,
+    cursor: ByteSpan,
     rows: usize,
     /// Records that were walked, for the words of a fault.
     record: Option<usize>,
     /// JSON, but not of the shape of a page. Told when the rest is known to be JSON, and if no second `records` replaces it.
-    misshapen: Option<Unread>,
+    misshapen: Option<PageError>,
 }
 
 impl PageDecoder {
@@ -136,8 +112,8 @@ impl PageDecoder {
             Column::new(slot, nodes, zone)
         };
         let columns = slots.into_iter().map(column).collect();
-        let spans = vec![Span::ABSENT; tree.spans()];
-        Self { records_key: records_key.to_owned(), tree, columns, spans, bits: Vec::new(), reach: Reach::most() }
+        let spans = vec![ByteSpan::ABSENT; tree.spans()];
+        Self { records_key: records_key.to_owned(), tree, columns, spans, bits: Vec::new(), reach: CpuFeatures::most() }
     }
 
     /// The fields of the columns, nullable, in the order of the slots.
@@ -148,27 +124,27 @@ impl PageDecoder {
     /// Reads a page.
     ///
     /// # Errors
-    /// `Unread`: the page is not JSON, not an envelope with records, or an event in it has no time.
-    pub(crate) fn decode(&mut self, body: &Bytes) -> Result<Page, Unread> {
+    /// `PageError`: the page is not JSON, not an envelope with records, or an event in it has no time.
+    pub(crate) fn decode(&mut self, body: &Bytes) -> Result<Page, PageError> {
         self.columns.iter_mut().for_each(Column::clear);
         if self.columns.iter().any(Column::is_zoneless) {
-            return Err(Unread::new("has times that need the project's time zone", 0));
+            return Err(PageError::new("has times that need the project's time zone", 0));
         }
         if body.len() > PAGE_BYTES_MAX {
-            return Err(Unread::new("is larger than 512 MiB", PAGE_BYTES_MAX));
+            return Err(PageError::new("is larger than 512 MiB", PAGE_BYTES_MAX));
         }
-        let body = simdutf8::compat::from_utf8(body).map_err(|broken| Unread::new("is not UTF-8", broken.valid_up_to()))?;
+        let body = simdutf8::compat::from_utf8(body).map_err(|broken| PageError::new("is not UTF-8", broken.valid_up_to()))?;
         self.tree.begin();
         let mut envelope = Envelope::default();
         let walked = match self.reach {
-            Reach::Words => self.walk(body, Words, &mut envelope),
+            CpuFeatures::Words => self.walk(body, Words, &mut envelope),
             #[cfg(target_arch = "x86_64")]
-            Reach::Avx2(avx2) => self.walk(body, avx2, &mut envelope),
+            CpuFeatures::Avx2(avx2) => self.walk(body, avx2, &mut envelope),
         };
         walked.map_err(|fault| fault.tell(envelope.record))?;
         let cursor = if envelope.next_cursor.is_value() { envelope.next_cursor } else { envelope.cursor };
         if cursor.is_value() && !is_text(cursor) {
-            return Err(Unread::new("has a cursor that is not text", cursor.start()));
+            return Err(PageError::new("has a cursor that is not text", cursor.start()));
         }
         if let Some(misshapen) = envelope.misshapen {
             return Err(misshapen);
@@ -181,7 +157,7 @@ impl PageDecoder {
     /// Walks the whole page.
     fn walk<L: Lanes>(&mut self, body: &str, lanes: L, envelope: &mut Envelope) -> Result<(), Fault> {
         let mut bits = std::mem::take(&mut self.bits);
-        let walked = self.page(&Walk { map: Map::new(body, &mut bits, lanes), ..Walk::new(body, lanes) }, envelope);
+        let walked = self.page(&Walk { map: StringMap::new(body, &mut bits, lanes), ..Walk::new(body, lanes) }, envelope);
         self.bits = bits;
         walked
     }
@@ -196,14 +172,14 @@ impl PageDecoder {
         let mut is_open = walk.byte(at) != Some(b'}');
         while is_open {
             let (end, escaped) = walk.text(at)?;
-            let key = Span::new(if escaped { Kind::Escaped } else { Kind::Plain }, at, end);
+            let key = ByteSpan::new(if escaped { JsonKind::Escaped } else { JsonKind::Plain }, at, end);
             at = walk.blanks(walk.expect(b':', walk.blanks(end))?);
             let key = text(walk.page, key).unwrap_or_default();
             at = if key == self.records_key {
                 self.records(walk, at, envelope)?
             } else {
                 let (kind, end) = walk.value(at, 1)?;
-                let value = Span::new(kind, at, end);
+                let value = ByteSpan::new(kind, at, end);
                 match key.as_str() {
                     "status" => envelope.status = value,
                     "next_cursor" => envelope.next_cursor = value,
@@ -226,12 +202,12 @@ impl PageDecoder {
         (envelope.rows, envelope.misshapen) = (0, None);
         if walk.byte(at) != Some(b'[') {
             let (kind, end) = walk.value(at, 1)?;
-            if kind != Kind::Null {
-                envelope.misshapen = Some(Unread::new("has records that are not a list", at));
+            if kind != JsonKind::Null {
+                envelope.misshapen = Some(PageError::new("has records that are not a list", at));
             }
             return Ok(end);
         }
-        self.spans.fill(Span::ABSENT);
+        self.spans.fill(ByteSpan::ABSENT);
         let mut at = walk.enter(b'[', at, 1)?;
         let mut is_open = walk.byte(at) != Some(b']');
         while is_open {
@@ -241,10 +217,10 @@ impl PageDecoder {
                 walk.object(&mut Record { tree: &mut self.tree, row }, 0, at, 2)?
             } else {
                 let end = walk.value(at, 2)?.1;
-                envelope.misshapen.get_or_insert_with(|| Unread::new(format!("record {} is not a JSON object", envelope.rows), at));
+                envelope.misshapen.get_or_insert_with(|| PageError::new(format!("record {} is not a JSON object", envelope.rows), at));
                 end
             };
-            self.spans[envelope.rows % BLOCK] = Span::new(Kind::Nest, at, end);
+            self.spans[envelope.rows % BLOCK] = ByteSpan::new(JsonKind::Nest, at, end);
             envelope.rows += 1;
             if envelope.rows.is_multiple_of(BLOCK) {
                 self.flush(walk, BLOCK, envelope);
@@ -266,15 +242,15 @@ impl PageDecoder {
                 envelope.misshapen.get_or_insert(unread);
             }
         }
-        self.spans.fill(Span::ABSENT);
+        self.spans.fill(ByteSpan::ABSENT);
     }
 }
 
-fn is_text(span: Span) -> bool {
-    matches!(span.kind(), Kind::Plain | Kind::Escaped)
+fn is_text(span: ByteSpan) -> bool {
+    matches!(span.kind(), JsonKind::Plain | JsonKind::Escaped)
 }
 
 /// The text of a string.
-fn text(body: &str, span: Span) -> Option<String> {
+fn text(body: &str, span: ByteSpan) -> Option<String> {
     is_text(span).then(|| span.text(body, &mut String::new()).to_owned())
 }

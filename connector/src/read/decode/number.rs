@@ -2,7 +2,7 @@
 //!
 //! Up to 16 bytes are read at once, ending with the number; longer ones go the exact way of the standard library.
 
-use super::span::Kind;
+use super::span::JsonKind;
 
 /// Which bytes count of the 16 that end with a number, by its length; the later eight first.
 const MASKS: [(u64, u64); 17] = {
@@ -129,12 +129,12 @@ const TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10,
 
 /// The float `start..end`, written as JSON writes a number; an integer that no float is, is none.
 #[inline(always)]
-pub(super) fn float(bytes: &[u8], start: usize, end: usize, kind: Kind) -> Option<f64> {
+pub(super) fn float(bytes: &[u8], start: usize, end: usize, kind: JsonKind) -> Option<f64> {
     let negative = bytes.get(start) == Some(&b'-');
     let len = end - start - usize::from(negative);
     let size = match kind {
-        Kind::Integer if len <= 15 => digits(bytes, end, len)? as f64,
-        Kind::Integer => return whole_float(bytes, start, end),
+        JsonKind::Integer if len <= 15 => digits(bytes, end, len)? as f64,
+        JsonKind::Integer => return whole_float(bytes, start, end),
         _ => match short_decimal(bytes, end, len) {
             Some(size) => size,
             None => return parse(bytes, start, end).filter(|float: &f64| float.is_finite()),
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     /// What kind of number a text is, if it is one as JSON writes it.
-    fn kind(text: &[u8]) -> Option<Kind> {
+    fn kind(text: &[u8]) -> Option<JsonKind> {
         fn run(text: &[u8]) -> (&[u8], &[u8]) {
             text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count())
         }
@@ -194,20 +194,20 @@ mod tests {
         if whole.is_empty() || (whole.len() > 1 && whole[0] == b'0') {
             return None;
         }
-        let mut kind = Kind::Integer;
+        let mut kind = JsonKind::Integer;
         if let [b'.', after @ ..] = rest {
             let (fraction, after) = run(after);
             if fraction.is_empty() {
                 return None;
             }
-            (kind, rest) = (Kind::Decimal, after);
+            (kind, rest) = (JsonKind::Decimal, after);
         }
         if let [b'e' | b'E', after @ ..] = rest {
             let (exponent, after) = run(after.strip_prefix(b"+").or(after.strip_prefix(b"-")).unwrap_or(after));
             if exponent.is_empty() {
                 return None;
             }
-            (kind, rest) = (Kind::Decimal, after);
+            (kind, rest) = (JsonKind::Decimal, after);
         }
         rest.is_empty().then_some(kind)
     }
@@ -245,10 +245,10 @@ mod tests {
     #[test]
     fn a_text_is_a_number_as_json_writes_it_or_not_at_all() {
         let kinds = [
-            ("0", Some(Kind::Integer)),
-            ("-10", Some(Kind::Integer)),
-            ("1.50", Some(Kind::Decimal)),
-            ("1e+5", Some(Kind::Decimal)),
+            ("0", Some(JsonKind::Integer)),
+            ("-10", Some(JsonKind::Integer)),
+            ("1.50", Some(JsonKind::Decimal)),
+            ("1e+5", Some(JsonKind::Decimal)),
             ("", None),
             ("-", None),
             ("007", None),

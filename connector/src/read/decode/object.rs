@@ -4,18 +4,19 @@
 //! in an object wins: it overwrites what came before, and what was below that is forgotten.
 
 use super::BLOCK;
+use super::escape::unescape;
 use super::fault::{Fault, Why};
-use super::scan::{Lanes, Work};
-use super::span::{Kind, Span};
+use super::simd::{Kernel, Lanes};
+use super::span::{ByteSpan, JsonKind};
 use super::tree::{Tree, UNWANTED, foreseen};
-use super::walk::{LEVELS_MAX, Walk, unescape};
+use super::walk::{LEVELS_MAX, Walk};
 
 /// What is kept of a record while it is walked.
 #[derive(Debug)]
 pub(super) struct Record<'r> {
     pub(super) tree: &'r mut Tree,
     /// A span a node, a block apart.
-    pub(super) row: &'r mut [Span],
+    pub(super) row: &'r mut [ByteSpan],
 }
 
 /// Where the common case ended: the walk goes on byte by byte until it is over.
@@ -67,10 +68,10 @@ impl<L: Lanes> Walk<'_, L> {
         }
         let (kind, end) = match self.byte(at) {
             Some(b'"') => self.value(at, levels)?,
-            Some(b'{' | b'[') => (Kind::Nest, self.wanted_nest(record, node, at, levels)?),
+            Some(b'{' | b'[') => (JsonKind::Nest, self.wanted_nest(record, node, at, levels)?),
             _ => self.other(at, levels)?,
         };
-        record.row[node * BLOCK] = Span::new(kind, at, end);
+        record.row[node * BLOCK] = ByteSpan::new(kind, at, end);
         Ok(end)
     }
 
@@ -124,7 +125,7 @@ struct Frame {
 /// Objects in each other that are walked without a call.
 const FRAMES: usize = 4;
 
-impl<L: Lanes> Work for Object<'_, '_, '_, L> {
+impl<L: Lanes> Kernel for Object<'_, '_, '_, L> {
     type Done = Result<usize, Fault>;
 
     #[inline(always)]
@@ -142,7 +143,7 @@ impl<L: Lanes> Work for Object<'_, '_, '_, L> {
                 let next = 'common: loop {
                     let Some(window) = walk.window(at) else { break Next::Key };
                     let Some((value, spans)) = foreseen(entries, &mut place, window, walk.lanes) else { break Next::Key };
-                    let Some((span, end, next)) = walk.swift_scalar(window, at, value) else {
+                    let Some((span, end, next)) = walk.compact_scalar(window, at, value) else {
                         let inner = at + value;
                         if window[value & 63..].first_chunk() == Some(b"{\"") && depth < FRAMES && tree.goes_into(spans, row) {
                             frames[depth] = Frame { node, place, inner, spans };
@@ -162,7 +163,7 @@ impl<L: Lanes> Work for Object<'_, '_, '_, L> {
                             tree.forget_below(spans / BLOCK, row);
                         }
                     }
-                    // `next` is the first stop after a number, so not before its comma's end. Asked for `==`, the compiler would take the one
+                    // `next` is the first stop after a number, so not before its comma's end. KeyFilter for `==`, the compiler would take the one
                     // for the other, and the next member would wait for the end of this.
                     if walk.byte(end) == Some(b',') && next <= end + 1 {
                         at = next;
@@ -177,7 +178,7 @@ impl<L: Lanes> Work for Object<'_, '_, '_, L> {
                                 (depth, levels) = (depth - 1, levels - 1);
                                 let outer = frames[depth];
                                 (node, place) = (outer.node, outer.place);
-                                row[outer.spans] = Span::new(Kind::Nest, outer.inner, at);
+                                row[outer.spans] = ByteSpan::new(JsonKind::Nest, outer.inner, at);
                                 entries = tree.nodes[node].entries();
                             }
                             _ => break 'common Next::Separator,
@@ -221,7 +222,7 @@ impl<L: Lanes> Work for Object<'_, '_, '_, L> {
                         (depth, levels) = (depth - 1, levels - 1);
                         let outer = frames[depth];
                         (node, place) = (outer.node, outer.place);
-                        record.row[outer.spans] = Span::new(Kind::Nest, outer.inner, at);
+                        record.row[outer.spans] = ByteSpan::new(JsonKind::Nest, outer.inner, at);
                     }
                     _ => return Err(walk.fault(Why::Syntax, at)),
                 }

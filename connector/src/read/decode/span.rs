@@ -1,11 +1,11 @@
 //! Where a value stands in the page: eight bytes a value, made by the walk and read by the columns.
 
-use super::walk::unescape;
+use super::escape::unescape;
 
 /// What a value is, as far as the walk saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(super) enum JsonKind {
     /// No such value in this record.
     Absent,
     /// `null`.
@@ -24,10 +24,10 @@ pub(super) enum Kind {
     Nest,
 }
 
-/// Start, length and [`Kind`] of a value's JSON text, of a string without its quotes: 29 bits of where it starts, 29 of how long it is,
-/// one for escapes, one that is free, three of the kind, one for a value that is not `null`. Zero is [`Kind::Absent`].
+/// Start, length and [`JsonKind`] of a value's JSON text, of a string without its quotes: 29 bits of where it starts, 29 of how long it is,
+/// one for escapes, one that is free, three of the kind, one for a value that is not `null`. Zero is [`JsonKind::Absent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Span(u64);
+pub(super) struct ByteSpan(u64);
 
 /// Bits of a start and of a length.
 const BITS: u32 = 29;
@@ -42,13 +42,13 @@ const TAGS: [u64; 8] = {
     let mut kind = 0;
     while kind < 8 {
         tags[kind] = (kind as u64) << KIND;
-        if kind > Kind::Null as usize {
+        if kind > JsonKind::Null as usize {
             tags[kind] |= 1 << VALUE;
         }
-        if kind == Kind::Escaped as usize {
+        if kind == JsonKind::Escaped as usize {
             tags[kind] |= 1 << (2 * BITS);
         }
-        if kind == Kind::Plain as usize || kind == Kind::Escaped as usize {
+        if kind == JsonKind::Plain as usize || kind == JsonKind::Escaped as usize {
             tags[kind] = tags[kind] + 1 - (2 << BITS);
         }
         kind += 1;
@@ -56,13 +56,13 @@ const TAGS: [u64; 8] = {
     tags
 };
 
-impl Span {
+impl ByteSpan {
     /// No value.
     pub(super) const ABSENT: Self = Self(0);
 
     /// The value at `start..end`, with its quotes, of a page that has no more than [`PAGE_BYTES_MAX`] bytes.
     #[inline(always)]
-    pub(super) fn new(kind: Kind, start: usize, end: usize) -> Self {
+    pub(super) fn new(kind: JsonKind, start: usize, end: usize) -> Self {
         Self(TAGS[kind as usize].wrapping_add(((end - start) as u64) << BITS | start as u64))
     }
 
@@ -70,7 +70,7 @@ impl Span {
     #[inline(always)]
     pub(super) fn written(self) -> Self {
         match self.kind() {
-            Kind::Plain | Kind::Escaped => Self::new(Kind::Nest, self.start() - 1, self.end() + 1),
+            JsonKind::Plain | JsonKind::Escaped => Self::new(JsonKind::Nest, self.start() - 1, self.end() + 1),
             _ => self,
         }
     }
@@ -78,7 +78,7 @@ impl Span {
     /// What a string means, anything else as it is written. A string with escapes is made in `scratch`.
     pub(super) fn text<'a>(self, page: &'a str, scratch: &'a mut String) -> &'a str {
         let text = page.get(self.start()..self.end()).unwrap_or_default();
-        if self.kind() != Kind::Escaped {
+        if self.kind() != JsonKind::Escaped {
             return text;
         }
         scratch.clear();
@@ -87,16 +87,16 @@ impl Span {
     }
 
     #[inline(always)]
-    pub(super) fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> JsonKind {
         match self.0 >> KIND & 7 {
-            0 => Kind::Absent,
-            1 => Kind::Null,
-            2 => Kind::Plain,
-            3 => Kind::Escaped,
-            4 => Kind::Integer,
-            5 => Kind::Decimal,
-            6 => Kind::Truth,
-            _ => Kind::Nest,
+            0 => JsonKind::Absent,
+            1 => JsonKind::Null,
+            2 => JsonKind::Plain,
+            3 => JsonKind::Escaped,
+            4 => JsonKind::Integer,
+            5 => JsonKind::Decimal,
+            6 => JsonKind::Truth,
+            _ => JsonKind::Nest,
         }
     }
 
@@ -106,7 +106,7 @@ impl Span {
         self.0 >> VALUE == 1
     }
 
-    /// The value, or [`Span::ABSENT`] if it is `null`.
+    /// The value, or [`ByteSpan::ABSENT`] if it is `null`.
     #[inline(always)]
     pub(super) fn or_absent(self) -> Self {
         if self.is_value() { self } else { Self::ABSENT }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use arrow::array::StringViewArray;
 use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 
-use super::scan::{Lanes, Work};
-use super::span::Span;
+use super::simd::{Kernel, Lanes};
+use super::span::ByteSpan;
 
 /// Bytes that a view itself holds.
 const INLINE_BYTES_MAX: usize = 12;
@@ -40,18 +40,18 @@ impl Texts {
 
     /// Adds what strings mean, anything else as it is written, and an empty text for a span of nothing or null.
     #[inline(always)]
-    pub(super) fn add(&mut self, page: &str, spans: &[Span], lanes: impl Lanes) {
+    pub(super) fn add(&mut self, page: &str, spans: &[ByteSpan], lanes: impl Lanes) {
         self.add_each(page, spans, |span| span, lanes);
     }
 
     /// Adds values as they are written, and an empty text for a span of nothing or null.
     #[inline(always)]
-    pub(super) fn add_written(&mut self, page: &str, spans: &[Span], lanes: impl Lanes) {
-        self.add_each(page, spans, Span::written, lanes);
+    pub(super) fn add_written(&mut self, page: &str, spans: &[ByteSpan], lanes: impl Lanes) {
+        self.add_each(page, spans, ByteSpan::written, lanes);
     }
 
     #[inline(always)]
-    fn add_each(&mut self, page: &str, spans: &[Span], cut: impl Fn(Span) -> Span + Copy, lanes: impl Lanes) {
+    fn add_each(&mut self, page: &str, spans: &[ByteSpan], cut: impl Fn(ByteSpan) -> ByteSpan + Copy, lanes: impl Lanes) {
         // Columns hold texts of a kind: one look at a block spares most of them a copy that is too long, or any.
         let mut longest = 0;
         for span in spans {
@@ -89,11 +89,11 @@ impl Texts {
 struct Add<'t, const COPY: usize, C> {
     texts: &'t mut Texts,
     page: &'t str,
-    spans: &'t [Span],
+    spans: &'t [ByteSpan],
     cut: C,
 }
 
-impl<const COPY: usize, C: Fn(Span) -> Span> Work for Add<'_, COPY, C> {
+impl<const COPY: usize, C: Fn(ByteSpan) -> ByteSpan> Kernel for Add<'_, COPY, C> {
     type Done = ();
 
     #[inline(always)]
@@ -135,7 +135,7 @@ const MASKS: [(u64, u64); INLINE_BYTES_MAX + 2] = {
 ///
 /// No branch depends on the length: each text is copied, and taken back as far as it was not needed.
 #[inline(always)]
-fn short_view<const COPY: usize>(data: &mut Vec<u8>, page: &str, span: Span) -> Option<u128> {
+fn short_view<const COPY: usize>(data: &mut Vec<u8>, page: &str, span: ByteSpan) -> Option<u128> {
     let (start, len) = (span.start(), span.plain_len());
     let ahead = page.as_bytes().get(start..start + COPY.max(INLINE_BYTES_MAX) + 1)?;
     // Both ends are between characters.
@@ -181,8 +181,8 @@ fn any_view(mut data: Vec<u8>, text: &str) -> (u128, Vec<u8>) {
 mod tests {
     use arrow::array::Array;
 
-    use super::super::scan::Words;
-    use super::super::span::Kind;
+    use super::super::simd::Words;
+    use super::super::span::JsonKind;
     use super::*;
 
     #[test]
@@ -193,12 +193,12 @@ mod tests {
         let expected: Vec<String> = (0..most).map(text).collect();
         let page: String = expected.iter().map(|text| format!("\"{text}\"")).collect();
         let mut start = 0;
-        let spans: Vec<Span> = expected
+        let spans: Vec<ByteSpan> = expected
             .iter()
             .map(|text| {
                 let begin = start;
                 start += text.len() + 2;
-                Span::new(Kind::Plain, begin, start)
+                ByteSpan::new(JsonKind::Plain, begin, start)
             })
             .collect();
         let (mut meant, mut written, mut scattered) = (Texts::default(), Texts::default(), Texts::default());
@@ -207,7 +207,7 @@ mod tests {
             written.add_written(&page, block, Words);
         }
         // Short and long ones in one block.
-        spans.iter().step_by(13).for_each(|span| scattered.add(&page, &[*span, Span::ABSENT, spans[2]], Words));
+        spans.iter().step_by(13).for_each(|span| scattered.add(&page, &[*span, ByteSpan::ABSENT, spans[2]], Words));
         let (meant, written, scattered) = (meant.take(None), written.take(None), scattered.take(None));
         for array in [&meant, &written, &scattered] {
             array.to_data().validate_full().expect("a valid array");

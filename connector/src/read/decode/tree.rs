@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::BLOCK;
-use super::scan::Lanes;
-use super::span::Span;
-use super::swift::Window;
+use super::compact::Window;
+use super::simd::Lanes;
+use super::span::ByteSpan;
 
 /// Keys that nobody wants, remembered a node.
 const UNWANTED_KEYS_MAX: usize = 64;
@@ -128,7 +128,7 @@ impl Tree {
 
     /// Whether keys are foreseen in the object whose span goes there; then what was below it before is forgotten.
     #[inline(always)]
-    pub(super) fn goes_into(&self, spans: usize, row: &mut [Span]) -> bool {
+    pub(super) fn goes_into(&self, spans: usize, row: &mut [ByteSpan]) -> bool {
         let Some(span) = row.get(spans) else { return false };
         if !span.is_absent() {
             self.forget_below(spans / BLOCK, row);
@@ -138,8 +138,8 @@ impl Tree {
 
     /// Forgets what is below `node` in this record, because its key came once more.
     #[cold]
-    pub(super) fn forget_below(&self, node: usize, row: &mut [Span]) {
-        (node + 1..self.nodes[node].end).for_each(|below| row[below * BLOCK] = Span::ABSENT);
+    pub(super) fn forget_below(&self, node: usize, row: &mut [ByteSpan]) {
+        (node + 1..self.nodes[node].end).for_each(|below| row[below * BLOCK] = ByteSpan::ABSENT);
     }
 }
 

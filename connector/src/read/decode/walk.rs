@@ -4,9 +4,9 @@
 //! What serde_json refuses is refused, in skipped values as well: the walk does not tell wanted from unwanted until a value is over.
 
 use super::fault::{Fault, Why};
-use super::scan::{Lanes, Work};
-use super::span::Kind;
-use super::swift::Map;
+use super::simd::{Kernel, Lanes};
+use super::span::JsonKind;
+use super::strings::StringMap;
 
 /// Objects and lists in each other, at most: as serde_json has it.
 pub(super) const LEVELS_MAX: u32 = 127;
@@ -19,13 +19,13 @@ pub(super) struct Walk<'a, L> {
     pub(super) page: &'a str,
     pub(super) bytes: &'a [u8],
     pub(super) lanes: L,
-    pub(super) map: Map<'a>,
+    pub(super) map: StringMap<'a>,
 }
 
 impl<'a, L: Lanes> Walk<'a, L> {
     /// A walk over the page.
     pub(super) fn new(page: &'a str, lanes: L) -> Self {
-        Self { page, bytes: page.as_bytes(), lanes, map: Map::default() }
+        Self { page, bytes: page.as_bytes(), lanes, map: StringMap::default() }
     }
 
     /// A fault at `at`; beyond the end it is that the bytes end.
@@ -121,16 +121,16 @@ impl<'a, L: Lanes> Walk<'a, L> {
 
     /// The number at `start`: what it is, and its end.
     #[inline(always)]
-    fn number(&self, start: usize) -> Result<(Kind, usize), Fault> {
+    fn number(&self, start: usize) -> Result<(JsonKind, usize), Fault> {
         let whole = start + usize::from(self.byte(start) == Some(b'-'));
         let digits = self.digits(whole);
         if digits == 0 || (digits > 1 && self.byte(whole) == Some(b'0')) {
             return Err(self.fault(Why::Number, whole));
         }
         let mut at = whole + digits;
-        let mut kind = Kind::Integer;
+        let mut kind = JsonKind::Integer;
         if self.byte(at) == Some(b'.') {
-            kind = Kind::Decimal;
+            kind = JsonKind::Decimal;
             let digits = self.digits(at + 1);
             at += 1 + digits;
             if digits == 0 {
@@ -145,9 +145,9 @@ impl<'a, L: Lanes> Walk<'a, L> {
 
     /// The number of which `start..at` is known, which may have an exponent and may lie beyond 64-bit floats.
     #[cold]
-    fn far_number(&self, start: usize, mut at: usize, mut kind: Kind) -> Result<(Kind, usize), Fault> {
+    fn far_number(&self, start: usize, mut at: usize, mut kind: JsonKind) -> Result<(JsonKind, usize), Fault> {
         if matches!(self.byte(at), Some(b'e' | b'E')) {
-            kind = Kind::Decimal;
+            kind = JsonKind::Decimal;
             at += 1;
             at += usize::from(matches!(self.byte(at), Some(b'+' | b'-')));
             let digits = self.digits(at);
@@ -161,7 +161,7 @@ impl<'a, L: Lanes> Walk<'a, L> {
     }
 
     #[inline(always)]
-    fn word(&self, at: usize, word: &[u8], kind: Kind) -> Result<(Kind, usize), Fault> {
+    fn word(&self, at: usize, word: &[u8], kind: JsonKind) -> Result<(JsonKind, usize), Fault> {
         match self.bytes.get(at..at + word.len()) {
             Some(found) if found == word => Ok((kind, at + word.len())),
             Some(_) => Err(self.fault(Why::Syntax, at)),
@@ -171,30 +171,30 @@ impl<'a, L: Lanes> Walk<'a, L> {
 
     /// Any value: what it is, and its end. `levels` are open around it.
     #[inline(always)]
-    pub(super) fn value(&self, at: usize, levels: u32) -> Result<(Kind, usize), Fault> {
+    pub(super) fn value(&self, at: usize, levels: u32) -> Result<(JsonKind, usize), Fault> {
         if self.byte(at) == Some(b'"') {
             let (end, escaped) = self.text(at)?;
-            return Ok((if escaped { Kind::Escaped } else { Kind::Plain }, end));
+            return Ok((if escaped { JsonKind::Escaped } else { JsonKind::Plain }, end));
         }
         self.other(at, levels)
     }
 
     /// Any value that is no string.
     #[inline(always)]
-    pub(super) fn other(&self, at: usize, levels: u32) -> Result<(Kind, usize), Fault> {
+    pub(super) fn other(&self, at: usize, levels: u32) -> Result<(JsonKind, usize), Fault> {
         match self.byte(at) {
             Some(b'-' | b'0'..=b'9') => self.number(at),
-            Some(b'{' | b'[') => Ok((Kind::Nest, self.nest(at, levels)?)),
+            Some(b'{' | b'[') => Ok((JsonKind::Nest, self.nest(at, levels)?)),
             _ => self.literal(at),
         }
     }
 
     #[inline(always)]
-    fn literal(&self, at: usize) -> Result<(Kind, usize), Fault> {
+    fn literal(&self, at: usize) -> Result<(JsonKind, usize), Fault> {
         match self.byte(at) {
-            Some(b't') => self.word(at, b"true", Kind::Truth),
-            Some(b'f') => self.word(at, b"false", Kind::Truth),
-            Some(b'n') => self.word(at, b"null", Kind::Null),
+            Some(b't') => self.word(at, b"true", JsonKind::Truth),
+            Some(b'f') => self.word(at, b"false", JsonKind::Truth),
+            Some(b'n') => self.word(at, b"null", JsonKind::Null),
             _ => Err(self.fault(Why::Syntax, at)),
         }
     }
@@ -216,7 +216,7 @@ impl<'a, L: Lanes> Walk<'a, L> {
 /// [`Walk::long_text`].
 struct LongText<'w, 'a, L>(&'w Walk<'a, L>, usize);
 
-impl<L: Lanes> Work for LongText<'_, '_, L> {
+impl<L: Lanes> Kernel for LongText<'_, '_, L> {
     type Done = Result<(usize, bool), Fault>;
 
     #[inline(always)]
@@ -251,7 +251,7 @@ impl<L: Lanes> Work for LongText<'_, '_, L> {
 /// [`Walk::nest`].
 struct Nest<'w, 'a, L>(&'w Walk<'a, L>, usize, u32);
 
-impl<L: Lanes> Work for Nest<'_, '_, L> {
+impl<L: Lanes> Kernel for Nest<'_, '_, L> {
     type Done = Result<usize, Fault>;
 
     #[inline(always)]
@@ -259,7 +259,7 @@ impl<L: Lanes> Work for Nest<'_, '_, L> {
         let Self(walk, mut at, outside) = self;
         let (mut objects, mut levels) = (0u128, 0);
         loop {
-            let swift = if objects & 1 == 1 { walk.swift_member(at) } else { None };
+            let swift = if objects & 1 == 1 { walk.compact_member(at) } else { None };
             match swift {
                 Some(end) => at = end,
                 None => {
@@ -303,41 +303,5 @@ impl<L: Lanes> Work for Nest<'_, '_, L> {
             }
             at = walk.blanks(at + 1);
         }
-    }
-}
-
-/// What the inside of a string means, for one that was walked without a fault.
-pub(super) fn unescape(raw: &str, out: &mut String) {
-    let mut parts = raw.split('\\');
-    out.push_str(parts.next().unwrap_or_default());
-    while let Some(part) = parts.next() {
-        // Of two backslashes in a row the second is what the first escapes.
-        let mut one = part.chars();
-        let meant = match one.next() {
-            None => {
-                out.push('\\');
-                out.push_str(parts.next().unwrap_or_default());
-                continue;
-            }
-            Some('b') => '\u{8}',
-            Some('f') => '\u{c}',
-            Some('n') => '\n',
-            Some('r') => '\r',
-            Some('t') => '\t',
-            Some('u') => {
-                let unit = |part: &str| part.get(1..5).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0);
-                let mut code = unit(part);
-                let mut rest = part;
-                if (0xd800..0xdc00).contains(&code) {
-                    rest = parts.next().unwrap_or_default();
-                    code = 0x1_0000 + ((code & 0x3ff) << 10) + (unit(rest) & 0x3ff);
-                }
-                one = rest.get(5..).unwrap_or_default().chars();
-                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
-            }
-            Some(same) => same,
-        };
-        out.push(meant);
-        out.push_str(one.as_str());
     }
 }

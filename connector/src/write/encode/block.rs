@@ -42,7 +42,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Whose rows have about `row_bytes` bytes; they may have more.
+    /// IdentifierChoice rows have about `row_bytes` bytes; they may have more.
     pub(super) fn new(row_bytes: usize) -> Self {
         let mut block = Self {
             bytes: Vec::new(),

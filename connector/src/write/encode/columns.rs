@@ -3,17 +3,17 @@
 //! In: passes, bound columns, the number of the first row. Out: the strips of a [`Block`]. The common kinds of column have a loop
 //! each; what a loop hands back, and every other column, is written by the cell writers; a row that they refuse is left.
 
+use super::avx2::{Avx2, run};
 use super::bind::{Values, all, word};
 use super::block::{Block, LEFT, ROWS_MAX, bits};
-use super::compile::Plan;
+use super::bound::Bound;
 use super::digits::Form;
-use super::field::{self, State};
-use super::fragment::Bound;
-use super::kernel::{Avx2, run};
-use super::loops::{self, CHUNK, Close, Key, Offsets, Pieces, Quoted, Same, Sets, Texts, Truths, Views, WIDE};
+use super::field;
+use super::kernels::{self, Booleans, CHUNK, Close, Constant, Key, Offsets, Pieces, Quoted, Sets, Texts, Views, WIDE};
 use super::numbers::{Numbers, Parts, cents, date, decimal32, decimal64, decimal128, seconds, signed, unsigned};
-use super::passes::{Absent, FieldPass, Lead, Pass, Way};
+use super::plan::{Absent, FieldPass, Kernel, Pass, Plan, Prefix};
 use super::row;
+use super::state::RowState;
 use crate::table::Shape;
 
 /// Writes the rows from `first` on into `block`, which was begun for them.
@@ -23,22 +23,22 @@ pub(super) fn write(
     plan: &Plan,
     passes: &[Pass],
     columns: &[Bound],
-    state: &mut State,
+    state: &mut RowState,
     first: usize,
 ) {
     for pass in passes {
         match pass {
-            Pass::Bytes(lead) => run(avx2, Same { block, lead: *lead }),
-            Pass::Open(lead) => {
-                run(avx2, Same { block, lead: *lead });
+            Pass::Bytes(prefix) => run(avx2, Constant { block, prefix: *prefix }),
+            Pass::Open(prefix) => {
+                run(avx2, Constant { block, prefix: *prefix });
                 block.open();
             }
-            Pass::Close(lead) => run(avx2, Close { block, lead: *lead }),
+            Pass::Close(prefix) => run(avx2, Close { block, prefix: *prefix }),
             Pass::Field(pass) => {
                 let bound = &columns[pass.field];
                 let writer = Writer { avx2, plan, pass, bound, first, valid: bound.column.valid(first, block.rows()) };
                 // Keys of one piece or of two.
-                let Lead { bytes, len } = pass.lead;
+                let Prefix { bytes, len } = pass.prefix;
                 match bytes.first_chunk::<CHUNK>() {
                     Some(bytes) if len <= CHUNK => writer.write(block, Key { bytes: *bytes, len }, state),
                     _ => writer.write(block, Key { bytes, len }, state),
@@ -61,7 +61,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write<const K: usize>(&self, block: &mut Block, key: Key<K>, state: &mut State) {
+    fn write<const K: usize>(&self, block: &mut Block, key: Key<K>, state: &mut RowState) {
         let column = &self.bound.column;
         let rows = self.first..self.first + block.rows();
         if let Some(index) = &column.index {
@@ -79,49 +79,53 @@ impl Writer<'_> {
             }
             return;
         }
-        let hard = match (self.pass.way, &column.values) {
-            (Way::Text { min, max }, Values::Text(array)) => {
+        let hard = match (self.pass.kernel, &column.values) {
+            (Kernel::Text { min, max }, Values::Text(array)) => {
                 self.texts(block, key, Offsets(array.value_offsets(), array.value_data()), min, max)
             }
-            (Way::Text { min, max }, Values::LargeText(array)) => {
+            (Kernel::Text { min, max }, Values::LargeText(array)) => {
                 self.texts(block, key, Offsets(array.value_offsets(), array.value_data()), min, max)
             }
-            (Way::Text { min, max }, Values::TextView(array)) => {
+            (Kernel::Text { min, max }, Values::TextView(array)) => {
                 let named = Views::named(array.views().inner(), array.data_buffers());
                 self.texts(block, key, Views(array.views(), &named), min, max)
             }
-            (Way::Truth, Values::Bool(array)) => {
-                let (yes, no, truths) = (self.pass.lead, self.pass.other, word(array.values(), self.first, block.rows()));
-                run(self.avx2, Truths { block, yes, no, truths, valid: self.valid })
+            (Kernel::Boolean, Values::Bool(array)) => {
+                let (yes, no, truths) = (self.pass.prefix, self.pass.other, word(array.values(), self.first, block.rows()));
+                run(self.avx2, Booleans { block, yes, no, truths, valid: self.valid })
             }
-            (Way::Whole, Values::Int(array)) => self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, signed),
-            (Way::Whole, Values::UInt(array)) => self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, unsigned),
-            (Way::WholeQuoted, Values::Int(array)) => {
+            (Kernel::Whole, Values::Int(array)) => self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, signed),
+            (Kernel::Whole, Values::UInt(array)) => {
+                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, unsigned)
+            }
+            (Kernel::WholeQuoted, Values::Int(array)) => {
                 self.identities(block, &array.values()[rows.clone()]);
                 self.numbers::<_, K, b'"', false>(block, key, &array.values()[rows], Form::WHOLE, signed)
             }
-            (Way::WholeQuoted, Values::UInt(array)) => {
+            (Kernel::WholeQuoted, Values::UInt(array)) => {
                 self.identities(block, &array.values()[rows.clone()]);
                 self.numbers::<_, K, b'"', false>(block, key, &array.values()[rows], Form::WHOLE, unsigned)
             }
-            (Way::Seconds, Values::Int(array)) => self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, seconds),
-            (Way::Seconds, Values::Seconds(values)) => self.numbers::<_, K, 0, false>(block, key, &values[rows], Form::WHOLE, seconds),
-            (Way::Date, Values::Seconds(values)) => self.numbers::<_, K, b'"', false>(block, key, &values[rows], Form::WHOLE, date),
-            (Way::Decimal(point), Values::Decimal128(array)) => {
+            (Kernel::Seconds, Values::Int(array)) => {
+                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, seconds)
+            }
+            (Kernel::Seconds, Values::Seconds(values)) => self.numbers::<_, K, 0, false>(block, key, &values[rows], Form::WHOLE, seconds),
+            (Kernel::Date, Values::Seconds(values)) => self.numbers::<_, K, b'"', false>(block, key, &values[rows], Form::WHOLE, date),
+            (Kernel::Decimal(point), Values::Decimal128(array)) => {
                 self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], point, decimal128)
             }
-            (Way::Decimal(point), Values::Decimal64(array)) => {
+            (Kernel::Decimal(point), Values::Decimal64(array)) => {
                 self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], point, decimal64)
             }
-            (Way::Decimal(point), Values::Decimal32(array)) => {
+            (Kernel::Decimal(point), Values::Decimal32(array)) => {
                 self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], point, decimal32)
             }
-            (Way::Double(point), Values::Double(array)) => {
+            (Kernel::Double(point), Values::Double(array)) => {
                 let values = &array.values()[rows];
                 let hard = self.numbers::<_, K, 0, true>(block, key, values, point, cents);
                 Self::shortest(block, &key, values, hard)
             }
-            (Way::Set { max }, Values::List(list)) if list.items.index.is_none() => match &list.items.values {
+            (Kernel::Set { max }, Values::List(list)) if list.items.index.is_none() => match &list.items.values {
                 Values::Text(array) => {
                     let texts = Offsets(array.value_offsets(), array.value_data());
                     run(self.avx2, Sets { block, key, list, texts, first: self.first, valid: self.valid, max })
@@ -133,7 +137,7 @@ impl Writer<'_> {
                 }
                 _ => self.valid,
             },
-            (Way::EventName, values) => self.event_names(block, values, state),
+            (Kernel::EventName, values) => self.event_names(block, values, state),
             _ => self.valid,
         };
         if hard != 0 {
@@ -146,7 +150,7 @@ impl Writer<'_> {
     fn absent(&self, block: &mut Block, rows: u64) {
         match &self.pass.absent {
             Absent::Nothing => {}
-            Absent::Delete(lead) => block.put_each(rows, lead.text()),
+            Absent::Delete(prefix) => block.put_each(rows, prefix.text()),
             Absent::Refused => block.leave(rows),
         }
     }
@@ -158,7 +162,7 @@ impl Writer<'_> {
 
     /// The rows of these bits, by the cell writers; those that they refuse, or remark on, are left.
     #[inline(never)]
-    fn cells(&self, block: &mut Block, state: &mut State, rows: u64) {
+    fn cells(&self, block: &mut Block, state: &mut RowState, rows: u64) {
         let mut out = std::mem::take(&mut state.cell);
         for at in bits(rows) {
             if block.ends[at] == LEFT {
@@ -170,7 +174,7 @@ impl Writer<'_> {
             out.push(b'}');
             let written = row::write_field(self.plan, self.pass.field, self.bound, self.first + at, state, &mut out);
             if written.is_ok() && state.cuts.is_empty() {
-                block.put(at, &[&self.pass.lead.bytes[..self.pass.head], &out[1..]]);
+                block.put(at, &[&self.pass.prefix.bytes[..self.pass.head], &out[1..]]);
                 block.duplicates |= u64::from(state.duplicates) << at;
                 if self.identifies() {
                     block.identities[at] = state.identity;
@@ -213,7 +217,7 @@ impl Writer<'_> {
             *text = buffer.format_finite(values[at]);
         }
         for (text, at) in texts.iter().zip(bits(rows)) {
-            loops::short(block, at, key, text.as_bytes());
+            kernels::short(block, at, key, text.as_bytes());
         }
         rest
     }
@@ -228,7 +232,7 @@ impl Writer<'_> {
     }
 
     /// Names come in runs: that of the row before is copied.
-    fn event_names(&self, block: &mut Block, values: &Values, state: &mut State) -> u64 {
+    fn event_names(&self, block: &mut Block, values: &Values, state: &mut RowState) -> u64 {
         let mut known: Option<(&str, Vec<u8>)> = None;
         for at in bits(self.valid) {
             let name = values.text(self.first + at).and_then(Result::ok);

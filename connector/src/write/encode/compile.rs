@@ -7,115 +7,17 @@ use arrow::datatypes::{DataType, FieldRef, Schema};
 
 use super::Rules;
 use super::cell;
-use super::passes::{Pass, passes};
-use super::properties::Names;
-use super::reject::{Problem, TWICE, problem};
-use super::time::Clock;
-use super::types::{self, Role};
-use super::value::{Long, Style, Truth};
+use super::context::Context;
+use super::names::{Names, key_of};
+use super::passes::passes;
+use super::plan::{Field, Plan, Step};
+use super::reject::{TWICE, problem};
+use super::role::plain;
+use super::types;
+use super::value::{Long, Style};
 use crate::error::{Error, Result};
-use crate::options::{LongValues, NaiveTime, Nulls};
-use crate::table::{Again, Making, Open, Order, Shape, Write};
-use crate::write::mapping::{MappedField, Mapping, Whose};
-
-/// How rows of one schema become records.
-#[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) steps: Vec<Step>,
-    /// The steps as passes over columns; `None` where rows are written one by one.
-    pub(super) passes: Option<Vec<Pass>>,
-    pub(super) fields: Vec<Field>,
-    /// Which of the fields says whose record it is; where several may, the first of them.
-    pub(super) identifier: usize,
-    pub(super) whose: Whose,
-    pub(super) names: Names,
-    pub(super) open: Option<Open>,
-    pub(super) again: Again,
-    /// Whether records of one identity must arrive in input order.
-    pub(super) ordered: bool,
-    pub(super) context: Context,
-}
-
-/// One piece of a record.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// The same in every record.
-    Bytes(Vec<u8>),
-    /// The same too, as the next thing in its object.
-    Next(Vec<u8>),
-    /// The key of an object that holds what follows.
-    Open(Vec<u8>),
-    /// The end of that object.
-    Close,
-    /// The value of this field, with its key, unless the row has none.
-    Field(usize),
-}
-
-/// One column, or one field of a struct that is unfolded.
-#[derive(Debug)]
-pub(super) struct Field {
-    /// The column of the batch.
-    pub(super) source: usize,
-    /// Which field of the struct in that column.
-    pub(super) member: Option<usize>,
-    /// The column's name, for people.
-    pub(super) column: String,
-    /// The key in the record.
-    pub(super) name: String,
-    /// `"name":`.
-    pub(super) key: Vec<u8>,
-    pub(super) shape: Shape,
-    pub(super) role: Role,
-    pub(super) style: Style,
-    pub(super) required: bool,
-    /// A NULL deletes it.
-    pub(super) deletes: bool,
-    /// It is one of the fields that [`Open`] bounds.
-    pub(super) counted: bool,
-    /// Its key is one that another column may unfold too.
-    pub(super) contested: bool,
-    /// No value of it can be sent.
-    pub(super) refused: Option<Box<Problem>>,
-}
-
-/// What the rules and the table say about every value.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Context {
-    pub(super) clock: Clock,
-    pub(super) naive: NaiveTime,
-    pub(super) nested: bool,
-    pub(super) long: Long,
-    pub(super) deletes: bool,
-    /// Whether lists are multi-value properties and operators are understood.
-    pub(super) operators: bool,
-}
-
-impl Context {
-    fn new(rules: &Rules, open: Option<&Open>) -> Self {
-        let operators = open.is_some_and(|open| open.operators);
-        Self {
-            clock: Clock { naive: rules.time_zone.filter(|_| rules.naive_time == NaiveTime::Project), day: rules.time_zone },
-            naive: rules.naive_time,
-            nested: rules.nested,
-            long: if rules.long_values == LongValues::Cut { Long::Cut } else { Long::Reject },
-            deletes: operators && rules.nulls == Nulls::Delete,
-            operators,
-        }
-    }
-
-    /// How a property of this shape is written.
-    pub(super) fn style(&self, shape: Shape) -> Style {
-        Style {
-            long: if shape == Shape::Object { Long::Keep } else { self.long },
-            truth: if shape == Shape::YesNo { Truth::Letter } else { Truth::Json },
-        }
-    }
-
-    /// Whether a NULL of this shape deletes the property.
-    pub(super) fn deletes(&self, shape: Shape) -> bool {
-        self.deletes && matches!(shape, Shape::Value | Shape::YesNo)
-    }
-}
+use crate::table::{Making, Order, Shape, Write};
+use crate::write::mapping::{MappedField, Mapping};
 
 impl Plan {
     pub(super) fn new(mapping: &Mapping, schema: &Schema, rules: &Rules) -> Result<Self> {
@@ -135,13 +37,8 @@ impl Plan {
         let steps = steps(mapping, &fields, fixed, event, open_parent);
         // Which of several columns says whose a record is, each row decides.
         let passes = if mapping.identifiers().count() == 1 { passes(&steps, &fields, &types, open) } else { None };
-        let (whose, ordered) = (mapping.whose, order == Order::ByIdentity);
-        Ok(Self { steps, passes, fields, identifier, whose, names, open: open.copied(), again, ordered, context })
-    }
-
-    /// About how many bytes a record has, without long texts.
-    pub(super) fn row_bytes(&self) -> usize {
-        self.fields.iter().map(|field| field.key.len() + 24).sum::<usize>() + 128
+        let (identifier_choice, ordered) = (mapping.identifier_choice, order == Order::ByIdentity);
+        Ok(Self { steps, passes, fields, identifier, identifier_choice, names, open: open.copied(), again, ordered, context })
     }
 }
 
@@ -157,7 +54,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn column(&mut self, mapped: &MappedField, data_type: &DataType) -> Result<()> {
         if mapped.shape == Shape::Properties
-            && let DataType::Struct(members) = types::plain(data_type)
+            && let DataType::Struct(members) = plain(data_type)
         {
             return members.iter().enumerate().try_for_each(|(at, member)| self.member(mapped, at, member));
         }
@@ -278,9 +175,4 @@ fn steps(
     }
     steps.push(Step::Bytes(vec![b'}']));
     steps
-}
-
-/// `evtData` of `/evtData`.
-pub(super) fn key_of(pointer: &'static str) -> &'static str {
-    pointer.strip_prefix('/').unwrap_or(pointer)
 }

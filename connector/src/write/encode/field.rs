@@ -1,111 +1,27 @@
 //! The value of one field in one row, by its role.
 //!
 //! In: the place of a value that is there. Out: its bytes, and whether there are any; what the row must remember is kept in
-//! [`State`].
+//! [`RowState`](super::state::RowState).
 
-use std::collections::HashSet;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 
 use super::bind::{List, Values};
 use super::cell;
-use super::compile::Plan;
-use super::fragment::Dictionary;
-use super::properties::{self, Keys, not_charged, operand_refused};
+use super::json_text;
 use super::reject::{
-    CHARGED_ITEMS_MAX, Checked, IDENTIFIER_BYTES_MAX, LEVELS_MAX, LIST_ITEMS_MAX, LONG_IDENTIFIER, NO_IDENTIFIER, many_items, problem,
+    CHARGED_ITEMS_MAX, Checked, IDENTIFIER_BYTES_MAX, LEVELS_MAX, LIST_ITEMS_MAX, LONG_IDENTIFIER, NO_IDENTIFIER, many_items, not_charged,
+    problem,
 };
-use super::time::Almanac;
-use super::types::{self, Operator, Role};
+use super::role::{Operator, Role, operand_refused};
+use super::state::Row;
+use super::types;
 use super::value::{self, Style, epoch_seconds, positive, quoted};
 use crate::tables;
 
-/// What is known of the row that is being written, and what is worth keeping between rows.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    /// A text of the field was cut.
-    pub(super) cut: bool,
-    /// The row has an operator that must not be carried out twice.
-    pub(super) duplicates: bool,
-    /// Whether the row is the event that takes items; `None` where the table says so.
-    pub(super) charged: Option<bool>,
-    /// Fields whose text was cut in this row.
-    pub(super) cuts: Vec<usize>,
-    /// The field that brought the row over the number that draws a warning.
-    pub(super) warned: Option<usize>,
-    /// Fields of the open object so far.
-    pub(super) count: usize,
-    /// Keys that columns unfolded into this row.
-    pub(super) unfolded: HashSet<String>,
-    /// Whether an identifier was written.
-    pub(super) identified: bool,
-    /// Hash of the row's identifier.
-    pub(super) identity: u64,
-    /// For each field, the keys that it unfolded so far.
-    pub(super) keys: Vec<Keys>,
-    /// Where JSON is written before it becomes text.
-    scratch: Vec<u8>,
-    /// Where a cell, or a whole row, is written before it is copied to its place.
-    pub(super) cell: Vec<u8>,
-    /// When days begin.
-    pub(super) almanac: Almanac,
-    /// For each field, the dictionary that was written last.
-    pub(super) dictionaries: Vec<Option<Dictionary>>,
-}
-
-/// A row that is being written.
-#[derive(Debug)]
-pub(super) struct Row<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) state: &'a mut State,
-}
-
-impl Row<'_> {
-    /// Counts a field of the open object, or takes it back.
-    pub(super) fn count(&mut self, written: bool, mark: usize, out: &mut Vec<u8>) {
-        if written {
-            self.state.count += 1;
-        } else {
-            out.truncate(mark);
-        }
-    }
-}
-
-impl State {
-    pub(super) fn of(plan: &Plan) -> Self {
-        Self {
-            almanac: Almanac::new(plan.context.clock),
-            keys: vec![Keys::new(); plan.fields.len()],
-            dictionaries: vec![None; plan.fields.len()],
-            ..Self::default()
-        }
-    }
-
-    /// Forgets the row before.
-    pub(super) fn begin(&mut self) {
-        self.cut = false;
-        self.cuts.clear();
-        self.warned = None;
-        self.duplicates = false;
-        self.charged = None;
-        self.count = 0;
-        self.unfolded.clear();
-        self.identity = 0;
-        self.identified = false;
-    }
-}
-
-/// Writes the value at `at`; false where the field is to be left out.
-pub(super) fn write(
-    row: &mut Row<'_>,
-    field: usize,
-    role: &Role,
-    style: Style,
-    values: &Values,
-    at: usize,
-    out: &mut Vec<u8>,
-) -> Checked<bool> {
+/// Writes the value at `at`; false where the field is to be left out. Keys are unfolded in `properties`.
+pub(super) fn write(row: &mut Row<'_>, role: &Role, style: Style, values: &Values, at: usize, out: &mut Vec<u8>) -> Checked<bool> {
     let cut = &mut row.state.cut;
     match (role, values) {
         (Role::Scalar, _) => value::json(values, at, style, 0, out, cut)?,
@@ -134,7 +50,7 @@ pub(super) fn write(
         }
         (Role::Nested, _) => value::json(values, at, style, LEVELS_MAX, out, cut)?,
         (Role::Object, _) => value::json(values, at, style, usize::MAX, out, cut)?,
-        (Role::ObjectText, _) => properties::object_text(text(values, at)?, out)?,
+        (Role::ObjectText, _) => json_text::object_text(text(values, at)?, out)?,
         (Role::Items, Values::List(list)) => {
             if row.state.charged == Some(false) {
                 return Err(not_charged());
@@ -149,10 +65,8 @@ pub(super) fn write(
             if row.state.charged == Some(false) {
                 return Err(not_charged());
             }
-            properties::items_text(text(values, at)?, style, out, cut)?;
+            json_text::items_text(text(values, at)?, style, out, cut)?;
         }
-        (Role::UnfoldMap(_), _) => properties::unfold_map(row, field, values, at, out)?,
-        (Role::UnfoldText, _) => properties::unfold_text(row, field, text(values, at)?, out)?,
         _ => return Ok(false),
     }
     Ok(true)
@@ -192,7 +106,8 @@ pub(super) fn hash(identifier: &[u8]) -> u64 {
     FixedState::default().hash_one(identifier)
 }
 
-fn text(values: &Values, at: usize) -> Checked<&str> {
+/// The text at `at`; empty where the values are no texts.
+pub(super) fn text(values: &Values, at: usize) -> Checked<&str> {
     values.text(at).unwrap_or(Ok(""))
 }
 

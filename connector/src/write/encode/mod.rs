@@ -13,23 +13,30 @@
 //! What the types decide is decided when the plan is compiled, what a column decides when a batch is bound, and a row meets only
 //! what its values decide. A row that cannot be sent takes back its bytes and is written again, slowly, for its reader.
 
+mod avx2;
 mod bind;
 mod block;
+mod bound;
 mod cell;
 mod columns;
 mod compile;
+mod context;
 mod digits;
 mod field;
 mod fragment;
 mod json;
-mod kernel;
-mod loops;
+mod json_text;
+mod kernels;
+mod names;
 mod numbers;
 mod page;
 mod passes;
+mod plan;
 mod properties;
 mod reject;
+mod role;
 mod row;
+mod state;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -45,16 +52,17 @@ use arrow::datatypes::{Schema, SchemaRef};
 use chrono_tz::Tz;
 use serde_json::value::RawValue;
 
+use self::avx2::Avx2;
 use self::block::{Block, Laid};
-use self::compile::Plan;
-use self::field::State;
-use self::fragment::Bound;
-use self::kernel::Avx2;
+use self::bound::Bound;
 pub(crate) use self::page::Page;
+use self::plan::Plan;
 use self::reject::{CUT, MANY_PROPERTIES, TEXT_BYTES_MAX};
-pub(crate) use self::types::Operator;
+pub(crate) use self::role::Operator;
+use self::state::RowState;
 use crate::error::{Error, Result};
 use crate::options::{LongValues, NaiveTime, Nulls};
+use crate::runs::Warning;
 use crate::table::Again;
 use crate::write::mapping::Mapping;
 
@@ -76,7 +84,7 @@ pub(crate) struct Encoder {
     rules: Rules,
     schema: SchemaRef,
     plan: Plan,
-    state: State,
+    state: RowState,
     block: Block,
     avx2: Option<Avx2>,
     /// Bytes of a record, as they were so far.
@@ -132,19 +140,6 @@ pub(crate) struct Reject {
     pub(crate) record: String,
 }
 
-/// Something done to rows that are sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Warning {
-    /// `CT-6nn`.
-    pub(crate) code: &'static str,
-    /// The source column.
-    pub(crate) column: String,
-    /// How many rows.
-    pub(crate) rows: u64,
-    /// One sentence.
-    pub(crate) message: String,
-}
-
 /// A batch that is being written.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -166,7 +161,7 @@ impl Batch {
     }
 
     /// Writes one row by itself.
-    fn row(&mut self, plan: &Plan, state: &mut State, row: usize, page: &mut Page) -> Row {
+    fn row(&mut self, plan: &Plan, state: &mut RowState, row: usize, page: &mut Page) -> Row {
         let mut out = std::mem::take(&mut state.cell);
         out.clear();
         let written = row::write(plan, &self.columns, row, state, &mut out);
@@ -198,7 +193,7 @@ impl Encoder {
     /// [`crate::Error::Unwritable`] names a column whose type cannot be sent, and the remedy.
     pub(crate) fn new(mapping: &Mapping, schema: &Schema, rules: &Rules) -> Result<Self> {
         let plan = Plan::new(mapping, schema, rules)?;
-        let state = State::of(&plan);
+        let state = RowState::of(&plan);
         let block = Block::new(plan.row_bytes());
         let (mapping, rules, schema) = (mapping.clone(), rules.clone(), Arc::new(schema.clone()));
         Ok(Self { mapping, rules, schema, plan, state, block, avx2: Avx2::detect(), record_bytes: 128 })
@@ -210,7 +205,7 @@ impl Encoder {
     /// [`crate::Error::Unwritable`] if a column has another type than was compiled, and that type cannot be sent.
     pub(crate) fn begin(&mut self, batch: &RecordBatch) -> Result<Batch> {
         self.follow(batch)?;
-        let columns = fragment::bind(&self.plan, &mut self.state, batch)
+        let columns = bound::bind(&self.plan, &mut self.state, batch)
             .map_err(|error| Error::Unwritable(format!("a column cannot be read: {error}; CAST it to another type")))?;
         Ok(Batch { columns, rows: batch.num_rows(), next: 0, cuts: vec![0; self.plan.fields.len()], many: 0, many_at: None })
     }
@@ -275,7 +270,7 @@ impl Encoder {
         let types = |schema: &SchemaRef| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
         if types(schema) != types(&self.schema) {
             self.plan = Plan::new(&self.mapping, schema, &self.rules)?;
-            self.state = State::of(&self.plan);
+            self.state = RowState::of(&self.plan);
             self.block = Block::new(self.plan.row_bytes());
         }
         self.schema = Arc::clone(schema);

@@ -1,13 +1,13 @@
 //! The loop over a block's rows whose values are numbers, and what it takes of each kind of number.
 //!
 //! In: the values of a column, and the strips of a [`Block`]. Out: the strips, and one bit for each row that is not common: a number
-//! of many digits. It is one of the [`super::loops`], and as safe as they are. First all numbers become digits, which takes no
+//! of many digits. It is one of the [`super::kernels`], and as safe as they are. First all numbers become digits, which takes no
 //! branch and no store that the next row waits for; then the rows take theirs.
 
+use super::avx2::Loop;
 use super::block::{Block, ROWS_MAX};
 use super::digits::{FIFTEEN_DIGITS, Form, SIXTEEN_DIGITS, WIDTH, texts};
-use super::kernel::Loop;
-use super::loops::Key;
+use super::kernels::Key;
 use super::reject::EPOCH_SECONDS_MAX;
 use super::value::LIKE_A_CALENDAR_DATE;
 

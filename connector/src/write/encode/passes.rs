@@ -5,102 +5,13 @@
 
 use arrow::datatypes::DataType;
 
-use super::compile::{Field, Step};
 use super::digits::Form;
-use super::loops::CHUNK;
+use super::kernels::CHUNK;
+use super::plan::{Absent, Field, FieldPass, Kernel, Pass, Prefix, Step};
 use super::reject::{IDENTIFIER_BYTES_MAX, TEXT_BYTES_MAX};
-use super::types::{self, Role};
+use super::role::{self, Role};
 use super::value::{Long, Truth};
 use crate::table::{Open, Shape};
-
-/// Bytes that a [`Lead`] may have.
-const LEAD_BYTES_MAX: usize = 64;
-
-/// Bytes that begin a field, or are one, with what is needed to copy them in pieces of a fixed size.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lead {
-    pub(super) bytes: [u8; LEAD_BYTES_MAX],
-    pub(super) len: usize,
-}
-
-/// One pass over the rows of a block.
-#[derive(Debug)]
-pub(super) enum Pass {
-    /// The same bytes.
-    Bytes(Lead),
-    /// The key of an object whose fields follow, each with a comma before it.
-    Open(Lead),
-    /// The end of the object, and what is the same after it.
-    Close(Lead),
-    /// A field.
-    Field(Box<FieldPass>),
-}
-
-#[derive(Debug)]
-pub(super) struct FieldPass {
-    /// Which field of the plan.
-    pub(super) field: usize,
-    pub(super) way: Way,
-    /// Bytes of the lead that are no part of the field: a cell writer does not write them.
-    pub(super) head: usize,
-    /// What stands before each value, by [`Way`]; for [`Way::Truth`] the whole field where it is true.
-    pub(super) lead: Lead,
-    /// For [`Way::Truth`], the whole field where it is false.
-    pub(super) other: Lead,
-    pub(super) absent: Absent,
-}
-
-/// What a NULL becomes.
-#[derive(Debug)]
-pub(super) enum Absent {
-    /// Nothing.
-    Nothing,
-    /// A field that deletes the property.
-    Delete(Lead),
-    /// A reject.
-    Refused,
-}
-
-/// How a column is written, where its values are as its type says.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Way {
-    /// Text of so many bytes.
-    Text { min: usize, max: usize },
-    /// Booleans.
-    Truth,
-    /// Whole numbers.
-    Whole,
-    /// Whole numbers in quotes.
-    WholeQuoted,
-    /// Epoch seconds as a number.
-    Seconds,
-    /// Epoch seconds as `"$D_…"`.
-    Date,
-    /// Decimals.
-    Decimal(Form),
-    /// Doubles, many of which have two places.
-    Double(Form),
-    /// Lists of text.
-    Set { max: usize },
-    /// The name of an event, often that of the row before.
-    EventName,
-    /// A cell at a time.
-    Cell,
-}
-
-impl Lead {
-    fn new(parts: &[&[u8]]) -> Option<Self> {
-        let all = parts.concat();
-        let mut bytes = [0; LEAD_BYTES_MAX];
-        bytes.get_mut(..all.len())?.copy_from_slice(&all);
-        Some(Self { bytes, len: all.len() })
-    }
-
-    /// What it says.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
 
 /// Compiles `steps`; `types` has the type of each field's column.
 pub(super) fn passes(steps: &[Step], fields: &[Field], types: &[DataType], open: Option<&Open>) -> Option<Vec<Pass>> {
@@ -117,20 +28,20 @@ pub(super) fn passes(steps: &[Step], fields: &[Field], types: &[DataType], open:
     for step in steps {
         match step {
             Step::Bytes(bytes) => match passes.last_mut() {
-                Some(Pass::Close(end)) => *end = Lead::new(&[end.text(), bytes])?,
-                _ => passes.push(Pass::Bytes(Lead::new(&[bytes])?)),
+                Some(Pass::Close(end)) => *end = Prefix::new(&[end.text(), bytes])?,
+                _ => passes.push(Pass::Bytes(Prefix::new(&[bytes])?)),
             },
-            Step::Next(bytes) => passes.push(Pass::Bytes(Lead::new(&[b",", bytes])?)),
-            Step::Open(key) => passes.push(Pass::Open(Lead::new(&[b",", key])?)),
-            Step::Close => passes.push(Pass::Close(Lead::new(&[b"}"])?)),
+            Step::Next(bytes) => passes.push(Pass::Bytes(Prefix::new(&[b",", bytes])?)),
+            Step::Open(key) => passes.push(Pass::Open(Prefix::new(&[b",", key])?)),
+            Step::Close => passes.push(Pass::Close(Prefix::new(&[b"}"])?)),
             Step::Field(at) => {
                 let mut pass = field_pass(*at, &fields[*at], &types[*at])?;
                 // What is before a field that every row has is one piece with it.
-                if let (Some(Pass::Bytes(head)), Way::Text { .. }, Absent::Refused) = (passes.last(), pass.way, &pass.absent)
-                    && let Some(lead) = Lead::new(&[head.text(), pass.lead.text()])
-                    && lead.len <= CHUNK
+                if let (Some(Pass::Bytes(head)), Kernel::Text { .. }, Absent::Refused) = (passes.last(), pass.kernel, &pass.absent)
+                    && let Some(prefix) = Prefix::new(&[head.text(), pass.prefix.text()])
+                    && prefix.len <= CHUNK
                 {
-                    (pass.lead, pass.head) = (lead, head.len);
+                    (pass.prefix, pass.head) = (prefix, head.len);
                     passes.pop();
                 }
                 passes.push(Pass::Field(Box::new(pass)));
@@ -142,42 +53,42 @@ pub(super) fn passes(steps: &[Step], fields: &[Field], types: &[DataType], open:
 
 fn field_pass(at: usize, field: &Field, data_type: &DataType) -> Option<FieldPass> {
     let absent = if field.deletes {
-        Absent::Delete(Lead::new(&[b",", &field.key, b"{\"$delete\":1}"])?)
+        Absent::Delete(Prefix::new(&[b",", &field.key, b"{\"$delete\":1}"])?)
     } else if field.required || field.shape == Shape::Identifier {
         Absent::Refused
     } else {
         Absent::Nothing
     };
-    let way = if field.refused.is_some() { Way::Cell } else { way(field, types::plain(data_type)) };
-    let (before, other): (&[u8], &[u8]) = match way {
-        Way::Text { .. } | Way::WholeQuoted => (b"\"", b""),
-        Way::Date => (b"\"$D_", b""),
-        Way::Set { .. } => (b"{\"$set\":[", b""),
-        Way::Truth if field.style.truth == Truth::Letter => (b"\"Y\"", b"\"N\""),
-        Way::Truth => (b"true", b"false"),
+    let kernel = if field.refused.is_some() { Kernel::Cell } else { kernel_of(field, role::plain(data_type)) };
+    let (before, other): (&[u8], &[u8]) = match kernel {
+        Kernel::Text { .. } | Kernel::WholeQuoted => (b"\"", b""),
+        Kernel::Date => (b"\"$D_", b""),
+        Kernel::Set { .. } => (b"{\"$set\":[", b""),
+        Kernel::Boolean if field.style.truth == Truth::Letter => (b"\"Y\"", b"\"N\""),
+        Kernel::Boolean => (b"true", b"false"),
         _ => (b"", b""),
     };
-    let lead = |rest: &[u8]| Lead::new(&[b",", &field.key, rest]);
-    Some(FieldPass { field: at, way, head: 0, lead: lead(before)?, other: lead(other)?, absent })
+    let prefix = |rest: &[u8]| Prefix::new(&[b",", &field.key, rest]);
+    Some(FieldPass { field: at, kernel, head: 0, prefix: prefix(before)?, other: prefix(other)?, absent })
 }
 
-fn way(field: &Field, data_type: &DataType) -> Way {
+fn kernel_of(field: &Field, data_type: &DataType) -> Kernel {
     let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let max = if field.style.long == Long::Keep { usize::MAX } else { TEXT_BYTES_MAX };
     match (&field.role, data_type) {
-        (Role::Scalar, text) if is_text(text) => Way::Text { min: 0, max },
-        (Role::Identifier, text) if is_text(text) => Way::Text { min: 1, max: IDENTIFIER_BYTES_MAX },
-        (Role::Identifier, _) => Way::WholeQuoted,
-        (Role::EpochSeconds, _) => Way::Seconds,
-        (Role::EventName, _) => Way::EventName,
-        (Role::Scalar, DataType::Boolean) => Way::Truth,
-        (Role::Scalar, integer) if integer.is_integer() => Way::Whole,
-        (Role::Scalar, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) => Way::Date,
-        (Role::Scalar, DataType::Float64) => Form::point(2).map_or(Way::Cell, Way::Double),
+        (Role::Scalar, text) if is_text(text) => Kernel::Text { min: 0, max },
+        (Role::Identifier, text) if is_text(text) => Kernel::Text { min: 1, max: IDENTIFIER_BYTES_MAX },
+        (Role::Identifier, _) => Kernel::WholeQuoted,
+        (Role::EpochSeconds, _) => Kernel::Seconds,
+        (Role::EventName, _) => Kernel::EventName,
+        (Role::Scalar, DataType::Boolean) => Kernel::Boolean,
+        (Role::Scalar, integer) if integer.is_integer() => Kernel::Whole,
+        (Role::Scalar, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) => Kernel::Date,
+        (Role::Scalar, DataType::Float64) => Form::point(2).map_or(Kernel::Cell, Kernel::Double),
         (Role::Scalar, DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale)) => {
-            Form::point(*scale).map_or(Way::Cell, Way::Decimal)
+            Form::point(*scale).map_or(Kernel::Cell, Kernel::Decimal)
         }
-        (Role::Set, _) => Way::Set { max },
-        _ => Way::Cell,
+        (Role::Set, _) => Kernel::Set { max },
+        _ => Kernel::Cell,
     }
 }

@@ -3,138 +3,27 @@
 //! In: the keys of a value, row by row. Out: fields beside those of the columns. A key means what a column of its name means, so
 //! that `email` is the field `Email` however it comes; a name that lasts for ever is checked before it is sent.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use arrow::datatypes::DataType;
 
 use super::bind::Values;
 use super::cell;
-use super::compile::{Context, key_of};
-use super::field::{self, Row};
+use super::field;
 use super::json::{self, Json};
-use super::reject::{
-    CHARGED_ITEMS_MAX, Checked, ITEMS, KEY, LEVELS_MAX, LIST_ITEMS_MAX, NO_IDENTIFIER, OPERAND, TWICE, depth, many_items, problem, twice,
-};
-use super::types::{self, Operator, Role};
-use super::value::{Long, Style};
-use crate::table::{Open, Shape, Table};
-use crate::tables;
-use crate::write::mapping::{Mapping, check_name};
+use super::json_text::{OBJECT, items};
+use super::names::Key;
+use super::reject::{Checked, KEY, LEVELS_MAX, LIST_ITEMS_MAX, NO_IDENTIFIER, TWICE, many_items, not_charged, problem};
+use super::role::{Operator, Role, operand_refused};
+use super::state::Row;
+use super::value::Style;
+use crate::table::Shape;
 
 /// Distinct keys that are remembered; an input with more is one whose keys are values.
 const KEYS_MAX: usize = 10_000;
 
-/// What a JSON text of properties should have been.
-const OBJECT: &str = "a JSON object";
-/// What a JSON text of items should have been.
-const ITEM_LIST: &str = "a JSON list of objects without lists and objects in them";
-
-/// The names that the fields of a record have.
-#[derive(Debug)]
-pub(super) struct Names {
-    table: &'static Table,
-    open: Option<Open>,
-    event: Option<String>,
-    /// Fields of the open object that columns have, and these columns.
-    taken: Vec<(String, String)>,
-    unfolded: usize,
-}
-
-/// A key, as it was understood.
-#[derive(Debug)]
-pub(super) struct Key {
-    name: String,
-    /// `"name":`.
-    encoded: Vec<u8>,
-    shape: Shape,
-    /// How the values of a map are written under it.
-    role: Role,
-}
-
-/// The keys that were met so far.
-pub(super) type Keys = HashMap<String, Checked<Arc<Key>>>;
-
-impl Names {
-    pub(super) fn new(mapping: &Mapping, open: Option<&Open>) -> Self {
-        let parent = open.map(|open| key_of(open.pointer));
-        let fields = mapping.fields.iter().filter(|field| parent.is_some() && field.parent == parent);
-        Self {
-            table: mapping.table,
-            open: open.copied(),
-            event: mapping.event.clone(),
-            taken: fields.clone().filter(|f| f.shape != Shape::Properties).map(|f| (f.key.clone(), f.name.clone())).collect(),
-            unfolded: fields.filter(|field| field.shape == Shape::Properties).count(),
-        }
-    }
-
-    /// The object whose keys these are.
-    pub(super) fn parent(&self) -> Option<&'static str> {
-        self.open.map(|open| key_of(open.pointer))
-    }
-
-    /// Characters that no name here may hold.
-    pub(super) fn forbidden(&self) -> &'static str {
-        self.open.map_or("", |open| open.forbidden)
-    }
-
-    /// Whether two columns unfold, and so may unfold one key twice.
-    pub(super) fn contested(&self) -> bool {
-        self.unfolded > 1
-    }
-
-    /// The field that a key becomes.
-    pub(super) fn resolve(&self, key: &str) -> Checked<(String, Shape)> {
-        let Some(open) = &self.open else { return Ok((key.to_owned(), Shape::Value)) };
-        let inside = |pointer: &'static str| pointer.strip_prefix(open.pointer).and_then(|rest| rest.strip_prefix('/'));
-        let standard = self.table.column_like(key).and_then(|column| Some((inside(column.target.pointer()?)?, column.target.shape()?)));
-        let (name, shape) = match standard {
-            Some((name, shape)) => (name.to_owned(), shape),
-            None => {
-                check_name(key, open).map_err(|reason| problem(KEY, format!("has the key \"{key}\", which {reason}")))?;
-                (key.to_owned(), Shape::Value)
-            }
-        };
-        if standard.is_none()
-            && let Some(column) = self
-                .table
-                .columns
-                .iter()
-                .find(|c| c.target.shape() == Some(Shape::Identity) && c.target.pointer().and_then(inside) == Some(key))
-        {
-            return Err(problem(
-                KEY,
-                format!(
-                    "has the key \"{key}\", which would link two people for ever; leave it out, or say so with the key \"{}\"",
-                    column.name
-                ),
-            ));
-        }
-        if shape == Shape::Items && self.event.as_deref().is_some_and(|event| event != tables::CHARGED) {
-            return Err(not_charged());
-        }
-        match self.taken.iter().find(|(taken, _)| *taken == name) {
-            Some((_, column)) => Err(twice(&name, column)),
-            None => Ok((name, shape)),
-        }
-    }
-
-    fn key(&self, key: &str, values: Option<&arrow::datatypes::DataType>, context: &Context) -> Checked<Key> {
-        let (name, shape) = self.resolve(key)?;
-        let role = match values {
-            None => Role::Scalar,
-            Some(values) => types::role(shape, values, context)
-                .map_err(|reason| problem(KEY, format!("has the key \"{key}\", whose value {}", reason.replace("{x}", "the value"))))?,
-        };
-        Ok(Key { encoded: cell::key(&name), name, shape, role })
-    }
-}
-
-#[cold]
-pub(super) fn not_charged() -> Box<super::reject::Problem> {
-    problem(ITEMS, format!("has items, which the event {} takes alone; leave them NULL for other events", tables::CHARGED))
-}
-
 /// Looks `key` up, understanding it the first time.
-fn known(row: &mut Row<'_>, field: usize, key: &str, values: Option<&arrow::datatypes::DataType>) -> Checked<Arc<Key>> {
+fn known(row: &mut Row<'_>, field: usize, key: &str, values: Option<&DataType>) -> Checked<Arc<Key>> {
     let keys = &mut row.state.keys[field];
     let found = match keys.get(key) {
         Some(found) => found.clone(),
@@ -154,7 +43,7 @@ fn known(row: &mut Row<'_>, field: usize, key: &str, values: Option<&arrow::data
 }
 
 /// The entries of a map beside the columns.
-pub(super) fn unfold_map(row: &mut Row<'_>, field: usize, values: &Values, at: usize, out: &mut Vec<u8>) -> Checked<()> {
+fn unfold_map(row: &mut Row<'_>, field: usize, values: &Values, at: usize, out: &mut Vec<u8>) -> Checked<()> {
     let Values::Map(map) = values else { return Ok(()) };
     let Role::UnfoldMap(value_type) = &row.plan.fields[field].role else { return Ok(()) };
     for entry in map.range(at) {
@@ -165,9 +54,7 @@ pub(super) fn unfold_map(row: &mut Row<'_>, field: usize, values: &Values, at: u
         cell::comma(out);
         out.extend_from_slice(&key.encoded);
         let written = match map.values.at(entry) {
-            Some(place) => {
-                field::write(row, field, &key.role, style, &map.values.values, place, out).map_err(|found| found.at(&key.name))?
-            }
+            Some(place) => field::write(row, &key.role, style, &map.values.values, place, out).map_err(|found| found.at(&key.name))?,
             None => field::null(row.plan.context.deletes(key.shape), out),
         };
         row.count(written, mark, out);
@@ -176,7 +63,7 @@ pub(super) fn unfold_map(row: &mut Row<'_>, field: usize, values: &Values, at: u
 }
 
 /// The keys of a JSON text beside the columns.
-pub(super) fn unfold_text(row: &mut Row<'_>, field: usize, text: &str, out: &mut Vec<u8>) -> Checked<()> {
+fn unfold_text(row: &mut Row<'_>, field: usize, text: &str, out: &mut Vec<u8>) -> Checked<()> {
     let Json::Object(pairs) = json::parse(text, OBJECT)? else { return Err(json::not_json(OBJECT)) };
     for (key, value) in &pairs {
         let key = known(row, field, key, None)?;
@@ -261,16 +148,6 @@ fn operate(row: &mut Row<'_>, operator: Operator, operand: &Json<'_>, style: Sty
     Ok(true)
 }
 
-#[cold]
-pub(super) fn operand_refused(operator: Operator) -> Box<super::reject::Problem> {
-    let expected = match operator {
-        Operator::Add | Operator::Remove | Operator::Set => "a list of text",
-        Operator::Incr | Operator::Decr => "a number above 0; $incr adds and $decr subtracts",
-        Operator::Delete => "1; NULL leaves the property as it is",
-    };
-    problem(OPERAND, format!("has the operator {} with something else than {expected}", operator.key()))
-}
-
 fn set(operator: Operator, list: &[Json<'_>], style: Style, out: &mut Vec<u8>, cut: &mut bool) -> Checked<()> {
     let mut count = 0;
     out.extend_from_slice(format!("{{\"{}\":[", operator.key()).as_bytes());
@@ -290,29 +167,13 @@ fn set(operator: Operator, list: &[Json<'_>], style: Style, out: &mut Vec<u8>, c
     if count > LIST_ITEMS_MAX { Err(many_items(count, LIST_ITEMS_MAX)) } else { Ok(()) }
 }
 
-/// `Items` of a Charged event from parsed JSON.
-fn items(value: &Json<'_>, style: Style, out: &mut Vec<u8>, cut: &mut bool) -> Checked<()> {
-    let Json::List(list) = value else { return Err(json::not_json(ITEM_LIST)) };
-    if list.len() > CHARGED_ITEMS_MAX {
-        return Err(many_items(list.len(), CHARGED_ITEMS_MAX));
+/// Writes the value at `at` of a field of the plan, whose keys become fields beside the columns where it is unfolded; false where the
+/// field is to be left out.
+pub(super) fn write_field_value(row: &mut Row<'_>, at_field: usize, values: &Values, at: usize, out: &mut Vec<u8>) -> Checked<bool> {
+    let field = &row.plan.fields[at_field];
+    match &field.role {
+        Role::UnfoldMap(_) => unfold_map(row, at_field, values, at, out).map(|()| true),
+        Role::UnfoldText => unfold_text(row, at_field, field::text(values, at)?, out).map(|()| true),
+        role => field::write(row, role, field.style, values, at, out),
     }
-    for item in list {
-        let Json::Object(pairs) = item else { return Err(json::not_json(ITEM_LIST)) };
-        if !pairs.iter().all(|(_, value)| value.is_scalar()) {
-            return Err(depth(2));
-        }
-    }
-    value.write(style, 2, out, cut)
-}
-
-/// `Items` from JSON text.
-pub(super) fn items_text(text: &str, style: Style, out: &mut Vec<u8>, cut: &mut bool) -> Checked<()> {
-    items(&json::parse(text, ITEM_LIST)?, style, out, cut)
-}
-
-/// An object from JSON text.
-pub(super) fn object_text(text: &str, out: &mut Vec<u8>) -> Checked<()> {
-    let value = json::parse(text, OBJECT)?;
-    let Json::Object(_) = value else { return Err(json::not_json(OBJECT)) };
-    value.write(Style { long: Long::Keep, ..Style::INSIDE }, usize::MAX, out, &mut false)
 }

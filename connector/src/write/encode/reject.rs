@@ -127,3 +127,8 @@ pub(super) fn many_items(items: usize, max: usize) -> Box<Problem> {
 pub(super) fn twice(key: &str, column: &str) -> Box<Problem> {
     problem(TWICE, format!("has the key \"{key}\", which column \"{column}\" has already; leave one of them out"))
 }
+
+#[cold]
+pub(super) fn not_charged() -> Box<Problem> {
+    problem(ITEMS, format!("has items, which the event {} takes alone; leave them NULL for other events", crate::tables::CHARGED))
+}

@@ -9,17 +9,19 @@ use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::Reject;
+use super::bound::Bound;
 use super::cell;
-use super::compile::{Field, Plan, Step};
-use super::field::{self, Row, State};
-use super::fragment::Bound;
+use super::field;
+use super::plan::{Field, Plan, Step};
+use super::properties::write_field_value;
 use super::reject::{Checked, EVENT_NAME, MANY_FIELDS, NO_IDENTIFIER, NO_TIME, Problem, REQUIRED, TWICE, problem};
-use super::types::Role;
+use super::role::Role;
+use super::state::{Row, RowState};
 use crate::table::Shape;
-use crate::write::mapping::Whose;
+use crate::write::mapping::IdentifierChoice;
 
 /// Writes the row, or stops at the first problem that it meets; the caller takes back the bytes.
-pub(super) fn write(plan: &Plan, columns: &[Bound], row: usize, state: &mut State, out: &mut Vec<u8>) -> Checked<()> {
+pub(super) fn write(plan: &Plan, columns: &[Bound], row: usize, state: &mut RowState, out: &mut Vec<u8>) -> Checked<()> {
     state.begin();
     for step in &plan.steps {
         match step {
@@ -50,11 +52,11 @@ fn open(key: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Writes the field with its key, unless the row has none of it.
-pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut State, out: &mut Vec<u8>) -> Checked<()> {
+pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut RowState, out: &mut Vec<u8>) -> Checked<()> {
     let field = &plan.fields[at];
     let place = bound.column.at(row);
     if place.is_none() && !field.deletes {
-        let needed = field.required || (field.shape == Shape::Identifier && plan.whose == Whose::OneColumn);
+        let needed = field.required || (field.shape == Shape::Identifier && plan.identifier_choice == IdentifierChoice::OneColumn);
         return if needed { Err(missing(field.shape)) } else { Ok(()) };
     }
     if field.shape == Shape::Identifier && state.identified {
@@ -79,8 +81,9 @@ pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, sta
                 out.extend_from_slice(fragment.map_err(|found| located(field, found))?);
                 true
             }
-            None => field::write(&mut Row { plan, state }, at, &field.role, field.style, &bound.column.values, place, out)
-                .map_err(|found| located(field, found))?,
+            None => {
+                write_field_value(&mut Row { plan, state }, at, &bound.column.values, place, out).map_err(|found| located(field, found))?
+            }
         },
     };
     if !written {
@@ -126,7 +129,7 @@ fn many_fields(count: usize, max: usize) -> Box<Problem> {
 
 /// Explains a row that [`write`] refused.
 #[cold]
-pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut State) -> Reject {
+pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut RowState) -> Reject {
     let mut record = Vec::new();
     let mut problems: Vec<(usize, Box<Problem>)> = Vec::new();
     state.begin();

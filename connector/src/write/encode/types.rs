@@ -3,90 +3,13 @@
 //! In: a shape and a type. Out: a [`Role`], or the end of a sentence that says what is wrong and what to write instead; `{x}` in
 //! it stands for the column.
 
-use arrow::datatypes::{DataType, Fields};
+use arrow::datatypes::DataType;
 
-use super::compile::Context;
+use super::context::Context;
 use super::reject::{Checked, EVENT_BYTES_MAX, EVENT_NAME, problem};
+use super::role::{Operator, Role, plain};
 use crate::options::NaiveTime;
 use crate::table::Shape;
-
-/// How the values of a field are written.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Role {
-    /// Text or integers that say whose record it is.
-    Identifier,
-    /// Integer epoch seconds.
-    EpochSeconds,
-    /// The name of an event.
-    EventName,
-    /// A scalar.
-    Scalar,
-    /// A multi-value property: `{"$set":["a"]}`.
-    Set,
-    /// A struct of one field that says what happens to a property.
-    Operator(Operator),
-    /// A list, struct or map as JSON text.
-    JsonText,
-    /// A list, struct or map as it is.
-    Nested,
-    /// A struct or map as an object.
-    Object,
-    /// Text that is an object.
-    ObjectText,
-    /// A list of flat structs.
-    Items,
-    /// Text that is a list of flat objects.
-    ItemsText,
-    /// A map whose keys become fields; the type of its values.
-    UnfoldMap(DataType),
-    /// Text whose keys become fields.
-    UnfoldText,
-}
-
-/// What happens to a property: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operator {
-    Add,
-    Remove,
-    Set,
-    Incr,
-    Decr,
-    Delete,
-}
-
-impl Operator {
-    const ALL: [(&'static str, Self); 6] = [
-        ("$add", Self::Add),
-        ("$remove", Self::Remove),
-        ("$set", Self::Set),
-        ("$incr", Self::Incr),
-        ("$decr", Self::Decr),
-        ("$delete", Self::Delete),
-    ];
-
-    /// The operator of this key.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(key, _)| *key == name).map(|(_, operator)| *operator)
-    }
-
-    pub(super) fn key(self) -> &'static str {
-        Self::ALL.iter().find(|(_, operator)| *operator == self).map_or("", |(key, _)| key)
-    }
-
-    fn of(fields: &Fields) -> Option<(Self, &DataType)> {
-        let [field] = fields.as_ref() else { return None };
-        Some((Self::named(field.name())?, plain(field.data_type())))
-    }
-}
-
-/// The type without dictionary and runs.
-pub(super) fn plain(data_type: &DataType) -> &DataType {
-    match data_type {
-        DataType::Dictionary(_, values) => plain(values),
-        DataType::RunEndEncoded(_, values) => plain(values.data_type()),
-        other => other,
-    }
-}
 
 fn is_text(data_type: &DataType) -> bool {
     data_type.is_string()

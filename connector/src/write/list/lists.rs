@@ -18,12 +18,13 @@ use super::members::Rejected;
 use super::spool::{Member, Spool};
 use super::submit::{Calls, Submitted};
 use crate::error::Result;
+use crate::fate::Fate;
 use crate::options::DryRun;
+use crate::runs::failed_rows_file::FailedRowsFile;
+use crate::runs::{LiveRun, Warning};
+use crate::storage::Folder;
 use crate::table::List;
-use crate::write::encode::Warning;
-use crate::write::failed_rows::{FailedRowsFile, Fate, Folder};
-use crate::write::plan::Job;
-use crate::write::runs::LiveRun;
+use crate::write::job::Job;
 use crate::write::settle::{Failure, Settler, Stopped};
 
 /// The code of the warning that tells of a list which was submitted.
@@ -72,7 +73,7 @@ impl Lists {
         let column = job.mapping.table.column_like(&job.mapping.identifier().name).map_or("", |column| column.name);
         let kind = list.kinds.iter().find(|(name, _)| *name == column).map_or("", |(_, kind)| *kind);
         let folder = job.options.failed_rows_to.as_ref().map(|to| Folder::open(to, task)).transpose()?;
-        let run = job.account.runs_kept().begin(job.begin());
+        let run = job.account.runs_kept().begin(job.new_run());
         let (run_id, started_at) = {
             let run = run.get();
             (run.run_id, run.started_at)

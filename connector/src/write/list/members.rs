@@ -17,10 +17,10 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::sort_memory;
-use crate::one_partition::over_one_partition;
+use crate::single_partition::over_one_partition;
 use crate::write::encode::{Encoder, Page, Reject, Row};
+use crate::write::job::Job;
 use crate::write::mapping::Mapping;
-use crate::write::plan::Job;
 
 /// The name of the list; NULL where a row has none.
 pub(super) const LIST: &str = "list";
@@ -81,7 +81,7 @@ impl ExecutionPlan for MembersExec {
         }
         let Job { mapping, rules, .. } = &self.job;
         let mut encoder = Encoder::new(mapping, &self.input.schema(), rules)?;
-        let keys = Keys::of(mapping)?;
+        let keys = RecordKeys::of(mapping)?;
         let mut first = 1;
         let members = self.input.execute(0, sort_memory::unbounded(task))?.map(move |batch| {
             let batch = batch?;
@@ -95,12 +95,12 @@ impl ExecutionPlan for MembersExec {
 
 /// Where a record of the encoder has its two texts.
 #[derive(Debug)]
-struct Keys {
+struct RecordKeys {
     list: String,
     member: String,
 }
 
-impl Keys {
+impl RecordKeys {
     fn of(mapping: &Mapping) -> Result<Self> {
         let member = mapping.identifier().key.clone();
         let list = mapping.fields.iter().find(|field| field.required).map(|field| field.key.clone());
@@ -109,7 +109,7 @@ impl Keys {
     }
 }
 
-fn encode(encoder: &mut Encoder, keys: &Keys, batch: &RecordBatch, first: u64) -> Result<RecordBatch> {
+fn encode(encoder: &mut Encoder, keys: &RecordKeys, batch: &RecordBatch, first: u64) -> Result<RecordBatch> {
     let unread = |error: serde_json::Error| DataFusionError::Internal(format!("a record is not read back: {error}"));
     let mut begun = encoder.begin(batch)?;
     let (mut page, mut rows) = (Page::default(), Vec::new());

@@ -28,10 +28,11 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Exe
 use futures::StreamExt;
 
 use crate::error::Error;
-use crate::one_partition::over_one_partition;
 use crate::options::DryRun;
+use crate::single_partition::over_one_partition;
 use crate::table::{List, Write};
-use crate::write::plan::{CommitExec, Job, accepted_schema, one_number, one_row};
+use crate::write::job::Job;
+use crate::write::plan::{CommitExec, accepted_schema, one_number, one_row};
 use lists::Lists;
 use members::MembersExec;
 

@@ -14,11 +14,12 @@ use serde_json::{Map, Value};
 
 use super::spool::Filed;
 use crate::account::Account;
-use crate::client::{Answer, Api, Arrived, File, Lane, LaneSettings, Outcome, Request, Stop};
+use crate::client::{Answer, Api, Arrived, File, Lane, LaneSettings, Outcome, Request};
 use crate::error::{Error, Result};
+use crate::fate::Fate;
 use crate::options::{ListMode, Options};
+use crate::runs::Stop;
 use crate::table::{Again, List};
-use crate::write::failed_rows::Fate;
 
 /// Time in which the undocumented list of lists is asked for.
 const LISTING_FOR: Duration = Duration::from_secs(10);
@@ -62,9 +63,9 @@ impl Calls {
         Self {
             list,
             options: options.clone(),
-            url: Lane::new(account, settings(list.url_path)),
-            completion: Lane::new(account, settings(list.completion_path)),
-            listing: Lane::new(account, LaneSettings { retry_for: listing.retry_for.min(LISTING_FOR), ..listing }),
+            url: Lane::new(account.client(), settings(list.url_path)),
+            completion: Lane::new(account.client(), settings(list.completion_path)),
+            listing: Lane::new(account.client(), LaneSettings { retry_for: listing.retry_for.min(LISTING_FOR), ..listing }),
             there: None,
             left: AtomicBool::new(false),
         }

@@ -11,12 +11,12 @@ use arrow::util::pretty::pretty_format_batches;
 
 use super::*;
 
-fn slot(name: &str, paths: &[&str], form: Form) -> Slot {
+fn slot(name: &str, paths: &[&str], form: ValueForm) -> Slot {
     let path = |path: &&str| path.split('/').filter(|key| !key.is_empty()).map(str::to_owned).collect();
     Slot { name: name.to_owned(), paths: paths.iter().map(path).collect(), form }
 }
 
-fn decoder(slots: &[(&str, &[&str], Form)], zone: Option<Tz>) -> PageDecoder {
+fn decoder(slots: &[(&str, &[&str], ValueForm)], zone: Option<Tz>) -> PageDecoder {
     PageDecoder::new(slots.iter().map(|(name, paths, form)| slot(name, paths, *form)).collect(), "records", zone)
 }
 
@@ -25,7 +25,7 @@ fn read(decoder: &mut PageDecoder, body: &str) -> Result<Page, String> {
 }
 
 /// The page as a table.
-fn table(slots: &[(&str, &[&str], Form)], body: &str) -> String {
+fn table(slots: &[(&str, &[&str], ValueForm)], body: &str) -> String {
     let mut decoder = decoder(slots, Some(Tz::Asia__Kolkata));
     let page = read(&mut decoder, body).expect("a page");
     let batch = RecordBatch::try_new(Arc::new(Schema::new(decoder.fields())), page.columns).expect("a batch");
@@ -38,16 +38,16 @@ fn an_event_page_becomes_typed_columns() {
         {"profile":{"objectId":"__g1","name":"Ada \u00e9","phone":14155550100},"ts":20260801103045,
          "event_props":{"Amount":12.50,"Qty":9007199254740993,"When":"$D_20260101","Ok":"TRUE","Tags":["a",1,null]}},
         {"event_props":{"Tags":"one","Amount":"7"},"ts":"20260801235959","profile":{"phone":"+1415"}}],"extra":[{}]}"#;
-    let slots: &[(&str, &[&str], Form)] = &[
-        ("event_time", &["ts"], Form::PackedTime),
-        ("event_date", &["ts"], Form::PackedDay),
-        ("name", &["profile/name"], Form::Text),
-        ("phone", &["profile/phone"], Form::Text),
-        ("Amount", &["event_props/Amount"], Form::Float64),
-        ("Qty", &["event_props/Qty"], Form::Int64),
-        ("When", &["event_props/When"], Form::Date),
-        ("Ok", &["event_props/Ok"], Form::Boolean),
-        ("Tags", &["event_props/Tags"], Form::TextList),
+    let slots: &[(&str, &[&str], ValueForm)] = &[
+        ("event_time", &["ts"], ValueForm::PackedTime),
+        ("event_date", &["ts"], ValueForm::PackedDay),
+        ("name", &["profile/name"], ValueForm::Text),
+        ("phone", &["profile/phone"], ValueForm::Text),
+        ("Amount", &["event_props/Amount"], ValueForm::Float64),
+        ("Qty", &["event_props/Qty"], ValueForm::Int64),
+        ("When", &["event_props/When"], ValueForm::Date),
+        ("Ok", &["event_props/Ok"], ValueForm::Boolean),
+        ("Tags", &["event_props/Tags"], ValueForm::TextList),
     ];
     let expected = "\
 +---------------------------+------------+-------+-------------+--------+------------------+---------------------------+------+----------+
@@ -63,8 +63,8 @@ fn an_event_page_becomes_typed_columns() {
 fn the_first_path_with_a_value_wins_and_a_step_zero_is_the_first_element() {
     let page = r#"{"records":[{"objectId":null,"platformInfo":[{"objectId":"a"},{"objectId":"b"}]},
         {"platformInfo":[],"df":{"0":12}},{"objectId":"c","platformInfo":[{"objectId":"d"}]}]}"#;
-    let slots: &[(&str, &[&str], Form)] =
-        &[("object_id", &["objectId", "platformInfo/0/objectId"], Form::Text), ("zero", &["df/0"], Form::Int64)];
+    let slots: &[(&str, &[&str], ValueForm)] =
+        &[("object_id", &["objectId", "platformInfo/0/objectId"], ValueForm::Text), ("zero", &["df/0"], ValueForm::Int64)];
     let expected = "\
 +-----------+------+
 | object_id | zero |
@@ -79,8 +79,12 @@ fn the_first_path_with_a_value_wins_and_a_step_zero_is_the_first_element() {
 #[test]
 fn what_comes_last_in_an_object_wins_and_what_it_replaces_is_gone() {
     let page = r#"{"records":[{"a":1}],"records":[{"p":{"x":"old","y":1},"p":{"x":"new"},"a":2,"a":3},{"p":{"y":4},"p":null}]}"#;
-    let slots: &[(&str, &[&str], Form)] =
-        &[("p", &["p"], Form::Json), ("x", &["p/x"], Form::Text), ("y", &["p/y"], Form::Int64), ("a", &["a"], Form::Int64)];
+    let slots: &[(&str, &[&str], ValueForm)] = &[
+        ("p", &["p"], ValueForm::Json),
+        ("x", &["p/x"], ValueForm::Text),
+        ("y", &["p/y"], ValueForm::Int64),
+        ("a", &["a"], ValueForm::Int64),
+    ];
     let expected = "\
 +-------------+-----+---+---+
 | p           | x   | y | a |
@@ -124,23 +128,23 @@ fn a_refusal_says_why_and_where_and_never_a_value() {
         (r#"{"cursor":7}"#, "has a cursor that is not text (at byte 10)"),
     ];
     for (body, expected) in cases {
-        let mut decoder = decoder(&[("event_time", &["ts"], Form::PackedTime)], Some(Tz::UTC));
+        let mut decoder = decoder(&[("event_time", &["ts"], ValueForm::PackedTime)], Some(Tz::UTC));
         assert_eq!(read(&mut decoder, body).map(|page| page.rows), Err(expected.to_owned()), "{body}");
     }
     assert!(decoder(&[], None).decode(&Bytes::from_static(b"{\"a\":\"\xff\"}")).is_err());
-    let mut zoneless = decoder(&[("event_time", &["ts"], Form::PackedTime)], None);
+    let mut zoneless = decoder(&[("event_time", &["ts"], ValueForm::PackedTime)], None);
     assert!(read(&mut zoneless, r#"{"records":[{"ts":20260101000000}]}"#).is_err());
 }
 
 #[test]
 fn values_that_do_not_fit_are_null_and_counted() {
-    let slots: &[(&str, &[&str], Form)] = &[
-        ("long", &["a"], Form::Int64),
-        ("float", &["a"], Form::Float64),
-        ("truth", &["a"], Form::Boolean),
-        ("date", &["a"], Form::Date),
-        ("list", &["a"], Form::TextList),
-        ("text", &["a"], Form::Text),
+    let slots: &[(&str, &[&str], ValueForm)] = &[
+        ("long", &["a"], ValueForm::Int64),
+        ("float", &["a"], ValueForm::Float64),
+        ("truth", &["a"], ValueForm::Boolean),
+        ("date", &["a"], ValueForm::Date),
+        ("list", &["a"], ValueForm::TextList),
+        ("text", &["a"], ValueForm::Text),
     ];
     let page = r#"{"records":[{"a":"x"},{"a":1.5},{"a":9007199254740993},{"a":true},{"a":null},{},{"a":[[1]]},{"a":"007"}]}"#;
     let page = read(&mut decoder(slots, None), page).expect("a page");
@@ -159,7 +163,7 @@ fn nesting_is_bounded_as_in_serde_json() {
                 format!("{{\"records\":[],\"skipped\":{value}}}"),
                 format!("{{\"records\":[{{\"b\":{{\"c\":{value}}}}}]}}"),
             ] {
-                let read = read(&mut decoder(&[("x", &[path], Form::Json)], None), &body);
+                let read = read(&mut decoder(&[("x", &[path], ValueForm::Json)], None), &body);
                 let held = serde_json::from_str::<serde_json::Value>(&body).is_ok();
                 assert_eq!(read.is_ok(), held, "{levels} levels");
             }
@@ -169,8 +173,12 @@ fn nesting_is_bounded_as_in_serde_json() {
 
 #[test]
 fn a_decoder_grows_and_shrinks_with_its_pages() {
-    let slots: &[(&str, &[&str], Form)] =
-        &[("n", &["n"], Form::Int64), ("t", &["t"], Form::Text), ("l", &["t"], Form::TextList), ("w", &[""], Form::Json)];
+    let slots: &[(&str, &[&str], ValueForm)] = &[
+        ("n", &["n"], ValueForm::Int64),
+        ("t", &["t"], ValueForm::Text),
+        ("l", &["t"], ValueForm::TextList),
+        ("w", &[""], ValueForm::Json),
+    ];
     let mut decoder = decoder(slots, None);
     for rows in [0, 1, 63, 64, 65, 255, 256, 257, 1, 5_000, 700, 0] {
         let records: Vec<String> =
@@ -197,7 +205,7 @@ fn no_slots_give_the_count_of_records() {
 #[test]
 fn a_small_column_does_not_keep_the_page() {
     let page = format!("{{\"records\":[{{\"a\":\"a text of some length\",\"b\":\"{}\"}}]}}", "b".repeat(100_000));
-    let page = read(&mut decoder(&[("a", &["a"], Form::Text)], None), &page).expect("a page");
+    let page = read(&mut decoder(&[("a", &["a"], ValueForm::Text)], None), &page).expect("a page");
     assert!(page.columns[0].get_array_memory_size() < 1_000);
 }
 
@@ -220,8 +228,12 @@ fn keys_may_come_in_any_order_and_be_as_many_as_they_like() {
         }
         format!("{{{}}}", members.join(","))
     };
-    let slots: &[(&str, &[&str], Form)] =
-        &[("a", &["a"], Form::Int64), ("x", &["b/x"], Form::Text), ("y", &["b/y"], Form::Float64), ("c", &["c"], Form::Text)];
+    let slots: &[(&str, &[&str], ValueForm)] = &[
+        ("a", &["a"], ValueForm::Int64),
+        ("x", &["b/x"], ValueForm::Text),
+        ("y", &["b/y"], ValueForm::Float64),
+        ("c", &["c"], ValueForm::Text),
+    ];
     let mut decoder = decoder(slots, None);
     for _ in 0..2 {
         let body = format!("{{\"records\":[{}]}}", (0..300).map(record).collect::<Vec<_>>().join(","));

@@ -22,22 +22,22 @@ use super::*;
 
 const ZONE: Tz = Tz::Europe__Berlin;
 
-const SLOTS: &[(&str, &[&str], Form)] = &[
-    ("record", &[""], Form::Json),
-    ("event_time", &["ts"], Form::PackedTime),
-    ("event_date", &["ts"], Form::PackedDay),
-    ("name", &["profile/name"], Form::Text),
-    ("identity", &["profile/identity", "identity"], Form::Text),
-    ("object_id", &["objectId", "platformInfo/0/objectId"], Form::Text),
-    ("profile", &["profile"], Form::Json),
-    ("properties", &["event_props"], Form::Json),
-    ("Amount", &["event_props/Amount"], Form::Float64),
-    ("amount_text", &["event_props/Amount"], Form::Text),
-    ("Qty", &["event_props/Qty"], Form::Int64),
-    ("Ok", &["event_props/Ok"], Form::Boolean),
-    ("When", &["event_props/When", "event_props/Qty"], Form::Date),
-    ("Tags", &["event_props/Tags"], Form::TextList),
-    ("long", &["event_props/a property whose name is longer than two words"], Form::Float64),
+const SLOTS: &[(&str, &[&str], ValueForm)] = &[
+    ("record", &[""], ValueForm::Json),
+    ("event_time", &["ts"], ValueForm::PackedTime),
+    ("event_date", &["ts"], ValueForm::PackedDay),
+    ("name", &["profile/name"], ValueForm::Text),
+    ("identity", &["profile/identity", "identity"], ValueForm::Text),
+    ("object_id", &["objectId", "platformInfo/0/objectId"], ValueForm::Text),
+    ("profile", &["profile"], ValueForm::Json),
+    ("properties", &["event_props"], ValueForm::Json),
+    ("Amount", &["event_props/Amount"], ValueForm::Float64),
+    ("amount_text", &["event_props/Amount"], ValueForm::Text),
+    ("Qty", &["event_props/Qty"], ValueForm::Int64),
+    ("Ok", &["event_props/Ok"], ValueForm::Boolean),
+    ("When", &["event_props/When", "event_props/Qty"], ValueForm::Date),
+    ("Tags", &["event_props/Tags"], ValueForm::TextList),
+    ("long", &["event_props/a property whose name is longer than two words"], ValueForm::Float64),
 ];
 
 /// A value as the tests compare it.
@@ -104,7 +104,7 @@ fn expected(body: &[u8]) -> Option<Shown> {
         for record in &records {
             let raw = paths.iter().find_map(|path| find(record.get(), path.split('/').filter(|step| !step.is_empty())));
             let found = raw.map(|raw| mean(raw, *form));
-            let must = matches!(form, Form::PackedTime | Form::PackedDay);
+            let must = matches!(form, ValueForm::PackedTime | ValueForm::PackedDay);
             match found.flatten() {
                 Some(cell) => column.push(cell),
                 None if must => return None,
@@ -146,14 +146,14 @@ fn is_whole(number: &str) -> bool {
     !number.contains(['.', 'e', 'E'])
 }
 
-fn mean(raw: &str, form: Form) -> Option<Cell> {
+fn mean(raw: &str, form: ValueForm) -> Option<Cell> {
     let value: Value = serde_json::from_str(raw).expect("a value");
     let text = value.as_str();
     match form {
-        Form::Json => Some(Cell::Text(raw.to_owned())),
-        Form::Text => Some(Cell::Text(text.unwrap_or(raw).to_owned())),
-        Form::Int64 => number(raw).filter(|number| is_whole(number))?.parse().ok().map(Cell::Long),
-        Form::Float64 => {
+        ValueForm::Json => Some(Cell::Text(raw.to_owned())),
+        ValueForm::Text => Some(Cell::Text(text.unwrap_or(raw).to_owned())),
+        ValueForm::Int64 => number(raw).filter(|number| is_whole(number))?.parse().ok().map(Cell::Long),
+        ValueForm::Float64 => {
             let number = number(raw)?;
             let float: f64 = number.parse().ok().filter(|float: &f64| float.is_finite())?;
             let exact = match number.parse::<i128>() {
@@ -162,12 +162,12 @@ fn mean(raw: &str, form: Form) -> Option<Cell> {
             };
             exact.then_some(Cell::Float(float.to_bits()))
         }
-        Form::Boolean => match text.map(str::to_lowercase).as_deref().unwrap_or(raw) {
+        ValueForm::Boolean => match text.map(str::to_lowercase).as_deref().unwrap_or(raw) {
             "true" => Some(Cell::Truth(true)),
             "false" => Some(Cell::Truth(false)),
             _ => None,
         },
-        Form::Date => {
+        ValueForm::Date => {
             let Some(text) = text else { return is_whole(raw).then(|| raw.parse().ok()).flatten().and_then(year).map(Cell::Long) };
             let digits = text.strip_prefix("$D_").filter(|digits| !digits.starts_with('+'))?;
             // chrono's parser takes blanks too.
@@ -178,9 +178,9 @@ fn mean(raw: &str, form: Form) -> Option<Cell> {
                 None => digits.parse().ok().and_then(year).map(Cell::Long),
             }
         }
-        Form::PackedTime => packed(raw, text).map(|time| Cell::Long(local(time))),
-        Form::PackedDay => packed(raw, text).map(|time| Cell::Long(time.date().to_epoch_days().into())),
-        Form::TextList => {
+        ValueForm::PackedTime => packed(raw, text).map(|time| Cell::Long(local(time))),
+        ValueForm::PackedDay => packed(raw, text).map(|time| Cell::Long(time.date().to_epoch_days().into())),
+        ValueForm::TextList => {
             let items = if raw.starts_with('[') { serde_json::from_str(raw).expect("a list") } else { vec![Value::Null] };
             let raws: Vec<&RawValue> =
                 if raw.starts_with('[') { serde_json::from_str(raw).expect("a list") } else { vec![serde_json::from_str(raw).ok()?] };
@@ -222,7 +222,7 @@ fn compare(kept: &mut PageDecoder, body: Vec<u8>) {
     let body = Bytes::from(body);
     let expected = expected(&body);
     let mut plain = decoder(SLOTS, Some(ZONE));
-    plain.reach = Reach::Words;
+    plain.reach = CpuFeatures::Words;
     for decoder in [&mut plain, kept] {
         let found = decoder.decode(&body);
         let same = match (&found, &expected) {

@@ -18,7 +18,7 @@ use super::{Encoder, Page, Reject, Row, Rules, Warning, identifier_of};
 use crate::error::Result;
 use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::tables;
-use crate::write::mapping::{Mapping, Whose};
+use crate::write::mapping::{IdentifierChoice, Mapping};
 
 /// What a batch became.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ fn mapping(table: &str, batch: &RecordBatch) -> Mapping {
         Some((table, event)) => (table, Some(event)),
         None => (table, None),
     };
-    Mapping::new(tables::find(table).expect("a table"), event, &batch.schema(), Whose::OneColumn).expect("a mapping")
+    Mapping::new(tables::find(table).expect("a table"), event, &batch.schema(), IdentifierChoice::OneColumn).expect("a mapping")
 }
 
 /// Encodes for `table`, or for the event of `events.Name`.

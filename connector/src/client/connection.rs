@@ -1,0 +1,179 @@
+//! The connection to one account: its host, its credentials, its transport, its budgets.
+//!
+//! In: [`ClientSettings`]. Out: a [`Client`], which makes the calls of requests. Nothing is sent here.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use url::Url;
+
+use super::classify;
+use super::http::{Https, Reach};
+use super::limits::{LimitNow, Limits};
+use super::regions::Region;
+use super::request::Request;
+use super::retry;
+use super::secret::{self, Secret};
+use super::transport::{Call, Method, Transport};
+use crate::error::{Error, Result};
+
+/// The way to one account: its host, its credentials, its connections, its budgets.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(super) account: String,
+    passcode: Secret,
+    pub(super) base: Url,
+    pub(super) host: String,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) limits: Arc<Limits>,
+    rng: Mutex<StdRng>,
+    /// Whether the host has ever answered: until then, its name may be wrong.
+    answered: AtomicBool,
+}
+
+/// What a [`Client`] is made of, besides account and passcode.
+#[derive(Debug)]
+pub(crate) struct ClientSettings<'a> {
+    /// The region, unless there is an endpoint.
+    pub(crate) region: Option<Region>,
+    /// An endpoint instead of a region.
+    pub(crate) endpoint: Option<&'a str>,
+    /// A transport instead of HTTPS.
+    pub(crate) transport: Option<Arc<dyn Transport>>,
+    /// How long connecting may take.
+    pub(crate) connect_timeout: Duration,
+    /// The seed of the jitter, instead of the system's randomness.
+    pub(crate) seed: Option<u64>,
+    /// Whether its budgets are not those of the process.
+    pub(crate) own_limits: bool,
+}
+
+impl Client {
+    /// Checks everything that can be checked without a request.
+    pub(crate) fn new(account: String, passcode: Secret, settings: ClientSettings<'_>) -> Result<Self> {
+        if account.is_empty() || !secret::header_safe(&account) {
+            return Err(Error::Setting(format!(
+                "the account id is {account:?}; expected the project id of the dashboard, such as \"ABC-12D-345Z\"."
+            )));
+        }
+        passcode.check()?;
+        let base = match (settings.endpoint, settings.region) {
+            (Some(endpoint), _) => endpoint_url(endpoint)?,
+            (None, Some(region)) => Url::parse(&format!("https://{}", region.host())).map_err(|error| Error::Setting(error.to_string()))?,
+            (None, None) => {
+                return Err(Error::Setting(format!(
+                    "option \"region\" is not set; expected one of {}, or set \"endpoint\".",
+                    Region::listed()
+                )));
+            }
+        };
+        let host = match (base.host_str().unwrap_or_default(), base.port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            // Two names of one host have one budget.
+            ("eu1.api.clevertap.com", None) => Region::Eu1.host().to_owned(),
+            (host, None) => host.to_owned(),
+        };
+        let transport = match settings.transport {
+            Some(transport) => transport,
+            None => {
+                let reach = if is_loopback(&base) { Reach::Loopback } else { Reach::Internet };
+                Arc::new(Https::new(reach, settings.connect_timeout)?)
+            }
+        };
+        Ok(Self {
+            account,
+            passcode,
+            base,
+            host,
+            transport,
+            limits: if settings.own_limits { Arc::default() } else { Limits::shared() },
+            rng: Mutex::new(settings.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64)),
+            answered: AtomicBool::new(false),
+        })
+    }
+
+    /// The account id.
+    pub(crate) fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The host, with its port where that is not the usual one.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// What `clevertap.limits` shows.
+    pub(crate) fn limits(&self) -> Vec<LimitNow> {
+        self.limits.snapshot(&self.host, &self.account)
+    }
+
+    /// The account id as a message shows it: `W12-…-5Z`.
+    pub(super) fn account_hint(&self) -> String {
+        let chars: Vec<char> = self.account.chars().collect();
+        match chars.as_slice() {
+            [a, b, c, _, _, .., y, z] => format!("{a}{b}{c}-…-{y}{z}"),
+            _ => "…".to_owned(),
+        }
+    }
+
+    /// One attempt at a request, with the credentials.
+    pub(super) fn call(&self, request: &Request, timeout: Duration, answer_bytes_max: usize) -> Call {
+        let mut headers =
+            vec![("X-CleverTap-Account-Id", self.account.clone()), ("X-CleverTap-Passcode", self.passcode.reveal().to_owned())];
+        if request.method == Method::Post {
+            headers.push(("Content-Type", "application/json; charset=utf-8".to_owned()));
+        }
+        Call { method: request.method, url: request.url(&self.base), headers, body: request.body.clone(), timeout, answer_bytes_max }
+    }
+
+    pub(super) fn backoff(&self, tries: u32) -> Duration {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        retry::wait(tries + 1, &mut *rng)
+    }
+
+    pub(super) fn host_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_answer(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn next(&self, came_back: classify::CameBack, so_far: retry::SoFar) -> retry::Next {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        retry::next(came_back, so_far, &mut *rng)
+    }
+}
+
+/// An endpoint that a passcode may be sent to: HTTPS, or this machine.
+fn endpoint_url(text: &str) -> Result<Url> {
+    let wrong = |why: &str| Error::Setting(format!("option \"endpoint\" {why}; expected a URL such as \"https://in1.api.clevertap.com\"."));
+    let url = Url::parse(text).map_err(|_| wrong("is no URL"))?;
+    if url.host_str().is_none() {
+        return Err(wrong("has no host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("holds a user name or a password"));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("goes on after the host"));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => Err(wrong("is http, which would show the passcode to the network")),
+        _ => Err(wrong("is not https")),
+    }
+}
+
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

@@ -1,0 +1,7 @@
+//! What an account can be asked about itself: which APIs answer, and whether its time zone is the project's.
+
+mod check;
+mod time_zone;
+
+pub use check::{Probe, check};
+pub use time_zone::{ZoneProof, prove_time_zone};

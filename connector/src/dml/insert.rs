@@ -1,0 +1,215 @@
+//! INSERT by name: the statement's query is planned by DataFusion, and its columns keep the names that they were given.
+//!
+//! In: a parsed statement. Out: the plan of its INSERT or UPDATE, itself or under EXPLAIN or PREPARE; nothing where it writes to none
+//! of our tables.
+
+use std::sync::Arc;
+
+use datafusion::common::TableReference;
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result;
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::{
+    DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, PlanType, Statement as PlanStatement, ToStringifiedPlan,
+};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{self, ObjectName, TableObject};
+
+use super::names::{check_names, check_planned_names};
+use super::rule::{not_updated, target_of};
+use super::update;
+use crate::catalog::{ClevertapTable, ColumnMatching, to_write};
+use crate::error::Error;
+use crate::tables;
+use crate::write::job::{Operation, WriteStatement};
+
+/// Plans `statement` by name, if it is an INSERT into one of our tables, an UPDATE of people, or an EXPLAIN or PREPARE of one.
+pub(crate) async fn plan_by_name(state: &SessionState, mut statement: Statement, sql: &str) -> Result<Option<LogicalPlan>> {
+    // The statement is taken out and its query left in its place, so that DataFusion plans all that stands around it.
+    let Some(slot) = write_in(&mut statement) else { return Ok(None) };
+    if let Some(name) = update::returning(slot) {
+        let table = ours(state, &table_reference(state, name)).await?;
+        return table.map_or(Ok(None), |table| Err(update::returns_nothing("DELETE FROM", &table).into()));
+    }
+    let name = match &*slot {
+        ast::Statement::Insert(ast::Insert { table: TableObject::TableName(name), .. }) => name,
+        ast::Statement::Update(update) => match update::target(update) {
+            Some(name) => name,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let reference = table_reference(state, name);
+    let Some(mut table) = ours(state, &reference).await? else { return Ok(None) };
+    let (source, columns, op) = match slot.clone() {
+        ast::Statement::Insert(insert) => {
+            let Some(source) = insert.source.clone() else {
+                return Err(Error::Unwritable(format!("INSERT INTO {} has no rows: add SELECT … or VALUES …", table.qualified())).into());
+            };
+            let op = check_clauses(&insert, &table)?;
+            if insert.columns.is_empty() {
+                check_names(&source, &table)?;
+            }
+            (source, insert.columns.iter().map(column_name).collect::<Result<Vec<_>>>()?, op)
+        }
+        ast::Statement::Update(update) if std::ptr::eq(table.relation.table, tables::profiles()) => {
+            update::check_clauses(&update, &table)?;
+            let source = update::query(state, update, &table)?;
+            check_names(&source, &table)?;
+            table.statement.operation = Operation::Update;
+            (source, Vec::new(), InsertOp::Append)
+        }
+        ast::Statement::Update(_) => return Err(not_updated(&table).into()),
+        _ => return Ok(None),
+    };
+    *slot = ast::Statement::Query(source);
+    table.matching = ColumnMatching::ByName;
+    table.statement.text = Some(sql.to_owned());
+    let around = state.statement_to_plan(statement).await?;
+    within(around, move |source| {
+        if columns.is_empty() {
+            check_planned_names(&source, &table)?;
+        }
+        let named = rename(source, &columns, &table)?;
+        table.statement.sources = sources(&named);
+        LogicalPlanBuilder::insert_into(named, reference.clone(), provider_as_source(Arc::new(table.clone())), op)?.build()
+    })
+    .map(Some)
+}
+
+/// The INSERT, UPDATE or DELETE in a statement, itself or under EXPLAIN or PREPARE.
+fn write_in(statement: &mut Statement) -> Option<&mut ast::Statement> {
+    fn inside(statement: &mut ast::Statement) -> Option<&mut ast::Statement> {
+        match statement {
+            ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_) => Some(statement),
+            ast::Statement::Prepare { statement, .. } | ast::Statement::Explain { statement, .. } => inside(statement),
+            _ => None,
+        }
+    }
+    match statement {
+        Statement::Statement(statement) => inside(statement),
+        Statement::Explain(explain) => write_in(&mut explain.statement),
+        _ => None,
+    }
+}
+
+/// The same plan, whose DELETE knows its own text.
+pub(crate) fn with_statement_text(plan: LogicalPlan, sql: &str) -> Result<LogicalPlan> {
+    within(plan, |plan| {
+        let LogicalPlan::Dml(dml) = &plan else { return Ok(plan) };
+        let Some(table) = target_of(dml) else { return Ok(plan) };
+        let statement = WriteStatement { text: Some(sql.to_owned()), ..table.statement.clone() };
+        let target = provider_as_source(Arc::new(ClevertapTable { statement, ..table.clone() }));
+        Ok(LogicalPlan::Dml(DmlStatement { target, ..dml.clone() }))
+    })
+}
+
+/// Applies `wrap` to the query's plan, which stands alone or under EXPLAIN or PREPARE.
+fn within(plan: LogicalPlan, wrap: impl FnOnce(LogicalPlan) -> Result<LogicalPlan>) -> Result<LogicalPlan> {
+    Ok(match plan {
+        LogicalPlan::Explain(mut explain) => {
+            let inner = wrap(Arc::unwrap_or_clone(explain.plan))?;
+            explain.stringified_plans = vec![inner.to_stringified(PlanType::InitialLogicalPlan)];
+            explain.plan = Arc::new(inner);
+            LogicalPlan::Explain(explain)
+        }
+        LogicalPlan::Analyze(mut analyze) => {
+            analyze.input = Arc::new(wrap(Arc::unwrap_or_clone(analyze.input))?);
+            LogicalPlan::Analyze(analyze)
+        }
+        LogicalPlan::Statement(PlanStatement::Prepare(mut prepare)) => {
+            prepare.input = Arc::new(wrap(Arc::unwrap_or_clone(prepare.input))?);
+            LogicalPlan::Statement(PlanStatement::Prepare(prepare))
+        }
+        query => wrap(query)?,
+    })
+}
+
+fn table_reference(state: &SessionState, name: &ObjectName) -> TableReference {
+    let normalize = state.config_options().sql_parser.enable_ident_normalization;
+    let part = |part: &ast::ObjectNamePart| match part.as_ident() {
+        Some(ident) if ident.quote_style.is_none() && normalize => ident.value.to_lowercase(),
+        Some(ident) => ident.value.clone(),
+        None => part.to_string(),
+    };
+    match &name.0[..] {
+        [table] => TableReference::bare(part(table)),
+        [schema, table] => TableReference::partial(part(schema), part(table)),
+        [.., catalog, schema, table] => TableReference::full(part(catalog), part(schema), part(table)),
+        [] => TableReference::bare(""),
+    }
+}
+
+/// The table of this name, if it is one of ours that is reached by name.
+async fn ours(state: &SessionState, reference: &TableReference) -> Result<Option<ClevertapTable>> {
+    let Ok(schema) = state.schema_for_ref(reference.clone()) else { return Ok(None) };
+    to_write(schema.as_ref(), reference.table()).await
+}
+
+/// Refuses the clauses of other systems' INSERTs.
+fn check_clauses(insert: &ast::Insert, table: &ClevertapTable) -> Result<InsertOp> {
+    let extra = [
+        (insert.on.is_some(), "ON CONFLICT", "an INSERT of a profile is an upsert already"),
+        (insert.returning.is_some(), "RETURNING", "read clevertap.runs and clevertap.failed_rows after it"),
+        (insert.ignore, "IGNORE", "SET clevertap.on_reject = 'skip' goes on past rejects"),
+        (insert.partitioned.is_some(), "PARTITION", "leave it out"),
+    ];
+    if let Some((_, clause, remedy)) = extra.into_iter().find(|(there, ..)| *there) {
+        return Err(Error::NotAppend(format!("INSERT INTO {} takes no {clause}: {remedy}", table.qualified())).into());
+    }
+    Ok(match (insert.overwrite, insert.replace_into || insert.or.is_some()) {
+        (true, _) => InsertOp::Overwrite,
+        (_, true) => InsertOp::Replace,
+        _ => InsertOp::Append,
+    })
+}
+
+/// A listed column, as it is written.
+fn column_name(name: &ObjectName) -> Result<String> {
+    match &name.0[..] {
+        [part] => Ok(part.as_ident().map_or_else(|| part.to_string(), |ident| ident.value.clone())),
+        _ => Err(Error::Unwritable(format!("column {name} of the list has several parts; name it by one")).into()),
+    }
+}
+
+/// Renames the source's columns to those of the list, by position.
+fn rename(source: LogicalPlan, columns: &[String], table: &ClevertapTable) -> Result<LogicalPlan> {
+    if columns.is_empty() {
+        return Ok(source);
+    }
+    let fields = source.schema().columns();
+    if fields.len() != columns.len() {
+        return Err(Error::Unwritable(format!(
+            "INSERT INTO {} lists {} columns, and its source has {}",
+            table.qualified(),
+            columns.len(),
+            fields.len()
+        ))
+        .into());
+    }
+    let named = fields.into_iter().zip(columns).map(|(field, name)| Expr::Column(field).alias(name));
+    LogicalPlanBuilder::from(source).project(named.collect::<Vec<_>>())?.build()
+}
+
+/// Where each column of `plan` comes from: the name of a column of its source, or `expression`.
+fn sources(plan: &LogicalPlan) -> Vec<String> {
+    fn origin(plan: &LogicalPlan, column: usize) -> String {
+        match plan {
+            LogicalPlan::Projection(projection) => match projection.expr[column].clone().unalias_nested().data {
+                Expr::Column(inner) => match projection.input.schema().maybe_index_of_column(&inner) {
+                    Some(index) => origin(&projection.input, index),
+                    None => inner.name,
+                },
+                // Its text may hold a literal, and that a person.
+                _ => "expression".to_owned(),
+            },
+            LogicalPlan::SubqueryAlias(alias) => origin(&alias.input, column),
+            LogicalPlan::Filter(filter) => origin(&filter.input, column),
+            LogicalPlan::Limit(limit) => origin(&limit.input, column),
+            LogicalPlan::Sort(sort) => origin(&sort.input, column),
+            plan => plan.schema().field(column).name().clone(),
+        }
+    }
+    (0..plan.schema().fields().len()).map(|column| origin(plan, column)).collect()
+}

@@ -1,0 +1,161 @@
+//! Numbers compared with identifiers are made text.
+//!
+//! In: a plan before DataFusion makes the sides of a comparison alike: it would read identifiers as numbers, and end at the first
+//! one that is none. Out: the same, where an integer is compared with an identifier of ours, with the integer as text. A float, a
+//! decimal, a date or an instant has no text that an identifier could be: that is an error.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ExprSchema};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{InList, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, cast};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::error::Error;
+use crate::table::IDENTIFIER;
+
+#[derive(Debug)]
+pub(crate) struct CoerceIdentifiers;
+
+impl AnalyzerRule for CoerceIdentifiers {
+    fn name(&self) -> &'static str {
+        "clevertap_coerce_identifiers"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let rewritten = plan.transform_up_with_subqueries(|plan| {
+            let schema = of_inputs(&plan);
+            if !schema.fields().iter().any(|field| is_marked(field.metadata())) {
+                return Ok(Transformed::no(plan));
+            }
+            match plan {
+                LogicalPlan::Join(mut join) => {
+                    let mut changed = false;
+                    for (left, right) in &mut join.on {
+                        if let Some(pair) = alike(left, right, &schema)? {
+                            (*left, *right) = pair;
+                            changed = true;
+                        }
+                    }
+                    if let Some(filter) = join.filter.take() {
+                        let filter = rewrite(filter, &schema)?;
+                        changed |= filter.transformed;
+                        join.filter = Some(filter.data);
+                    }
+                    Ok(if changed { Transformed::yes(LogicalPlan::Join(join)) } else { Transformed::no(LogicalPlan::Join(join)) })
+                }
+                plan => {
+                    // What stands above refers to an expression by its name.
+                    let names = NamePreserver::new(&plan);
+                    plan.map_expressions(|expr| {
+                        let name = names.save(&expr);
+                        Ok(rewrite(expr, &schema)?.update_data(|expr| name.restore(expr)))
+                    })
+                }
+            }
+        })?;
+        if rewritten.transformed { rewritten.data.recompute_schema() } else { Ok(rewritten.data) }
+    }
+}
+
+/// The columns that the expressions of a node may name.
+pub(crate) fn of_inputs(plan: &LogicalPlan) -> DFSchema {
+    let mut schema = DFSchema::empty();
+    plan.inputs().into_iter().for_each(|input| schema.merge(input.schema()));
+    schema
+}
+
+fn is_marked(metadata: &std::collections::HashMap<String, String>) -> bool {
+    metadata.get(IDENTIFIER.0).is_some_and(|value| value == IDENTIFIER.1)
+}
+
+fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    expr.transform_up(|expr| match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => Ok(match alike(&left, &right, schema)? {
+            Some((left, right)) => Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: left.into(), op, right: right.into() })),
+            None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+        }),
+        Expr::InList(InList { expr, list, negated }) => {
+            let pairs = list.iter().map(|item| alike(&expr, item, schema)).collect::<Result<Vec<_>>>()?;
+            if pairs.iter().all(Option::is_none) {
+                return Ok(Transformed::no(Expr::InList(InList { expr, list, negated })));
+            }
+            let bare = pairs.iter().flatten().map(|(column, _)| column.clone()).next().map_or(expr, Box::new);
+            let list = list.into_iter().zip(pairs).map(|(item, pair)| pair.map_or(item, |(_, item)| item)).collect();
+            Ok(Transformed::yes(Expr::InList(InList { expr: bare, list, negated })))
+        }
+        Expr::Between(Between { expr, negated, low, high }) => Ok(match (alike(&expr, &low, schema)?, alike(&expr, &high, schema)?) {
+            (Some((column, low)), Some((_, high))) => {
+                Transformed::yes(Expr::Between(Between { expr: column.into(), negated, low: low.into(), high: high.into() }))
+            }
+            _ => Transformed::no(Expr::Between(Between { expr, negated, low, high })),
+        }),
+        Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
+            let inner = Arc::clone(&subquery.subquery);
+            let Some(column) = inner.schema().columns().into_iter().next() else {
+                return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })));
+            };
+            let output = Expr::Column(column);
+            let Some((bare, output)) = alike_in(&expr, &output, schema, inner.schema())? else {
+                return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })));
+            };
+            let plan = LogicalPlanBuilder::from(inner.as_ref().clone()).project([output])?.build()?;
+            let subquery = Subquery { subquery: Arc::new(plan), ..subquery };
+            Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: bare.into(), subquery, negated })))
+        }
+        expr => Ok(Transformed::no(expr)),
+    })
+}
+
+/// Both sides of a comparison as text, if one is an identifier and the other an integer.
+fn alike(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Expr)>> {
+    alike_in(left, right, schema, schema)
+}
+
+fn alike_in(left: &Expr, right: &Expr, schema: &DFSchema, of_right: &DFSchema) -> Result<Option<(Expr, Expr)>> {
+    if let Some(name) = identifier(left, schema) {
+        return Ok(as_text(right, of_right, &name)?.map(|right| (uncast(left).clone(), right)));
+    }
+    if let Some(name) = identifier(right, of_right) {
+        return Ok(as_text(left, schema, &name)?.map(|left| (left, uncast(right).clone())));
+    }
+    Ok(None)
+}
+
+/// The name of the identifier that `expr` is, itself or cast to an integer.
+fn identifier(expr: &Expr, schema: &DFSchema) -> Option<String> {
+    let Expr::Column(column) = uncast(expr) else { return None };
+    let field = schema.field_from_column(column).ok()?;
+    is_marked(field.metadata()).then(|| column.name.clone())
+}
+
+fn uncast(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() => uncast(expr),
+        expr => expr,
+    }
+}
+
+/// An integer as text; `None` for what is text, or nothing, already.
+fn as_text(other: &Expr, schema: &DFSchema, name: &str) -> Result<Option<Expr>> {
+    let kind = match other.get_type(schema) {
+        Ok(DataType::Dictionary(_, value)) => *value,
+        Ok(kind) => kind,
+        // A parameter that has no type yet.
+        Err(_) => return Ok(None),
+    };
+    match kind {
+        kind if kind.is_integer() => Ok(Some(cast(other.clone(), DataType::Utf8View))),
+        kind if kind.is_floating() || kind.is_decimal() || kind.is_temporal() => Err(Error::Filter(format!(
+            "\"{name}\" identifies, so it is text, and is compared with a {kind}; compare it with text or whole numbers: CAST(… AS VARCHAR) \
+             if that is its text"
+        ))
+        .into()),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,106 @@
+//! Exports: chains of pages, as many at once as the account allows.
+//!
+//! In: an [`ExportPlan`]. Out: batches in the order in which they come. Workers take the next window as they finish one. Where there
+//! is a limit, one chain runs at a time, with pages as small as the limit allows.
+//!
+//! ```text
+//! plan ─▶ windows ─▶ chain   pages of a cursor, one owner each ─▶ decode (off the async threads) ─▶ batches
+//!                     ├─ peek    the next cursor, before the page is decoded
+//!                     └─ memory  what pages take of the query's pool
+//! ```
+
+mod chain;
+mod memory;
+mod peek;
+mod plan;
+
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::record_batch::RecordBatch;
+use datafusion::common::runtime::JoinSet;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+
+use crate::client::{Api, Lane, LaneSettings};
+use crate::read::projection::{RowFilter, Seen};
+use crate::read::query::Window;
+use crate::read::spec::{Counters, Scan};
+use chain::{Chains, Sender};
+use memory::ReadMemory;
+pub(crate) use plan::{AHEAD, BEGINNING, ExportPlan};
+
+impl ExportPlan {
+    /// Runs the export.
+    pub(crate) fn stream(
+        self: Arc<Self>,
+        scan: &Scan,
+        counters: Counters,
+        context: &Arc<TaskContext>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let settings = LaneSettings::new(Api::of(self.call.path), &scan.options);
+        let retry_for = settings.retry_for;
+        let lane = Lane::new(scan.relation.account.client(), settings);
+        let at_once =
+            if scan.limit.is_some() || self.keep == RowFilter::NewPeople { 1 } else { lane.in_flight_max().min(self.windows.len()) };
+        let queue = Arc::new(Mutex::new(VecDeque::from(self.windows.clone())));
+        let page_rows = self.page_rows(scan.limit);
+        let memory = ReadMemory::of(context.memory_pool());
+        let chains = Arc::new(Chains {
+            plan: self,
+            scan: scan.clone(),
+            lane,
+            counters,
+            memory,
+            seen: Mutex::new(Seen::default()),
+            handed: AtomicUsize::new(0),
+            page_rows,
+            retry_for,
+        });
+        // One batch waits for its reader for each chain; the chain itself holds the next.
+        let (sender, receiver) = mpsc::channel(at_once.max(1));
+        let mut workers = JoinSet::new();
+        for _ in 0..at_once {
+            workers.spawn(run_windows(Arc::clone(&chains), Arc::clone(&queue), sender.clone()));
+        }
+        drop(sender);
+        // The workers end when the stream is dropped, and with them their requests.
+        let batches = futures::stream::unfold((receiver, workers), |(mut receiver, mut workers)| async move {
+            if let Some(batch) = receiver.recv().await {
+                return Some((batch.map(|(batch, _held)| batch), (receiver, workers)));
+            }
+            // All are done: one that panicked has said nothing.
+            while let Some(ended) = workers.join_next().await {
+                if let Err(error) = ended {
+                    return Some((Err(DataFusionError::ExecutionJoin(Box::new(error))), (receiver, workers)));
+                }
+            }
+            None
+        });
+        Ok(batches.boxed())
+    }
+}
+
+/// Takes windows until there is none, or until one fails.
+async fn run_windows(chains: Arc<Chains>, queue: Arc<Mutex<VecDeque<Window>>>, sender: Sender) {
+    let mut decoder = chains.plan.shape.decoder();
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(window) = next else { return };
+        match chains.run(&window, decoder, &sender).await {
+            Ok(Some(used)) => decoder = used,
+            // Nobody reads any more.
+            Ok(None) => return,
+            Err(error) => {
+                // What the others still hold need not be asked for.
+                queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                sender.send(Err(error)).await.ok();
+                return;
+            }
+        }
+    }
+}

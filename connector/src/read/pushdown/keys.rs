@@ -1,0 +1,113 @@
+//! Which keys a WHERE clause asks for.
+//!
+//! In: the filters that DataFusion would push down. Out: a column of `keys` and the values asked, each once. Whatever is found
+//! here is checked again above the scan, so a filter that is not understood costs a request and never a wrong row.
+
+use std::collections::HashSet;
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
+
+/// The values that one filter pins a column to: `=`, IN, or a chain of ORs of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyFilter {
+    /// The column.
+    pub(crate) column: String,
+    /// In the order of the query, each once.
+    pub(crate) values: Vec<String>,
+}
+
+/// What `filter` asks for, if it pins one of `columns` to values.
+pub(crate) fn key_filter(filter: &Expr, columns: &[(&'static str, &'static str)]) -> Option<KeyFilter> {
+    let mut asked = collect(filter, columns)?;
+    let mut seen = HashSet::new();
+    asked.values.retain(|value| seen.insert(value.clone()));
+    Some(asked)
+}
+
+fn collect(filter: &Expr, columns: &[(&'static str, &'static str)]) -> Option<KeyFilter> {
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            let (column, value) = match (key(left, columns), key(right, columns)) {
+                (Some(column), None) => (column, literal_text(right)?),
+                (None, Some(column)) => (column, literal_text(left)?),
+                _ => return None,
+            };
+            Some(KeyFilter { column, values: value.into_iter().collect() })
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            if is_never(left) || is_never(right) {
+                return collect(if is_never(left) { right } else { left }, columns);
+            }
+            let (mut left, right) = (collect(left, columns)?, collect(right, columns)?);
+            (left.column == right.column).then(|| {
+                left.values.extend(right.values);
+                left
+            })
+        }
+        Expr::InList(list) if !list.negated => {
+            let column = key(&list.expr, columns)?;
+            let values = list.list.iter().map(literal_text).collect::<Option<Vec<_>>>()?;
+            Some(KeyFilter { column, values: values.into_iter().flatten().collect() })
+        }
+        _ => None,
+    }
+}
+
+/// NULL or false: what the simplifier makes of `identity = NULL`.
+fn is_never(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Boolean(None | Some(false)) | ScalarValue::Null, _))
+}
+
+/// A key column, also under a cast that a comparison with an integer brings: identifiers are text.
+fn key(expr: &Expr, columns: &[(&'static str, &'static str)]) -> Option<String> {
+    match expr {
+        Expr::Column(column) => columns.iter().find(|(name, _)| *name == column.name).map(|(name, _)| (*name).to_owned()),
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() || field.data_type().is_string() => key(expr, columns),
+        _ => None,
+    }
+}
+
+/// The text of a literal: `None` if it is not one that can be a key, `Some(None)` for NULL, which equals nothing.
+pub(crate) fn literal_text(expr: &Expr) -> Option<Option<String>> {
+    let Expr::Literal(value, _) = expr else { return None };
+    value_text(value)
+}
+
+/// The text of a value, as [`literal_text`] says.
+pub(crate) fn value_text(value: &ScalarValue) -> Option<Option<String>> {
+    if value.is_null() {
+        return Some(None);
+    }
+    match value {
+        ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text) => Some(text.clone()),
+        ScalarValue::Dictionary(_, value) => value_text(value),
+        value if value.data_type().is_integer() => Some(Some(value.to_string())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::{col, lit};
+
+    use super::*;
+
+    const COLUMNS: &[(&str, &str)] = &[("identity", "identity"), ("email", "email")];
+
+    #[test]
+    fn equalities_lists_and_or_chains_pin_a_column_and_nothing_else_does() {
+        let pins = |filter: Expr| key_filter(&filter, COLUMNS).map(|asked| (asked.column, asked.values.join(" ")));
+        let found = |column: &str, values: &str| Some((column.to_owned(), values.to_owned()));
+        assert_eq!(pins(col("identity").eq(lit("a"))), found("identity", "a"));
+        assert_eq!(pins(lit("a").eq(col("email"))), found("email", "a"));
+        assert_eq!(pins(col("identity").in_list(vec![lit("b"), lit("a"), lit("b")], false)), found("identity", "b a"));
+        assert_eq!(pins(col("identity").eq(lit("a")).or(col("identity").eq(lit("c")))), found("identity", "a c"));
+        assert_eq!(pins(col("identity").eq(lit(42_i64))), found("identity", "42"));
+        assert_eq!(pins(col("identity").eq(lit(ScalarValue::Utf8(None)))), found("identity", ""));
+        assert_eq!(pins(col("identity").eq(lit("a")).or(col("email").eq(lit("b")))), None);
+        assert_eq!(pins(col("identity").in_list(vec![lit("b")], true)), None);
+        assert_eq!(pins(col("identity").gt(lit("a"))), None);
+        assert_eq!(pins(col("name").eq(lit("a"))), None);
+    }
+}

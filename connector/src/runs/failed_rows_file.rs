@@ -1,0 +1,136 @@
+//! Files of failed rows: Parquet in the folder or bucket that `clevertap.failed_rows_to` names.
+//!
+//! In: rows as they settle. Out: whole files, one for 10,000 rows or 10 s, and one at the end.
+
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use chrono::{DateTime, Utc};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use tokio::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::runs::failed_rows::{FailedRow, batch};
+use crate::storage::Folder;
+
+/// Rows after which a file is written.
+const FILE_ROWS: usize = 10_000;
+/// Bytes after which a file is written, whatever its rows.
+const FILE_BYTES: usize = 32 << 20;
+/// Time after which a file is written, however few rows there are.
+const FILE_AGE: Duration = Duration::from_secs(10);
+
+/// Collects failed rows and writes a file now and then.
+#[derive(Debug)]
+pub(crate) struct FailedRowsFile {
+    folder: Folder,
+    /// `failed-20261122T101500123-run7-` and a number by chance: with the part's number, a name that no other run takes, whatever
+    /// account, process or machine it is of.
+    stem: String,
+    parts: usize,
+    rows: Vec<FailedRow>,
+    bytes: usize,
+    oldest: Option<Instant>,
+    /// After a file could not be written: when to try again.
+    not_before: Option<Instant>,
+}
+
+impl FailedRowsFile {
+    pub(crate) fn new(folder: Folder, run_id: u64, started_at: DateTime<Utc>) -> Self {
+        let stem = format!("failed-{}-run{run_id}-{:016x}", started_at.format("%Y%m%dT%H%M%S%3f"), rand::random::<u64>());
+        Self { folder, stem, parts: 0, rows: Vec::new(), bytes: 0, oldest: None, not_before: None }
+    }
+
+    /// Where the files are, as the user named it.
+    pub(crate) fn place(&self) -> String {
+        self.folder.to_string()
+    }
+
+    pub(crate) fn add(&mut self, row: FailedRow) {
+        self.oldest.get_or_insert_with(Instant::now);
+        self.bytes += row.bytes();
+        self.rows.push(row);
+    }
+
+    /// When the next file is due: at once if it is full, never if there is nothing to write.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let oldest = self.oldest?;
+        let due = if self.rows.len() >= FILE_ROWS || self.bytes >= FILE_BYTES { oldest } else { oldest + FILE_AGE };
+        Some(self.not_before.map_or(due, |at| due.max(at)))
+    }
+
+    /// Writes what there is.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the place does not take it; the rows stay, and `clevertap.failed_rows` has them too.
+    pub(crate) async fn write(&mut self) -> Result<()> {
+        while !self.rows.is_empty() {
+            let rows = self.rows.len().min(FILE_ROWS);
+            let file = parquet(&batch(&self.rows[..rows])?)?;
+            self.not_before = Some(Instant::now() + FILE_AGE);
+            self.folder.put(&format!("{}-{:05}.parquet", self.stem, self.parts + 1), file).await?;
+            self.not_before = None;
+            self.parts += 1;
+            self.rows.drain(..rows);
+        }
+        (self.bytes, self.oldest) = (0, None);
+        Ok(())
+    }
+}
+
+fn parquet(batch: &RecordBatch) -> Result<Vec<u8>> {
+    let failed = |error: parquet::errors::ParquetError| Error::Setting(format!("failed rows could not become Parquet: {error}"));
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).map_err(failed)?;
+    writer.write(batch).map_err(failed)?;
+    writer.into_inner().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::fate::Fate;
+
+    fn row(number: u64) -> FailedRow {
+        FailedRow {
+            run_id: 1,
+            table_name: "clevertap.events".into(),
+            fate: Fate::Unsent,
+            row_number: number,
+            identifier: None,
+            code: "CT-303".into(),
+            reason: "gave up".into(),
+            column_name: None,
+            record: "{}".into(),
+            failed_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn two_runs_of_one_number_and_moment_take_no_file_from_each_other() {
+        let stem = || FailedRowsFile::new(Folder::Local(PathBuf::new()), 1, DateTime::UNIX_EPOCH).stem;
+        assert_ne!(stem(), stem());
+    }
+
+    #[tokio::test]
+    async fn a_file_holds_ten_thousand_rows_and_only_its_owner_reads_it() {
+        let folder = std::env::temp_dir().join(format!("clevertap-failed-{}", std::process::id()));
+        let mut file = FailedRowsFile::new(Folder::Local(folder.clone()), 1, DateTime::UNIX_EPOCH);
+        (1..=10_001).for_each(|number| file.add(row(number)));
+        file.write().await.expect("written");
+        assert!(file.due().is_none());
+        let mut names: Vec<_> = std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+        names.sort();
+        assert_eq!(names.len(), 2);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&names[0]).expect("a file").permissions().mode() & 0o777, 0o600);
+        }
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
+}

@@ -1,0 +1,235 @@
+//! Runs: one for each statement that wrote or would have, and the warnings that it drew.
+//!
+//! In: what the settling room counts. Out: `clevertap.runs`, `clevertap.warnings`, progress, and the switch that stops a run.
+//! They live in the account, across its contexts, and end with the process.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+pub(crate) mod failed_rows;
+pub(crate) mod failed_rows_file;
+mod stop;
+
+pub(crate) use stop::Stop;
+
+use crate::fate::Tally;
+
+/// Runs that an account remembers.
+const RUNS_MAX: usize = 10_000;
+
+/// Warnings of queries that read that an account remembers.
+const READER_WARNINGS_MAX: usize = 1_000;
+
+/// One statement that wrote, or would have.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Counts from 1 in an account.
+    pub run_id: u64,
+    /// `SET clevertap.run_label`.
+    pub label: String,
+    /// The account's id.
+    pub account: String,
+    /// `clevertap.profiles`.
+    pub table_name: String,
+    /// `INSERT`.
+    pub operation: &'static str,
+    /// The statement's text, where the door knew it.
+    pub statement: Option<String>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// How it stands.
+    pub status: Status,
+    /// Whether every row of the source was read.
+    pub input_complete: bool,
+    /// Every row up to here is accepted, rejected or in doubt: resume after it.
+    pub settled_through: u64,
+    /// The four counts; while it runs, of the rows that are settled.
+    pub tally: Tally,
+    /// Rows that a dry run found good.
+    pub checked: u64,
+    /// Attempts that left.
+    pub requests: u64,
+    /// Attempts after a first one.
+    pub retries: u64,
+    /// Bytes of bodies that left.
+    pub bytes_sent: u64,
+    /// `CT-nnn`.
+    pub error_code: Option<String>,
+    /// The error's text.
+    pub error: Option<String>,
+    /// Which column became which field.
+    pub mapping: String,
+    /// Options that differ from their defaults, as `clevertap.name = 'value'`.
+    pub changed_options: Vec<String>,
+    /// A dry run's first three records.
+    pub samples: Vec<String>,
+    /// What was done to rows that were sent all the same.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It has not ended.
+    Running,
+    /// Every row was accepted.
+    Success,
+    /// Custom lists: every row was accepted, and CleverTap mails what becomes of the lists.
+    Submitted,
+    /// Rows were rejected and skipped, the rest was accepted.
+    Partial,
+    /// It stopped, or rows are in doubt.
+    Error,
+    /// Its stream was dropped.
+    Cancelled,
+    /// Nothing was sent to be stored.
+    DryRun,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Submitted => "submitted",
+            Self::Partial => "partial",
+            Self::Error => "error",
+            Self::Cancelled => "cancelled",
+            Self::DryRun => "dry_run",
+        })
+    }
+}
+
+/// A warning as `clevertap.warnings` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunWarning {
+    /// The run; `None` where a query that reads drew it.
+    pub run_id: Option<u64>,
+    /// `CT-6nn`.
+    pub code: String,
+    /// The source column.
+    pub column_name: String,
+    /// How many rows; 0 where it speaks of a column or an event.
+    pub rows: u64,
+    /// One sentence.
+    pub message: String,
+}
+
+/// Something done to rows that were sent all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Warning {
+    /// `CT-6nn`.
+    pub(crate) code: &'static str,
+    /// The source column.
+    pub(crate) column: String,
+    /// How many rows.
+    pub(crate) rows: u64,
+    /// One sentence.
+    pub(crate) message: String,
+}
+
+/// A run that the writing room updates while everybody may look.
+#[derive(Debug)]
+pub(crate) struct LiveRun {
+    run: Mutex<Run>,
+    /// Stops the statement.
+    pub(crate) stop: Stop,
+    /// Whether a person stopped it.
+    pub(crate) by_hand: AtomicBool,
+}
+
+impl LiveRun {
+    pub(crate) fn get(&self) -> MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop_by_hand(&self) {
+        self.by_hand.store(true, Ordering::SeqCst);
+        self.stop.stop();
+    }
+
+    /// Counts warnings of one kind, column and message together.
+    pub(crate) fn warn(&self, warnings: Vec<Warning>) {
+        let mut run = self.get();
+        for warning in warnings {
+            match run.warnings.iter_mut().find(|w| w.code == warning.code && w.column == warning.column && w.message == warning.message) {
+                Some(known) => known.rows += warning.rows,
+                None => run.warnings.push(warning),
+            }
+        }
+    }
+}
+
+/// The runs of an account.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    runs: Mutex<(u64, VecDeque<Arc<LiveRun>>)>,
+    of_readers: Mutex<VecDeque<RunWarning>>,
+}
+
+impl Runs {
+    /// Begins a run; `run` comes without its number.
+    pub(crate) fn begin(&self, mut run: Run) -> Arc<LiveRun> {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.0 += 1;
+        run.run_id = runs.0;
+        let live = Arc::new(LiveRun { run: Mutex::new(run), stop: Stop::default(), by_hand: AtomicBool::new(false) });
+        if runs.1.len() == RUNS_MAX {
+            runs.1.pop_front();
+        }
+        runs.1.push_back(Arc::clone(&live));
+        live
+    }
+
+    /// As they stand, oldest first.
+    pub(crate) fn snapshot(&self) -> Vec<Run> {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.1.iter().map(|run| run.get().clone()).collect()
+    }
+
+    /// Stops a run that has not ended; whether there was one.
+    pub(crate) fn stop(&self, run_id: u64) -> bool {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = |run: &&Arc<LiveRun>| {
+            let run = run.get();
+            run.run_id == run_id && run.status == Status::Running
+        };
+        runs.1.iter().find(running).inspect(|run| run.stop_by_hand()).is_some()
+    }
+
+    /// Notes what a query that reads found, once for each code, column and message; the oldest go first.
+    pub(crate) fn warn_reader(&self, code: &'static str, column: &str, rows: u64, message: String) {
+        let mut warnings = self.of_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |known: &&mut RunWarning| known.code == code && known.column_name == column && known.message == message;
+        if let Some(known) = warnings.iter_mut().find(same) {
+            known.rows += rows;
+            return;
+        }
+        if warnings.len() == READER_WARNINGS_MAX {
+            warnings.pop_front();
+        }
+        warnings.push_back(RunWarning { run_id: None, code: code.to_owned(), column_name: column.to_owned(), rows, message });
+    }
+
+    /// The warnings of all runs, and those of queries that read.
+    pub(crate) fn warnings(&self) -> Vec<RunWarning> {
+        let of = |run: Run| {
+            run.warnings.into_iter().map(move |w| RunWarning {
+                run_id: Some(run.run_id),
+                code: w.code.to_owned(),
+                column_name: w.column,
+                rows: w.rows,
+                message: w.message,
+            })
+        };
+        let mut warnings: Vec<_> = self.snapshot().into_iter().flat_map(of).collect();
+        warnings.extend(self.of_readers.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        warnings
+    }
+}

@@ -1,0 +1,123 @@
+//! The names that the fields of a record have, and the keys that become such names.
+//!
+//! A key means what a column of its name means, so that `email` is the field `Email` however it comes; a name that lasts for ever is
+//! checked before it is sent.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+
+use super::cell;
+use super::context::Context;
+use super::reject::{Checked, KEY, not_charged, problem, twice};
+use super::role::Role;
+use super::types;
+use crate::table::{Open, Shape, Table};
+use crate::tables;
+use crate::write::mapping::{Mapping, check_name};
+
+/// The names that the fields of a record have.
+#[derive(Debug)]
+pub(super) struct Names {
+    table: &'static Table,
+    open: Option<Open>,
+    event: Option<String>,
+    /// Fields of the open object that columns have, and these columns.
+    taken: Vec<(String, String)>,
+    unfolded: usize,
+}
+
+/// A key, as it was understood.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: String,
+    /// `"name":`.
+    pub(super) encoded: Vec<u8>,
+    pub(super) shape: Shape,
+    /// How the values of a map are written under it.
+    pub(super) role: Role,
+}
+
+/// The keys that were met so far.
+pub(super) type KnownKeys = HashMap<String, Checked<Arc<Key>>>;
+
+impl Names {
+    pub(super) fn new(mapping: &Mapping, open: Option<&Open>) -> Self {
+        let parent = open.map(|open| key_of(open.pointer));
+        let fields = mapping.fields.iter().filter(|field| parent.is_some() && field.parent == parent);
+        Self {
+            table: mapping.table,
+            open: open.copied(),
+            event: mapping.event.clone(),
+            taken: fields.clone().filter(|f| f.shape != Shape::Properties).map(|f| (f.key.clone(), f.name.clone())).collect(),
+            unfolded: fields.filter(|field| field.shape == Shape::Properties).count(),
+        }
+    }
+
+    /// The object whose keys these are.
+    pub(super) fn parent(&self) -> Option<&'static str> {
+        self.open.map(|open| key_of(open.pointer))
+    }
+
+    /// Characters that no name here may hold.
+    pub(super) fn forbidden(&self) -> &'static str {
+        self.open.map_or("", |open| open.forbidden)
+    }
+
+    /// Whether two columns unfold, and so may unfold one key twice.
+    pub(super) fn contested(&self) -> bool {
+        self.unfolded > 1
+    }
+
+    /// The field that a key becomes.
+    pub(super) fn resolve(&self, key: &str) -> Checked<(String, Shape)> {
+        let Some(open) = &self.open else { return Ok((key.to_owned(), Shape::Value)) };
+        let inside = |pointer: &'static str| pointer.strip_prefix(open.pointer).and_then(|rest| rest.strip_prefix('/'));
+        let standard = self.table.column_like(key).and_then(|column| Some((inside(column.target.pointer()?)?, column.target.shape()?)));
+        let (name, shape) = match standard {
+            Some((name, shape)) => (name.to_owned(), shape),
+            None => {
+                check_name(key, open).map_err(|reason| problem(KEY, format!("has the key \"{key}\", which {reason}")))?;
+                (key.to_owned(), Shape::Value)
+            }
+        };
+        if standard.is_none()
+            && let Some(column) = self
+                .table
+                .columns
+                .iter()
+                .find(|c| c.target.shape() == Some(Shape::Identity) && c.target.pointer().and_then(inside) == Some(key))
+        {
+            return Err(problem(
+                KEY,
+                format!(
+                    "has the key \"{key}\", which would link two people for ever; leave it out, or say so with the key \"{}\"",
+                    column.name
+                ),
+            ));
+        }
+        if shape == Shape::Items && self.event.as_deref().is_some_and(|event| event != tables::CHARGED) {
+            return Err(not_charged());
+        }
+        match self.taken.iter().find(|(taken, _)| *taken == name) {
+            Some((_, column)) => Err(twice(&name, column)),
+            None => Ok((name, shape)),
+        }
+    }
+
+    pub(super) fn key(&self, key: &str, values: Option<&DataType>, context: &Context) -> Checked<Key> {
+        let (name, shape) = self.resolve(key)?;
+        let role = match values {
+            None => Role::Scalar,
+            Some(values) => types::role(shape, values, context)
+                .map_err(|reason| problem(KEY, format!("has the key \"{key}\", whose value {}", reason.replace("{x}", "the value"))))?,
+        };
+        Ok(Key { encoded: cell::key(&name), name, shape, role })
+    }
+}
+
+/// `evtData` of `/evtData`.
+pub(super) fn key_of(pointer: &'static str) -> &'static str {
+    pointer.strip_prefix('/').unwrap_or(pointer)
+}

@@ -1,0 +1,145 @@
+//! What a write is: the statement, the mapping, the options. Made when the statement is planned.
+//!
+//! In: a relation and the schema of a source. Out: a [`Job`], or why the source cannot be written to the table.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+
+use crate::account::{Access, Account};
+use crate::client::Api;
+use crate::error::Error;
+use crate::fate::Tally;
+use crate::options::{DryRun, Options};
+use crate::relation::Relation;
+use crate::runs::{Run, Status};
+use crate::table::Write;
+use crate::write::encode::{Encoder, Rules};
+use crate::write::hooks::FateWatch;
+use crate::write::mapping::{IdentifierChoice, Mapping};
+
+/// What a statement does to its table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// INSERT, or COPY.
+    #[default]
+    Insert,
+    /// UPDATE: of people who were looked up.
+    Update,
+    /// DELETE: of people who were looked up, or are named in the statement.
+    Delete,
+}
+
+impl Operation {
+    /// As `clevertap.runs` and EXPLAIN show it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Insert => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    fn identifier_choice(self) -> IdentifierChoice {
+        match self {
+            Self::Insert => IdentifierChoice::OneColumn,
+            Self::Update | Self::Delete => IdentifierChoice::FirstThere,
+        }
+    }
+}
+
+/// What is known of the statement that writes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WriteStatement {
+    pub(crate) operation: Operation,
+    /// Its text, where it was run by `clevertap_sql`.
+    pub(crate) text: Option<String>,
+    /// Where each column of the source comes from, for EXPLAIN.
+    pub(crate) sources: Vec<String>,
+    /// Where the keys of an UPDATE or a DELETE come from, for EXPLAIN.
+    pub(crate) keys: Option<String>,
+}
+
+/// What a write needs besides its input: made when the statement is planned.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    pub(crate) statement: WriteStatement,
+    pub(crate) account: Account,
+    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) options: Options,
+    pub(crate) rules: Rules,
+    pub(crate) watch: Option<FateWatch>,
+}
+
+impl Job {
+    /// Maps `source` onto `relation`, or says why it cannot be written.
+    pub(crate) fn new(statement: &WriteStatement, relation: &Relation, source: &Schema, options: &Options) -> Result<Self, Error> {
+        let Relation { account, table, event, .. } = relation;
+        let mapping = Mapping::new(table, event.as_deref(), source, statement.operation.identifier_choice())?;
+        let (id, qualified) = (account.id(), mapping.qualified());
+        if account.access() == Access::Read {
+            return Err(Error::Unauthorized(format!(
+                "account \"{id}\" was opened to be read only, and {qualified} would be written; open it with write access"
+            )));
+        }
+        if table.erases() && account.access() < Access::Erase {
+            return Err(Error::Unauthorized(format!(
+                "account \"{id}\" was opened without the right to erase, and {} {qualified} cannot be undone; open it with erase access \
+                 (clevertap-sql --allow-erase)",
+                if statement.operation == Operation::Delete { "DELETE FROM" } else { "INSERT INTO" },
+            )));
+        }
+        let upload = matches!(table.write, Some(Write::Batch { path, .. }) if Api::of(path).is_upload());
+        if options.dry_run == DryRun::Server && !upload {
+            return Err(Error::Setting(format!(
+                "option \"clevertap.dry_run\" is 'server', and CleverTap checks uploads alone: {qualified} would be written; \
+                 SET clevertap.dry_run = 'local'"
+            )));
+        }
+        let rules = Rules {
+            nulls: options.nulls,
+            nested: options.nested,
+            naive_time: options.naive_time,
+            long_values: options.long_values,
+            time_zone: account.time_zone(),
+        };
+        // What cannot be encoded is refused now, not at the first batch.
+        Encoder::new(&mapping, source, &rules)?;
+        Ok(Self {
+            statement: statement.clone(),
+            account: account.clone(),
+            mapping: Arc::new(mapping.with_origins(&statement.sources)),
+            options: options.clone(),
+            rules,
+            watch: None,
+        })
+    }
+
+    /// The run of this job, which has not begun.
+    pub(crate) fn new_run(&self) -> Run {
+        Run {
+            run_id: 0,
+            label: self.options.run_label.clone(),
+            account: self.account.id().to_owned(),
+            table_name: self.mapping.qualified(),
+            operation: self.statement.operation.name(),
+            statement: self.statement.text.clone(),
+            started_at: self.account.clock().now(),
+            finished_at: None,
+            status: Status::Running,
+            input_complete: false,
+            settled_through: 0,
+            tally: Tally::default(),
+            checked: 0,
+            requests: 0,
+            retries: 0,
+            bytes_sent: 0,
+            error_code: None,
+            error: None,
+            mapping: self.mapping.to_string(),
+            changed_options: self.options.changed(),
+            samples: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}

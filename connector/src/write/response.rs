@@ -1,0 +1,147 @@
+//! What the answer to a body says about each record.
+//!
+//! In: the bytes of a 2xx answer and how many records were sent. Out: a [`Verdict`] for each, or why the answer cannot be
+//! believed. The source row is found by the 1-based record number in the text, which is safer than the echoed record
+//! (CleverTap alters it). Shapes: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
+
+use serde::Deserialize;
+
+use crate::table::BodyForm;
+
+/// CleverTap's word on one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It was processed.
+    Accepted,
+    /// It was not.
+    Refused {
+        /// The code of the record, as a number.
+        code: i64,
+        /// CleverTap's text, without the record number.
+        reason: String,
+    },
+}
+
+/// The code of a record that may pass when it is sent again.
+pub(crate) const INTERNAL_ERROR: i64 = 555;
+
+#[derive(Deserialize)]
+struct Upload {
+    status: Option<String>,
+    processed: Option<u64>,
+    #[serde(default)]
+    unprocessed: Vec<Unprocessed>,
+}
+
+#[derive(Deserialize)]
+struct Unprocessed {
+    code: Option<serde_json::Number>,
+    error: Option<String>,
+}
+
+/// A verdict for each of the `sent` records, in their order. Of keys, `success` speaks of all and nothing speaks of one.
+///
+/// # Errors
+/// A sentence's end: why the answer cannot be believed.
+pub(crate) fn verdicts(form: BodyForm, answer: &[u8], sent: usize) -> Result<Vec<Verdict>, String> {
+    if answer.is_empty() {
+        return Err("was answered with an empty body".into());
+    }
+    let upload: Upload =
+        serde_json::from_slice(answer).map_err(|_| "was answered with something that is not the JSON of an upload".to_owned())?;
+    if !matches!(upload.status.as_deref(), Some("success" | "partial" | "fail")) {
+        return Err("was answered without a status".into());
+    }
+    if form == BodyForm::Keys && upload.processed.is_none() && upload.unprocessed.is_empty() && upload.status.as_deref() == Some("success")
+    {
+        return Ok(vec![Verdict::Accepted; sent]);
+    }
+    let processed = upload.processed.ok_or("was answered without a count of processed records")?;
+    let refused = upload.unprocessed.len() as u64;
+    if processed.checked_add(refused) != Some(sent as u64) {
+        return Err(format!("was answered with {processed} processed and {refused} unprocessed of {sent} records: they do not add up"));
+    }
+    let mut verdicts = vec![Verdict::Accepted; sent];
+    for unprocessed in upload.unprocessed {
+        let text = unprocessed.error.unwrap_or_default();
+        let (reason, number) = split_number(&text, sent)?;
+        let verdict = &mut verdicts[number - 1];
+        if *verdict != Verdict::Accepted {
+            return Err(format!("was answered with record number {number} twice"));
+        }
+        let code = unprocessed.code.as_ref().and_then(serde_json::Number::as_i64).unwrap_or(0);
+        *verdict = Verdict::Refused { code, reason };
+    }
+    Ok(verdicts)
+}
+
+/// `… is not valid.Skipped record number : 2` is `… is not valid.` and 2.
+fn split_number(text: &str, sent: usize) -> Result<(String, usize), String> {
+    const MARK: &str = "Skipped record number";
+    let Some((reason, rest)) = text.rsplit_once(MARK) else {
+        // One record sent, one refused: there is nothing to mistake it for.
+        return if sent == 1 {
+            Ok((text.trim().to_owned(), 1))
+        } else {
+            Err("was answered with an unprocessed record without a record number".into())
+        };
+    };
+    let number = rest.trim_start_matches([' ', ':']).trim();
+    match number.parse::<usize>() {
+        Ok(number) if (1..=sent).contains(&number) => Ok((reason.trim().to_owned(), number)),
+        _ => Err(format!("was answered with a record number outside of 1 to {sent}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_numbers_lead_back_to_the_record_even_under_success() {
+        for status in ["success", "partial"] {
+            let answer = format!(
+                r#"{{"status":"{status}","processed":2,"unprocessed":[{{"status":"fail","code":515,"error":"Profile data is incorrect. Email is not valid.Skipped record number : 2","record":{{}}}}]}}"#
+            );
+            let verdicts = verdicts(BodyForm::Records, answer.as_bytes(), 3).expect("readable");
+            let refused = Verdict::Refused { code: 515, reason: "Profile data is incorrect. Email is not valid.".into() };
+            assert_eq!(verdicts, [Verdict::Accepted, refused, Verdict::Accepted]);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_does_not_add_up_is_not_believed() {
+        let cases = [
+            ("", "empty body"),
+            ("<html>", "not the JSON of an upload"),
+            (r#"{"processed":3}"#, "without a status"),
+            (r#"{"status":"success"}"#, "without a count"),
+            (r#"{"status":"success","processed":2,"unprocessed":[]}"#, "2 processed and 0 unprocessed of 3"),
+            (r#"{"status":"partial","processed":2,"unprocessed":[{"code":1,"error":"x"}]}"#, "without a record number"),
+            (r#"{"status":"partial","processed":2,"unprocessed":[{"code":1,"error":"Skipped record number : 4"}]}"#, "outside of 1 to 3"),
+            (
+                r#"{"status":"partial","processed":1,"unprocessed":[{"code":1,"error":"Skipped record number : 2"},{"code":1,"error":"Skipped record number : 2"}]}"#,
+                "number 2 twice",
+            ),
+        ];
+        for (answer, expected) in cases {
+            let why = verdicts(BodyForm::Records, answer.as_bytes(), 3).expect_err(answer);
+            assert!(why.contains(expected), "{answer}: {why}");
+        }
+    }
+
+    #[test]
+    fn success_alone_is_the_word_on_keys_and_on_nothing_else() {
+        assert_eq!(verdicts(BodyForm::Keys, br#"{"status":"success"}"#, 2), Ok(vec![Verdict::Accepted; 2]));
+        for answer in
+            [r#"{"status":"partial"}"#, r#"{"status":"success","processed":1}"#, r#"{"status":"success","unprocessed":[{}]}"#, "{}", ""]
+        {
+            assert!(verdicts(BodyForm::Keys, answer.as_bytes(), 2).is_err(), "{answer}");
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic() {
+        proptest::proptest!(|(bytes: Vec<u8>, sent in 0usize..5)| { let _read = verdicts(BodyForm::Records, &bytes, sent); });
+    }
+}

@@ -1,0 +1,400 @@
+//! What is about to be sent, compared with the project's schema: `SET clevertap.schema_check`.
+//!
+//! In: the columns of a statement and its first records of each event, as they are sent. Out: warnings, or the error that stops the
+//! statement before a record of theirs leaves. CleverTap answers success to a record that its schema rules drop, and keeps the
+//! names of properties for ever, so that both are told here or nowhere. CleverTap is asked once a session, in one attempt; where it
+//! does not tell, that is a warning and nothing is held up.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use serde_json::{Map, Value};
+
+use crate::account::Account;
+use crate::error::Error;
+use crate::options::{DryRun, SchemaCheck};
+use crate::project_schema::{Events, Properties, form};
+use crate::read::discover::{self, is_date};
+use crate::runs::Warning;
+use crate::table::{Shape, Table, ValueForm};
+use crate::write::encode::Operator;
+use crate::write::job::Job;
+use crate::write::mapping::{Class, Mapping};
+
+/// The schema is not known.
+const UNTOLD: &str = "CT-630";
+/// An event or a property that is not there yet.
+const NEW: &str = "CT-631";
+/// A name that differs from one that is there in case alone.
+const CASE: &str = "CT-632";
+/// A value of another type than CleverTap has.
+const TYPE: &str = "CT-633";
+/// An event whose records are dropped.
+const DISCARDED: &str = "CT-634";
+
+/// Records of each event that are looked at.
+const LOOKED_MAX: u32 = 1_000;
+
+/// Events of one statement that are looked at.
+const EVENTS_MAX: usize = 1_000;
+
+/// Findings of one statement: a column of other people's keys unfolds to any number of names.
+const FINDINGS_MAX: usize = 1_000;
+
+/// Findings that an error tells.
+const TOLD_MAX: usize = 5;
+
+/// More was found than is told.
+const MORE: &str = "CT-635";
+
+/// What a value is to CleverTap's schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Number,
+    Boolean,
+    Date,
+    List,
+}
+
+/// What a statement's records are compared with.
+#[derive(Debug)]
+enum Told {
+    Events(Arc<Events>),
+    People(Arc<Properties>),
+}
+
+/// What of an event was looked at. For people there is one of these.
+#[derive(Debug, Default)]
+struct Looked {
+    records: u32,
+    /// Properties by name, and whether a value of theirs was seen whose type tells.
+    names: HashMap<String, bool>,
+}
+
+/// The check of one statement.
+#[derive(Debug)]
+pub(crate) struct Checker {
+    account: Account,
+    mapping: Arc<Mapping>,
+    refuses: bool,
+    dry: bool,
+    told: Option<Told>,
+    asked: bool,
+    looked: HashMap<String, Looked>,
+    found: Vec<Warning>,
+    /// How much was found so far.
+    findings: usize,
+    new: BTreeSet<String>,
+    /// What the next statement of the session finds there, since this one creates it: events, and names of their properties.
+    creates: Vec<(String, String)>,
+    /// Rows of the batch at hand that are looked at, the next one last.
+    rows: Vec<usize>,
+}
+
+impl Checker {
+    /// The check of a job, if its options and its table ask for one.
+    pub(crate) fn of(job: &Job) -> Option<Self> {
+        let Job { account, mapping, options, .. } = job;
+        let open = mapping.fields.iter().any(|field| matches!(field.class, Class::Custom | Class::Unfolded));
+        let wanted = options.schema_check != SchemaCheck::Off && mapping.table.write.as_ref()?.making().open.is_some();
+        (wanted && (open || mapping.table.is_of_events())).then(|| Self {
+            account: account.clone(),
+            mapping: Arc::clone(mapping),
+            refuses: options.schema_check == SchemaCheck::Error,
+            dry: options.dry_run != DryRun::Off,
+            told: None,
+            asked: false,
+            looked: HashMap::new(),
+            found: Vec::new(),
+            findings: 0,
+            new: BTreeSet::new(),
+            creates: Vec::new(),
+            rows: Vec::new(),
+        })
+    }
+
+    /// Asks CleverTap, the first time, and compares the columns; those of a statement with several events are looked at record by
+    /// record alone, since an event is sent with those of its columns that are not NULL.
+    pub(crate) async fn ask(&mut self) {
+        if std::mem::replace(&mut self.asked, true) {
+            return;
+        }
+        let told = if self.mapping.table.is_of_events() {
+            discover::events_to_write(&self.account).await.map(Told::Events)
+        } else {
+            discover::people_to_write(&self.account).await.map(Told::People)
+        };
+        match told {
+            Ok(told) => self.told = Some(told),
+            Err(why) => {
+                let message = format!("the columns were not compared with the project's schema, which is not known: {why}");
+                self.find(UNTOLD, String::new(), message);
+                return;
+            }
+        }
+        let event = match (&self.mapping.event, self.mapping.table.is_of_events()) {
+            (None, true) => return,
+            (event, _) => event.clone().unwrap_or_default(),
+        };
+        let mut looked = Looked::default();
+        let mapping = Arc::clone(&self.mapping);
+        self.event(&event);
+        for field in mapping.fields.iter().filter(|field| field.class == Class::Custom) {
+            self.property(&mut looked, &event, &field.key, None);
+        }
+        self.looked.insert(event, looked);
+    }
+
+    /// Chooses the rows of a batch to look at: the first ones of each event.
+    pub(crate) fn begin(&mut self, batch: &RecordBatch) {
+        self.rows.clear();
+        if self.told.is_none() || self.findings >= FINDINGS_MAX {
+            return;
+        }
+        let names = self.mapping.fields.iter().find(|field| field.shape == Shape::EventName);
+        let Some(names) = names.map(|field| batch.column(field.source)) else {
+            let looked = self.looked.values().next().map_or(0, |looked| looked.records);
+            let wanted = usize::try_from(LOOKED_MAX.saturating_sub(looked)).unwrap_or_default();
+            self.rows.extend((0..batch.num_rows().min(wanted)).rev());
+            return;
+        };
+        // A name that is no text is refused when it is encoded.
+        let Ok(names) = cast(names, &DataType::Utf8) else { return };
+        self.by_name(names.as_string());
+    }
+
+    fn by_name(&mut self, names: &StringArray) {
+        let mut wanted: HashMap<&str, u32> = HashMap::new();
+        for row in (0..names.len()).filter(|row| names.is_valid(*row)) {
+            let name = names.value(row);
+            let looked = self.looked.get(name).map_or(0, |looked| looked.records);
+            if looked >= LOOKED_MAX || (looked == 0 && self.looked.len() + wanted.len() >= EVENTS_MAX) {
+                continue;
+            }
+            let chosen = wanted.entry(name).or_default();
+            if looked + *chosen < LOOKED_MAX {
+                *chosen += 1;
+                self.rows.push(row);
+            }
+        }
+        self.rows.reverse();
+    }
+
+    /// Whether this row of the batch is looked at. Rows are asked about in their order.
+    pub(crate) fn wants(&mut self, row: usize) -> bool {
+        while self.rows.last().is_some_and(|next| *next < row) {
+            self.rows.pop();
+        }
+        self.rows.last() == Some(&row)
+    }
+
+    /// Compares a record.
+    pub(crate) fn look(&mut self, json: &[u8]) {
+        let Ok(record) = serde_json::from_slice::<Value>(json) else { return };
+        let table = self.mapping.table;
+        let event = match (&self.mapping.event, name_of(table, &record)) {
+            (Some(event), _) => event.clone(),
+            (None, name) => name.unwrap_or_default().to_owned(),
+        };
+        let place = table.write.as_ref().and_then(|write| write.making().open).map_or("", |open| open.pointer);
+        let mut looked = match self.looked.remove(&event) {
+            Some(looked) => looked,
+            None => {
+                self.event(&event);
+                Looked::default()
+            }
+        };
+        looked.records += 1;
+        let nothing = Map::new();
+        for (name, value) in record.pointer(place).and_then(Value::as_object).unwrap_or(&nothing) {
+            if !is_standard(table, place, name) {
+                self.property(&mut looked, &event, name, Some(value));
+            }
+        }
+        self.looked.insert(event, looked);
+    }
+
+    /// An event is met.
+    fn event(&mut self, event: &str) {
+        let Some(Told::Events(events)) = &self.told else { return };
+        let (code, message) = match events.get(event) {
+            Some(known) if known.discarded => {
+                (DISCARDED, format!("event \"{event}\" is discarded in CleverTap, which drops its records after an answer of success"))
+            }
+            Some(_) => return,
+            None => match like(events.keys(), event) {
+                Some(known) => (
+                    CASE,
+                    format!(
+                        "event \"{event}\" differs from the event \"{known}\" in case alone, and would be another one; write '{known}'"
+                    ),
+                ),
+                None => (NEW, format!("event \"{event}\" is new: the names of events last for ever in CleverTap")),
+            },
+        };
+        self.find(code, event.to_owned(), message);
+    }
+
+    fn find(&mut self, code: &'static str, column: String, message: String) {
+        self.findings += 1;
+        let (code, column, message) = match self.findings.cmp(&FINDINGS_MAX) {
+            Ordering::Less => (code, column, message),
+            Ordering::Equal => {
+                (MORE, String::new(), format!("{FINDINGS_MAX} differences to the schema were found, and no more are looked for"))
+            }
+            Ordering::Greater => return,
+        };
+        self.found.push(Warning { code, column, rows: 0, message });
+    }
+
+    /// A property is met, with a value of it, or as a column.
+    fn property(&mut self, looked: &mut Looked, event: &str, name: &str, value: Option<&Value>) {
+        if self.findings >= FINDINGS_MAX {
+            return;
+        }
+        let kind = value.and_then(kind_of);
+        let is_first = match looked.names.get_mut(name) {
+            Some(true) => return,
+            Some(typed) => {
+                *typed = kind.is_some();
+                false
+            }
+            None => {
+                looked.names.insert(name.to_owned(), kind.is_some());
+                true
+            }
+        };
+        let (known, of) = match &self.told {
+            Some(Told::People(people)) => (Some(&**people), "property of people".to_owned()),
+            // What a new event is sent with is new as well, and told with it.
+            Some(Told::Events(events)) => (events.get(event).map(|event| &event.properties), format!("property of the event \"{event}\"")),
+            None => return,
+        };
+        if is_first && !known.is_some_and(|known| known.contains_key(name)) {
+            self.creates.push((event.to_owned(), name.to_owned()));
+        }
+        let Some(known) = known else { return };
+        let column = self.mapping.fields.iter().find(|field| field.key == name).map_or(name, |field| &field.name).to_owned();
+        let finding = match known.get(name) {
+            Some(word) => {
+                let theirs = word.as_deref().and_then(kind_in_words);
+                kind.zip(theirs).filter(|(ours, theirs)| ours != theirs).map(|(ours, _)| {
+                    let word = word.as_deref().unwrap_or_default();
+                    let message = format!(
+                        "\"{name}\" is sent as {}, and CleverTap has it as {word}: its schema rules may drop it after an answer of success",
+                        ours.name()
+                    );
+                    (TYPE, message)
+                })
+            }
+            None if !is_first => None,
+            None => Some(match like(known.keys(), name) {
+                Some(other) => (
+                    CASE,
+                    format!("\"{name}\" differs from the {of} \"{other}\" in case alone, and would be another one; write AS \"{other}\""),
+                ),
+                None => {
+                    self.new.insert(name.to_owned());
+                    (NEW, format!("\"{name}\" is a new {of}: names last for ever in CleverTap"))
+                }
+            }),
+        };
+        if let Some((code, message)) = finding {
+            self.find(code, column, message);
+        }
+    }
+
+    /// What was found since the last time: to be told, or the reason to stop.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] with `SET clevertap.schema_check = 'error'`; a schema that is not known is never one.
+    pub(crate) fn findings(&mut self) -> Result<Vec<Warning>, Error> {
+        let found = std::mem::take(&mut self.found);
+        let told: Vec<&str> = found.iter().filter(|finding| finding.code != UNTOLD).map(|finding| finding.message.as_str()).collect();
+        if self.refuses && !told.is_empty() {
+            let more = told.len().saturating_sub(TOLD_MAX);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            return Err(Error::Unwritable(format!(
+                "{}: {}{more}. SET clevertap.schema_check = 'warn' sends it all the same",
+                self.mapping.qualified(),
+                told[..told.len().min(TOLD_MAX)].join("; "),
+            )));
+        }
+        let creates = std::mem::take(&mut self.creates);
+        if !self.dry && !creates.is_empty() {
+            self.account.project_schema().created(self.mapping.table.is_of_events(), creates);
+        }
+        Ok(found)
+    }
+
+    /// The mapping as a dry run tells it: what is new is marked.
+    pub(crate) fn mapping(&self) -> String {
+        self.mapping.telling(&self.new)
+    }
+}
+
+/// The event of a record.
+fn name_of<'a>(table: &Table, record: &'a Value) -> Option<&'a str> {
+    let column = table.columns.iter().find(|column| column.target.shape() == Some(Shape::EventName))?;
+    record.pointer(column.target.pointer()?)?.as_str()
+}
+
+/// Whether a key beside the properties is a field that CleverTap knows.
+fn is_standard(table: &Table, place: &str, key: &str) -> bool {
+    let field = |pointer: &str| pointer.strip_prefix(place).and_then(|rest| rest.strip_prefix('/')) == Some(key);
+    table.columns.iter().filter_map(|column| column.target.pointer()).any(field)
+}
+
+/// A name that differs in case alone.
+fn like<'a>(names: impl Iterator<Item = &'a String>, name: &str) -> Option<&'a str> {
+    let folded = name.to_lowercase();
+    names.map(String::as_str).find(|known| known.to_lowercase() == folded)
+}
+
+/// What a value is, as it is sent; `None` where that does not tell.
+fn kind_of(value: &Value) -> Option<Kind> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(_) => Kind::Boolean,
+        Value::Number(_) => Kind::Number,
+        Value::String(text) if is_date(text) => Kind::Date,
+        Value::String(_) => Kind::Text,
+        Value::Array(_) => Kind::List,
+        Value::Object(object) => match Operator::named(object.keys().next()?)? {
+            Operator::Set | Operator::Add | Operator::Remove => Kind::List,
+            Operator::Incr | Operator::Decr => Kind::Number,
+            Operator::Delete => return None,
+        },
+    })
+}
+
+/// What CleverTap's word for a type means.
+fn kind_in_words(word: &str) -> Option<Kind> {
+    Some(match form(word) {
+        Some(ValueForm::Text) => Kind::Text,
+        Some(ValueForm::Int64 | ValueForm::Float64) => Kind::Number,
+        Some(ValueForm::Boolean) => Kind::Boolean,
+        Some(ValueForm::Date) => Kind::Date,
+        _ => match word.to_lowercase().as_str() {
+            "list" | "array" | "multi-value" | "multivalue" => Kind::List,
+            _ => return None,
+        },
+    })
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "a number",
+            Self::Boolean => "a boolean",
+            Self::Date => "a date",
+            Self::List => "a list",
+        }
+    }
+}
