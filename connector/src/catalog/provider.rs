@@ -100,9 +100,9 @@ impl ClevertapTable {
         op: InsertOp,
     ) -> Result<Arc<dyn ExecutionPlan>, Error> {
         if op != InsertOp::Append {
-            let said = if op == InsertOp::Replace { "REPLACE INTO" } else { "INSERT OVERWRITE" };
+            let statement = if op == InsertOp::Replace { "REPLACE INTO" } else { "INSERT OVERWRITE" };
             return Err(Error::NotAppend(format!(
-                "{} accepts INSERT INTO only, not {said}: CleverTap has no call that replaces what it stored",
+                "{} accepts INSERT INTO only, not {statement}: CleverTap has no call that replaces what it stored",
                 self.qualified()
             )));
         }

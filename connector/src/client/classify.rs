@@ -51,7 +51,7 @@ pub(crate) enum CameBack {
 
 /// What an attempt came back with, and how to say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct Classified {
     /// The row of the retry table.
     pub(crate) came_back: CameBack,
     /// The end of the sentence "POST /1/upload to host …".
@@ -126,7 +126,7 @@ fn words(json: &str) -> String {
 
 /// Reads an answer as far as policy needs it. `understood` are codes and errors of a `fail` that the sender reads by itself;
 /// `readable` is asked about a 2xx that is no failure.
-pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable: impl FnOnce(&Answer) -> bool) -> Said {
+pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable: impl FnOnce(&Answer) -> bool) -> Classified {
     use CameBack::*;
 
     let status = answer.status;
@@ -171,14 +171,14 @@ pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable:
             None => format!("was answered {status}"),
         },
     };
-    Said { came_back, what }
+    Classified { came_back, what }
 }
 
 fn is_2xx(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
-impl From<Failure> for Said {
+impl From<Failure> for Classified {
     fn from(failure: Failure) -> Self {
         let came_back = match failure.kind {
             FailureKind::NotSent => CameBack::NotSent,
@@ -237,7 +237,7 @@ mod tests {
     fn every_answer_has_one_row_of_the_table() {
         for &(status, body, came_back, what) in ANSWERS {
             let said = classify(&Answer::new(status, body), (&[2], &["no_such_thing"]), has_status);
-            assert_eq!(said, Said { came_back, what: what.into() }, "{status} {body}");
+            assert_eq!(said, Classified { came_back, what: what.into() }, "{status} {body}");
         }
     }
 }

@@ -163,7 +163,7 @@ mod tests {
     use crate::account::{Account, AccountSettings};
     use crate::client::{Api, Arrived, Lane, LaneSettings, Outcome, Request, Secret, has_status};
     use crate::options::Options;
-    use crate::table::Again;
+    use crate::table::Resend;
 
     const CAP: usize = 1024;
 
@@ -279,7 +279,7 @@ mod tests {
         let account = Account::open("A-1", Secret::new("p4ss"), None, settings).unwrap();
         let options = Options { timeout_ms: 200, ..Options::default() };
         let lane = Lane::new(account.client(), LaneSettings::new(Api::of("/1/upload"), &options));
-        let request = Request::post("/1/upload", "{\"d\":[]}", Again::Duplicates);
+        let request = Request::post("/1/upload", "{\"d\":[]}", Resend::Appends);
         let serve = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             read_request(&mut stream).await;

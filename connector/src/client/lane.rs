@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::classify::{CameBack, Said, classify};
+use super::classify::{CameBack, Classified, classify};
 use super::connection::Client;
 use super::gate::{Gate, Pass};
 use super::limits::{Api, Budget, Ended, Permit, Share};
@@ -21,7 +21,7 @@ use super::transport::Answer;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::runs::Stop;
-use crate::table::Again;
+use crate::table::Resend;
 
 /// The largest answer to an upload: a thousand refused records, each with its reason.
 const UPLOAD_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -201,8 +201,8 @@ impl Lane {
         let sent = self.send(request, readable, Arrived::No, &AtomicBool::new(false)).await;
         match sent.outcome {
             Outcome::Answered(answer) => Ok(answer),
-            Outcome::Malformed => Err(Error::Refused(format!("{} was answered 400 Malformed request.", self.way(request)))),
-            Outcome::TooLarge => Err(Error::Refused(format!("{} was answered 413 Content Too Large.", self.way(request)))),
+            Outcome::Malformed => Err(Error::Refused(format!("{} was answered 400 Malformed request.", self.describe(request)))),
+            Outcome::TooLarge => Err(Error::Refused(format!("{} was answered 413 Content Too Large.", self.describe(request)))),
             Outcome::Lost { why } | Outcome::GaveUp { why } | Outcome::Unsent { why } => Err(Error::Unavailable(format!("{why}."))),
             Outcome::Refused(error) | Outcome::Unauthorized(error) => Err(error),
         }
@@ -237,27 +237,27 @@ impl Lane {
             if let Some(pass) = &mut pass {
                 pass.leave();
             }
-            let (said, answer) = self.attempt(request, permit, &mut journey, &readable).await;
-            if let (Some(pass), CameBack::NotSent | CameBack::Throttled { .. }) = (&mut pass, said.came_back) {
+            let (classified, answer) = self.attempt(request, permit, &mut journey, &readable).await;
+            if let (Some(pass), CameBack::NotSent | CameBack::Throttled { .. }) = (&mut pass, classified.came_back) {
                 pass.come_back();
             }
             let so_far = SoFar {
-                again: request.again,
+                resend: request.resend,
                 attempts: journey.attempts,
                 elapsed: journey.elapsed(),
                 retry_for: self.settings.retry_for,
                 arrived: journey.arrived,
                 host_answered: self.client.host_answered(),
             };
-            let next = self.client.next(said.came_back, so_far);
-            journey.arrived = journey.arrived.or(said.came_back.arrived());
-            if journey.arrived == Arrived::No && answer_is_no_storing(said.came_back) {
+            let next = self.client.next(classified.came_back, so_far);
+            journey.arrived = journey.arrived.or(classified.came_back.arrived());
+            if journey.arrived == Arrived::No && answer_is_no_storing(classified.came_back) {
                 left.store(false, Ordering::SeqCst);
             }
-            let sentence = format!("{} {}", self.way(request), said.what);
+            let sentence = format!("{} {}", self.describe(request), classified.what);
             match (next, answer) {
                 (Next::Done, Some(answer)) => break Outcome::Answered(answer),
-                (Next::Again { after }, _) => {
+                (Next::Retry { after }, _) => {
                     journey.last = Some(sentence);
                     if self.rest(request, &journey, after).await.is_err() {
                         break self.barred(request, &journey, &Barred::Stopped);
@@ -266,7 +266,7 @@ impl Lane {
                 (Next::Malformed, _) => break Outcome::Malformed,
                 (Next::TooLarge, _) => break Outcome::TooLarge,
                 (Next::InDoubt, _) => break Outcome::Lost { why: sentence },
-                (Next::Unauthorized, _) => break Outcome::Unauthorized(self.unauthorized(request, &said)),
+                (Next::Unauthorized, _) => break Outcome::Unauthorized(self.unauthorized(request, &classified)),
                 (Next::Refused, _) => break Outcome::Refused(Error::Refused(format!("{sentence}."))),
                 (Next::GaveUpInDoubt | Next::GaveUpUnsent | Next::Done, _) => {
                     break Outcome::GaveUp { why: format!("{sentence}{}", journey.tried()) };
@@ -301,7 +301,7 @@ impl Lane {
     /// Waits for everything that an attempt needs.
     async fn admit(&self, request: &Request, journey: &mut Journey, pass: &mut Option<Pass>) -> Result<Permit, Barred> {
         loop {
-            if request.again == Again::Duplicates {
+            if request.resend == Resend::Appends {
                 let waits_since = Instant::now();
                 let passed = tokio::select! {
                     biased;
@@ -337,7 +337,7 @@ impl Lane {
         permit: Permit,
         journey: &mut Journey,
         readable: impl Fn(&Answer) -> bool,
-    ) -> (Said, Option<Answer>) {
+    ) -> (Classified, Option<Answer>) {
         let bytes = request.body.len() as u64;
         journey.attempts += 1;
         let sent_at = Instant::now();
@@ -350,28 +350,28 @@ impl Lane {
         }
 
         let call = self.client.call(request, self.settings.timeout, self.settings.answer_bytes_max);
-        let (said, answer) = match timeout(self.settings.timeout, self.client.transport.send(call)).await {
+        let (classified, answer) = match timeout(self.settings.timeout, self.client.transport.send(call)).await {
             Ok(Ok(answer)) => {
                 self.client.note_answer();
                 (classify(&answer, (request.understood, request.understood_errors), readable), Some(answer))
             }
             Ok(Err(failure)) => (failure.into(), None),
             Err(_) => {
-                let what = format!("timed out after {} with the request sent", Span(self.settings.timeout));
-                (Said { came_back: CameBack::Lost, what }, None)
+                let what = format!("timed out after {} with the request sent", Elapsed(self.settings.timeout));
+                (Classified { came_back: CameBack::Lost, what }, None)
             }
         };
-        let ended = match said.came_back {
+        let ended = match classified.came_back {
             CameBack::Throttled { .. } => Ended::Throttled,
             CameBack::Broken { .. } | CameBack::Unreadable => Ended::Otherwise,
             _ if answer.is_some() => Ended::Clean,
             _ => Ended::Otherwise,
         };
-        if request.again == Again::Duplicates && said.came_back.arrived() == Arrived::Maybe {
+        if request.resend == Resend::Appends && classified.came_back.arrived() == Arrived::Maybe {
             // Before its place is free: the next append must find the gate held.
             self.settings.gate.hold();
         }
-        if matches!(said.came_back, CameBack::Refused | CameBack::Unauthorized | CameBack::Forbidden) {
+        if matches!(classified.came_back, CameBack::Refused | CameBack::Unauthorized | CameBack::Forbidden) {
             // Before its place is free: the next would be refused too.
             self.settings.stop.stop();
         }
@@ -391,7 +391,7 @@ impl Lane {
             status = answer.as_ref().map(|answer| answer.status),
             "request"
         );
-        (said, answer)
+        (classified, answer)
     }
 
     /// Waits before the next attempt.
@@ -412,28 +412,28 @@ impl Lane {
     }
 
     fn barred(&self, request: &Request, journey: &Journey, barred: &Barred) -> Outcome {
-        let last = journey.last.clone().unwrap_or_else(|| format!("{} was not sent", self.way(request)));
+        let last = journey.last.clone().unwrap_or_else(|| format!("{} was not sent", self.describe(request)));
         match barred {
             Barred::Stopped => Outcome::Unsent { why: format!("{last}, and the statement stopped") },
             Barred::Late => Outcome::GaveUp { why: format!("{last}{}", journey.tried()) },
         }
     }
 
-    fn unauthorized(&self, request: &Request, said: &Said) -> Error {
-        let (way, what, account) = (self.way(request), &said.what, self.client.account_hint());
-        Error::Unauthorized(match said.came_back {
+    fn unauthorized(&self, request: &Request, classified: &Classified) -> Error {
+        let (call, what, account) = (self.describe(request), &classified.what, self.client.account_hint());
+        Error::Unauthorized(match classified.came_back {
             CameBack::Forbidden => {
-                format!("{way} {what}: account \"{account}\" is not permitted to use it. The passcode may lack the right.")
+                format!("{call} {what}: account \"{account}\" is not permitted to use it. The passcode may lack the right.")
             }
             _ => format!(
-                "{way} {what}: {} refused account \"{account}\". The passcode may be wrong, or the account may live in another region.",
+                "{call} {what}: {} refused account \"{account}\". The passcode may be wrong, or the account may live in another region.",
                 self.client.host()
             ),
         })
     }
 
     /// `POST /1/upload to in1.api.clevertap.com`: no query, since that may name a person.
-    fn way(&self, request: &Request) -> String {
+    fn describe(&self, request: &Request) -> String {
         format!("{} {} to {}", request.method, request.path, self.client.host())
     }
 }
@@ -452,15 +452,15 @@ impl Journey {
     fn tried(&self) -> String {
         match self.attempts {
             0 | 1 => String::new(),
-            attempts => format!("; tried for {} ({attempts} attempts)", Span(self.elapsed())),
+            attempts => format!("; tried for {} ({attempts} attempts)", Elapsed(self.elapsed())),
         }
     }
 }
 
 /// A length of time as people say it.
-struct Span(Duration);
+struct Elapsed(Duration);
 
-impl fmt::Display for Span {
+impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.as_secs(), self.0.as_millis()) {
             (0, ms) => write!(f, "{ms} ms"),

@@ -12,13 +12,13 @@ use futures::stream::BoxStream;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::classify::{CameBack, Said, classify};
+use super::classify::{CameBack, Classified, classify};
 use super::connection::is_loopback;
 use super::lane::Lane;
 use super::retry::{Arrived, Next, SoFar};
 use super::transport::Put;
 use crate::error::{Error, Result};
-use crate::table::Again;
+use crate::table::Resend;
 
 /// The largest answer: an error in XML.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -40,7 +40,7 @@ impl Lane {
     /// [`Error::Answer`] for a URL that is not to be trusted with people, [`Error::Refused`], or [`Error::Unavailable`].
     pub(crate) async fn put(&self, url: &str, file: &File<'_>) -> Result<()> {
         let url = self.trusted(url)?;
-        let way = format!("PUT of a list's file to {}", url.host_str().unwrap_or_default());
+        let call = format!("PUT of a list's file to {}", url.host_str().unwrap_or_default());
         let limit = self.settings.timeout + Duration::from_secs(file.bytes / BYTES_A_SECOND);
         let began = Instant::now();
         let mut attempts = 0;
@@ -57,38 +57,38 @@ impl Lane {
                 timeout: limit,
                 answer_bytes_max: ANSWER_BYTES_MAX,
             };
-            let stopped = || Error::Unavailable(format!("{way} was not waited for: the statement stopped."));
+            let stopped = || Error::Unavailable(format!("{call} was not waited for: the statement stopped."));
             let answered = tokio::select! {
                 biased;
                 () = self.settings.stop.stopped() => return Err(stopped()),
                 answered = timeout(limit, self.client.transport.put(put)) => answered,
             };
-            let said = match answered {
+            let classified = match answered {
                 Ok(Ok(answer)) => classify(&answer, (&[], &[]), |_| true),
                 Ok(Err(failure)) => failure.into(),
-                Err(_) => Said { came_back: CameBack::Lost, what: format!("timed out after {} s", limit.as_secs()) },
+                Err(_) => Classified { came_back: CameBack::Lost, what: format!("timed out after {} s", limit.as_secs()) },
             };
             let so_far = SoFar {
-                again: Again::Harmless,
+                resend: Resend::Idempotent,
                 attempts,
                 elapsed: began.elapsed(),
                 retry_for: self.settings.retry_for,
                 arrived: Arrived::No,
                 host_answered: true,
             };
-            match self.client.next(said.came_back, so_far) {
+            match self.client.next(classified.came_back, so_far) {
                 Next::Done => return Ok(()),
-                Next::Again { after } => {
-                    tracing::warn!(attempts, "{way} {}; trying again", said.what);
+                Next::Retry { after } => {
+                    tracing::warn!(attempts, "{call} {}; trying again", classified.what);
                     if !self.pause(after).await {
                         return Err(stopped());
                     }
                 }
                 Next::Malformed | Next::TooLarge | Next::Unauthorized | Next::Refused => {
-                    return Err(Error::Refused(format!("{way} {}.", said.what)));
+                    return Err(Error::Refused(format!("{call} {}.", classified.what)));
                 }
                 Next::InDoubt | Next::GaveUpInDoubt | Next::GaveUpUnsent => {
-                    return Err(Error::Unavailable(format!("{way} {}, and did not pass in {attempts} attempts.", said.what)));
+                    return Err(Error::Unavailable(format!("{call} {}, and did not pass in {attempts} attempts.", classified.what)));
                 }
             }
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::transport::Method;
-use crate::table::Again;
+use crate::table::Resend;
 
 /// One thing to get done, in one attempt or several.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub(crate) struct Request {
     /// Compact JSON; empty for a GET.
     pub(crate) body: Bytes,
     /// What happens if it is carried out twice.
-    pub(crate) again: Again,
+    pub(crate) resend: Resend,
     /// Codes of a `"status": "fail"` that whoever sends it reads by itself, such as 2, "still in progress". Any other code is
     /// refused here.
     pub(crate) understood: &'static [i64],
@@ -43,21 +43,21 @@ impl Request {
             query: Vec::new(),
             verbatim: None,
             body: Bytes::new(),
-            again: Again::Harmless,
+            resend: Resend::Idempotent,
             understood: &[],
             understood_errors: &[],
         }
     }
 
     /// A POST of a JSON body.
-    pub(crate) fn post(path: &'static str, body: impl Into<Bytes>, again: Again) -> Self {
+    pub(crate) fn post(path: &'static str, body: impl Into<Bytes>, resend: Resend) -> Self {
         Self {
             method: Method::Post,
             path,
             query: Vec::new(),
             verbatim: None,
             body: body.into(),
-            again,
+            resend,
             understood: &[],
             understood_errors: &[],
         }
@@ -118,7 +118,7 @@ impl fmt::Debug for Request {
             .field("path", &self.path)
             .field("query", &names)
             .field("body_bytes", &self.body.len())
-            .field("again", &self.again)
+            .field("resend", &self.resend)
             .finish_non_exhaustive()
     }
 }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_value() {
-        let request = Request::post("/1/upload", "{\"d\":[\"ann@example.com\"]}", Again::Duplicates).with("identity", "ann");
+        let request = Request::post("/1/upload", "{\"d\":[\"ann@example.com\"]}", Resend::Appends).with("identity", "ann");
         let shown = format!("{request:?}");
         assert!(!shown.contains("ann") && shown.contains("/1/upload"), "{shown}");
     }

@@ -1,6 +1,6 @@
 //! Whether an attempt is repeated: a pure function, which the lane obeys. It never sleeps, and its jitter is handed to it.
 //!
-//! | outcome of an attempt | `Again::Harmless` | `Again::Duplicates` |
+//! | outcome of an attempt | `Resend::Idempotent` | `Resend::Appends` |
 //! |---|---|---|
 //! | not sent (connect, DNS, TLS) | again | again |
 //! | certificate not trusted | given up | given up |
@@ -14,7 +14,7 @@
 //! | 401, 403 | unauthorized | same |
 //! | any other 4xx, 3xx, a `fail` | refused | same |
 //!
-//! *Again* waits up to 1, 2, 4 … 60 s, evenly spread from nothing to there ("full jitter"), or what the server asked for where
+//! *Resend* waits up to 1, 2, 4 … 60 s, evenly spread from nothing to there ("full jitter"), or what the server asked for where
 //! that is longer. An attempt that would start after `retry_for` is not started: the request is given up, and whether it may have
 //! arrived (in any attempt) decides between in doubt and unsent. Until a host has answered once, its name may simply be wrong:
 //! three attempts, none of which starts after 10 s.
@@ -24,7 +24,7 @@ use std::time::Duration;
 use rand::Rng;
 
 use super::classify::CameBack;
-use crate::table::Again;
+use crate::table::Resend;
 
 /// Whether a request, or one that held the same records, may have been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ const STRANGER_FOR: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SoFar {
     /// What happens if it is carried out twice.
-    pub(crate) again: Again,
+    pub(crate) resend: Resend,
     /// Attempts, with this one.
     pub(crate) attempts: u32,
     /// Time since the first attempt began.
@@ -65,7 +65,7 @@ pub(crate) struct SoFar {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Another attempt.
-    Again {
+    Retry {
         /// After this long.
         after: Duration,
     },
@@ -111,16 +111,16 @@ impl Arrived {
 /// What follows from what an attempt came back with.
 pub(crate) fn next(came_back: CameBack, so_far: SoFar, rng: &mut impl Rng) -> Next {
     let arrived = so_far.arrived.or(came_back.arrived());
-    match (came_back, so_far.again) {
+    match (came_back, so_far.resend) {
         (CameBack::Readable, _) => Next::Done,
         (CameBack::Malformed, _) => Next::Malformed,
         (CameBack::TooLarge, _) => Next::TooLarge,
         (CameBack::Unauthorized | CameBack::Forbidden, _) => Next::Unauthorized,
         (CameBack::Refused, _) => Next::Refused,
-        (CameBack::Broken { .. } | CameBack::Lost | CameBack::Unreadable | CameBack::TooLong, Again::Duplicates) => Next::InDoubt,
-        (CameBack::Certificate, _) | (CameBack::TooLong, Again::Harmless) => give_up(arrived),
-        (CameBack::NotSent, _) | (CameBack::Lost | CameBack::Unreadable, Again::Harmless) => again(None, arrived, so_far, rng),
-        (CameBack::Throttled { retry_after }, _) | (CameBack::Broken { retry_after }, Again::Harmless) => {
+        (CameBack::Broken { .. } | CameBack::Lost | CameBack::Unreadable | CameBack::TooLong, Resend::Appends) => Next::InDoubt,
+        (CameBack::Certificate, _) | (CameBack::TooLong, Resend::Idempotent) => give_up(arrived),
+        (CameBack::NotSent, _) | (CameBack::Lost | CameBack::Unreadable, Resend::Idempotent) => again(None, arrived, so_far, rng),
+        (CameBack::Throttled { retry_after }, _) | (CameBack::Broken { retry_after }, Resend::Idempotent) => {
             again(retry_after, arrived, so_far, rng)
         }
     }
@@ -133,7 +133,7 @@ fn again(asked: Option<Duration>, arrived: Arrived, so_far: SoFar, rng: &mut imp
     } else {
         (so_far.attempts < STRANGER_ATTEMPTS_MAX, so_far.retry_for.min(STRANGER_FOR))
     };
-    if tries_left && so_far.elapsed.saturating_add(after) <= bound { Next::Again { after } } else { give_up(arrived) }
+    if tries_left && so_far.elapsed.saturating_add(after) <= bound { Next::Retry { after } } else { give_up(arrived) }
 }
 
 /// How long to wait after this many attempts: 1, 2, 4 … 60 s, with full jitter.
@@ -158,14 +158,14 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn so_far(again: Again) -> SoFar {
+    fn so_far(resend: Resend) -> SoFar {
         let retry_for = 600 * SECOND;
-        SoFar { again, attempts: 1, elapsed: Duration::ZERO, retry_for, arrived: Arrived::No, host_answered: true }
+        SoFar { resend, attempts: 1, elapsed: Duration::ZERO, retry_for, arrived: Arrived::No, host_answered: true }
     }
 
     fn in_words(next: Next) -> &'static str {
         match next {
-            Next::Again { .. } => "again",
+            Next::Retry { .. } => "again",
             Next::Done => "done",
             Next::Malformed => "malformed",
             Next::TooLarge => "too large",
@@ -203,7 +203,7 @@ mod tests {
             (CameBack::Refused,                          "refused",            "refused"),
         ];
         for (came_back, harmless, duplicates) in table {
-            let decided = (decide(came_back, so_far(Again::Harmless)), decide(came_back, so_far(Again::Duplicates)));
+            let decided = (decide(came_back, so_far(Resend::Idempotent)), decide(came_back, so_far(Resend::Appends)));
             assert_eq!(decided, (harmless, duplicates), "{came_back:?}");
         }
     }
@@ -213,9 +213,9 @@ mod tests {
         let ceilings = [1, 2, 4, 8, 16, 32, 60, 60, 60];
         for (attempts, ceiling) in (1..).zip(ceilings) {
             let waits = (0..500).map(|seed| {
-                let so_far = SoFar { attempts, ..so_far(Again::Harmless) };
+                let so_far = SoFar { attempts, ..so_far(Resend::Idempotent) };
                 match next(CameBack::NotSent, so_far, &mut StdRng::seed_from_u64(seed)) {
-                    Next::Again { after } => after.as_secs_f64() / f64::from(ceiling),
+                    Next::Retry { after } => after.as_secs_f64() / f64::from(ceiling),
                     other => panic!("{other:?}"),
                 }
             });
@@ -227,27 +227,28 @@ mod tests {
     #[test]
     fn the_servers_own_delay_is_kept_where_it_is_longer() {
         let asked = CameBack::Throttled { retry_after: Some(90 * SECOND) };
-        let decided = next(asked, so_far(Again::Duplicates), &mut StdRng::seed_from_u64(1));
-        assert_eq!(decided, Next::Again { after: 90 * SECOND });
+        let decided = next(asked, so_far(Resend::Appends), &mut StdRng::seed_from_u64(1));
+        assert_eq!(decided, Next::Retry { after: 90 * SECOND });
         let past_the_end = CameBack::Throttled { retry_after: Some(601 * SECOND) };
-        assert_eq!(decide(past_the_end, so_far(Again::Duplicates)), "given up, unsent");
+        assert_eq!(decide(past_the_end, so_far(Resend::Appends)), "given up, unsent");
         let for_ever = CameBack::Throttled { retry_after: Some(Duration::MAX) };
-        assert_eq!(decide(for_ever, SoFar { elapsed: SECOND, ..so_far(Again::Duplicates) }), "given up, unsent");
+        assert_eq!(decide(for_ever, SoFar { elapsed: SECOND, ..so_far(Resend::Appends) }), "given up, unsent");
     }
 
     #[test]
     fn at_the_end_of_its_time_a_request_is_in_doubt_if_any_attempt_may_have_arrived() {
-        let late = |again, arrived| SoFar { attempts: 18, elapsed: 601 * SECOND, arrived, ..so_far(again) };
+        let late = |resend, arrived| SoFar { attempts: 18, elapsed: 601 * SECOND, arrived, ..so_far(resend) };
         let throttled = CameBack::Throttled { retry_after: None };
-        assert_eq!(decide(throttled, late(Again::Duplicates, Arrived::No)), "given up, unsent");
-        assert_eq!(decide(throttled, late(Again::Harmless, Arrived::Maybe)), "given up, in doubt");
-        assert_eq!(decide(CameBack::Lost, late(Again::Harmless, Arrived::No)), "given up, in doubt");
-        assert_eq!(decide(CameBack::NotSent, late(Again::Harmless, Arrived::No)), "given up, unsent");
+        assert_eq!(decide(throttled, late(Resend::Appends, Arrived::No)), "given up, unsent");
+        assert_eq!(decide(throttled, late(Resend::Idempotent, Arrived::Maybe)), "given up, in doubt");
+        assert_eq!(decide(CameBack::Lost, late(Resend::Idempotent, Arrived::No)), "given up, in doubt");
+        assert_eq!(decide(CameBack::NotSent, late(Resend::Idempotent, Arrived::No)), "given up, unsent");
     }
 
     #[test]
     fn a_host_that_never_answered_is_tried_three_times_within_ten_seconds() {
-        let stranger = |attempts, seconds| SoFar { attempts, elapsed: seconds * SECOND, host_answered: false, ..so_far(Again::Harmless) };
+        let stranger =
+            |attempts, seconds| SoFar { attempts, elapsed: seconds * SECOND, host_answered: false, ..so_far(Resend::Idempotent) };
         let decided = [(1, 0), (2, 3), (3, 3), (2, 11)].map(|(attempts, seconds)| decide(CameBack::NotSent, stranger(attempts, seconds)));
         assert_eq!(decided, ["again", "again", "given up, unsent", "given up, unsent"]);
     }

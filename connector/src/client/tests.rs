@@ -13,7 +13,7 @@ use super::lane::Sent;
 use super::*;
 use crate::account::{Account, AccountSettings};
 use crate::options::Options;
-use crate::table::Again;
+use crate::table::Resend;
 
 const OK: &str = r#"{"status":"success","processed":1,"unprocessed":[]}"#;
 const MS: Duration = Duration::from_millis(1);
@@ -107,11 +107,11 @@ fn uploads(account: &Account) -> Lane {
 }
 
 fn append() -> Request {
-    Request::post("/1/upload", "{\"d\":[]}", Again::Duplicates)
+    Request::post("/1/upload", "{\"d\":[]}", Resend::Appends)
 }
 
 fn upsert() -> Request {
-    Request::post("/1/upload", "{\"d\":[]}", Again::Harmless)
+    Request::post("/1/upload", "{\"d\":[]}", Resend::Idempotent)
 }
 
 async fn send(lane: &Lane, request: &Request) -> Sent {

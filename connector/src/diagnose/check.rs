@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::options::Options;
 use crate::read::query::{Window, event_query, today};
 use crate::read::{counts, lists};
-use crate::table::{Again, Ask, Lookup, Read, Shape, Table, Write};
+use crate::table::{KeyLocation, Lookup, Read, Resend, Shape, Table, Write};
 use crate::tables::{DRY_RUN, TABLES};
 
 /// Nobody has this identity.
@@ -46,7 +46,7 @@ pub async fn check(account: &Account) -> Vec<Probe> {
             let key = identifier.and_then(|column| column.target.pointer()).unwrap_or("/identity").trim_start_matches('/');
             let pairs: Vec<String> = fixed.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
             let body = format!("{{\"d\":[{{{},\"{key}\":\"{NOBODY}\"}}]}}", pairs.join(","));
-            let request = Request::post(path, body, Again::Harmless).with(DRY_RUN.0, DRY_RUN.1);
+            let request = Request::post(path, body, Resend::Idempotent).with(DRY_RUN.0, DRY_RUN.1);
             add(request, format!("POST {path}?{}={}", DRY_RUN.0, DRY_RUN.1), table.name);
         }
         for (request, call) in probes_of(table, today(account)) {
@@ -74,13 +74,13 @@ fn probes_of(table: &Table, today: NaiveDate) -> Vec<(Request, String)> {
     const UNDERSTOOD: &[i64] = &[2, 400, 404, 409];
     let export = |path: &'static str| {
         let window = Window { event: None, range: (today, today) };
-        Request::post(path, serde_json::Value::Object(event_query(NOBODY, &window)).to_string(), Again::Harmless)
+        Request::post(path, serde_json::Value::Object(event_query(NOBODY, &window)).to_string(), Resend::Idempotent)
     };
     let by_key = |lookup: &Lookup| {
         let parameter = lookup.keys.first().map(|(_, parameter)| *parameter).unwrap_or_default();
-        match lookup.ask {
-            Ask::Query => Request::get(lookup.path).with(parameter, NOBODY),
-            Ask::Body => Request::post(lookup.path, format!("{{\"{parameter}\":0}}"), Again::Harmless),
+        match lookup.key_location {
+            KeyLocation::Query => Request::get(lookup.path).with(parameter, NOBODY),
+            KeyLocation::Body => Request::post(lookup.path, format!("{{\"{parameter}\":0}}"), Resend::Idempotent),
         }
     };
     let requests = match &table.read {

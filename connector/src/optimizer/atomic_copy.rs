@@ -59,19 +59,19 @@ fn reads(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
 #[derive(Debug, Default)]
 struct SourceError {
     error: Mutex<Option<DataFusionError>>,
-    told: Notify,
+    reported: Notify,
 }
 
 impl SourceError {
-    fn tell(&self, error: DataFusionError) {
+    fn report(&self, error: DataFusionError) {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.told.notify_one();
+        self.reported.notify_one();
     }
 
     /// Waits for one, for ever if there is none.
-    async fn told(&self) -> DataFusionError {
+    async fn reported(&self) -> DataFusionError {
         loop {
-            self.told.notified().await;
+            self.reported.notified().await;
             if let Some(error) = self.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 return error;
             }
@@ -118,7 +118,7 @@ impl ExecutionPlan for HoldErrorExec {
                 match batch {
                     Ok(batch) => Ok(batch),
                     Err(error) => {
-                        failure.tell(error);
+                        failure.report(error);
                         std::future::pending().await
                     }
                 }
@@ -157,7 +157,7 @@ impl ExecutionPlan for AbortOnErrorExec {
                 let mut writer = writer?;
                 let next = tokio::select! {
                     biased;
-                    error = failure.told() => Err(error),
+                    error = failure.reported() => Err(error),
                     next = writer.next() => next?,
                 };
                 let goes_on = next.is_ok();

@@ -17,7 +17,7 @@ use crate::read::discover;
 use crate::read::pushdown::condition::Condition;
 use crate::read::query::{DayRange, Window, event_query, packed_midnight, poll_wait};
 use crate::read::spec::Scan;
-use crate::table::{Again, Bucket, CountOf, Counts, Export, Read};
+use crate::table::{Bucket, CountOf, Counts, Export, Read, Resend};
 use crate::tables::{TABLES, query};
 
 /// The longest range of a trend.
@@ -38,7 +38,7 @@ pub(crate) fn probe(call: &Counts, event: &str, day: NaiveDate) -> Request {
     };
     let mut body = event_query(event, &Window { event: None, range: (day, day) });
     body.extend(group.map(|group| (query::GROUPS.to_owned(), group)));
-    Request::post(call.path, Value::Object(body).to_string(), Again::Harmless)
+    Request::post(call.path, Value::Object(body).to_string(), Resend::Idempotent)
 }
 
 /// The way to the API of a count.
@@ -59,7 +59,7 @@ pub(crate) async fn ask(
 ) -> Result<BTreeMap<String, Box<RawValue>>> {
     const UNDERSTOOD: &[i64] = &[400];
     let began = Instant::now();
-    let question = Request::post(path, serde_json::to_vec(body).unwrap_or_default(), Again::Harmless).understanding(UNDERSTOOD);
+    let question = Request::post(path, serde_json::to_vec(body).unwrap_or_default(), Resend::Idempotent).understanding(UNDERSTOOD);
     let mut request = question.clone();
     let (mut tries, mut tickets) = (0, 0);
     loop {

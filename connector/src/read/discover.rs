@@ -21,7 +21,7 @@ use crate::options::Options;
 use crate::project_schema::{self, Events, Known, Properties, TypedColumn, form};
 use crate::read::lists;
 use crate::read::query::{DayRange, Window, event_query, poll_wait, today};
-use crate::table::{Again, Export, Read, Table, ValueForm};
+use crate::table::{Export, Read, Resend, Table, ValueForm};
 use crate::tables::{self, query};
 
 /// Records of the page that is looked at: ten of each part of the store.
@@ -195,7 +195,7 @@ pub(crate) async fn first_page(
 ) -> Result<Vec<Value>> {
     const UNDERSTOOD: &[i64] = &[2, 3, 400];
     let body = event_query(event, &Window { event: None, range });
-    let open = Request::post(export.path, Value::Object(body).to_string(), Again::Harmless)
+    let open = Request::post(export.path, Value::Object(body).to_string(), Resend::Idempotent)
         .with(query::BATCH_SIZE, SAMPLE_ROWS.to_string())
         .understanding(UNDERSTOOD);
     let wants = |columns: &[&str]| column.is_some_and(|column| columns.contains(&column));

@@ -12,7 +12,7 @@ use crate::client::{Answer, Lane, Request, has_status};
 use crate::error::{Error, Result};
 use crate::read::projection::REST;
 use crate::read::query::{DayRange, packed_day, packed_midnight};
-use crate::table::{Again, Kind, Say, Slices, Source, Table, Whole};
+use crate::table::{Kind, ListCall, ListRequest, Resend, Slices, Source, Table};
 use crate::tables::query;
 
 /// Pages after which a list that never ends is an error.
@@ -24,7 +24,7 @@ pub(crate) fn slice_request(call: &Slices, range: DayRange) -> Request {
     let mut body = Map::new();
     body.insert(query::FROM.into(), day(range.0));
     body.insert(query::TO.into(), day(range.1));
-    Request::post(call.path, Value::Object(body).to_string(), Again::Harmless)
+    Request::post(call.path, Value::Object(body).to_string(), Resend::Idempotent)
 }
 
 /// The records of one slice of days.
@@ -35,12 +35,12 @@ pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: DayR
 }
 
 /// The records of a whole list; an answer without one is an empty one.
-pub(crate) async fn whole(lane: &Lane, call: &Whole, table: &Table) -> Result<Vec<Value>> {
+pub(crate) async fn whole(lane: &Lane, call: &ListCall, table: &Table) -> Result<Vec<Value>> {
     Ok(fetch_all(lane, call, table).await?.unwrap_or_default())
 }
 
 /// The records of a whole list; `None` where the first answer has none.
-pub(crate) async fn fetch_all(lane: &Lane, call: &Whole, table: &Table) -> Result<Option<Vec<Value>>> {
+pub(crate) async fn fetch_all(lane: &Lane, call: &ListCall, table: &Table) -> Result<Option<Vec<Value>>> {
     let mut all = Vec::new();
     for page in 1..=PAGES_MAX {
         let answer = lane.fetch(&request(call, page), |answer| is_list(answer, call)).await?;
@@ -64,23 +64,23 @@ pub(crate) async fn fetch_all(lane: &Lane, call: &Whole, table: &Table) -> Resul
 }
 
 /// The request for a page of a list.
-pub(crate) fn request(call: &Whole, page: usize) -> Request {
+pub(crate) fn request(call: &ListCall, page: usize) -> Request {
     let paging = call.pages.map(|pages| [(pages.number, page), (pages.size, pages.rows_max)]);
-    match call.say {
-        Say::Query(pairs) => {
+    match call.request {
+        ListRequest::Query(pairs) => {
             let request = pairs.iter().fold(Request::get(call.path), |request, (name, value)| request.with(name, *value));
             paging.into_iter().flatten().fold(request, |request, (name, value)| request.with(name, value.to_string()))
         }
-        Say::Body(text) => {
+        ListRequest::Body(text) => {
             let mut body: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
             body.extend(paging.into_iter().flatten().map(|(name, value)| (name.to_owned(), value.into())));
-            Request::post(call.path, Value::Object(body).to_string(), Again::Harmless)
+            Request::post(call.path, Value::Object(body).to_string(), Resend::Idempotent)
         }
     }
 }
 
 /// Whether an answer can be believed: it has a status, or, of a call that knows none, its list.
-fn is_list(answer: &Answer, call: &Whole) -> bool {
+fn is_list(answer: &Answer, call: &ListCall) -> bool {
     let keys: Option<BTreeMap<String, &RawValue>> = serde_json::from_slice(&answer.body).ok();
     keys.is_some_and(|keys| keys.contains_key("status") || call.records.is_some_and(|records| keys.contains_key(records)))
 }
@@ -115,7 +115,7 @@ fn records(answer: &Answer, key: Option<&str>, path: &str) -> Result<Option<Vec<
 }
 
 /// A record as one for each of its items.
-fn items(mut record: Map<String, Value>, call: &Whole) -> Vec<Map<String, Value>> {
+fn items(mut record: Map<String, Value>, call: &ListCall) -> Vec<Map<String, Value>> {
     let Some((list, prefix)) = call.items else { return vec![record] };
     let Some(Value::Array(items)) = record.remove(list) else { return vec![record] };
     if items.is_empty() {

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::read::projection::{ASKED, Constants, PageProjection, RECORD, RECORDS, RecordLayout, RowFilter, unreadable};
 use crate::read::pushdown::keys::{KeyFilter, value_text};
 use crate::read::spec::{Counters, Scan};
-use crate::table::{Again, Ask, Lookup};
+use crate::table::{KeyLocation, Lookup, Resend};
 
 /// Rows of a batch: look-ups are slow, so that a reader waits for few of them.
 const BATCH_ROWS: usize = 64;
@@ -77,9 +77,9 @@ impl LookupPlan {
 
     /// `GET /1/profile.json`.
     pub(crate) fn call(&self) -> String {
-        match self.call.ask {
-            Ask::Query => format!("GET {}", self.call.path),
-            Ask::Body => format!("POST {}", self.call.path),
+        match self.call.key_location {
+            KeyLocation::Query => format!("GET {}", self.call.path),
+            KeyLocation::Body => format!("POST {}", self.call.path),
         }
     }
 
@@ -210,13 +210,13 @@ async fn record(
     key: &str,
     retry_for: Duration,
 ) -> Result<Option<Box<RawValue>>, Error> {
-    let request = match call.ask {
-        Ask::Query => Request::get(call.path).with(parameter, key),
-        Ask::Body => {
+    let request = match call.key_location {
+        KeyLocation::Query => Request::get(call.path).with(parameter, key),
+        KeyLocation::Body => {
             // A number with all its digits, where it is one.
             let number = serde_json::from_str::<serde_json::Number>(key).is_ok() && !key.contains(['.', 'e', 'E', '-']);
             let value = if number { key.to_owned() } else { serde_json::Value::from(key).to_string() };
-            Request::post(call.path, format!("{{\"{parameter}\":{value}}}"), Again::Harmless)
+            Request::post(call.path, format!("{{\"{parameter}\":{value}}}"), Resend::Idempotent)
         }
     };
     let request = request.understanding(call.nobody);

@@ -20,7 +20,7 @@ use crate::read::pushdown::condition::PropertyColumns;
 use crate::read::pushdown::keys::key_filter;
 use crate::read::pushdown::{FilterCapabilities, PushedFilters};
 use crate::read::query::{DayRange, today};
-use crate::read::report::{Asks, Question, ReportPlan, questions, slices};
+use crate::read::report::{CountArguments, ReportPlan, ReportRequest, questions, slices};
 use crate::read::scan::{ReadPlan, ScanExec, WithoutKeys};
 use crate::read::spec::Scan;
 use crate::relation::Relation;
@@ -138,7 +138,7 @@ pub(crate) fn scan(
         Some(Read::Counts(counts)) => counted(counts, &scan, filters)?,
         Some(Read::Slices(slices)) => sliced(slices, &scan, filters)?,
         Some(Read::Whole(call)) => {
-            Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![Question::Whole(call)], &scan, Constants::new())?)))
+            Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::Whole(call)], &scan, Constants::new())?)))
         }
         None => return Err(Error::Filter(format!("{} is written, not read", relation.qualified())).into()),
     };
@@ -327,9 +327,9 @@ fn counted(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<Optio
     } else {
         shown.insert("property", ScalarValue::Utf8View(one("property")?));
     }
-    let asks = Asks { properties: pushed.values("property").unwrap_or_default().to_vec(), kind, top_n };
+    let arguments = CountArguments { properties: pushed.values("property").unwrap_or_default().to_vec(), kind, top_n };
     let events = pushed.values("event_name").unwrap_or_default();
-    let work = ReportPlan::of(call.path, questions(call, events, range, scan, &asks), scan, shown)?;
+    let work = ReportPlan::of(call.path, questions(call, events, range, scan, &arguments), scan, shown)?;
     Ok(Some(ReadPlan::Report(Arc::new(work))))
 }
 

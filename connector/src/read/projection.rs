@@ -119,7 +119,7 @@ impl PageProjection {
         relation: &Relation,
         schema: &SchemaRef,
         projection: &[usize],
-        framed: RecordLayout,
+        layout: RecordLayout,
         keep: RowFilter,
     ) -> Result<Self> {
         let zone = relation.account.time_zone();
@@ -127,7 +127,7 @@ impl PageProjection {
         let mut shape = Self {
             schema: Arc::clone(schema),
             slots: Vec::new(),
-            records: framed.records,
+            records: layout.records,
             origins: Vec::new(),
             zone,
             time: None,
@@ -136,7 +136,7 @@ impl PageProjection {
         for &index in projection {
             let origin = match columns.get(index) {
                 Some(column) if column.kind == Kind::Instant && zone.is_none() => return Err(Error::needs_time_zone().into()),
-                Some(column) => shape.origin(column, framed),
+                Some(column) => shape.origin(column, layout),
                 None => shape.add(slot_of(&relation.typed[index - columns.len()])),
             };
             if let (ColumnOrigin::Slot(slot), Some(column)) = (&origin, columns.get(index))
@@ -152,13 +152,13 @@ impl PageProjection {
                 Source::Asked(pointers) | Source::Either(pointers) => pointers,
                 _ => &[],
             });
-            let paths = pointers.map(|pointer| steps(framed.inside, pointer)).collect();
+            let paths = pointers.map(|pointer| steps(layout.inside, pointer)).collect();
             shape.person = Some(shape.slots.len());
             shape.add(Slot { name: "identity".into(), paths, form: ValueForm::Text });
         }
         if matches!(keep, RowFilter::Inside(_)) && shape.time.is_none() {
             let column = columns.iter().find(|column| column.kind == Kind::Instant);
-            if let Some(ColumnOrigin::Slot(slot)) = column.map(|column| shape.origin(column, framed)) {
+            if let Some(ColumnOrigin::Slot(slot)) = column.map(|column| shape.origin(column, layout)) {
                 shape.time = Some(slot);
             }
         }
@@ -170,13 +170,13 @@ impl PageProjection {
         ColumnOrigin::Slot(self.slots.len() - 1)
     }
 
-    fn origin(&mut self, column: &Column, framed: RecordLayout) -> ColumnOrigin {
-        let asked = framed.asked == Some(column.name);
+    fn origin(&mut self, column: &Column, layout: RecordLayout) -> ColumnOrigin {
+        let asked = layout.asked == Some(column.name);
         let paths: Vec<Vec<String>> = match column.source {
             Source::Filter | Source::Nowhere => return ColumnOrigin::Constant(column.name),
             Source::Asked(_) if asked => vec![vec![ASKED.to_owned()]],
-            Source::At(pointer) => vec![steps(framed.inside, pointer)],
-            Source::Asked(pointers) | Source::Either(pointers) => pointers.iter().map(|pointer| steps(framed.inside, pointer)).collect(),
+            Source::At(pointer) => vec![steps(layout.inside, pointer)],
+            Source::Asked(pointers) | Source::Either(pointers) => pointers.iter().map(|pointer| steps(layout.inside, pointer)).collect(),
             Source::Rest => vec![vec![REST.to_owned()]],
         };
         let form = match column.kind {

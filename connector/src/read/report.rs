@@ -20,12 +20,12 @@ use crate::read::lists;
 use crate::read::projection::{Constants, MADE, PageProjection, RowFilter, of_days};
 use crate::read::query::DayRange;
 use crate::read::spec::{Counters, Scan};
-use crate::table::{CountOf, Counts, Slices, Whole};
+use crate::table::{CountOf, Counts, ListCall, Slices};
 use crate::tables::query::GROUPS_MAX;
 
 /// One question: several requests only where it is polled, has pages, or asks for people and sums beside occurrences.
 #[derive(Debug, Clone)]
-pub(crate) enum Question {
+pub(crate) enum ReportRequest {
     /// One number.
     Total {
         /// The column that it fills.
@@ -61,14 +61,14 @@ pub(crate) enum Question {
         range: DayRange,
     },
     /// A whole list.
-    Whole(&'static Whole),
+    Whole(&'static ListCall),
 }
 
 /// A report, planned.
 #[derive(Debug)]
 pub(crate) struct ReportPlan {
     path: &'static str,
-    questions: Vec<Question>,
+    questions: Vec<ReportRequest>,
     shape: PageProjection,
     /// Values that the query asked for and every row shows.
     shown: Constants,
@@ -79,7 +79,7 @@ impl ReportPlan {
     ///
     /// # Errors
     /// DataFusion's, if a column cannot be made.
-    pub(crate) fn of(path: &'static str, questions: Vec<Question>, scan: &Scan, shown: Constants) -> Result<Self> {
+    pub(crate) fn of(path: &'static str, questions: Vec<ReportRequest>, scan: &Scan, shown: Constants) -> Result<Self> {
         let shape = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, MADE, RowFilter::All)?;
         Ok(Self { path, questions, shape, shown })
     }
@@ -90,30 +90,31 @@ impl ReportPlan {
         let at_once = lane.in_flight_max();
         let report = Arc::clone(&self);
         // Questions share the lane: what it has sent is told once.
-        let told = Arc::new(AtomicU64::new(0));
+        let counted = Arc::new(AtomicU64::new(0));
         let answered = futures::stream::iter(self.questions.clone()).map(move |question| {
             let (lane, scan, report) = (Arc::clone(&lane), scan.clone(), Arc::clone(&report));
-            let (counters, told) = (counters.clone(), Arc::clone(&told));
+            let (counters, counted) = (counters.clone(), Arc::clone(&counted));
             async move {
                 let records = report.answer(&question, &scan, &lane).await?;
                 let sent = lane.counts().requests;
-                counters.add("requests", usize::try_from(sent.saturating_sub(told.fetch_max(sent, Ordering::Relaxed))).unwrap_or_default());
+                counters
+                    .add("requests", usize::try_from(sent.saturating_sub(counted.fetch_max(sent, Ordering::Relaxed))).unwrap_or_default());
                 report.shape.rows(&records, &report.constants(&question), &scan, report.path)
             }
         });
         Ok(answered.buffered(at_once).boxed())
     }
 
-    async fn answer(&self, question: &Question, scan: &Scan, lane: &Lane) -> Result<Vec<serde_json::Value>, Error> {
+    async fn answer(&self, question: &ReportRequest, scan: &Scan, lane: &Lane) -> Result<Vec<serde_json::Value>, Error> {
         match question {
-            Question::Total { column, event, range } => {
+            ReportRequest::Total { column, event, range } => {
                 let total = counts::total(scan, lane, self.path, event, *range).await?;
                 Ok(vec![serde_json::json!({ *column: total })])
             }
-            Question::Trend { event, range, trend } => counts::trend(scan, lane, self.path, event, *range, trend).await,
-            Question::Tops { event, range, tops } => counts::tops(scan, lane, self.path, event, *range, tops).await,
-            Question::Slice { call, range } => lists::slice(lane, call, scan.relation.table, *range).await,
-            Question::Whole(call) => {
+            ReportRequest::Trend { event, range, trend } => counts::trend(scan, lane, self.path, event, *range, trend).await,
+            ReportRequest::Tops { event, range, tops } => counts::tops(scan, lane, self.path, event, *range, tops).await,
+            ReportRequest::Slice { call, range } => lists::slice(lane, call, scan.relation.table, *range).await,
+            ReportRequest::Whole(call) => {
                 let records = lists::whole(lane, call, scan.relation.table).await?;
                 scan.relation.account.project_schema().learn(scan.relation.table, &records);
                 Ok(records)
@@ -122,13 +123,13 @@ impl ReportPlan {
     }
 
     /// What a question's rows have in common.
-    fn constants(&self, question: &Question) -> Constants {
+    fn constants(&self, question: &ReportRequest) -> Constants {
         let mut constants = self.shown.clone();
         let (event, range) = match question {
-            Question::Total { event, range, .. } | Question::Trend { event, range, .. } | Question::Tops { event, range, .. } => {
-                (event, range)
-            }
-            Question::Slice { .. } | Question::Whole(_) => return constants,
+            ReportRequest::Total { event, range, .. }
+            | ReportRequest::Trend { event, range, .. }
+            | ReportRequest::Tops { event, range, .. } => (event, range),
+            ReportRequest::Slice { .. } | ReportRequest::Whole(_) => return constants,
         };
         constants.extend(of_days(*range));
         constants.insert("event_name", ScalarValue::Utf8View(Some(event.clone())));
@@ -137,27 +138,33 @@ impl ReportPlan {
 }
 
 /// The questions of a count.
-pub(crate) fn questions(call: &'static Counts, events: &[String], range: DayRange, scan: &Scan, asks: &Asks) -> Vec<Question> {
+pub(crate) fn questions(
+    call: &'static Counts,
+    events: &[String],
+    range: DayRange,
+    scan: &Scan,
+    arguments: &CountArguments,
+) -> Vec<ReportRequest> {
     let wants = |column: &str| scan.schema.fields().iter().any(|field| field.name() == column);
     let mut questions = Vec::new();
     for event in events {
         let event = event.clone();
         match call.of {
-            CountOf::Total(column) => questions.push(Question::Total { column, event, range }),
+            CountOf::Total(column) => questions.push(ReportRequest::Total { column, event, range }),
             CountOf::Trend(bucket) => {
-                let sum_of = asks.properties.first().filter(|_| wants("property_sum")).cloned();
+                let sum_of = arguments.properties.first().filter(|_| wants("property_sum")).cloned();
                 let people = wants("people");
                 // Something must say which buckets there are.
                 let trend = Trend { bucket, events: wants("events") || (!people && sum_of.is_none()), people, sum_of };
-                let of = |range| Question::Trend { event: event.clone(), range, trend: trend.clone() };
+                let of = |range| ReportRequest::Trend { event: event.clone(), range, trend: trend.clone() };
                 questions.extend(counts::years(range, bucket).into_iter().map(of));
             }
             CountOf::TopValues => {
                 let of = |properties: &[String]| {
-                    let tops = Tops { properties: properties.to_vec(), kind: asks.kind.clone(), top_n: asks.top_n };
-                    Question::Tops { event: event.clone(), range, tops }
+                    let tops = Tops { properties: properties.to_vec(), kind: arguments.kind.clone(), top_n: arguments.top_n };
+                    ReportRequest::Tops { event: event.clone(), range, tops }
                 };
-                questions.extend(asks.properties.chunks(GROUPS_MAX).map(of));
+                questions.extend(arguments.properties.chunks(GROUPS_MAX).map(of));
             }
         }
     }
@@ -166,7 +173,7 @@ pub(crate) fn questions(call: &'static Counts, events: &[String], range: DayRang
 
 /// What a query may ask of a count besides event and days.
 #[derive(Debug, Clone)]
-pub(crate) struct Asks {
+pub(crate) struct CountArguments {
     /// Properties of the event.
     pub(crate) properties: Vec<String>,
     /// The kind of property.
@@ -176,12 +183,12 @@ pub(crate) struct Asks {
 }
 
 /// A range cut into slices.
-pub(crate) fn slices(call: &'static Slices, range: DayRange) -> Vec<Question> {
+pub(crate) fn slices(call: &'static Slices, range: DayRange) -> Vec<ReportRequest> {
     let mut questions = Vec::new();
     let mut first = range.0;
     while first <= range.1 {
         let last = first.checked_add_days(chrono::Days::new(u64::from(call.days_max) - 1)).unwrap_or(range.1).min(range.1);
-        questions.push(Question::Slice { call, range: (first, last) });
+        questions.push(ReportRequest::Slice { call, range: (first, last) });
         let Some(next) = last.succ_opt() else { break };
         first = next;
     }
@@ -196,14 +203,16 @@ impl fmt::Display for ReportPlan {
         let mut each = Vec::new();
         for question in &self.questions {
             match question {
-                Question::Total { event, range, .. } | Question::Trend { event, range, .. } | Question::Tops { event, range, .. } => {
+                ReportRequest::Total { event, range, .. }
+                | ReportRequest::Trend { event, range, .. }
+                | ReportRequest::Tops { event, range, .. } => {
                     events.push(event);
                     ranges.push(*range);
                 }
-                Question::Slice { range, .. } => ranges.push(*range),
-                Question::Whole(call) => each.extend(call.pages.map(|pages| format!("pages of {}", pages.rows_max))),
+                ReportRequest::Slice { range, .. } => ranges.push(*range),
+                ReportRequest::Whole(call) => each.extend(call.pages.map(|pages| format!("pages of {}", pages.rows_max))),
             }
-            if let Question::Trend { trend, .. } = question {
+            if let ReportRequest::Trend { trend, .. } = question {
                 each.extend(trend.events.then(|| "events".to_owned()));
                 each.extend(trend.people.then(|| "people".to_owned()));
                 each.extend(trend.sum_of.as_ref().map(|property| format!("sum of \"{property}\"")));

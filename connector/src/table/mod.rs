@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-pub(crate) use self::read::{Ask, Bucket, CountOf, Counts, Export, Lookup, Pages, Read, Say, Slices, Whole};
+pub(crate) use self::read::{Bucket, CountOf, Counts, Export, KeyLocation, ListCall, ListRequest, Lookup, Pages, Read, Slices};
 pub use self::value_form::ValueForm;
-pub(crate) use self::write::{Again, BodyForm, Completion, List, Listing, Making, Open, Order, Write};
+pub(crate) use self::write::{BodyForm, Completion, List, Listing, Open, Order, RecordSpec, Resend, Write};
 
 /// One table, one `static` a file of `tables/`.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ pub(crate) enum Read {
     /// One request for each slice of a range of days.
     Slices(Slices),
     /// The whole list, in one request or page after page.
-    Whole(Whole),
+    Whole(ListCall),
 }
 
 /// One request a key.
@@ -33,7 +33,7 @@ pub(crate) struct Lookup {
     /// Column of each key that may be asked, and the parameter that carries it.
     pub(crate) keys: &'static [(&'static str, &'static str)],
     /// Where the key stands in the request.
-    pub(crate) ask: Ask,
+    pub(crate) key_location: KeyLocation,
     /// Where the record is in the answer.
     pub(crate) record: &'static str,
     /// Codes of a `fail` that may mean "there is no such record".
@@ -52,7 +52,7 @@ impl Lookup {
 
 /// Where a request carries its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) enum KeyLocation {
     /// In the query of a GET.
     Query,
     /// In the body of a POST: a number where it is one.
@@ -123,11 +123,11 @@ pub(crate) struct Slices {
 
 /// A whole list.
 #[derive(Debug)]
-pub(crate) struct Whole {
+pub(crate) struct ListCall {
     /// The path of the call.
     pub(crate) path: &'static str,
     /// What the request says besides its page.
-    pub(crate) say: Say,
+    pub(crate) request: ListRequest,
     /// Where the records are; `None`: the answer itself is the one record.
     pub(crate) records: Option<&'static str>,
     /// A list in each record whose items are the rows, each with the keys of its record: its name, and the prefix of the keys of
@@ -139,7 +139,7 @@ pub(crate) struct Whole {
 
 /// What a request for a whole list says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Say {
+pub(crate) enum ListRequest {
     /// A GET with this query.
     Query(&'static [(&'static str, &'static str)]),
     /// A POST of this JSON object.

@@ -16,7 +16,7 @@ pub(crate) enum Write {
         /// Where columns that the table does not name are put, if it takes them: `/profileData`.
         open: Option<Open>,
         /// What happens if a record is stored twice.
-        again: Again,
+        resend: Resend,
         /// Whether records of one identity must arrive in input order.
         order: Order,
     },
@@ -73,13 +73,13 @@ pub(crate) struct Listing {
 
 /// What a write's records are made with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Making {
+pub(crate) struct RecordSpec {
     /// Keys that every record carries, with their JSON values.
     pub(crate) fixed: &'static [(&'static str, &'static str)],
     /// Where columns that the table does not name are put.
     pub(crate) open: Option<&'static Open>,
     /// What happens if a record is stored twice.
-    pub(crate) again: Again,
+    pub(crate) resend: Resend,
     /// Whether records of one identity must arrive in input order.
     pub(crate) order: Order,
 }
@@ -111,11 +111,11 @@ pub(crate) struct Open {
 
 /// What happens if a request is carried out twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum Resend {
     /// The same end state: it may be sent again after a lost answer.
-    Harmless,
+    Idempotent,
     /// A second copy, for ever: a lost answer leaves it in doubt.
-    Duplicates,
+    Appends,
 }
 
 /// Whether two records of one identity may overtake each other.
@@ -134,10 +134,10 @@ impl Write {
     }
 
     /// What its records are made with.
-    pub(crate) const fn making(&'static self) -> Making {
+    pub(crate) const fn record_spec(&'static self) -> RecordSpec {
         match self {
-            Self::Batch { fixed, open, again, order, .. } => Making { fixed, open: open.as_ref(), again: *again, order: *order },
-            Self::List(_) => Making { fixed: &[], open: None, again: Again::Duplicates, order: Order::Any },
+            Self::Batch { fixed, open, resend, order, .. } => RecordSpec { fixed, open: open.as_ref(), resend: *resend, order: *order },
+            Self::List(_) => RecordSpec { fixed: &[], open: None, resend: Resend::Appends, order: Order::Any },
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use crate::table::Kind::{Count, Json, Text};
 use crate::table::Source::{Asked, At};
-use crate::table::{Ask, Lookup, Read, Table, read_only};
+use crate::table::{KeyLocation, Lookup, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "campaign_reports",
@@ -23,7 +23,7 @@ pub(crate) static TABLE: Table = Table {
     read: Some(Read::Lookup(Lookup {
         path: "/1/targets/result.json",
         keys: &[("campaign_id", "id")],
-        ask: Ask::Body,
+        key_location: KeyLocation::Body,
         record: "/result",
         nobody: &[200, 409, 500],
         nobody_says: &["no result", "hasn't been completed"],

@@ -9,7 +9,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Rest};
-use crate::table::{Pages, Read, Say, Table, Whole, read_only};
+use crate::table::{ListCall, ListRequest, Pages, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "content_blocks",
@@ -20,9 +20,9 @@ pub(crate) static TABLE: Table = Table {
         read_only("updated_at", Text, At("/updatedAt")),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(Whole {
+    read: Some(Read::Whole(ListCall {
         path: "/v1/contentBlock/list",
-        say: Say::Query(&[]),
+        request: ListRequest::Query(&[]),
         records: Some("contentBlocks"),
         items: None,
         pages: Some(Pages { number: "pageNumber", size: "pageSize", rows_max: 100 }),

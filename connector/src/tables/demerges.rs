@@ -12,7 +12,7 @@
 use crate::table::Kind::Text;
 use crate::table::Shape::Identifier;
 use crate::table::Target::Required;
-use crate::table::{Again, BodyForm, Order, Source, Table, Write, column};
+use crate::table::{BodyForm, Order, Resend, Source, Table, Write, column};
 
 pub(crate) static TABLE: Table = Table {
     name: "demerges",
@@ -25,7 +25,7 @@ pub(crate) static TABLE: Table = Table {
         rows_max: 100,
         fixed: &[],
         open: None,
-        again: Again::Duplicates,
+        resend: Resend::Appends,
         order: Order::Any,
     }),
 }

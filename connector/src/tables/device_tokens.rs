@@ -9,7 +9,7 @@
 use crate::table::Kind::{Json, Text};
 use crate::table::Shape::{Identifier, Object, Value};
 use crate::table::Target::{Optional, Required};
-use crate::table::{Again, BodyForm, Order, Source, Table, Write, column};
+use crate::table::{BodyForm, Order, Resend, Source, Table, Write, column};
 
 pub(crate) static TABLE: Table = Table {
     name: "device_tokens",
@@ -27,7 +27,7 @@ pub(crate) static TABLE: Table = Table {
         rows_max: 100,
         fixed: &[("type", "\"token\"")],
         open: None,
-        again: Again::Harmless,
+        resend: Resend::Idempotent,
         order: Order::ByIdentity,
     }),
 }

@@ -9,7 +9,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Either, Rest};
-use crate::table::{Read, Say, Table, Whole, read_only};
+use crate::table::{ListCall, ListRequest, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "event_schema",
@@ -21,9 +21,9 @@ pub(crate) static TABLE: Table = Table {
         read_only("property_type", Text, Either(&["/property/dataType", "/property/type", "/property/data_type"])),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(Whole {
+    read: Some(Read::Whole(ListCall {
         path: "/getSchema",
-        say: Say::Query(&[("type", "events")]),
+        request: ListRequest::Query(&[("type", "events")]),
         records: Some("events"),
         items: Some(("properties", "property")),
         pages: None,

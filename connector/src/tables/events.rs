@@ -21,7 +21,7 @@ use crate::table::Kind::{self, Day, Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, EventName, Identifier, Items, Properties};
 use crate::table::Source::{At, Either, Filter};
 use crate::table::Target::{self, Optional, Required};
-use crate::table::{Again, BodyForm, Column, Export, Open, Order, Read, Source, Table, Write, column};
+use crate::table::{BodyForm, Column, Export, Open, Order, Read, Resend, Source, Table, Write, column};
 
 /// A column that only exports of events have: a write of that name would be mistaken for it.
 const fn of_reads(name: &'static str, kind: Kind, source: Source) -> Column {
@@ -71,7 +71,7 @@ pub(crate) static TABLE: Table = Table {
         rows_max: 1_000,
         fixed: &[("type", "\"event\"")],
         open: Some(Open { pointer: "/evtData", forbidden: "%><!|&.:;$'\"\\", fields_warn: 100, fields_max: 256, operators: false }),
-        again: Again::Duplicates,
+        resend: Resend::Appends,
         order: Order::Any,
     }),
 }

@@ -10,7 +10,7 @@
 use crate::table::Kind::Text;
 use crate::table::Shape::Identifier;
 use crate::table::Target::Required;
-use crate::table::{Again, BodyForm, Order, Source, Table, Write, column};
+use crate::table::{BodyForm, Order, Resend, Source, Table, Write, column};
 
 pub(crate) static TABLE: Table = Table {
     name: "phone_disassociations",
@@ -23,7 +23,7 @@ pub(crate) static TABLE: Table = Table {
         rows_max: 1_000,
         fixed: &[("type", "\"phone\"")],
         open: None,
-        again: Again::Harmless,
+        resend: Resend::Idempotent,
         order: Order::Any,
     }),
 }

@@ -8,7 +8,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Either, Rest};
-use crate::table::{Read, Say, Table, Whole, read_only};
+use crate::table::{ListCall, ListRequest, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "profile_schema",
@@ -18,9 +18,9 @@ pub(crate) static TABLE: Table = Table {
         read_only("property_type", Text, Either(&["/dataType", "/type", "/data_type"])),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(Whole {
+    read: Some(Read::Whole(ListCall {
         path: "/getSchema",
-        say: Say::Query(&[("type", "userProperties")]),
+        request: ListRequest::Query(&[("type", "userProperties")]),
         records: Some("userProperties"),
         items: None,
         pages: None,

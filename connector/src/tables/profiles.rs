@@ -25,7 +25,7 @@ use crate::table::Kind::{Day, Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Value, YesNo};
 use crate::table::Source::{Asked, At, Filter};
 use crate::table::Target::{self, Optional};
-use crate::table::{Again, Ask, BodyForm, Column, Export, Lookup, Open, Order, Read, Source, Table, Write, column};
+use crate::table::{BodyForm, Column, Export, KeyLocation, Lookup, Open, Order, Read, Resend, Source, Table, Write, column};
 
 const READ_ONLY: Target = Target::Nowhere { hint: "CleverTap keeps it by itself: leave the column out, or give it another name" };
 
@@ -78,7 +78,7 @@ pub(crate) static TABLE: Table = Table {
         lookup: Lookup {
             path: "/1/profile.json",
             keys: &[("identity", "identity"), ("email", "email"), ("object_id", "objectId")],
-            ask: Ask::Query,
+            key_location: KeyLocation::Query,
             record: "/record",
             nobody: &[404],
             nobody_says: &[],
@@ -97,7 +97,7 @@ pub(crate) static TABLE: Table = Table {
         rows_max: 1_000,
         fixed: &[("type", "\"profile\"")],
         open: Some(Open { pointer: "/profileData", forbidden: "%><!|&.:;$'\"\\#", fields_warn: 256, fields_max: 256, operators: true }),
-        again: Again::Harmless,
+        resend: Resend::Idempotent,
         order: Order::ByIdentity,
     }),
 }
@@ -118,7 +118,7 @@ pub(crate) static DELETIONS: Table = Table {
         rows_max: 100,
         fixed: &[],
         open: None,
-        again: Again::Harmless,
+        resend: Resend::Idempotent,
         order: Order::Any,
     }),
 }

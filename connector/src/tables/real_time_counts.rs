@@ -8,13 +8,19 @@
 
 use crate::table::Kind::{Count, Json};
 use crate::table::Source::{At, Rest};
-use crate::table::{Read, Say, Table, Whole, read_only};
+use crate::table::{ListCall, ListRequest, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "real_time_counts",
     about: "People who were active in the last five minutes: one row.",
     columns: &[read_only("people", Count, At("/count")), read_only("breakdown", Json, Rest)],
-    read: Some(Read::Whole(Whole { path: "/1/now.json", say: Say::Body("{\"user_type\":true}"), records: None, items: None, pages: None })),
+    read: Some(Read::Whole(ListCall {
+        path: "/1/now.json",
+        request: ListRequest::Body("{\"user_type\":true}"),
+        records: None,
+        items: None,
+        pages: None,
+    })),
     write: None,
 }
 .checked();

@@ -8,7 +8,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{Either, Rest};
-use crate::table::{Pages, Read, Say, Table, Whole, read_only};
+use crate::table::{ListCall, ListRequest, Pages, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "segments",
@@ -18,9 +18,9 @@ pub(crate) static TABLE: Table = Table {
         read_only("name", Text, Either(&["/name", "/segmentName", "/segment_name"])),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(Whole {
+    read: Some(Read::Whole(ListCall {
         path: "/1/segments/list.json",
-        say: Say::Body("{}"),
+        request: ListRequest::Body("{}"),
         records: Some("segments"),
         items: None,
         pages: Some(Pages { number: "page", size: "limit", rows_max: 500 }),

@@ -8,7 +8,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Either, Rest};
-use crate::table::{Read, Say, Table, Whole, read_only};
+use crate::table::{ListCall, ListRequest, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "subscription_groups",
@@ -19,7 +19,13 @@ pub(crate) static TABLE: Table = Table {
         read_only("channels", Json, At("/channels")),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(Whole { path: "/category-groups", say: Say::Query(&[]), records: Some("list"), items: None, pages: None })),
+    read: Some(Read::Whole(ListCall {
+        path: "/category-groups",
+        request: ListRequest::Query(&[]),
+        records: Some("list"),
+        items: None,
+        pages: None,
+    })),
     write: None,
 }
 .checked();

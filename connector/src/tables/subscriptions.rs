@@ -10,7 +10,7 @@
 use crate::table::Kind::Text;
 use crate::table::Shape::{Identifier, Value};
 use crate::table::Target::Required;
-use crate::table::{Again, BodyForm, Order, Source, Table, Write, column};
+use crate::table::{BodyForm, Order, Resend, Source, Table, Write, column};
 
 pub(crate) static TABLE: Table = Table {
     name: "subscriptions",
@@ -27,7 +27,7 @@ pub(crate) static TABLE: Table = Table {
         rows_max: 1_000,
         fixed: &[],
         open: None,
-        again: Again::Harmless,
+        resend: Resend::Idempotent,
         order: Order::ByIdentity,
     }),
 }

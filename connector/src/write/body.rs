@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::table::{Again, BodyForm};
+use crate::table::{BodyForm, Resend};
 use crate::write::encode::{Page, Record};
 
 /// Source: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
@@ -41,7 +41,7 @@ pub(crate) struct BodyRecord {
     /// The byte after its last.
     end: u32,
     /// What happens if it is stored twice.
-    pub(crate) again: Again,
+    pub(crate) resend: Resend,
     /// Hash of its identifier.
     pub(crate) identity: u64,
 }
@@ -136,8 +136,8 @@ impl Packers {
     /// Takes a record of the page.
     #[inline]
     pub(crate) fn keep(&mut self, record: &Record, row: u64) {
-        let Record { start, end, again, identity } = *record;
-        self.written.records.push(BodyRecord { row, start, end, again, identity });
+        let Record { start, end, resend, identity } = *record;
+        self.written.records.push(BodyRecord { row, start, end, resend, identity });
     }
 
     /// Leaves a record of the page out.
@@ -310,7 +310,7 @@ mod tests {
             for record in &records[at..at + count] {
                 let start = page.len();
                 page.push(record.as_bytes());
-                written.push(Record::new(start, page.len(), Again::Harmless, 0));
+                written.push(Record::new(start, page.len(), Resend::Idempotent, 0));
                 page.push(b",");
             }
             for (row, record) in (first + at as u64..).zip(&written) {

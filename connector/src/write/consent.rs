@@ -32,14 +32,14 @@ struct Erases {
     /// `DELETE FROM clevertap.profiles`.
     statement: String,
     rows_max: u64,
-    asks: bool,
+    needs_consent: bool,
 }
 
 impl ConsentExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, job: &Job) -> Self {
         let verb = if job.statement.operation == Operation::Delete { "DELETE FROM" } else { "INSERT INTO" };
         let statement = format!("{verb} {}", job.mapping.qualified());
-        let erases = Erases { statement, rows_max: job.options.delete_rows_max, asks: job.options.dry_run == DryRun::Off };
+        let erases = Erases { statement, rows_max: job.options.delete_rows_max, needs_consent: job.options.dry_run == DryRun::Off };
         Self { input, erases }
     }
 }
@@ -60,7 +60,7 @@ impl Erases {
                 memory.free();
             }
         }
-        let Self { statement, rows_max, asks } = self;
+        let Self { statement, rows_max, needs_consent } = self;
         if rows > rows_max {
             return Err(Error::TooMany(format!(
                 "{statement} would take {rows} rows, and clevertap.delete_rows_max is {rows_max}: nothing was sent. \
@@ -68,7 +68,7 @@ impl Erases {
             ))
             .into());
         }
-        let consent = task.session_config().get_extension::<EraseConsent>().filter(|_| asks && rows > 0);
+        let consent = task.session_config().get_extension::<EraseConsent>().filter(|_| needs_consent && rows > 0);
         if let Some(consent) = consent
             && !consent.is_given(Erasure { statement: statement.clone(), rows }).await
         {

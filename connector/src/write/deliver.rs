@@ -2,7 +2,7 @@
 //!
 //! In: a [`Body`]. Out: a [`Delivery`] that knows, at any moment, what became of each record, so that a dropped stream can
 //! settle what it knows. What is sent again and what is in doubt is decided by the table of `client/retry.rs` and by each
-//! record's own [`Again`].
+//! record's own [`Resend`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::client::{Answer, Arrived, Lane, Outcome, Request};
 use crate::error::Error;
 use crate::fate::Fate;
-use crate::table::{Again, BodyForm, Order};
+use crate::table::{BodyForm, Order, Resend};
 use crate::write::body::Body;
 use crate::write::response::{INTERNAL_ERROR, Verdict, verdicts};
 
@@ -37,8 +37,8 @@ pub(crate) struct Route {
 
 impl Route {
     /// The request that carries `body`.
-    pub(crate) fn request(&self, body: Bytes, again: Again) -> Request {
-        let request = Request::post(self.path, body, again);
+    pub(crate) fn request(&self, body: Bytes, resend: Resend) -> Request {
+        let request = Request::post(self.path, body, resend);
         self.query.iter().fold(request, |request, (name, value)| request.with(name, *value))
     }
 }
@@ -58,7 +58,7 @@ struct State {
     /// Whether the record may be stored although it has no fate: an attempt of it was lost, or overwritten.
     lost: Vec<bool>,
     /// Records that are on their way once more: until that has ended, each may lie over a later one of its identity.
-    again: Vec<usize>,
+    resending: Vec<usize>,
     /// Why the statement must stop, if it must.
     stop: Option<Error>,
 }
@@ -99,10 +99,32 @@ struct Piece {
     internal_tries: u32,
 }
 
+/// What one request came back with.
+struct Attempted {
+    outcome: Outcome,
+    /// Whether its records may be stored.
+    arrived: bool,
+    /// Whether it was the one that passed a held gate.
+    is_trial: bool,
+    resend: Resend,
+    /// What each record was answered, or why the answer cannot be believed.
+    verdicts: Result<Vec<Verdict>, String>,
+}
+
+/// How a delivery goes on.
+enum After {
+    /// With these pieces besides the others.
+    Pieces(Vec<Piece>),
+    /// No more: this piece and those that wait never left.
+    Leave { piece: Piece, why: String },
+    /// No more, for the statement: this piece, if there is one, and those that wait keep what is known of them.
+    Stop { piece: Option<Piece>, error: Error },
+}
+
 impl Delivery {
     pub(crate) fn new(body: Body) -> Arc<Self> {
         let (fates, lost) = (vec![None; body.records.len()], vec![false; body.records.len()]);
-        Arc::new(Self { body, state: Mutex::new(State { fates, lost, again: Vec::new(), stop: None }), left: Arc::default() })
+        Arc::new(Self { body, state: Mutex::new(State { fates, lost, resending: Vec::new(), stop: None }), left: Arc::default() })
     }
 
     /// The fate of each record as it stands; a record without one is in doubt if its body left or it was lost before, else unsent.
@@ -114,7 +136,7 @@ impl Delivery {
         };
         let state = self.state();
         let identity = |at: usize| self.body.records[at].identity;
-        let overwritten = |at: usize| left && state.again.iter().any(|earlier| *earlier < at && identity(*earlier) == identity(at));
+        let overwritten = |at: usize| left && state.resending.iter().any(|earlier| *earlier < at && identity(*earlier) == identity(at));
         let fate = |(at, (fate, lost)): (usize, (&Option<RecordFate>, &bool))| match fate {
             Some(RecordFate::Accepted) if overwritten(at) => open(true),
             Some(fate) => fate.clone(),
@@ -137,7 +159,7 @@ impl Delivery {
         let all: Vec<usize> = (0..self.body.records.len()).collect();
         let mut pieces = vec![Piece { indices: all, arrived: false, malformed: false, internal_since: None, internal_tries: 0 }];
         let mut malformed_records = 0;
-        while let Some(mut piece) = pieces.pop() {
+        while let Some(piece) = pieces.pop() {
             if let Some(tries) = piece.internal_tries.checked_sub(1) {
                 let wait = lane.backoff(tries);
                 let spent = piece.internal_since.is_some_and(|since| since.elapsed() + wait > route.retry_for);
@@ -146,104 +168,119 @@ impl Delivery {
                     continue;
                 }
             }
-            let part = self.body.part(&piece.indices);
-            let again = self.again(&piece, &route);
-            let request = route.request(part, again);
-            let earlier = if piece.arrived { Arrived::Maybe } else { Arrived::No };
-            let read = Mutex::new(Err(String::new()));
-            let readable = |answer: &Answer| {
-                let verdicts = verdicts(route.form, &answer.body, piece.indices.len());
-                let readable = verdicts.is_ok();
-                let rejects = |verdict: &Verdict| matches!(verdict, Verdict::Refused { code, .. } if *code != INTERNAL_ERROR);
-                if route.stop_on_reject && verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(rejects)) {
-                    // Before its place is free: no further body leaves.
-                    lane.stop();
-                }
-                *read.lock().unwrap_or_else(PoisonError::into_inner) = verdicts;
-                readable
-            };
-            if piece.internal_tries > 0 && route.order == Order::ByIdentity {
-                self.state().again.clone_from(&piece.indices);
+            let attempted = self.attempt(&piece, &lane, &route).await;
+            if let Outcome::GaveUp { .. } = &attempted.outcome {
+                lane.stop();
             }
-            let sent = lane.send(&request, readable, earlier, &self.left).await;
-            let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let arrived = sent.may_have_arrived;
-            if arrived {
-                let mut state = self.state();
-                for &at in &piece.indices {
-                    state.lost[at] = true;
-                    self.overwrite(&mut state, &piece, at, &route);
-                }
-            }
-            self.state().again.clear();
-            match sent.outcome {
-                Outcome::Answered(_) => {
-                    if again == Again::Duplicates {
-                        match sent.trial {
-                            true => lane.gate().open(),
-                            false if lane.gate().is_held() => lane.gate().try_one(),
-                            false => {}
-                        }
-                    }
-                    pieces.extend(self.settle(&piece, &read.unwrap_or_default(), &route));
-                    self.left.store(false, Ordering::SeqCst);
-                }
-                Outcome::Lost { why } => {
-                    // An answer that came but cannot be believed says why.
-                    let why = match read {
-                        Err(unread) if !unread.is_empty() => format!("POST {} {unread}", route.path),
-                        _ => why,
-                    };
-                    // Only a piece with appends is lost; what is repeatable in it goes out again, on its own.
-                    let (appends, rest): (Vec<_>, Vec<_>) =
-                        piece.indices.iter().partition(|at| self.body.records[**at].again == Again::Duplicates);
-                    self.fail(&appends, Fate::InDoubt, "CT-402", &format!("{why}."));
-                    if !rest.is_empty() {
-                        piece.indices = rest;
-                        pieces.push(Piece { arrived: true, ..piece });
-                    }
-                }
-                Outcome::Malformed | Outcome::TooLarge if !piece.malformed => pieces.push(Piece { malformed: true, arrived, ..piece }),
-                outcome @ (Outcome::Malformed | Outcome::TooLarge) => {
-                    let code = if matches!(outcome, Outcome::TooLarge) { "CLEVERTAP-413" } else { "CLEVERTAP-400" };
-                    if let [record] = piece.indices[..] {
-                        malformed_records += 1;
-                        self.fail(
-                            &[record],
-                            Fate::Rejected,
-                            code,
-                            "Malformed request: CleverTap did not read this record, alone in its request",
-                        );
-                        if malformed_records == MALFORMED_MAX && !self.any_accepted() {
-                            let what = format!("POST {} refused {MALFORMED_MAX} records of one body as malformed", route.path);
-                            return self.stop(&pieces, Error::Refused(format!("{what} and took none: it is not the records.")));
-                        }
-                    } else {
-                        let second = piece.indices.split_off(piece.indices.len() / 2);
-                        pieces.push(Piece { indices: second, arrived, internal_since: None, ..piece });
-                        pieces.push(Piece { indices: piece.indices, arrived, ..piece });
-                    }
-                }
-                Outcome::Unsent { why } => {
+            match self.apply(piece, attempted, &lane, &route, &mut malformed_records) {
+                After::Pieces(more) => pieces.extend(more),
+                After::Leave { piece, why } => {
                     pieces.push(piece);
                     return self.leave(&pieces, "CT-403", &format!("{why}."));
                 }
-                Outcome::GaveUp { why } => {
-                    lane.stop();
-                    pieces.push(piece);
-                    return self.stop(&pieces, Error::Unavailable(format!("{why}.")));
-                }
-                Outcome::Refused(error) | Outcome::Unauthorized(error) => {
-                    pieces.push(piece);
+                After::Stop { piece, error } => {
+                    pieces.extend(piece);
                     return self.stop(&pieces, error);
                 }
             }
         }
     }
 
-    fn again(&self, piece: &Piece, route: &Route) -> Again {
-        let append = |at: &usize| self.body.records[*at].again == Again::Duplicates;
-        if !route.resend && piece.indices.iter().any(append) { Again::Duplicates } else { Again::Harmless }
+    /// One request with the records of `piece`, and what each of them was answered.
+    async fn attempt(&self, piece: &Piece, lane: &Lane, route: &Route) -> Attempted {
+        let part = self.body.part(&piece.indices);
+        let resend = self.resend(piece, route);
+        let request = route.request(part, resend);
+        let earlier = if piece.arrived { Arrived::Maybe } else { Arrived::No };
+        let read = Mutex::new(Err(String::new()));
+        let readable = |answer: &Answer| {
+            let verdicts = verdicts(route.form, &answer.body, piece.indices.len());
+            let readable = verdicts.is_ok();
+            let rejects = |verdict: &Verdict| matches!(verdict, Verdict::Refused { code, .. } if *code != INTERNAL_ERROR);
+            if route.stop_on_reject && verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(rejects)) {
+                // Before its place is free: no further body leaves.
+                lane.stop();
+            }
+            *read.lock().unwrap_or_else(PoisonError::into_inner) = verdicts;
+            readable
+        };
+        if piece.internal_tries > 0 && route.order == Order::ByIdentity {
+            self.state().resending.clone_from(&piece.indices);
+        }
+        let sent = lane.send(&request, readable, earlier, &self.left).await;
+        let verdicts = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        if sent.may_have_arrived {
+            for &at in &piece.indices {
+                state.lost[at] = true;
+                self.overwrite(&mut state, piece, at, route);
+            }
+        }
+        state.resending.clear();
+        Attempted { arrived: sent.may_have_arrived, is_trial: sent.trial, outcome: sent.outcome, resend, verdicts }
+    }
+
+    /// Gives records of `piece` the fate that its attempt decides; the rest of them goes on in pieces.
+    fn apply(&self, mut piece: Piece, attempted: Attempted, lane: &Lane, route: &Route, malformed_records: &mut usize) -> After {
+        let Attempted { outcome, arrived, is_trial, resend, verdicts } = attempted;
+        match outcome {
+            Outcome::Answered(_) => {
+                if resend == Resend::Appends {
+                    match is_trial {
+                        true => lane.gate().open(),
+                        false if lane.gate().is_held() => lane.gate().try_one(),
+                        false => {}
+                    }
+                }
+                let again = self.settle(&piece, &verdicts.unwrap_or_default(), route);
+                self.left.store(false, Ordering::SeqCst);
+                After::Pieces(again.into_iter().collect())
+            }
+            Outcome::Lost { why } => {
+                // An answer that came but cannot be believed says why.
+                let why = match verdicts {
+                    Err(unread) if !unread.is_empty() => format!("POST {} {unread}", route.path),
+                    _ => why,
+                };
+                // Only a piece with appends is lost; what is repeatable in it goes out again, on its own.
+                let is_append = |at: &&usize| self.body.records[**at].resend == Resend::Appends;
+                let (appends, rest): (Vec<_>, Vec<_>) = piece.indices.iter().partition(is_append);
+                self.fail(&appends, Fate::InDoubt, "CT-402", &format!("{why}."));
+                After::Pieces(if rest.is_empty() { Vec::new() } else { vec![Piece { indices: rest, arrived: true, ..piece }] })
+            }
+            Outcome::Malformed | Outcome::TooLarge if !piece.malformed => After::Pieces(vec![Piece { malformed: true, arrived, ..piece }]),
+            outcome @ (Outcome::Malformed | Outcome::TooLarge) => {
+                let [record] = piece.indices[..] else {
+                    let second = piece.indices.split_off(piece.indices.len() / 2);
+                    let first = std::mem::take(&mut piece.indices);
+                    let half = |indices, internal_since| Piece { indices, arrived, internal_since, ..piece };
+                    return After::Pieces(vec![half(second, None), half(first, piece.internal_since)]);
+                };
+                self.refuse_malformed(record, &outcome);
+                *malformed_records += 1;
+                if *malformed_records == MALFORMED_MAX && !self.any_accepted() {
+                    let what = format!("POST {} refused {MALFORMED_MAX} records of one body as malformed", route.path);
+                    let error = Error::Refused(format!("{what} and took none: it is not the records."));
+                    return After::Stop { piece: None, error };
+                }
+                After::Pieces(Vec::new())
+            }
+            Outcome::Unsent { why } => After::Leave { piece, why },
+            Outcome::GaveUp { why } => After::Stop { piece: Some(piece), error: Error::Unavailable(format!("{why}.")) },
+            Outcome::Refused(error) | Outcome::Unauthorized(error) => After::Stop { piece: Some(piece), error },
+        }
+    }
+
+    /// Rejects a record that was alone in its request.
+    fn refuse_malformed(&self, record: usize, outcome: &Outcome) {
+        let code = if matches!(outcome, Outcome::TooLarge) { "CLEVERTAP-413" } else { "CLEVERTAP-400" };
+        let reason = "Malformed request: CleverTap did not read this record, alone in its request";
+        self.fail(&[record], Fate::Rejected, code, reason);
+    }
+
+    fn resend(&self, piece: &Piece, route: &Route) -> Resend {
+        let append = |at: &usize| self.body.records[*at].resend == Resend::Appends;
+        if !route.resend && piece.indices.iter().any(append) { Resend::Appends } else { Resend::Idempotent }
     }
 
     /// The record at `at` was sent again and may be stored: what later records of its identity had stored is overwritten, and they
@@ -272,7 +309,7 @@ impl Delivery {
                     state.fates[at] = Some(RecordFate::Accepted);
                     // A record of an identity whose earlier record goes out again must follow it, or the earlier one wins.
                     let follows = route.order == Order::ByIdentity
-                        && record.again == Again::Harmless
+                        && record.resend == Resend::Idempotent
                         && again.iter().any(|&earlier| self.body.records[earlier].identity == record.identity);
                     if follows {
                         again.push(at);
@@ -284,7 +321,7 @@ impl Delivery {
                         && !route.resend
                         && piece.indices.iter().any(|&later| {
                             let later_record = self.body.records[later];
-                            later > at && later_record.identity == record.identity && later_record.again == Again::Duplicates
+                            later > at && later_record.identity == record.identity && later_record.resend == Resend::Appends
                         });
                     if overtakes {
                         let fate = if state.lost[at] { Fate::InDoubt } else { Fate::Rejected };

@@ -22,7 +22,7 @@ use crate::client::{Gate, Lane, Request, has_status};
 use crate::error::{Error, Result};
 use crate::fate::Fate;
 use crate::runs::LiveRun;
-use crate::table::{Again, Order};
+use crate::table::{Order, Resend};
 use crate::tables::{DRY_RUN, PROBE};
 use crate::write::body::{Body, Packers};
 use crate::write::deliver::{Delivery, Failed, RecordFate, Route};
@@ -145,7 +145,7 @@ impl Driver {
         self.write_evidence(true).await;
         self.progress.ended = true;
         let stopped = self.progress.stopped.take();
-        self.tell();
+        self.report_figures();
         self.settler.end(stopped, self.progress.input_complete)
     }
 
@@ -171,7 +171,7 @@ impl Driver {
         let Some(checker) = self.checker.as_mut().filter(|_| batch.num_rows() > 0) else { return };
         tokio::select! {
             biased;
-            () = checker.ask() => checker.begin(batch),
+            () = checker.fetch() => checker.begin(batch),
             () = self.run.stop.stopped() => {}
         }
     }
@@ -224,9 +224,9 @@ impl Driver {
                     Row::Record(record) => {
                         let json = self.packer.json(&record);
                         if let Some(checker) = &mut self.checker
-                            && checker.wants((row - first) as usize)
+                            && checker.is_wanted((row - first) as usize)
                         {
-                            checker.look(json);
+                            checker.inspect(json);
                         }
                         if json.len() > self.packer.record_bytes_max() {
                             self.settler.reject(row, too_large(&self.mapping, json, self.packer.record_bytes_max()));
@@ -313,7 +313,7 @@ impl Driver {
             self.progress.identities.leave(number, delivery.body.identities());
         }
         self.count_fates(&delivery, "CT-403", "the statement ended");
-        self.tell();
+        self.report_figures();
         let stop = delivery.take_stop();
         if let Some(delivery) = Arc::into_inner(delivery) {
             self.packer.recycle(delivery.body.bytes);
@@ -392,10 +392,10 @@ impl Driver {
         let request = if self.route.path == PROBE.0 {
             // One record that waits to be sent, only to be looked at: `dryRun` stores nothing. Another one each time.
             let body = delivery.body.part(&[tries as usize % delivery.body.records.len()]);
-            Route { query: &[DRY_RUN], ..self.route.clone() }.request(body, Again::Harmless)
+            Route { query: &[DRY_RUN], ..self.route.clone() }.request(body, Resend::Idempotent)
         } else {
             // No other call can be tried without being carried out.
-            Request::post(PROBE.0, PROBE.1, Again::Harmless).with(DRY_RUN.0, DRY_RUN.1)
+            Request::post(PROBE.0, PROBE.1, Resend::Idempotent).with(DRY_RUN.0, DRY_RUN.1)
         };
         // Nothing of it is stored, so that nobody waits for its end when the statement is stopped.
         let answer = tokio::select! {
@@ -422,7 +422,7 @@ impl Driver {
     }
 
     /// Brings the lane's figures into the run and the metrics.
-    fn tell(&self) {
+    fn report_figures(&self) {
         let tally = self.run.get().tally;
         let fates = [
             (&self.figures.accepted, tally.accepted),
@@ -434,12 +434,12 @@ impl Driver {
             figure.add((rows as usize).saturating_sub(figure.value()));
         }
         let Some(lane) = &self.lane else { return };
-        let told = lane.counts();
+        let counts = lane.counts();
         let mut run = self.run.get();
-        self.figures.requests.add((told.requests - run.requests) as usize);
-        self.figures.retries.add((told.retries - run.retries) as usize);
-        self.figures.bytes_sent.add((told.bytes_sent - run.bytes_sent) as usize);
-        (run.requests, run.retries, run.bytes_sent) = (told.requests, told.retries, told.bytes_sent);
+        self.figures.requests.add((counts.requests - run.requests) as usize);
+        self.figures.retries.add((counts.retries - run.retries) as usize);
+        self.figures.bytes_sent.add((counts.bytes_sent - run.bytes_sent) as usize);
+        (run.requests, run.retries, run.bytes_sent) = (counts.requests, counts.retries, counts.bytes_sent);
     }
 }
 
@@ -458,7 +458,7 @@ impl Drop for Driver {
             self.count_fates(&delivery, "CT-403", "the query was dropped before this row's answer came");
         }
         self.leave_the_rest();
-        self.tell();
+        self.report_figures();
         self.settler.cancelled();
     }
 }

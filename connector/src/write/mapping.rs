@@ -78,7 +78,7 @@ impl Mapping {
     /// [`Error::Unwritable`] names the column and the remedy.
     pub(crate) fn new(table: &'static Table, event: Option<&str>, source: &Schema, identifier_choice: IdentifierChoice) -> Result<Self> {
         let qualified = table.qualified(event);
-        let Some(open) = table.write.as_ref().map(|write| write.making().open) else {
+        let Some(open) = table.write.as_ref().map(|write| write.record_spec().open) else {
             return Err(Error::Unwritable(format!("{qualified} is only read: CleverTap has no call that writes it")));
         };
         let mut fields: Vec<MappedField> = Vec::with_capacity(source.fields().len());
@@ -115,7 +115,7 @@ impl Mapping {
     }
 
     /// The columns and their fields, with a mark at the properties of these names: CleverTap does not have them yet.
-    pub(crate) fn telling(&self, new: &BTreeSet<String>) -> String {
+    pub(crate) fn describe(&self, new: &BTreeSet<String>) -> String {
         let field = |field: &MappedField| {
             let mark = if field.class == Class::Custom && new.contains(&field.key) { ", new" } else { "" };
             format!("{} -> {} ({}{mark})", Name(&field.origin), Name(field.label()), field.class)
@@ -171,7 +171,7 @@ impl Mapping {
 impl fmt::Display for Mapping {
     /// `user_id -> identity (identifier), tier -> Plan (custom)`: what EXPLAIN and a dry run print.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.telling(&BTreeSet::new()))
+        f.write_str(&self.describe(&BTreeSet::new()))
     }
 }
 

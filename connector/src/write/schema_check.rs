@@ -26,7 +26,7 @@ use crate::write::job::Job;
 use crate::write::mapping::{Class, Mapping};
 
 /// The schema is not known.
-const UNTOLD: &str = "CT-630";
+const UNAVAILABLE: &str = "CT-630";
 /// An event or a property that is not there yet.
 const NEW: &str = "CT-631";
 /// A name that differs from one that is there in case alone.
@@ -37,7 +37,7 @@ const TYPE: &str = "CT-633";
 const DISCARDED: &str = "CT-634";
 
 /// Records of each event that are looked at.
-const LOOKED_MAX: u32 = 1_000;
+const RECORDS_INSPECTED_MAX: u32 = 1_000;
 
 /// Events of one statement that are looked at.
 const EVENTS_MAX: usize = 1_000;
@@ -46,14 +46,14 @@ const EVENTS_MAX: usize = 1_000;
 const FINDINGS_MAX: usize = 1_000;
 
 /// Findings that an error tells.
-const TOLD_MAX: usize = 5;
+const FINDINGS_IN_ERROR_MAX: usize = 5;
 
 /// More was found than is told.
 const MORE: &str = "CT-635";
 
 /// What a value is to CleverTap's schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ValueType {
     Text,
     Number,
     Boolean,
@@ -63,14 +63,14 @@ enum Kind {
 
 /// What a statement's records are compared with.
 #[derive(Debug)]
-enum Told {
+enum Known {
     Events(Arc<Events>),
     People(Arc<Properties>),
 }
 
 /// What of an event was looked at. For people there is one of these.
 #[derive(Debug, Default)]
-struct Looked {
+struct Inspected {
     records: u32,
     /// Properties by name, and whether a value of theirs was seen whose type tells.
     names: HashMap<String, bool>,
@@ -83,9 +83,9 @@ pub(crate) struct Checker {
     mapping: Arc<Mapping>,
     refuses: bool,
     dry: bool,
-    told: Option<Told>,
-    asked: bool,
-    looked: HashMap<String, Looked>,
+    known: Option<Known>,
+    is_fetched: bool,
+    inspected: HashMap<String, Inspected>,
     found: Vec<Warning>,
     /// How much was found so far.
     findings: usize,
@@ -101,15 +101,15 @@ impl Checker {
     pub(crate) fn of(job: &Job) -> Option<Self> {
         let Job { account, mapping, options, .. } = job;
         let open = mapping.fields.iter().any(|field| matches!(field.class, Class::Custom | Class::Unfolded));
-        let wanted = options.schema_check != SchemaCheck::Off && mapping.table.write.as_ref()?.making().open.is_some();
+        let wanted = options.schema_check != SchemaCheck::Off && mapping.table.write.as_ref()?.record_spec().open.is_some();
         (wanted && (open || mapping.table.is_of_events())).then(|| Self {
             account: account.clone(),
             mapping: Arc::clone(mapping),
             refuses: options.schema_check == SchemaCheck::Error,
             dry: options.dry_run != DryRun::Off,
-            told: None,
-            asked: false,
-            looked: HashMap::new(),
+            known: None,
+            is_fetched: false,
+            inspected: HashMap::new(),
             found: Vec::new(),
             findings: 0,
             new: BTreeSet::new(),
@@ -120,20 +120,20 @@ impl Checker {
 
     /// Asks CleverTap, the first time, and compares the columns; those of a statement with several events are looked at record by
     /// record alone, since an event is sent with those of its columns that are not NULL.
-    pub(crate) async fn ask(&mut self) {
-        if std::mem::replace(&mut self.asked, true) {
+    pub(crate) async fn fetch(&mut self) {
+        if std::mem::replace(&mut self.is_fetched, true) {
             return;
         }
-        let told = if self.mapping.table.is_of_events() {
-            discover::events_to_write(&self.account).await.map(Told::Events)
+        let known = if self.mapping.table.is_of_events() {
+            discover::events_to_write(&self.account).await.map(Known::Events)
         } else {
-            discover::people_to_write(&self.account).await.map(Told::People)
+            discover::people_to_write(&self.account).await.map(Known::People)
         };
-        match told {
-            Ok(told) => self.told = Some(told),
+        match known {
+            Ok(known) => self.known = Some(known),
             Err(why) => {
                 let message = format!("the columns were not compared with the project's schema, which is not known: {why}");
-                self.find(UNTOLD, String::new(), message);
+                self.find(UNAVAILABLE, String::new(), message);
                 return;
             }
         }
@@ -141,25 +141,25 @@ impl Checker {
             (None, true) => return,
             (event, _) => event.clone().unwrap_or_default(),
         };
-        let mut looked = Looked::default();
+        let mut inspected = Inspected::default();
         let mapping = Arc::clone(&self.mapping);
         self.event(&event);
         for field in mapping.fields.iter().filter(|field| field.class == Class::Custom) {
-            self.property(&mut looked, &event, &field.key, None);
+            self.property(&mut inspected, &event, &field.key, None);
         }
-        self.looked.insert(event, looked);
+        self.inspected.insert(event, inspected);
     }
 
     /// Chooses the rows of a batch to look at: the first ones of each event.
     pub(crate) fn begin(&mut self, batch: &RecordBatch) {
         self.rows.clear();
-        if self.told.is_none() || self.findings >= FINDINGS_MAX {
+        if self.known.is_none() || self.findings >= FINDINGS_MAX {
             return;
         }
         let names = self.mapping.fields.iter().find(|field| field.shape == Shape::EventName);
         let Some(names) = names.map(|field| batch.column(field.source)) else {
-            let looked = self.looked.values().next().map_or(0, |looked| looked.records);
-            let wanted = usize::try_from(LOOKED_MAX.saturating_sub(looked)).unwrap_or_default();
+            let inspected = self.inspected.values().next().map_or(0, |inspected| inspected.records);
+            let wanted = usize::try_from(RECORDS_INSPECTED_MAX.saturating_sub(inspected)).unwrap_or_default();
             self.rows.extend((0..batch.num_rows().min(wanted)).rev());
             return;
         };
@@ -172,12 +172,12 @@ impl Checker {
         let mut wanted: HashMap<&str, u32> = HashMap::new();
         for row in (0..names.len()).filter(|row| names.is_valid(*row)) {
             let name = names.value(row);
-            let looked = self.looked.get(name).map_or(0, |looked| looked.records);
-            if looked >= LOOKED_MAX || (looked == 0 && self.looked.len() + wanted.len() >= EVENTS_MAX) {
+            let inspected = self.inspected.get(name).map_or(0, |inspected| inspected.records);
+            if inspected >= RECORDS_INSPECTED_MAX || (inspected == 0 && self.inspected.len() + wanted.len() >= EVENTS_MAX) {
                 continue;
             }
             let chosen = wanted.entry(name).or_default();
-            if looked + *chosen < LOOKED_MAX {
+            if inspected + *chosen < RECORDS_INSPECTED_MAX {
                 *chosen += 1;
                 self.rows.push(row);
             }
@@ -186,7 +186,7 @@ impl Checker {
     }
 
     /// Whether this row of the batch is looked at. Rows are asked about in their order.
-    pub(crate) fn wants(&mut self, row: usize) -> bool {
+    pub(crate) fn is_wanted(&mut self, row: usize) -> bool {
         while self.rows.last().is_some_and(|next| *next < row) {
             self.rows.pop();
         }
@@ -194,34 +194,34 @@ impl Checker {
     }
 
     /// Compares a record.
-    pub(crate) fn look(&mut self, json: &[u8]) {
+    pub(crate) fn inspect(&mut self, json: &[u8]) {
         let Ok(record) = serde_json::from_slice::<Value>(json) else { return };
         let table = self.mapping.table;
         let event = match (&self.mapping.event, name_of(table, &record)) {
             (Some(event), _) => event.clone(),
             (None, name) => name.unwrap_or_default().to_owned(),
         };
-        let place = table.write.as_ref().and_then(|write| write.making().open).map_or("", |open| open.pointer);
-        let mut looked = match self.looked.remove(&event) {
-            Some(looked) => looked,
+        let place = table.write.as_ref().and_then(|write| write.record_spec().open).map_or("", |open| open.pointer);
+        let mut inspected = match self.inspected.remove(&event) {
+            Some(inspected) => inspected,
             None => {
                 self.event(&event);
-                Looked::default()
+                Inspected::default()
             }
         };
-        looked.records += 1;
+        inspected.records += 1;
         let nothing = Map::new();
         for (name, value) in record.pointer(place).and_then(Value::as_object).unwrap_or(&nothing) {
             if !is_standard(table, place, name) {
-                self.property(&mut looked, &event, name, Some(value));
+                self.property(&mut inspected, &event, name, Some(value));
             }
         }
-        self.looked.insert(event, looked);
+        self.inspected.insert(event, inspected);
     }
 
     /// An event is met.
     fn event(&mut self, event: &str) {
-        let Some(Told::Events(events)) = &self.told else { return };
+        let Some(Known::Events(events)) = &self.known else { return };
         let (code, message) = match events.get(event) {
             Some(known) if known.discarded => {
                 (DISCARDED, format!("event \"{event}\" is discarded in CleverTap, which drops its records after an answer of success"))
@@ -253,26 +253,26 @@ impl Checker {
     }
 
     /// A property is met, with a value of it, or as a column.
-    fn property(&mut self, looked: &mut Looked, event: &str, name: &str, value: Option<&Value>) {
+    fn property(&mut self, inspected: &mut Inspected, event: &str, name: &str, value: Option<&Value>) {
         if self.findings >= FINDINGS_MAX {
             return;
         }
         let kind = value.and_then(kind_of);
-        let is_first = match looked.names.get_mut(name) {
+        let is_first = match inspected.names.get_mut(name) {
             Some(true) => return,
             Some(typed) => {
                 *typed = kind.is_some();
                 false
             }
             None => {
-                looked.names.insert(name.to_owned(), kind.is_some());
+                inspected.names.insert(name.to_owned(), kind.is_some());
                 true
             }
         };
-        let (known, of) = match &self.told {
-            Some(Told::People(people)) => (Some(&**people), "property of people".to_owned()),
+        let (known, of) = match &self.known {
+            Some(Known::People(people)) => (Some(&**people), "property of people".to_owned()),
             // What a new event is sent with is new as well, and told with it.
-            Some(Told::Events(events)) => (events.get(event).map(|event| &event.properties), format!("property of the event \"{event}\"")),
+            Some(Known::Events(events)) => (events.get(event).map(|event| &event.properties), format!("property of the event \"{event}\"")),
             None => return,
         };
         if is_first && !known.is_some_and(|known| known.contains_key(name)) {
@@ -315,14 +315,14 @@ impl Checker {
     /// [`Error::Unwritable`] with `SET clevertap.schema_check = 'error'`; a schema that is not known is never one.
     pub(crate) fn findings(&mut self) -> Result<Vec<Warning>, Error> {
         let found = std::mem::take(&mut self.found);
-        let told: Vec<&str> = found.iter().filter(|finding| finding.code != UNTOLD).map(|finding| finding.message.as_str()).collect();
-        if self.refuses && !told.is_empty() {
-            let more = told.len().saturating_sub(TOLD_MAX);
+        let known: Vec<&str> = found.iter().filter(|finding| finding.code != UNAVAILABLE).map(|finding| finding.message.as_str()).collect();
+        if self.refuses && !known.is_empty() {
+            let more = known.len().saturating_sub(FINDINGS_IN_ERROR_MAX);
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };
             return Err(Error::Unwritable(format!(
                 "{}: {}{more}. SET clevertap.schema_check = 'warn' sends it all the same",
                 self.mapping.qualified(),
-                told[..told.len().min(TOLD_MAX)].join("; "),
+                known[..known.len().min(FINDINGS_IN_ERROR_MAX)].join("; "),
             )));
         }
         let creates = std::mem::take(&mut self.creates);
@@ -334,7 +334,7 @@ impl Checker {
 
     /// The mapping as a dry run tells it: what is new is marked.
     pub(crate) fn mapping(&self) -> String {
-        self.mapping.telling(&self.new)
+        self.mapping.describe(&self.new)
     }
 }
 
@@ -357,37 +357,37 @@ fn like<'a>(names: impl Iterator<Item = &'a String>, name: &str) -> Option<&'a s
 }
 
 /// What a value is, as it is sent; `None` where that does not tell.
-fn kind_of(value: &Value) -> Option<Kind> {
+fn kind_of(value: &Value) -> Option<ValueType> {
     Some(match value {
         Value::Null => return None,
-        Value::Bool(_) => Kind::Boolean,
-        Value::Number(_) => Kind::Number,
-        Value::String(text) if is_date(text) => Kind::Date,
-        Value::String(_) => Kind::Text,
-        Value::Array(_) => Kind::List,
+        Value::Bool(_) => ValueType::Boolean,
+        Value::Number(_) => ValueType::Number,
+        Value::String(text) if is_date(text) => ValueType::Date,
+        Value::String(_) => ValueType::Text,
+        Value::Array(_) => ValueType::List,
         Value::Object(object) => match Operator::named(object.keys().next()?)? {
-            Operator::Set | Operator::Add | Operator::Remove => Kind::List,
-            Operator::Incr | Operator::Decr => Kind::Number,
+            Operator::Set | Operator::Add | Operator::Remove => ValueType::List,
+            Operator::Incr | Operator::Decr => ValueType::Number,
             Operator::Delete => return None,
         },
     })
 }
 
 /// What CleverTap's word for a type means.
-fn kind_in_words(word: &str) -> Option<Kind> {
+fn kind_in_words(word: &str) -> Option<ValueType> {
     Some(match form(word) {
-        Some(ValueForm::Text) => Kind::Text,
-        Some(ValueForm::Int64 | ValueForm::Float64) => Kind::Number,
-        Some(ValueForm::Boolean) => Kind::Boolean,
-        Some(ValueForm::Date) => Kind::Date,
+        Some(ValueForm::Text) => ValueType::Text,
+        Some(ValueForm::Int64 | ValueForm::Float64) => ValueType::Number,
+        Some(ValueForm::Boolean) => ValueType::Boolean,
+        Some(ValueForm::Date) => ValueType::Date,
         _ => match word.to_lowercase().as_str() {
-            "list" | "array" | "multi-value" | "multivalue" => Kind::List,
+            "list" | "array" | "multi-value" | "multivalue" => ValueType::List,
             _ => return None,
         },
     })
 }
 
-impl Kind {
+impl ValueType {
     fn name(self) -> &'static str {
         match self {
             Self::Text => "text",

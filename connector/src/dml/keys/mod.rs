@@ -83,7 +83,7 @@ pub(crate) fn people(
         return Ok(People { plan, keys: "read from clevertap.profiles".into() });
     };
     let alone = purpose == Purpose::Erasure && column != "email" && speaks_of(predicate, column)?;
-    let told = match (&keys, alone) {
+    let described = match (&keys, alone) {
         (KeySource::Listed(keys), true) => format!("{} of the statement", keys.len()),
         (KeySource::Queried(_), true) => "of a subquery, not looked up".to_owned(),
         (KeySource::Listed(keys), false) => format!("{} looked up by {column}", keys.len()),
@@ -99,7 +99,7 @@ pub(crate) fn people(
         Some(rest) => plan.filter(rest)?,
         None => plan,
     };
-    Ok(People { plan: plan.build()?, keys: told })
+    Ok(People { plan: plan.build()?, keys: described })
 }
 
 /// The error about a WHERE clause that names nobody.

@@ -205,15 +205,15 @@ fn outer_key(expr: &Expr, columns: &[&'static str]) -> Option<&'static str> {
 /// The one column of a subquery as a key: text, or a whole number with its digits.
 pub(super) fn key_column(plan: &LogicalPlan, column: &str) -> Result<Expr> {
     let (qualifier, field) = plan.schema().qualified_field(0);
-    let asked = field.data_type();
+    let data_type = field.data_type();
     let text_or_integer = |data_type: &DataType| data_type.is_string() || data_type.is_integer() || data_type.is_null();
-    let fits = match asked {
+    let fits = match data_type {
         DataType::Dictionary(_, values) => text_or_integer(values),
         other => text_or_integer(other),
     };
     if !fits {
         return Err(Error::Filter(format!(
-            "clevertap.profiles: \"{column}\" is compared with a subquery of type {asked}; an identifier is text or a whole number: \
+            "clevertap.profiles: \"{column}\" is compared with a subquery of type {data_type}; an identifier is text or a whole number: \
              write CAST(x AS text) in the subquery"
         ))
         .into());

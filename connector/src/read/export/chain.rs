@@ -33,7 +33,7 @@ use crate::read::discover;
 use crate::read::projection::{Constants, Seen, of_days};
 use crate::read::query::{Window, event_query, poll_wait};
 use crate::read::spec::{Counters, Scan};
-use crate::table::Again;
+use crate::table::Resend;
 use crate::tables::query;
 
 /// Where batches go, with what they hold of the memory.
@@ -259,7 +259,7 @@ impl Chains {
             let conditions = self.plan.conditions.iter().map(|condition| condition.json()).collect();
             body.insert(query::EVENT_PROPERTIES.into(), Value::Array(conditions));
         }
-        let request = Request::post(self.plan.call.path, Value::Object(body).to_string(), Again::Harmless)
+        let request = Request::post(self.plan.call.path, Value::Object(body).to_string(), Resend::Idempotent)
             .with(query::BATCH_SIZE, self.page_rows.to_string())
             .understanding(UNDERSTOOD);
         self.plan.parts.iter().fold(request, |request, (part, asked)| request.with(part, asked.to_string()))

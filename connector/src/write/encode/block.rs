@@ -158,7 +158,7 @@ impl Block {
     /// Lays row after row at the end of `page`, a comma behind each, and tells of each row: where it is, or that it was left and
     /// is to be written there.
     #[inline(always)]
-    pub(super) fn lay(&self, page: &mut Page, mut tell: impl FnMut(Laid<'_>)) {
+    pub(super) fn lay(&self, page: &mut Page, mut place: impl FnMut(Laid<'_>)) {
         let ends = &self.ends[..self.rows];
         let longest = ends.iter().filter(|end| **end != LEFT).max().copied().unwrap_or_default();
         // The same for all rows, so that no branch depends on a row's length.
@@ -166,10 +166,10 @@ impl Block {
         page.reserve(self.rows * (longest + 1) + copied + 1);
         for (at, (strip, end)) in self.bytes.chunks_exact(self.width).zip(ends).enumerate() {
             if *end == LEFT {
-                tell(Laid::Left { page: &mut *page, at });
+                place(Laid::Left { page: &mut *page, at });
             } else {
                 let (start, end) = page.push_piece(&strip[..copied], *end);
-                tell(Laid::Taken { at, start, end });
+                place(Laid::Taken { at, start, end });
             }
         }
     }

@@ -16,12 +16,12 @@ use super::role::plain;
 use super::types;
 use super::value::{Long, Style};
 use crate::error::{Error, Result};
-use crate::table::{Making, Order, Shape, Write};
+use crate::table::{Order, RecordSpec, Shape, Write};
 use crate::write::mapping::{MappedField, Mapping};
 
 impl Plan {
     pub(super) fn new(mapping: &Mapping, schema: &Schema, rules: &Rules) -> Result<Self> {
-        let Some(Making { fixed, open, again, order }) = mapping.table.write.as_ref().map(Write::making) else {
+        let Some(RecordSpec { fixed, open, resend, order }) = mapping.table.write.as_ref().map(Write::record_spec) else {
             return Err(Error::Unwritable(format!("{} is only read: CleverTap has no call that writes it", mapping.qualified())));
         };
         let names = Names::new(mapping, open);
@@ -38,7 +38,7 @@ impl Plan {
         // Which of several columns says whose a record is, each row decides.
         let passes = if mapping.identifiers().count() == 1 { passes(&steps, &fields, &types, open) } else { None };
         let (identifier_choice, ordered) = (mapping.identifier_choice, order == Order::ByIdentity);
-        Ok(Self { steps, passes, fields, identifier, identifier_choice, names, open: open.copied(), again, ordered, context })
+        Ok(Self { steps, passes, fields, identifier, identifier_choice, names, open: open.copied(), resend, ordered, context })
     }
 }
 

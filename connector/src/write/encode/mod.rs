@@ -63,7 +63,7 @@ use self::state::RowState;
 use crate::error::{Error, Result};
 use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::runs::Warning;
-use crate::table::Again;
+use crate::table::Resend;
 use crate::write::mapping::Mapping;
 
 /// How values become JSON, by the session's options.
@@ -107,16 +107,16 @@ pub(crate) struct Record {
     pub(crate) start: u32,
     /// The byte after its last.
     pub(crate) end: u32,
-    /// What happens if it is stored twice: the table's answer, or `Duplicates` for a record with `$incr` or `$decr`.
-    pub(crate) again: Again,
+    /// What happens if it is stored twice: the table's answer, or `Appends` for a record with `$incr` or `$decr`.
+    pub(crate) resend: Resend,
     /// Hash of its identifier, where the table keeps the order of one identity's records: equal identifiers have equal hashes.
     pub(crate) identity: u64,
 }
 
 impl Record {
     /// A page is far below 4 GiB: it holds no more rows than a body.
-    pub(crate) fn new(start: usize, end: usize, again: Again, identity: u64) -> Self {
-        Self { start: start as u32, end: end as u32, again, identity }
+    pub(crate) fn new(start: usize, end: usize, resend: Resend, identity: u64) -> Self {
+        Self { start: start as u32, end: end as u32, resend, identity }
     }
 
     /// Its bytes in the page.
@@ -173,11 +173,11 @@ impl Batch {
                 self.many += 1;
                 self.many_at = self.many_at.or(state.warned);
             }
-            let again = if state.duplicates { Again::Duplicates } else { plan.again };
+            let resend = if state.duplicates { Resend::Appends } else { plan.resend };
             let start = page.len();
             page.push(&out);
             page.push(b",");
-            Row::Record(Record::new(start, start + out.len(), again, state.identity))
+            Row::Record(Record::new(start, start + out.len(), resend, state.identity))
         } else {
             Row::Reject(Box::new(row::reject(plan, &self.columns, row, state)))
         };
@@ -227,8 +227,8 @@ impl Encoder {
                     // Each has a push of its own: one for both would put the row together in memory first.
                     self.block.lay(page, |laid| match laid {
                         Laid::Taken { at, start, end } => {
-                            let again = if self.block.duplicates >> at & 1 == 1 { Again::Duplicates } else { plan.again };
-                            rows.push(Row::Record(Record::new(start, end, again, self.block.identities[at])));
+                            let resend = if self.block.duplicates >> at & 1 == 1 { Resend::Appends } else { plan.resend };
+                            rows.push(Row::Record(Record::new(start, end, resend, self.block.identities[at])));
                         }
                         Laid::Left { page, at } => {
                             let row = batch.row(plan, state, batch.next + at, page);

@@ -8,7 +8,7 @@ use super::names::Names;
 use super::reject::Problem;
 use super::role::Role;
 use super::value::Style;
-use crate::table::{Again, Open, Shape};
+use crate::table::{Open, Resend, Shape};
 use crate::write::mapping::IdentifierChoice;
 
 /// How rows of one schema become records.
@@ -23,7 +23,7 @@ pub(super) struct Plan {
     pub(super) identifier_choice: IdentifierChoice,
     pub(super) names: Names,
     pub(super) open: Option<Open>,
-    pub(super) again: Again,
+    pub(super) resend: Resend,
     /// Whether records of one identity must arrive in input order.
     pub(super) ordered: bool,
     pub(super) context: Context,

@@ -104,7 +104,7 @@ impl Lists {
         self.all(&mut input).await;
         drop(input);
         self.ended = true;
-        self.tell();
+        self.report_figures();
         if let Err(error) = self.write_evidence(true).await {
             self.stopped.get_or_insert(error.into());
         }
@@ -248,7 +248,7 @@ impl Lists {
 
     /// Gives the rows of the open list their fate.
     async fn settle(&mut self, ending: Ending) -> Result<()> {
-        self.tell();
+        self.report_figures();
         self.ending = Some(ending);
         self.calls.left.store(false, Ordering::SeqCst);
         while self.settle_some()? {
@@ -310,7 +310,7 @@ impl Lists {
     }
 
     /// Brings requests and fates into the run and the metrics.
-    fn tell(&self) {
+    fn report_figures(&self) {
         let [requests, retries, bytes] = self.calls.counts();
         let mut run = self.run.get();
         (run.requests, run.retries, run.bytes_sent) = (requests, retries, bytes);
@@ -346,7 +346,7 @@ impl Drop for Lists {
                 }
             }
         }
-        self.tell();
+        self.report_figures();
         self.settler.cancelled();
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::fate::Fate;
 use crate::options::{ListMode, Options};
 use crate::runs::Stop;
-use crate::table::{Again, List};
+use crate::table::{List, Resend};
 
 /// Time in which the undocumented list of lists is asked for.
 const LISTING_FOR: Duration = Duration::from_secs(10);
@@ -111,7 +111,7 @@ impl Calls {
             let answer: Value = serde_json::from_slice(&answer.body).ok()?;
             Some(answer.pointer(pointer)?.as_str()?.to_owned())
         };
-        let request = Request::post(self.list.url_path, "", Again::Harmless);
+        let request = Request::post(self.list.url_path, "", Resend::Idempotent);
         let answer = self.url.fetch(&request, |answer| url_of(answer).is_some()).await?;
         let url = url_of(&answer).ok_or_else(|| Error::Answer(format!("POST {} gave no URL.", self.list.url_path)))?;
         self.url.put(&url, &File { bytes: file.bytes, read: &|| file.read() }).await?;
@@ -139,7 +139,7 @@ impl Calls {
         let mut page = 1;
         loop {
             let body = Map::from_iter([(keys.page.to_owned(), page.into()), (keys.limit.to_owned(), keys.limit_max.into())]);
-            let request = Request::post(self.list.listing_path, Value::Object(body).to_string(), Again::Harmless);
+            let request = Request::post(self.list.listing_path, Value::Object(body).to_string(), Resend::Idempotent);
             let answer = self.listing.fetch(&request, |answer| page_of(answer).is_some()).await?;
             let (found, pages) = page_of(&answer).unwrap_or_default();
             names.extend(found);
@@ -165,7 +165,7 @@ impl Calls {
         ]);
         let taken = std::slice::from_ref(&self.list.taken);
         let request =
-            Request::post(self.list.completion_path, Value::Object(body).to_string(), Again::Duplicates).understanding_errors(taken);
+            Request::post(self.list.completion_path, Value::Object(body).to_string(), Resend::Appends).understanding_errors(taken);
         let read = Mutex::new(None);
         let readable = |answer: &Answer| {
             let answer = serde_json::from_slice::<Value>(&answer.body).ok();

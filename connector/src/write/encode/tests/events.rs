@@ -4,7 +4,7 @@ use arrow::array::*;
 use arrow::datatypes::*;
 
 use super::*;
-use crate::table::Again;
+use crate::table::Resend;
 
 fn instants(values: &[Option<i64>]) -> ArrayRef {
     Arc::new(TimestampMillisecondArray::from(values.to_vec()).with_timezone("UTC"))
@@ -39,7 +39,7 @@ fn an_event_has_its_name_from_the_table_or_from_a_column() {
     let column = event(&[("Amount", Arc::new(Float64Array::from(vec![9.5])) as ArrayRef), ("event_name", words(&["Viewed Item"]))]);
     assert_eq!(written("events", &column, &rules()).expect("written"), [expected]);
     let Row::Record(record) = &encode("events", &column, &rules()).expect("written").rows[0] else { panic!("a record") };
-    assert_eq!(record.again, Again::Duplicates);
+    assert_eq!(record.resend, Resend::Appends);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use arrow::array::*;
 use arrow::datatypes::*;
 
 use super::*;
-use crate::table::Again;
+use crate::table::Resend;
 
 fn ints(values: &[Option<i64>]) -> ArrayRef {
     Arc::new(Int64Array::from(values.to_vec()))
@@ -200,26 +200,26 @@ fn lists_are_sets_of_text_whose_nulls_are_left_out() {
 
 #[test]
 fn operators_are_sent_as_such_and_only_increments_must_not_be_repeated() {
-    let cases: [(&str, ArrayRef, &str, Again); 7] = [
-        ("$add", lists(&[Some(vec![Some("a"), None])]), r#"{"$add":["a"]}"#, Again::Harmless),
-        ("$remove", lists(&[Some(vec![Some("a")])]), r#"{"$remove":["a"]}"#, Again::Harmless),
-        ("$set", lists(&[Some(vec![])]), r#"{"$set":[]}"#, Again::Harmless),
-        ("$incr", ints(&[Some(2)]), r#"{"$incr":2}"#, Again::Duplicates),
-        ("$decr", Arc::new(Float64Array::from(vec![0.5])), r#"{"$decr":0.5}"#, Again::Duplicates),
-        ("$delete", ints(&[Some(1)]), r#"{"$delete":1}"#, Again::Harmless),
-        ("$delete", Arc::new(BooleanArray::from(vec![true])), r#"{"$delete":1}"#, Again::Harmless),
+    let cases: [(&str, ArrayRef, &str, Resend); 7] = [
+        ("$add", lists(&[Some(vec![Some("a"), None])]), r#"{"$add":["a"]}"#, Resend::Idempotent),
+        ("$remove", lists(&[Some(vec![Some("a")])]), r#"{"$remove":["a"]}"#, Resend::Idempotent),
+        ("$set", lists(&[Some(vec![])]), r#"{"$set":[]}"#, Resend::Idempotent),
+        ("$incr", ints(&[Some(2)]), r#"{"$incr":2}"#, Resend::Appends),
+        ("$decr", Arc::new(Float64Array::from(vec![0.5])), r#"{"$decr":0.5}"#, Resend::Appends),
+        ("$delete", ints(&[Some(1)]), r#"{"$delete":1}"#, Resend::Idempotent),
+        ("$delete", Arc::new(BooleanArray::from(vec![true])), r#"{"$delete":1}"#, Resend::Idempotent),
     ];
-    for (name, operand, expected, again) in cases {
+    for (name, operand, expected, resend) in cases {
         let array = operator(name, operand);
         assert_eq!(properties_of("X", Arc::clone(&array), &rules()).expect("written"), [format!("{{\"X\":{expected}}}")]);
         let encoded = encode("profiles", &profiles_of("X", array), &rules()).expect("written");
         let Row::Record(record) = &encoded.rows[0] else { panic!("a record") };
-        assert_eq!(record.again, again, "{name}");
+        assert_eq!(record.resend, resend, "{name}");
     }
     let nothing = encode("profiles", &profiles_of("X", operator("$incr", ints(&[None, Some(1)]))), &rules()).expect("written");
-    let again: Vec<Again> =
-        nothing.rows.iter().map(|row| if let Row::Record(record) = row { record.again } else { panic!("a record") }).collect();
-    assert_eq!(again, [Again::Harmless, Again::Duplicates]);
+    let again: Vec<Resend> =
+        nothing.rows.iter().map(|row| if let Row::Record(record) = row { record.resend } else { panic!("a record") }).collect();
+    assert_eq!(again, [Resend::Idempotent, Resend::Appends]);
 }
 
 #[test]
