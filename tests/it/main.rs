@@ -9,6 +9,7 @@ mod errors;
 mod exact;
 mod export;
 mod functions;
+mod imports;
 mod insert;
 mod joins;
 mod lists;

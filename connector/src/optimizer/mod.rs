@@ -47,7 +47,7 @@ const JOIN_KEYS_BYTES: usize = 4 * 1024 * 1024;
 /// ```
 #[must_use]
 pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
-    let mut config = builder.config().take().unwrap_or_else(SessionConfig::new);
+    let mut config = builder.config().take().unwrap_or_default();
     let options = config.options_mut();
     if options.extensions.get::<Options>().is_none() {
         options.extensions.insert(Options::default());
