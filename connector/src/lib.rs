@@ -61,8 +61,14 @@ pub use write::runs::{Run, RunWarning, Status};
 pub use write::settle::FateWatch;
 pub use zone::{ZoneProof, prove_time_zone};
 
-/// The manual, whose Rust blocks run as tests.
+/// The first page, whose Rust blocks run as tests.
 #[doc = include_str!("../../README.md")]
 #[cfg(doctest)]
 #[derive(Debug)]
-pub struct Manual;
+pub struct FirstPage;
+
+/// This crate's page, whose Rust blocks run as tests.
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+pub struct CratePage;
