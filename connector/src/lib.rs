@@ -80,8 +80,14 @@ pub use runs::{Run, RunWarning, Status};
 pub use session::ClevertapSql;
 pub use write::hooks::{EraseConsent, Erasure, FateWatch};
 
-/// The manual, whose Rust blocks run as tests.
+/// The first page, whose Rust blocks run as tests.
 #[doc = include_str!("../../README.md")]
 #[cfg(doctest)]
 #[derive(Debug)]
-pub struct Manual;
+pub struct FirstPage;
+
+/// This crate's page, whose Rust blocks run as tests.
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+pub struct CratePage;

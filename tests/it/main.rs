@@ -15,6 +15,7 @@ mod joins;
 mod lists;
 mod mended;
 mod names;
+mod one_build;
 mod read_recipes;
 mod readme;
 mod recipes;
