@@ -24,7 +24,7 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | `fate`, `error`, `options`, `redact`, `wall_clock`, `single_partition`, `storage` | what all rooms stand on |
+//! | `fate`, `error`, `options`, `redact`, `wall_clock`, `cpu`, `single_partition`, `storage` | what all rooms stand on |
 //! | `table/`, `tables/` | what the file of a table may say; one file a table, as data: columns, sources, targets, calls |
 //! | `runs/` | what is known of a statement: run, failed rows, warnings |
 //! | `client/` | requests as values, attempts, retries, budgets: the only room that awaits CleverTap |
@@ -47,6 +47,7 @@ mod accounts;
 pub mod bench_support;
 mod catalog;
 mod client;
+mod cpu;
 mod diagnose;
 mod dml;
 mod error;

@@ -15,7 +15,7 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// Rooms of the connector, lowest first; those of one line do not import each other.
 const CONNECTOR: &[&[&str]] = &[
-    &["fate", "redact", "single_partition", "table", "wall_clock"],
+    &["cpu", "fate", "redact", "single_partition", "table", "wall_clock"],
     &["error", "tables"],
     &["options", "project_schema", "storage"],
     &["runs"],

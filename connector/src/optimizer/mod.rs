@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::prelude::SessionConfig;
 
 use crate::dml::rule::RewriteDml;
 use crate::options::Options;

@@ -13,12 +13,22 @@ use chrono_tz::Tz;
 use super::fault::PageError;
 use super::list::Lists;
 use super::simd::{Kernel, Lanes};
-use super::span::ByteSpan;
+use super::span::{BLOCK, ByteSpan};
 use super::text::Texts;
 use super::time::Days;
 use super::value::{date, day, float, long, time, truth};
-use super::{BLOCK, Slot};
 use crate::table::ValueForm;
+
+/// One output column of a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    /// The column's SQL name: for mismatch counts. Never a value.
+    pub(crate) name: String,
+    /// Where the value may be in a record: each a list of object keys; the first present and not null wins. A step "0" into an
+    /// array means its first element.
+    pub(crate) paths: Vec<Vec<String>>,
+    pub(crate) form: ValueForm,
+}
 
 /// The spans of some records of a page.
 #[derive(Debug, Clone, Copy)]

@@ -15,6 +15,8 @@
 //! columns know no JSON, so that each loop does one thing, and what comes last in an object wins by overwriting. A page is read if
 //! and only if serde_json reads it (`tests/oracle.rs` holds both to that).
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod column;
 mod compact;
 mod escape;
@@ -38,30 +40,16 @@ use arrow::datatypes::Field;
 use bytes::Bytes;
 use chrono_tz::Tz;
 
+pub(crate) use self::column::Slot;
 use self::column::{Block, Column};
 pub(crate) use self::fault::PageError;
 use self::fault::{Fault, Why};
 use self::object::Record;
 use self::simd::{CpuFeatures, Lanes, Words};
-use self::span::{ByteSpan, JsonKind, PAGE_BYTES_MAX};
+use self::span::{BLOCK, ByteSpan, JsonKind, PAGE_BYTES_MAX};
 use self::strings::StringMap;
 use self::tree::Tree;
 use self::walk::Walk;
-use crate::table::ValueForm;
-
-/// Records whose spans are kept at once: a word of validity, and a part of the page that is still in the first cache.
-const BLOCK: usize = 64;
-
-/// One output column of a page.
-#[derive(Debug, Clone)]
-pub(crate) struct Slot {
-    /// The column's SQL name: for mismatch counts. Never a value.
-    pub(crate) name: String,
-    /// Where the value may be in a record: each a list of object keys; the first present and not null wins. A step "0" into an
-    /// array means its first element.
-    pub(crate) paths: Vec<Vec<String>>,
-    pub(crate) form: ValueForm,
-}
 
 /// Reads the pages of one scan.
 #[derive(Debug)]

@@ -3,11 +3,10 @@
 //! In: an offset and a node. Out: the offset after the object, and in the record's row where the wanted values are. What comes last
 //! in an object wins: it overwrites what came before, and what was below that is forgotten.
 
-use super::BLOCK;
 use super::escape::unescape;
 use super::fault::{Fault, Why};
 use super::simd::{Kernel, Lanes};
-use super::span::{ByteSpan, JsonKind};
+use super::span::{BLOCK, ByteSpan, JsonKind};
 use super::tree::{Tree, UNWANTED, foreseen};
 use super::walk::{LEVELS_MAX, Walk};
 

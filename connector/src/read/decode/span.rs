@@ -2,6 +2,9 @@
 
 use super::escape::unescape;
 
+/// Records whose spans are kept at once: a word of validity, and a part of the page that is still in the first cache.
+pub(super) const BLOCK: usize = 64;
+
 /// What a value is, as far as the walk saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

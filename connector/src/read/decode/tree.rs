@@ -7,10 +7,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::BLOCK;
 use super::compact::Window;
 use super::simd::Lanes;
-use super::span::ByteSpan;
+use super::span::{BLOCK, ByteSpan};
 
 /// Keys that nobody wants, remembered a node.
 const UNWANTED_KEYS_MAX: usize = 64;

@@ -3,7 +3,7 @@
 //! In: passes, bound columns, the number of the first row. Out: the strips of a [`Block`]. The common kinds of column have a loop
 //! each; what a loop hands back, and every other column, is written by the cell writers; a row that they refuse is left.
 
-use super::avx2::{Avx2, run};
+use super::avx2::run;
 use super::bind::{Values, all, word};
 use super::block::{Block, LEFT, ROWS_MAX, bits};
 use super::bound::Bound;
@@ -14,6 +14,7 @@ use super::numbers::{Numbers, Parts, cents, date, decimal32, decimal64, decimal1
 use super::plan::{Absent, FieldPass, Kernel, Pass, Plan, Prefix};
 use super::row;
 use super::state::RowState;
+use crate::cpu::Avx2;
 use crate::table::Shape;
 
 /// Writes the rows from `first` on into `block`, which was begun for them.

@@ -5,9 +5,8 @@
 
 use arrow::datatypes::{DataType, FieldRef, Schema};
 
-use super::Rules;
 use super::cell;
-use super::context::Context;
+use super::context::{Context, Rules};
 use super::names::{Names, key_of};
 use super::passes::passes;
 use super::plan::{Field, Plan, Step};

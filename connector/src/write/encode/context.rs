@@ -1,10 +1,22 @@
 //! What the options and the table say about every value of a statement.
 
-use super::Rules;
+use chrono_tz::Tz;
+
 use super::time::Clock;
 use super::value::{Long, Style, Truth};
 use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::table::{Open, Shape};
+
+/// How values become JSON, by the session's options.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) nulls: Nulls,
+    pub(crate) nested: bool,
+    pub(crate) naive_time: NaiveTime,
+    pub(crate) long_values: LongValues,
+    /// The project's time zone, if the account has one.
+    pub(crate) time_zone: Option<Tz>,
+}
 
 /// What the rules and the table say about every value.
 #[derive(Debug, Clone, Copy)]

@@ -49,33 +49,22 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use chrono_tz::Tz;
 use serde_json::value::RawValue;
 
-use self::avx2::Avx2;
 use self::block::{Block, Laid};
 use self::bound::Bound;
+pub(crate) use self::context::Rules;
 pub(crate) use self::page::Page;
 use self::plan::Plan;
+pub(crate) use self::reject::Reject;
 use self::reject::{CUT, MANY_PROPERTIES, TEXT_BYTES_MAX};
 pub(crate) use self::role::Operator;
 use self::state::RowState;
+use crate::cpu::Avx2;
 use crate::error::{Error, Result};
-use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::runs::Warning;
 use crate::table::Resend;
 use crate::write::mapping::Mapping;
-
-/// How values become JSON, by the session's options.
-#[derive(Debug, Clone)]
-pub(crate) struct Rules {
-    pub(crate) nulls: Nulls,
-    pub(crate) nested: bool,
-    pub(crate) naive_time: NaiveTime,
-    pub(crate) long_values: LongValues,
-    /// The project's time zone, if the account has one.
-    pub(crate) time_zone: Option<Tz>,
-}
 
 /// Encodes batches of one schema.
 #[derive(Debug)]
@@ -123,21 +112,6 @@ impl Record {
     pub(crate) fn range(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
-}
-
-/// A row that cannot be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reject {
-    /// `CT-5nn`.
-    pub(crate) code: &'static str,
-    /// The source column.
-    pub(crate) column: String,
-    /// The shape of the problem and what was expected; no value of a person.
-    pub(crate) reason: String,
-    /// The row's identifier, if it has one.
-    pub(crate) identifier: Option<String>,
-    /// The record as it would have been sent, with the offending value as text.
-    pub(crate) record: String,
 }
 
 /// A batch that is being written.

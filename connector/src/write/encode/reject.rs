@@ -62,6 +62,21 @@ pub(super) const LEVELS_PARSED_MAX: usize = 64;
 /// The last second with ten digits: above, a number of milliseconds is likelier than the year 2286.
 pub(super) const EPOCH_SECONDS_MAX: i64 = 9_999_999_999;
 
+/// A row that cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reject {
+    /// `CT-5nn`.
+    pub(crate) code: &'static str,
+    /// The source column.
+    pub(crate) column: String,
+    /// The shape of the problem and what was expected; no value of a person.
+    pub(crate) reason: String,
+    /// The row's identifier, if it has one.
+    pub(crate) identifier: Option<String>,
+    /// The record as it would have been sent, with the offending value as text.
+    pub(crate) record: String,
+}
+
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {

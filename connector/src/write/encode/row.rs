@@ -8,13 +8,12 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::Reject;
 use super::bound::Bound;
 use super::cell;
 use super::field;
 use super::plan::{Field, Plan, Step};
 use super::properties::write_field_value;
-use super::reject::{Checked, EVENT_NAME, MANY_FIELDS, NO_IDENTIFIER, NO_TIME, Problem, REQUIRED, TWICE, problem};
+use super::reject::{Checked, EVENT_NAME, MANY_FIELDS, NO_IDENTIFIER, NO_TIME, Problem, REQUIRED, Reject, TWICE, problem};
 use super::role::Role;
 use super::state::{Row, RowState};
 use crate::table::Shape;

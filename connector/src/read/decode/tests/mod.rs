@@ -10,6 +10,7 @@ use arrow::datatypes::Schema;
 use arrow::util::pretty::pretty_format_batches;
 
 use super::*;
+use crate::table::ValueForm;
 
 fn slot(name: &str, paths: &[&str], form: ValueForm) -> Slot {
     let path = |path: &&str| path.split('/').filter(|key| !key.is_empty()).map(str::to_owned).collect();

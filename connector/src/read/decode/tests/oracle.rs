@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 
 use super::writer::{mutate, page};
 use super::*;
+use crate::table::ValueForm;
 
 const ZONE: Tz = Tz::Europe__Berlin;
 
