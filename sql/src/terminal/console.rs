@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mapping_is_said_once_and_the_end_tells_counts_and_evidence() {
+    fn the_mapping_is_printed_once_and_the_end_has_counts_and_failed_rows() {
         let captured = Captured::default();
         let mut console = Console::new(Verbosity::NoProgress, Box::new(captured.clone()));
         console.begin();
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_says_errors_alone() {
+    fn quiet_prints_errors_alone() {
         let captured = Captured::default();
         let mut console = Console::new(Verbosity::Quiet, Box::new(captured.clone()));
         console.end(&[RunView::sample("partial")], Counts::ToPrint);

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_are_kept_no_longer_are_told() {
+    fn failed_rows_that_are_no_longer_kept_are_counted() {
         let few = RunView { changed_options: vec!["clevertap.failed_rows_max = '1'".into()], ..RunView::sample("partial") };
         assert!(failed_rows_line(&few).unwrap().contains("run_id = 3 (the last 1 of 2), until this session ends"));
         assert!(!failed_rows_line(&RunView::sample("partial")).unwrap().contains("the last"));

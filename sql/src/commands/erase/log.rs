@@ -132,6 +132,11 @@ impl ErasureRequest {
         Some(self.requested_at? + OPEN_FOR)
     }
 
+    /// Whether CleverTap has accepted it, and its time is not over.
+    pub(crate) fn is_pending(&self, now: DateTime<Utc>) -> bool {
+        self.state() == RequestState::Requested && self.until().is_some_and(|until| now < until)
+    }
+
     fn apply(&mut self, entry: &LogEntry, at: DateTime<Utc>) {
         let LogEntry { what, person, requested_at, .. } = entry;
         if person.is_some() {

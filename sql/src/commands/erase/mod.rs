@@ -12,6 +12,7 @@
 //! The same command may be run again at any time: a person who is still there is requested once in [`log::OPEN_FOR`], a person who is
 //! gone stays gone, and a request that is in doubt or did not arrive is made again.
 
+mod eraser;
 mod log;
 mod log_store;
 mod people_file;
@@ -23,16 +24,14 @@ mod wait;
 
 use std::collections::BTreeSet;
 
-use rand::{SeedableRng, rngs::StdRng};
-
 use super::person_key::{KeyKind, PersonKey, PersonKeyFlags};
 use crate::{
-    engine::session::Session,
     failure::{Completion, Failure, Result},
     terminal::{confirm::Interactive, console::Console, interrupt::Interrupts, output::RowsWritten},
 };
 use datafusion_clevertap::{Access, Account, Options};
-use log::{ErasureLog, RequestState};
+use eraser::Eraser;
+use log::RequestState;
 use log_store::LogStore;
 use report::ReportFlags;
 
@@ -83,17 +82,6 @@ struct StatusFlags {
 
     #[command(flatten)]
     report: ReportFlags,
-}
-
-/// One command, while it runs.
-struct Eraser<'a> {
-    session: Session,
-    log: ErasureLog,
-    console: &'a mut Console,
-    interrupts: Interrupts,
-    interactive: Interactive,
-    /// For the jitter of waits, and for the sample that is looked up first.
-    rng: StdRng,
 }
 
 /// Erases, or reports what became of earlier requests.
@@ -147,19 +135,7 @@ pub(crate) async fn erase(
     eraser.verdict(&keys)
 }
 
-impl<'a> Eraser<'a> {
-    async fn open(
-        account: Account,
-        store: LogStore,
-        interactive: Interactive,
-        console: &'a mut Console,
-        interrupts: Interrupts,
-    ) -> Result<Self> {
-        let log = ErasureLog::open(store, &account).await?;
-        let session = Session::with_text_cells(account)?;
-        Ok(Self { session, log, console, interrupts, interactive, rng: StdRng::from_os_rng() })
-    }
-
+impl Eraser<'_> {
     async fn read_file(&mut self, path: &str) -> Result<BTreeSet<PersonKey>> {
         let read = self.interrupts.or(people_file::read(&self.session, path)).await??;
         self.console.say(&format!("{} rows were read, {} different people in them", read.rows, read.keys.len()));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     super::person_key::{KeyKind, PersonKey, look_up},
-    Eraser,
+    eraser::Eraser,
     log::{LogEntry, LogEvent, RequestState},
 };
 use crate::{
@@ -70,16 +70,16 @@ impl Eraser<'_> {
     /// The people to request. Those who are not there, or have an open request, only get a line in the log.
     async fn find_people(&mut self, keys: &BTreeSet<PersonKey>) -> Result<ToRequest> {
         let now = self.log.now();
-        let (mut pending, mut new) = (Vec::new(), Vec::new());
+        let (mut open, mut new) = (Vec::new(), Vec::new());
         for key in keys {
             let request = self.log.request(key).filter(|request| request.state().is_open());
             match request.and_then(|request| request.person.clone()) {
-                Some(person) => pending.push((key.clone(), person)),
+                Some(person) => open.push((key.clone(), person)),
                 None => new.push(key.clone()),
             }
         }
         // An open request is looked up by the person that it names: an address may lead to somebody else by now.
-        let mut lookups: BTreeSet<PersonKey> = pending.iter().map(|(_, person)| person.clone()).collect();
+        let mut lookups: BTreeSet<PersonKey> = open.iter().map(|(_, person)| person.clone()).collect();
         lookups.extend(new.iter().cloned());
         let lookups: Vec<PersonKey> = lookups.into_iter().collect();
         if lookups.len() > ANNOUNCED_FROM {
@@ -89,16 +89,15 @@ impl Eraser<'_> {
 
         let (mut entries, mut to_request) = (Vec::new(), ToRequest::new());
         let [mut nobody, mut gone, mut waited] = [0_u64; 3];
-        for (key, person) in pending {
+        for (key, person) in open {
             let request = self.log.request(&key);
             let requested_at = request.and_then(|request| request.requested_at);
             let entry = |what| LogEntry { key: key.clone(), what, person: None, requested_at };
-            let is_open = request
-                .is_some_and(|request| request.state() == RequestState::Requested && request.until().is_some_and(|until| now < until));
+            let is_pending = request.is_some_and(|request| request.is_pending(now));
             if !found.contains_key(&person) {
                 gone += 1;
                 entries.push(entry(LogEvent::Gone));
-            } else if is_open {
+            } else if is_pending {
                 waited += 1;
                 entries.push(entry(LogEvent::There));
             } else {
@@ -106,13 +105,8 @@ impl Eraser<'_> {
             }
         }
         // The same person may have an open request by another key.
-        let open: HashMap<PersonKey, _> = self
-            .log
-            .requests()
-            .values()
-            .filter(|request| request.state() == RequestState::Requested && request.until().is_some_and(|until| now < until))
-            .filter_map(|request| Some((request.person.clone()?, request.requested_at?)))
-            .collect();
+        let pending = self.log.requests().values().filter(|request| request.is_pending(now));
+        let pending: HashMap<PersonKey, _> = pending.filter_map(|request| Some((request.person.clone()?, request.requested_at?))).collect();
         for key in new {
             match found.get(&key) {
                 None if self.log.state(&key) == Some(RequestState::Gone) => gone += 1,
@@ -120,7 +114,7 @@ impl Eraser<'_> {
                     nobody += 1;
                     entries.push(LogEntry { key, what: LogEvent::NotFound, person: None, requested_at: None });
                 }
-                Some(person) => match open.get(person) {
+                Some(person) => match pending.get(person) {
                     Some(requested_at) => {
                         waited += 1;
                         let (person, requested_at) = (Some(person.clone()), Some(*requested_at));

@@ -137,7 +137,7 @@ async fn wait_ends_when_the_person_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_there_after_48_hours_is_still_there_and_is_asked_for_again() {
+async fn a_person_who_is_there_after_48_hours_is_still_there_and_is_requested_again() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     world.intercept(|call| (call.url.path() == DELETE).then(|| Ok(Answer::new(200, r#"{"status":"success"}"#))));
     let began = tokio::time::Instant::now();
@@ -165,7 +165,7 @@ async fn waiting_is_stopped_and_taken_up_without_a_second_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_intent_without_an_answer_is_asked_again_or_found_gone() {
+async fn an_intent_without_an_answer_is_requested_again_or_found_gone() {
     for (identity, state, calls) in [("ada", "requested", 1), ("eve", "gone", 0)] {
         let (world, log) = (world(), tempfile::tempdir().unwrap());
         let key = PersonKey::new(KeyKind::Identity, identity);
@@ -211,7 +211,7 @@ async fn a_lost_request_stays_in_doubt_when_the_next_one_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_that_cannot_be_written_is_told_before_anybody_is_erased() {
+async fn an_output_that_cannot_be_written_is_an_error_before_anybody_is_erased() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     let (folder, nowhere) = (log.path().display().to_string(), log.path().join("no/where.csv").display().to_string());
     let flags = CommandLine::try_parse_from(["erase", "--identity", "ada", "--log", &folder, "-o", &nowhere]).unwrap().flags;
@@ -269,7 +269,7 @@ async fn a_file_names_people_by_any_key_and_its_digits_are_text() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blank_around_a_key_is_told() {
+async fn a_blank_around_a_key_is_reported() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     let file = log.path().join("leavers.csv");
     std::fs::write(&file, "identity\n ada \nbob\n").unwrap();
@@ -307,7 +307,7 @@ async fn somebody_else_with_the_same_address_is_found_by_running_it_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_person_by_two_keys_is_asked_for_once() {
+async fn one_person_by_two_keys_is_requested_once() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     once(&world, log.path(), &["--identity", "ada"]).await;
     assert_eq!(once(&world, log.path(), &["--identity", "ada"]).await.code(), 0);
@@ -318,7 +318,7 @@ async fn one_person_by_two_keys_is_asked_for_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_came_back_is_a_new_request() {
+async fn a_person_who_came_back_is_a_new_request() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     once(&world, log.path(), &["--identity", "ada", "--wait"]).await;
     let back = |seeder: &mut clevertap_emulator::Seeder<'_>| {
@@ -341,7 +341,7 @@ async fn two_accounts_share_a_log_and_see_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_people_than_are_meant_are_counted_and_none_is_asked_for() {
+async fn more_people_than_rows_max_are_counted_and_nobody_is_requested() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     let file = log.path().join("leavers.csv");
     std::fs::write(&file, "identity\nada\nbob\n00123\n").unwrap();
@@ -353,7 +353,7 @@ async fn more_people_than_are_meant_are_counted_and_none_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_a_hundred_are_looked_at_until_one_is_gone() {
+async fn of_many_a_hundred_are_looked_up_until_one_is_gone() {
     let log = tempfile::tempdir().unwrap();
     let world = World::new();
     world.emulator.seed(|seeder| {
@@ -371,7 +371,7 @@ async fn of_many_a_hundred_are_looked_at_until_one_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_that_breaks_off_is_taken_up_and_asks_for_everybody_once() {
+async fn a_command_that_breaks_off_is_taken_up_and_requests_everybody_once() {
     let log = tempfile::tempdir().unwrap();
     let world = World::new();
     world.emulator.seed(|seeder| {
@@ -401,7 +401,7 @@ async fn a_command_that_breaks_off_is_taken_up_and_asks_for_everybody_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn look_ups_that_are_not_answered_are_made_again() {
+async fn look_ups_that_are_not_answered_are_repeated() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     once(&world, log.path(), &["--identity", "ada"]).await;
     // Two looks of ten minutes each find nobody at home.

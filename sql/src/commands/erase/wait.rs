@@ -11,7 +11,7 @@ use rand::{Rng, seq::IteratorRandom};
 
 use super::{
     super::person_key::{PersonKey, look_up},
-    Eraser,
+    eraser::Eraser,
     log::{LogEntry, LogEvent, RequestState},
 };
 use crate::failure::{Failure, Result};
@@ -105,7 +105,7 @@ impl Eraser<'_> {
         });
         let looked: Vec<LogEntry> = looked.collect();
         self.log.append(&looked).await?;
-        Ok(looked.iter().filter(|note| note.what == LogEvent::Gone).count())
+        Ok(looked.iter().filter(|entry| entry.what == LogEvent::Gone).count())
     }
 }
 

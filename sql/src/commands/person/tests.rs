@@ -135,14 +135,14 @@ async fn a_second_identity_finds_what_is_exported_under_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_address_it_is_said_that_others_may_have_it() {
+async fn a_look_up_by_address_warns_that_others_may_have_it() {
     let (found, stderr) = document(&world(), &["--email", "ada@example.org"]).await;
     assert_eq!((&found["person"]["identity"], found["events"].as_array().unwrap().len()), (&json!("ada"), 13));
     assert!(stderr.contains("several may have this address"), "{stderr}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_falls_short_is_looked_for_a_day_around_and_then_told() {
+async fn missing_events_are_looked_for_a_day_around_and_then_reported() {
     let world = world();
     world.replace(r#""Charged":{"count":12"#, r#""Charged":{"count":14"#);
     let (found, stderr) = document(&world, &["--identity", "ada"]).await;
@@ -210,7 +210,7 @@ async fn ctrl_c_leaves_no_file() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cost_is_told_without_an_export() {
+async fn the_cost_is_printed_without_an_export() {
     let world = world();
     let (ended, stderr) = run(&world, &["--identity", "ada", "--cost"], None).await;
     assert_eq!(ended.unwrap(), Completion::Done);
