@@ -21,7 +21,7 @@ use crate::{
         confirm::Interactive,
         console::{Console, Verbosity},
         interrupt::Interrupts,
-        output::{Format, Output},
+        output::Output,
     },
 };
 
@@ -120,9 +120,10 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli, Vec<Sour
 async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<String>, console: &mut Console) -> Result<Completion> {
     let Cli { script, account, command, .. } = cli;
     if command.is_some() && script.is_given() {
-        return Err(Failure::Usage("-c, -f, -o and --failed-rows go with no command".into()));
+        return Err(Failure::Usage("-c, -f, --format, -o and --failed-rows belong to a script, not to a command; person and erase have an -o of their own, which comes after \
+             the command's name".into()));
     }
-    let stdout = || Output::open(Format::Table, None, FileAccess::Default);
+    let stdout = || Output::open(None, None, FileAccess::Default);
     if let Some(Command::Demo(flags)) = command {
         return demo::demo(&flags, stdout()?, console).await;
     }
@@ -232,6 +233,18 @@ mod tests {
         assert_eq!(code(&["-c", "SELECT 1", "check"]).await, 2);
         assert_eq!(code(&["--region", "in1", "-c", "SELECT 1"]).await, 2);
         assert_eq!(code(&["--help"]).await, 0);
+    }
+
+    #[tokio::test]
+    async fn an_ending_that_names_no_format_is_refused_before_anything_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let copy = format!("COPY (SELECT 1 AS a) TO '{}'", path("ran.csv"));
+        assert_eq!(code(&["-c", &copy, "-o", &path("x.xlsx")]).await, 2);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(code(&["-c", "SELECT 1 AS a", "--format", "csv", "-o", &path("x.xlsx")]).await, 0);
+        assert_eq!(code(&["-c", "SELECT 1 AS a", "-o", &path("x.csv")]).await, 0);
+        assert_eq!(["x.xlsx", "x.csv"].map(|name| std::fs::read_to_string(path(name)).unwrap()), ["a\n1\n", "a\n1\n"]);
     }
 
     #[test]

@@ -11,12 +11,7 @@ use crate::{
     engine::{runner::Runner, script, session::Session},
     failure::{Completion, Failure, Result},
     files::atomic_file::FileAccess,
-    terminal::{
-        confirm::Interactive,
-        console::Console,
-        interrupt::Interrupts,
-        output::{Format, Output},
-    },
+    terminal::{confirm::Interactive, console::Console, format::Format, interrupt::Interrupts, output::Output},
 };
 use datafusion_clevertap::Account;
 
@@ -31,9 +26,10 @@ pub(crate) struct ScriptFlags {
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// How results are written
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    /// How results are written. Without it: as the ending of -o FILE says, else as a table, or as expanded rows where a table is wider than
+    /// the terminal
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 
     /// Where results are written, in place of stdout (-): a file is there when all of them are
     #[arg(short = 'o', long = "output", value_name = "FILE")]
@@ -63,7 +59,7 @@ impl ScriptFlags {
 
     /// Whether a flag was given that only a script uses.
     pub(crate) fn is_given(&self) -> bool {
-        !self.commands.is_empty() || !self.files.is_empty() || self.output.is_some() || self.failed_rows.is_some()
+        !self.commands.is_empty() || !self.files.is_empty() || self.format.is_some() || self.output.is_some() || self.failed_rows.is_some()
     }
 }
 
@@ -93,7 +89,7 @@ pub(crate) async fn run(
     console: &mut Console,
 ) -> Result<Completion> {
     if sources.is_empty() {
-        return Err(Failure::Usage("nothing was given to run; -c SQL or -f FILE does, and --help tells the rest".into()));
+        return Err(Failure::Usage("nothing was given to run; expected -c SQL, -f FILE, or one of the commands demo, check, person and erase (--help has the rest)".into()));
     }
     let mut session = Session::open(account, flags.failed_rows.as_deref())?;
     if interactive == Interactive::Terminal {

@@ -122,7 +122,7 @@ async fn execute(session: &Session, output: &mut Output, text: &str, bar: Progre
         while batches.try_next().await?.is_some() {}
         return Ok(RowsWritten::All);
     }
-    let mut result = output.begin(batches.schema());
+    let mut result = output.begin(batches.schema())?;
     let mut written = RowsWritten::All;
     while written == RowsWritten::All {
         let Some(batch) = batches.try_next().await? else { break };
@@ -143,7 +143,7 @@ mod tests {
     use crate::{
         engine::script::split,
         files::atomic_file::FileAccess,
-        terminal::{console::Verbosity, output::Format},
+        terminal::{console::Verbosity, format::Format},
     };
     use clevertap_emulator::{Emulator, Settings};
     use datafusion_clevertap::{Account, AccountSettings, Secret};
@@ -152,7 +152,7 @@ mod tests {
         let mut console = Console::stderr(Verbosity::Quiet);
         let mut runner = Runner {
             session: Session::open(None, None).unwrap(),
-            output: Output::open(format, Some(to), FileAccess::Default).unwrap(),
+            output: Output::open(Some(format), Some(to), FileAccess::Default).unwrap(),
             console: &mut console,
             interrupts: Interrupts::listen().unwrap(),
         };
@@ -168,6 +168,26 @@ mod tests {
         let script = "CREATE VIEW v AS SELECT 1 AS a; SET datafusion.execution.batch_size = 100; SELECT a + 1 AS b FROM v; SELECT 'x' AS c";
         assert_eq!(run(script, Format::Json, &to).await.unwrap(), Completion::Done);
         assert_eq!(std::fs::read_to_string(to).unwrap(), "[{\"b\":2}]\n[{\"c\":\"x\"}]\n");
+    }
+
+    #[tokio::test]
+    async fn a_parquet_file_holds_one_result_with_its_instants_and_no_half_of_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (to, read) = (folder.path().join("x.parquet"), folder.path().join("read.csv"));
+        let select = "SELECT arrow_cast('2026-01-01T00:00:00', 'Timestamp(s, \"+00:00\")') AS at, 'a' AS id";
+        run(&format!("SET datafusion.execution.batch_size = 100; {select}"), Format::Parquet, &to).await.unwrap();
+        run(&format!("SELECT id, at, arrow_typeof(at) AS t FROM '{}'", to.display()), Format::Csv, &read).await.unwrap();
+        let text = std::fs::read_to_string(&read).unwrap();
+        assert!(text.contains("a,2026-01-01T00:00:00Z,\"Timestamp(ms"), "{text}");
+        let failure = run(&format!("{select}; {select}"), Format::Parquet, &to).await.unwrap_err();
+        assert!(failure.to_string().contains("COPY (SELECT …) TO 'x.parquet'"), "{failure}");
+        std::fs::remove_file(folder.path().join("x.parquet.partial")).unwrap();
+        run("SELECT 1 / (a - 1) AS a FROM (VALUES (1)) t(a)", Format::Parquet, &folder.path().join("y.parquet")).await.unwrap_err();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        // What the second error says to write.
+        let copy = format!("COPY ({select}) TO '{}'", folder.path().join("copied.parquet").display());
+        run(&copy, Format::Csv, &read).await.unwrap();
+        assert!(folder.path().join("copied.parquet").exists());
     }
 
     #[tokio::test]
@@ -205,7 +225,7 @@ mod tests {
         let mut console = Console::stderr(Verbosity::Quiet);
         let mut runner = Runner {
             session: Session::open(Some(account), None).unwrap(),
-            output: Output::open(Format::Csv, Some(&folder.path().join("o")), FileAccess::Default).unwrap(),
+            output: Output::open(Some(Format::Csv), Some(&folder.path().join("o")), FileAccess::Default).unwrap(),
             console: &mut console,
             interrupts: Interrupts::from(waits),
         };

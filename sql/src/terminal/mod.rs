@@ -3,7 +3,7 @@
 //! In: batches, runs, failures; typed lines and signals. Out: text on stdout (`output`) and stderr (`console`).
 //!
 //! ```text
-//! batches ─> output     stdout, or a file
+//! batches ─> output     stdout, or a file; format: by flag or ending; layout: tables and expanded rows
 //! runs ────> progress ─> console    stderr: progress, counts, warnings, the error
 //! stdin ───> confirm    consent to a statement that erases
 //! signals ─> interrupt  Ctrl-C and TERM
@@ -11,6 +11,8 @@
 
 pub(crate) mod confirm;
 pub(crate) mod console;
+pub(crate) mod format;
 pub(crate) mod interrupt;
+mod layout;
 pub(crate) mod output;
 pub(crate) mod progress;

@@ -1,29 +1,37 @@
 //! Results, as text on stdout or in a file.
 //!
-//! In: the batches of a result, one after the other. Out: a table, CSV, TSV, JSON or NDJSON. All but the table are written
-//! as batches come, whatever the result's size; a table needs the width of its columns first, so it shows no more than
-//! [`TABLE_ROWS_MAX`] rows.
+//! In: the batches of a result, one after the other. Out: one of the formats. All but the table are written as batches come,
+//! whatever the size of the result; a table needs the width of its columns first, so it shows no more than [`TABLE_ROWS_MAX`] rows.
 
 use std::{
     fmt,
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use arrow::{
     array::{ArrayRef, RecordBatch, StringArray},
+    compute::cast,
     csv,
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
     error::ArrowError,
     json::{
         self,
         writer::{JsonArray, LineDelimited},
     },
-    util::pretty::pretty_format_batches_with_schema,
+};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    file::properties::WriterProperties,
 };
 
+use super::{
+    format::Format,
+    layout::{self, TableWidth},
+};
 use crate::{
     failure::{Failure, Result},
     files::atomic_file::{AtomicFile, FileAccess},
@@ -32,25 +40,13 @@ use crate::{
 /// Rows of a result that the table format shows.
 pub(crate) const TABLE_ROWS_MAX: usize = 1_000;
 
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// Drawn, for people; the first 1000 rows of a result.
-    Table,
-    /// Comma-separated, with a header; lists and structs as JSON.
-    Csv,
-    /// Tab-separated, with a header.
-    Tsv,
-    /// One array a result, one result a line.
-    Json,
-    /// One object a row, one row a line.
-    Ndjson,
-}
-
 /// Where results go.
 pub(crate) struct Output {
     format: Format,
+    table_width: TableWidth,
     destination: Destination,
+    /// Results that are complete.
+    results: usize,
 }
 
 enum Destination {
@@ -86,20 +82,30 @@ pub(crate) enum RowsWritten {
 impl RowsWritten {
     /// The sentence about rows that were left out.
     pub(crate) fn left_out(self) -> Option<String> {
-        (self == Self::First)
-            .then(|| format!("only the first {TABLE_ROWS_MAX} rows are shown; --format csv, tsv, json and ndjson write all"))
+        (self == Self::First).then(|| {
+            format!("only the first {TABLE_ROWS_MAX} rows are shown; --format expanded, csv, tsv, json, ndjson and parquet write all")
+        })
     }
 }
 
 impl Output {
-    /// Results in `format` to stdout, or to the file at `path`, which is there when they are [`Self::close`]d.
+    /// Results in `format` to stdout, or to the file at `path`, which is there when they are [`Self::close`]d. Without a format the
+    /// ending of the file names it; else it is a table, or expanded rows where a table is wider than the terminal.
     ///
     /// # Errors
-    /// [`Failure::Failed`] if the file cannot be made.
-    pub(crate) fn open(format: Format, path: Option<&Path>, access: FileAccess) -> Result<Self> {
+    /// [`Failure::Usage`] if the ending names no format, or for Parquet on a terminal; [`Failure::Failed`] if the file cannot be created.
+    pub(crate) fn open(format: Option<Format>, path: Option<&Path>, access: FileAccess) -> Result<Self> {
+        let path = path.filter(|path| *path != Path::new("-"));
+        let (format, table_width) = match (format, path) {
+            (Some(format), _) => (format, TableWidth::Unlimited),
+            (None, Some(path)) => (Format::of_path(path)?.unwrap_or(Format::Table), TableWidth::Unlimited),
+            (None, None) => (Format::Table, TableWidth::of_stdout()),
+        };
+        if format == Format::Parquet && path.is_none() && io::stdout().is_terminal() {
+            return Err(Failure::Usage("Parquet is not text, and stdout is a terminal; -o FILE writes it to a file".into()));
+        }
         let destination = match path {
             None => Destination::Stream(Box::new(BufWriter::new(io::stdout()))),
-            Some(path) if path == Path::new("-") => Destination::Stream(Box::new(BufWriter::new(io::stdout()))),
             // A device or a pipe cannot be replaced at the end.
             Some(path) if path.metadata().is_ok_and(|there| !there.is_file()) => {
                 let file = File::options().write(true).open(path).map_err(|error| Failure::file(path, &error))?;
@@ -107,7 +113,7 @@ impl Output {
             }
             Some(path) => Destination::File(AtomicFile::create(path, access)?),
         };
-        Ok(Self { format, destination })
+        Ok(Self { format, table_width, destination, results: 0 })
     }
 
     /// Gives the file its name. Where the results `failed`, an older file of that name stays, and the results up to the error, if
@@ -118,23 +124,39 @@ impl Output {
     pub(crate) fn close(self, failed: bool) -> Result<Option<PathBuf>> {
         match self.destination {
             Destination::File(file) if !failed => file.finish().map(|()| None),
+            // Half a Parquet file cannot be read.
+            Destination::File(_) if self.format == Format::Parquet && self.results == 0 => Ok(None),
             Destination::File(file) if !file.is_empty() => file.keep_partial().map(Some),
             _ => Ok(None),
         }
     }
 
-    /// Begins a result whose rows look like `schema`.
-    pub(crate) fn begin(&mut self, schema: SchemaRef) -> ResultWriter<'_> {
+    /// Begins a result with the columns of `schema`.
+    ///
+    /// # Errors
+    /// A column that the format cannot hold; a second result for Parquet, which holds one.
+    pub(crate) fn begin(&mut self, schema: SchemaRef) -> Result<ResultWriter<'_>> {
+        if self.format == Format::Parquet && self.results > 0 {
+            return Err(Failure::Failed(
+                "a Parquet file holds one result, and this statement has the second; COPY (SELECT …) TO 'x.parquet' writes a file of its own"
+                    .into(),
+            ));
+        }
         let to = self.destination.writer();
         let json = || json::WriterBuilder::new().with_explicit_nulls(true);
         let writer = match self.format {
-            Format::Table => FormatWriter::Table { to, batches: Vec::new(), rows: 0 },
+            Format::Table => FormatWriter::Table { to, batches: Vec::new(), rows: 0, width: self.table_width },
+            Format::Expanded => FormatWriter::Expanded { to, rows: 0 },
             Format::Csv => FormatWriter::Csv(Box::new(csv::WriterBuilder::new().build(to))),
             Format::Tsv => FormatWriter::Csv(Box::new(csv::WriterBuilder::new().with_delimiter(b'\t').build(to))),
             Format::Json => FormatWriter::Json(json().build(to)),
             Format::Ndjson => FormatWriter::Ndjson(json().build(to)),
+            Format::Parquet => {
+                let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+                FormatWriter::Parquet(Box::new(ArrowWriter::try_new(to, parquet_schema(&schema), Some(properties)).map_err(parquet_error)?))
+            }
         };
-        ResultWriter { schema, writer, empty: true }
+        Ok(ResultWriter { schema, results: &mut self.results, writer, empty: true })
     }
 
     /// Writes a line of text between results; for `check` and `demo`.
@@ -151,15 +173,18 @@ impl Output {
 /// Writes one result.
 pub(crate) struct ResultWriter<'a> {
     schema: SchemaRef,
+    results: &'a mut usize,
     writer: FormatWriter<'a>,
     empty: bool,
 }
 
 enum FormatWriter<'a> {
-    Table { to: &'a mut (dyn Write + Send), batches: Vec<RecordBatch>, rows: usize },
+    Table { to: &'a mut (dyn Write + Send), batches: Vec<RecordBatch>, rows: usize, width: TableWidth },
+    Expanded { to: &'a mut (dyn Write + Send), rows: usize },
     Csv(Box<csv::Writer<&'a mut (dyn Write + Send)>>),
     Json(json::Writer<&'a mut (dyn Write + Send), JsonArray>),
     Ndjson(json::Writer<&'a mut (dyn Write + Send), LineDelimited>),
+    Parquet(Box<ArrowWriter<&'a mut (dyn Write + Send)>>),
 }
 
 impl ResultWriter<'_> {
@@ -178,9 +203,14 @@ impl ResultWriter<'_> {
                 batches.push(batch);
                 return Ok(if is_cut { RowsWritten::First } else { RowsWritten::All });
             }
+            FormatWriter::Expanded { to, rows } => {
+                to.write_all(layout::expanded(&batch, *rows)?.as_bytes())?;
+                *rows += batch.num_rows();
+            }
             FormatWriter::Csv(writer) => writer.write(&flat(&batch)?)?,
             FormatWriter::Json(writer) => writer.write(&batch)?,
             FormatWriter::Ndjson(writer) => writer.write(&batch)?,
+            FormatWriter::Parquet(writer) => writer.write(&in_milliseconds(&batch)?).map_err(parquet_error)?,
         }
         Ok(RowsWritten::All)
     }
@@ -190,9 +220,10 @@ impl ResultWriter<'_> {
     /// # Errors
     /// As of [`Self::write`].
     pub(crate) fn finish(self) -> Result<()> {
+        *self.results += 1;
         match self.writer {
-            FormatWriter::Table { to, batches, .. } => {
-                writeln!(to, "{}", pretty_format_batches_with_schema(self.schema, &batches)?)?;
+            FormatWriter::Table { to, batches, width, .. } => {
+                to.write_all(layout::table(&self.schema, &batches, width)?.as_bytes())?;
                 to.flush()?;
             }
             FormatWriter::Csv(mut writer) => {
@@ -211,9 +242,41 @@ impl ResultWriter<'_> {
                 writer.finish()?;
                 writer.into_inner().flush()?;
             }
+            FormatWriter::Expanded { to, rows } => {
+                if rows == 0 {
+                    to.write_all(layout::no_rows(&self.schema).as_bytes())?;
+                }
+                to.flush()?;
+            }
+            FormatWriter::Parquet(writer) => writer.into_inner().map_err(parquet_error)?.flush()?,
         }
         Ok(())
     }
+}
+
+/// The schema of the Parquet file: its timestamps begin at milliseconds, and a reader would take seconds for plain numbers.
+fn parquet_schema(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Timestamp(TimeUnit::Second, zone) => {
+            Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Millisecond, zone.clone())))
+        }
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The batch in the types of [`parquet_schema`].
+fn in_milliseconds(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = parquet_schema(&batch.schema());
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| match column.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => cast(column, field.data_type()),
+        _ => Ok(Arc::clone(column)),
+    });
+    RecordBatch::try_new(Arc::clone(&schema), columns.collect::<Result<_, _>>()?)
+}
+
+fn parquet_error(error: parquet::errors::ParquetError) -> ArrowError {
+    ArrowError::from(error)
 }
 
 /// The batch with lists, structs and maps as JSON text: CSV has no other way to hold them.
@@ -280,6 +343,10 @@ mod tests {
         }
     }
 
+    fn stream(format: Format, to: &Captured) -> Output {
+        Output { format, table_width: TableWidth::Unlimited, destination: Destination::Stream(Box::new(to.clone())), results: 0 }
+    }
+
     fn batch() -> RecordBatch {
         let mut tags = ListBuilder::new(StringBuilder::new());
         tags.append_value([Some("a"), Some("b, c")]);
@@ -295,8 +362,8 @@ mod tests {
 
     fn written(format: Format, batches: &[RecordBatch]) -> String {
         let captured = Captured::default();
-        let mut output = Output { format, destination: Destination::Stream(Box::new(captured.clone())) };
-        let mut result = output.begin(batch().schema());
+        let mut output = stream(format, &captured);
+        let mut result = output.begin(batch().schema()).unwrap();
         for batch in batches {
             result.write(batch.clone()).unwrap();
         }
@@ -338,12 +405,42 @@ mod tests {
     fn a_table_shows_the_first_rows_and_says_when_there_were_more() {
         let ids = |rows: i64| RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from_iter_values(0..rows)) as ArrayRef)]).unwrap();
         let captured = Captured::default();
-        let mut output = Output { format: Format::Table, destination: Destination::Stream(Box::new(captured.clone())) };
-        let mut result = output.begin(ids(0).schema());
+        let mut output = stream(Format::Table, &captured);
+        let mut result = output.begin(ids(0).schema()).unwrap();
         assert_eq!(result.write(ids(999)).unwrap(), RowsWritten::All);
         assert_eq!(result.write(ids(1)).unwrap(), RowsWritten::All);
         assert_eq!(result.write(ids(1)).unwrap(), RowsWritten::First);
         result.finish().unwrap();
         assert_eq!(captured.0.lock().unwrap().iter().filter(|byte| **byte == b'\n').count(), TABLE_ROWS_MAX + 4);
+    }
+
+    #[test]
+    fn expanded_rows_are_all_written_and_numbered() {
+        let text = written(Format::Expanded, &[batch(), batch()]);
+        assert!(text.starts_with("-[ 1 ]--\nid    | 1\nname  | ") && text.contains("-[ 4 ]--\n"), "{text}");
+        assert_eq!(written(Format::Expanded, &[]), "(no rows of id, name, score, tags)\n");
+    }
+
+    #[test]
+    fn a_file_is_in_the_format_of_its_ending_unless_a_format_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = |name: &str, format| {
+            let path = folder.path().join(name);
+            let mut output = Output::open(format, Some(&path), FileAccess::Default).unwrap();
+            let mut result = output.begin(batch().schema()).unwrap();
+            result.write(batch()).unwrap();
+            result.finish().unwrap();
+            output.close(false).unwrap();
+            std::fs::read(path).unwrap()
+        };
+        assert!(text("x.csv", None).starts_with(b"id,name,score,tags\n"));
+        assert!(text("x.ndjson", None).starts_with(b"{\"id\":1"));
+        assert!(text("x.txt", None).starts_with(b"+----"));
+        assert!(text("out", None).starts_with(b"+----"));
+        assert!(text("x.parquet", None).starts_with(b"PAR1"));
+        assert!(text("x.xlsx", Some(Format::Csv)).starts_with(b"id,name,score,tags\n"));
+        let refused = Output::open(None, Some(&folder.path().join("y.xlsx")), FileAccess::Default).unwrap_err();
+        assert!(refused.code() == 2 && refused.to_string().contains("--format csv"), "{refused}");
+        assert!(!folder.path().join("y.xlsx").exists());
     }
 }

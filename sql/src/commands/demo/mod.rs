@@ -2,6 +2,11 @@
 //!
 //! In: how many rows. Out: readable steps on stdout; exit code 1 if what the program counted and what the emulator stored
 //! do not add up. Nothing leaves this machine.
+//!
+//! ```text
+//! data ─> two Parquet files ─> INSERTs by engine/runner ─> emulator
+//!                                        └─ counts ──> figures <─┘ its report
+//! ```
 
 mod data;
 
@@ -263,7 +268,7 @@ mod tests {
     use super::*;
     use crate::{
         files::atomic_file::FileAccess,
-        terminal::{console::Verbosity, output::Format},
+        terminal::{console::Verbosity, format::Format},
     };
     use datafusion_clevertap::Tally;
 
@@ -294,7 +299,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let stdout = folder.path().join("stdout");
         let flags = DemoFlags { rows: 3_000, keep: Some(folder.path().join("kept")) };
-        let output = Output::open(Format::Table, Some(&stdout), FileAccess::Default).unwrap();
+        let output = Output::open(Some(Format::Table), Some(&stdout), FileAccess::Default).unwrap();
         let completion = Box::pin(demo(&flags, output, &mut Console::stderr(Verbosity::Quiet))).await.unwrap();
         assert_eq!(completion, Completion::Done);
         let stdout = std::fs::read_to_string(stdout).unwrap();

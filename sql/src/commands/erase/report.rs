@@ -17,13 +17,16 @@ use super::{
 use crate::{
     failure::Result,
     files::atomic_file::FileAccess,
-    terminal::output::{Format, Output, RowsWritten},
+    terminal::{
+        format::Format,
+        output::{Output, RowsWritten},
+    },
 };
 
 /// How requests are reported.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct ReportFlags {
-    /// Show each person, in this format; without it, people are counted by state
+    /// Show each person, in this format, or in that of the ending of -o; without both, people are counted by state
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
 
@@ -51,8 +54,12 @@ impl ReportFlags {
     /// # Errors
     /// The output's.
     pub(crate) fn open(&self) -> Result<Report> {
-        let output = Output::open(self.format.unwrap_or(Format::Table), self.output.as_deref(), FileAccess::OwnerOnly)?;
-        let rows = if self.format.is_some() { ReportRows::EachPerson } else { ReportRows::CountsByState };
+        let format = match (self.format, &self.output) {
+            (None, Some(path)) => Format::of_path(path)?,
+            (format, _) => format,
+        };
+        let output = Output::open(format, self.output.as_deref(), FileAccess::OwnerOnly)?;
+        let rows = if format.is_some() { ReportRows::EachPerson } else { ReportRows::CountsByState };
         Ok(Report { output, rows })
     }
 }
@@ -68,7 +75,7 @@ impl Report {
             ReportRows::EachPerson => each_person(&requests)?,
             ReportRows::CountsByState => counts_by_state(&requests)?,
         };
-        let mut result = self.output.begin(batch.schema());
+        let mut result = self.output.begin(batch.schema())?;
         let written = result.write(batch)?;
         result.finish()?;
         self.output.close(false)?;
