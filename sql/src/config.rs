@@ -3,9 +3,13 @@
 //! In: flags, a look-up of environment variables. Out: an open [`Account`], or `None` where none is named: files are
 //! queried without one. A flag wins over its variable. The passcode has no flag, because a process list shows flags.
 
-use chrono_tz::Tz;
+use chrono_tz::{TZ_VARIANTS, Tz};
+use url::{Host, Url};
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    nearest::nearest,
+};
 use datafusion_clevertap::{Access, Account, AccountSettings, Region, Secret};
 
 pub(crate) const ACCOUNT_ID: &str = "CLEVERTAP_ACCOUNT_ID";
@@ -61,7 +65,7 @@ impl AccountFlags {
         let id = or(&self.account_id, ACCOUNT_ID);
         let passcode = variable(PASSCODE);
         let region = or(&self.region, REGION);
-        let endpoint = or(&self.endpoint, ENDPOINT);
+        let endpoint = or(&self.endpoint, ENDPOINT).map(with_scheme);
         let time_zone = or(&self.time_zone, TIME_ZONE);
 
         if id.is_none() && passcode.is_none() && self.region.is_none() && self.endpoint.is_none() {
@@ -80,8 +84,8 @@ impl AccountFlags {
         let (Some(id), Some(passcode), true) = (id, passcode, missing.is_empty()) else {
             return Err(Failure::Usage(format!("an account was named in part; it still needs {}", missing.join(", and "))));
         };
-        let region: Option<Region> = region.as_deref().map(str::parse).transpose().map_err(usage)?;
-        let time_zone = time_zone.as_deref().map(zone).transpose()?;
+        let region = region.as_deref().map(parse_region).transpose()?;
+        let time_zone = time_zone.as_deref().map(parse_time_zone).transpose()?;
         let settings = AccountSettings { endpoint, time_zone, access: self.access(), ..AccountSettings::default() };
         let account = Account::open(&id, Secret::new(passcode), region, settings).map_err(usage)?;
         Ok(Some(OpenAccount { id, account }))
@@ -109,9 +113,37 @@ fn usage(error: impl ToString) -> Failure {
     Failure::Usage(error.to_string())
 }
 
-fn zone(name: &str) -> Result<Tz> {
-    name.parse()
-        .map_err(|_| Failure::Usage(format!("time zone is \"{name}\"; expected a name of the tz database, such as Asia/Kolkata or UTC")))
+fn parse_region(text: &str) -> Result<Region> {
+    let names = Region::ALL.map(Region::name);
+    text.parse().map_err(|_| {
+        // `india` and `us-east` begin like a region, though no region is spelled like them.
+        let begins_alike =
+            || names.into_iter().find(|name| text.get(..2).is_some_and(|start| name.starts_with(&start.to_ascii_lowercase())));
+        let hint = nearest(text, names).or_else(begins_alike).map(|name| format!(". Did you mean {name}?")).unwrap_or_default();
+        Failure::Usage(format!("region is \"{text}\"; expected one of {}{hint}", names.join(", ")))
+    })
+}
+
+fn parse_time_zone(text: &str) -> Result<Tz> {
+    text.parse().map_err(|_| {
+        let hint = nearest(text, TZ_VARIANTS.map(Tz::name)).map(|name| format!(". Did you mean {name}?")).unwrap_or_default();
+        Failure::Usage(format!("time zone is \"{text}\"; expected a name of the tz database, such as Asia/Kolkata or UTC{hint}"))
+    })
+}
+
+/// `127.0.0.1:18080` -> `http://127.0.0.1:18080`; another host gets `https://`. A URL stays as it is.
+fn with_scheme(endpoint: String) -> String {
+    if endpoint.contains("://") {
+        return endpoint;
+    }
+    let url = format!("http://{endpoint}");
+    let is_loopback = Url::parse(&url).is_ok_and(|url| match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    });
+    if is_loopback { url } else { format!("https://{endpoint}") }
 }
 
 #[cfg(test)]
@@ -166,9 +198,41 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_time_zone_says_what_one_looks_like() {
-        let flags = AccountFlags { time_zone: Some("IST+5".into()), ..AccountFlags::default() };
-        assert!(flags.open(environment(&WHOLE)).unwrap_err().to_string().contains("Asia/Kolkata"));
+    fn an_unknown_region_names_the_nearest_which_then_works() {
+        for (text, meant) in [("in", "in1"), ("IN1", "in1"), ("india", "in1"), ("aps", "aps3"), ("us-east-1", "us1"), ("eu-west", "eu1")] {
+            let flags = AccountFlags { region: Some(text.into()), ..AccountFlags::default() };
+            let text = flags.open(environment(&WHOLE)).unwrap_err().to_string();
+            assert!(text.ends_with(&format!("expected one of eu1, in1, sg1, us1, aps3, mec1. Did you mean {meant}?")), "{text}");
+            let flags = AccountFlags { region: Some(meant.into()), ..AccountFlags::default() };
+            assert!(flags.open(environment(&WHOLE)).unwrap().is_some());
+        }
+        let flags = AccountFlags { region: Some("moon".into()), ..AccountFlags::default() };
+        assert!(flags.open(environment(&WHOLE)).unwrap_err().to_string().ends_with("mec1"));
+    }
+
+    #[test]
+    fn an_unknown_time_zone_says_what_one_looks_like_and_names_the_nearest() {
+        let text = |zone: &str| {
+            let flags = AccountFlags { time_zone: Some(zone.into()), ..AccountFlags::default() };
+            flags.open(environment(&WHOLE)).unwrap_err().to_string()
+        };
+        assert!(text("IST+5").contains("Asia/Kolkata"));
+        assert!(text("asia/kolkatta").ends_with("Did you mean Asia/Kolkata?"), "{}", text("asia/kolkatta"));
+    }
+
+    #[test]
+    fn an_endpoint_without_a_scheme_gets_one() {
+        let host = |endpoint: &str| {
+            let flags = AccountFlags { endpoint: Some(endpoint.into()), ..AccountFlags::default() };
+            flags.open(environment(&WHOLE)).map(|opened| opened.unwrap().account.host().to_owned()).map_err(|failure| failure.to_string())
+        };
+        for local in ["127.0.0.1:18080", "localhost:18080", "[::1]:18080", "http://127.0.0.1:18080"] {
+            assert!(host(local).is_ok_and(|host| host.ends_with(":18080")), "{local}");
+        }
+        // Over https, which the connector demands of every other host.
+        assert_eq!(host("proxy.example.org:8443").unwrap(), "proxy.example.org:8443");
+        assert!(host("http://proxy.example.org").unwrap_err().contains("which would show the passcode to the network"));
+        assert!(host("127.0.0.1:18080/1/upload").unwrap_err().contains("goes on after the host"));
     }
 
     #[test]
