@@ -4,14 +4,17 @@
 //!
 //! ```text
 //! script ─> statements ─> runner ─> session (SessionContext) ─> batches
+//!                                      ├─ rewrites     folders in quotes, SHOW FUNCTIONS
 //!                                      ├─ json_casts   casts of `properties -> 'Key'`
 //!                                      └─ files/listing, datafusion-clevertap
 //! ```
 //!
-//! `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
+//! `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
 
-pub(crate) mod json_casts;
+mod json_casts;
 pub(crate) mod literals;
+mod missing_table;
+mod rewrites;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod session;

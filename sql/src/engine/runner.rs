@@ -70,6 +70,9 @@ impl Runner<'_> {
         if let Some(left_out) = result?.left_out() {
             self.console.say(&left_out);
         }
+        if let Some(hint) = self.session.hint(text) {
+            self.console.say(&hint);
+        }
         Ok(runs)
     }
 

@@ -67,7 +67,7 @@ fn first_token(tokens: &[TokenWithSpan]) -> Option<Location> {
 }
 
 /// The pieces of `text` between the characters at `ends`. The tokenizer counts lines and characters, not bytes.
-fn cut<'a>(text: &'a str, ends: &[Location]) -> Vec<&'a str> {
+pub(super) fn cut<'a>(text: &'a str, ends: &[Location]) -> Vec<&'a str> {
     let mut pieces = Vec::with_capacity(ends.len() + 1);
     let (mut line, mut column, mut from) = (1, 1, 0);
     let mut ends = ends.iter().peekable();

@@ -15,7 +15,11 @@ use datafusion::{
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 
-use super::json_casts::RewriteJsonCasts;
+use super::{
+    json_casts::RewriteJsonCasts,
+    missing_table,
+    rewrites::{rewrite, shows_tables},
+};
 use crate::{
     config::how_to_set_an_account,
     failure::{Failure, Result},
@@ -94,15 +98,26 @@ impl Session {
     /// # Errors
     /// The statement's own, with a hint where it names the account's tables and no account is open.
     pub(crate) async fn sql(&self, text: &str) -> DataFusionResult<DataFrame> {
-        let planned = self.ctx.clevertap_sql(text).await;
+        let planned = self.ctx.clevertap_sql(&rewrite(text)).await;
         match planned {
             Err(error) if self.account.is_none() && names_account_tables(text) => Err(DataFusionError::Plan(format!(
                 "{}\nNo account is open. To open one:\n{}",
                 error.strip_backtrace(),
                 how_to_set_an_account()
             ))),
+            Err(error) => Err(match missing_table::hint(&self.ctx, text, &error) {
+                Some(text) => DataFusionError::Plan(text),
+                None => error,
+            }),
             planned => planned,
         }
+    }
+
+    /// What to add to the result of `text`: SHOW TABLES without an account says how to list the tables of CleverTap.
+    pub(crate) fn hint(&self, text: &str) -> Option<String> {
+        let is_short = self.account.is_none() && shows_tables(text);
+        is_short
+            .then(|| format!("no account is open, and the tables of CleverTap are not listed. To open one:\n{}", how_to_set_an_account()))
     }
 
     /// The one number that is the result of `text`.
@@ -191,4 +206,70 @@ impl Session {
 fn names_account_tables(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains(&format!("{NAME}.")) || text.contains(&format!("{NAME}_events."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{engine::literals::cell, world::World};
+
+    /// One column of a result, as text.
+    async fn column(session: &Session, text: &str, column: &str) -> Vec<String> {
+        let batches = session.rows(text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+        let cells = batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| cell(batch, column, row).unwrap().unwrap_or_default()));
+        cells.collect()
+    }
+
+    #[tokio::test]
+    async fn tables_and_functions_are_shown_with_and_without_an_account() {
+        let world = World::new();
+        for (account, has_tables) in [(None, false), (Some(world.account.clone()), true)] {
+            let session = Session::open(account, None).unwrap();
+            session.rows("CREATE VIEW mine AS SELECT 1 AS a").await.unwrap();
+            let tables = column(&session, "SHOW TABLES", "table_name").await;
+            assert!(tables.contains(&"mine".to_owned()), "{tables:?}");
+            assert_eq!(tables.contains(&"profiles".to_owned()), has_tables, "{tables:?}");
+            assert_eq!(session.hint("SHOW TABLES").is_none(), has_tables);
+            assert!(session.hint("SELECT 1").is_none());
+            let functions = column(&session, "SHOW FUNCTIONS LIKE 'ct_%'", "function_name").await;
+            assert!(functions.len() >= 4 && functions.contains(&"ct_phone".to_owned()), "{functions:?}");
+            assert_eq!(column(&session, "show functions like 'sum'", "function_type").await, ["AGGREGATE"]);
+            assert!(column(&session, "SHOW FUNCTIONS", "function_name").await.len() > 200);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_that_is_not_there_names_the_nearest_which_then_works() {
+        let world = World::new();
+        let session = Session::open(Some(world.account.clone()), None).unwrap();
+        session.rows("CREATE VIEW \"My people\" AS SELECT 1 AS run_id").await.unwrap();
+        for (typed, meant) in [
+            ("clevertap.warning", "clevertap.warnings"),
+            ("clevertp.runs", "clevertap.runs"),
+            ("runs", "clevertap.runs"),
+            ("\"My peple\"", "\"My people\""),
+        ] {
+            let error = session.rows(&format!("SELECT * FROM {typed}")).await.unwrap_err();
+            let text = Failure::from(error).to_string();
+            assert!(text.ends_with(&format!(" not found. Did you mean {meant}? SHOW TABLES lists all")), "{text}");
+            session.rows(&format!("SELECT run_id FROM {meant}")).await.unwrap();
+        }
+        let text = Failure::from(session.rows("EXPLAIN SELECT * FROM moon").await.unwrap_err()).to_string();
+        assert_eq!(text, "table 'datafusion.public.moon' not found. SHOW TABLES lists those that are there");
+    }
+
+    #[tokio::test]
+    async fn a_folder_in_quotes_needs_no_slash() {
+        let folder = tempfile::Builder::new().prefix("folder-of-a-test-").tempdir_in(".").unwrap();
+        std::fs::write(folder.path().join("a.csv"), "id\n1\n2\n").unwrap();
+        let name = folder.path().file_name().unwrap().to_str().unwrap();
+        let session = Session::open(None, None).unwrap();
+        for text in [format!("SELECT count(*) FROM '{name}'"), format!("SELECT count(*) FROM '{name}' a JOIN './{name}' b ON a.id = b.id")]
+        {
+            assert_eq!(session.count(&text).await.unwrap(), 2, "{text}");
+        }
+        // The name itself stays free.
+        session.rows(&format!("CREATE VIEW \"{name}\" AS SELECT id FROM '{name}'")).await.unwrap();
+        assert_eq!(session.count(&format!("SELECT count(*) FROM \"{name}\"")).await.unwrap(), 2);
+    }
 }

@@ -186,6 +186,23 @@ mod tests {
         assert_eq!(read(&[first, ("readme.txt", "x"), ("_SUCCESS", ""), (".a.csv.crc", "x")]).await.unwrap(), "id Int64; 1");
     }
 
+    #[tokio::test]
+    async fn each_kind_of_a_mixed_folder_is_read_as_the_error_says() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.csv"), "id\n1\n").unwrap();
+        std::fs::write(folder.path().join("b.ndjson"), "{\"id\":2}\n{\"id\":3}\n").unwrap();
+        let session = Session::open(None, None).unwrap();
+        let path = folder.path().display();
+        let mut from = String::new();
+        for mixed in [path.to_string(), format!("{path}/"), format!("{path}/*")] {
+            let error = session.rows(&format!("SELECT * FROM '{mixed}'")).await.unwrap_err().to_string();
+            from = error.split_once("as in FROM ").unwrap().1.to_owned();
+            assert_eq!(from, format!("'{path}/*.csv'"), "{mixed}");
+        }
+        assert_eq!(session.count(&format!("SELECT count(*) FROM {from}")).await.unwrap(), 1);
+        assert_eq!(session.count(&format!("SELECT count(*) FROM '{path}/*.ndjson'")).await.unwrap(), 2);
+    }
+
     #[test]
     fn a_leading_zero_is_one_before_other_digits() {
         assert!(["00", "007", "-01", "0001"].into_iter().all(|cell| has_leading_zero(cell.as_bytes())));

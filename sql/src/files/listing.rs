@@ -101,8 +101,9 @@ impl UrlTableFactory for FileTables {
     }
 }
 
-/// Whether a name is meant as a path. A folder needs a slash, so that a mistyped table is not taken for one.
-fn is_path(name: &str) -> bool {
+/// Whether the name of a table is a path. A folder needs a slash, so that a mistyped table is not taken for one; `engine/rewrites` adds
+/// it to a folder in single quotes.
+pub(crate) fn is_path(name: &str) -> bool {
     name.contains(['/', '\\']) || file_type_of(name).is_some()
 }
 
@@ -116,7 +117,9 @@ fn file_type_of(path: &str) -> Option<&'static FileType> {
 async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<dyn TableProvider>> {
     let url = ListingTableUrl::parse(path)?;
     let store = state.runtime_env().object_store(&url)?;
-    let all: Vec<ObjectMeta> = url.list_all_files(state, store.as_ref(), "").await?.try_collect().await?;
+    let mut all: Vec<ObjectMeta> = url.list_all_files(state, store.as_ref(), "").await?.try_collect().await?;
+    // A local folder is listed in any order.
+    all.sort_by(|a, b| a.location.cmp(&b.location));
     let Some((file_type, ending)) = all.iter().find_map(|file| Some((file_type_of(file.location.as_ref())?, file.location.extension()?)))
     else {
         if all.is_empty() && file_type_of(path).is_some() {
@@ -127,7 +130,11 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
     };
     let (files, others): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|file| file.location.extension() == Some(ending));
     if others.iter().any(|other| would_be_skipped(other, cells)) {
-        return plan_err!("its files do not all end in .{ending}; read each kind by itself, as in '*.{ending}'");
+        let folder = match path.rsplit_once('/') {
+            Some((folder, pattern)) if pattern.contains('*') => folder,
+            _ => path.trim_end_matches('/'),
+        };
+        return plan_err!("its files do not all end in .{ending}; read each kind by itself, as in FROM '{folder}/*.{ending}'");
     }
     let Some(factory) = state.get_file_format_factory(file_type.format) else {
         return plan_err!("this build does not read {}", file_type.format);
