@@ -96,6 +96,11 @@ impl World {
         open(&self.id, &self.transport, access, self.account.clock())
     }
 
+    /// The number of calls so far.
+    pub(crate) fn sent(&self) -> usize {
+        lock(&self.transport.sent).len()
+    }
+
     /// The bodies of the calls to `path` so far.
     pub(crate) fn sent_to(&self, path: &str) -> Vec<String> {
         lock(&self.transport.sent).iter().filter(|(to, _)| to == path).map(|(_, body)| body.clone()).collect()
