@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::how_to_set_an_account,
-    failure::{Failure, Result},
+    failure::{Failure, Result, sentence},
     files::{
         listing::{CsvCells, enable_file_tables},
         object_stores::ObjectStores,
@@ -100,11 +100,9 @@ impl Session {
     pub(crate) async fn sql(&self, text: &str) -> DataFusionResult<DataFrame> {
         let planned = self.ctx.clevertap_sql(&rewrite(text)).await;
         match planned {
-            Err(error) if self.account.is_none() && names_account_tables(text) => Err(DataFusionError::Plan(format!(
-                "{}\nNo account is open. To open one:\n{}",
-                error.strip_backtrace(),
-                how_to_set_an_account()
-            ))),
+            Err(error) if self.account.is_none() && names_account_tables(text) => {
+                Err(DataFusionError::Plan(format!("{}\nNo account is open. To open one:\n{}", sentence(&error), how_to_set_an_account())))
+            }
             Err(error) => Err(match missing_table::hint(&self.ctx, text, &error) {
                 Some(text) => DataFusionError::Plan(text),
                 None => error,
