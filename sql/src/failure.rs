@@ -1,7 +1,7 @@
 //! How a run of the program ends: an exit code, and for a failure one sentence.
 //!
-//! In: errors of DataFusion, Arrow, the disk. Out: [`Failure`], whose text stands alone. DataFusion's own prefixes
-//! ("Error during planning: ") are taken off, because ours and its sentences say what they are about.
+//! In: errors of DataFusion, Arrow, the disk. Out: [`Failure`] with a sentence that needs no context. DataFusion's prefixes
+//! ("Error during planning: ") are removed, because the sentences themselves say what they are about.
 
 use std::{io, process::ExitCode};
 
@@ -15,46 +15,45 @@ pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 /// Why the program stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The caller changes flags or the environment: nothing was run.
+    /// Flags or the environment are wrong: nothing was run.
     #[error("{0}")]
     Usage(String),
-    /// A statement, or something around it.
+    /// A statement, a file, the account.
     #[error("{0}")]
     Failed(String),
-    /// A statement that had begun to write: the sentence holds its four counts.
+    /// A statement that had begun to write; the sentence holds its four counts.
     #[error("{0}")]
     Written(String),
-    /// CleverTap did not answer for as long as a request is repeated; it may do so later.
+    /// CleverTap did not answer within `clevertap.retry_for_ms`; it may answer later.
     #[error("{0}")]
     Unanswered(String),
     /// Ctrl-C.
     #[error("stopped by Ctrl-C")]
     Stopped,
-    /// Whoever read stdout went away (`| head`). Nobody is there to be told.
+    /// The reader of stdout has closed it (`| head`). No message is printed.
     #[error("the reader of the results went away")]
     ReaderGone,
 }
 
-/// How the program ended well enough to have a code.
+/// How the program ended without a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// Everything was done.
+pub(crate) enum Completion {
     Done,
-    /// Everything was done, and rejected rows were skipped on the way.
-    Skipped,
+    /// Done, and rejected rows were skipped.
+    RowsSkipped,
 }
 
-impl Ended {
+impl Completion {
     /// The worse of two.
     pub(crate) fn and(self, other: Self) -> Self {
-        if self == Self::Skipped { self } else { other }
+        if self == Self::RowsSkipped { self } else { other }
     }
 
     /// The process's exit code.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::Skipped => 3,
+            Self::RowsSkipped => 3,
         }
     }
 }
@@ -107,9 +106,9 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<Ended> for ExitCode {
-    fn from(ended: Ended) -> Self {
-        ended.code().into()
+impl From<Completion> for ExitCode {
+    fn from(completion: Completion) -> Self {
+        completion.code().into()
     }
 }
 
@@ -123,7 +122,7 @@ pub(crate) fn sentence(error: &DataFusionError) -> String {
         DataFusionError::Plan(text) | DataFusionError::Configuration(text) | DataFusionError::Execution(text) => {
             text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or(text).to_owned()
         }
-        // DataFusion says there which of its rules was at work, which tells nobody anything.
+        // The context is the name of an internal rule.
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => sentence(inner),
         DataFusionError::Shared(inner) => sentence(inner),
         DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
@@ -141,11 +140,11 @@ mod tests {
 
     #[test]
     fn every_ending_has_the_exit_code_of_the_manual() {
-        assert_eq!(Ended::Done.code(), 0);
+        assert_eq!(Completion::Done.code(), 0);
         assert_eq!(Failure::Failed(String::new()).code(), 1);
         assert_eq!(Failure::Stopped.code(), 1);
         assert_eq!(Failure::Usage(String::new()).code(), 2);
-        assert_eq!(Ended::Done.and(Ended::Skipped).and(Ended::Done).code(), 3);
+        assert_eq!(Completion::Done.and(Completion::RowsSkipped).and(Completion::Done).code(), 3);
     }
 
     #[test]
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_is_told_apart_so_that_its_counts_are_printed_once() {
+    fn a_failed_write_is_a_variant_of_its_own_so_that_its_counts_are_printed_once() {
         let outcome = Outcome {
             table: "clevertap.events".into(),
             run_id: 7,

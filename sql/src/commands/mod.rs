@@ -1,0 +1,20 @@
+//! One file or folder a command.
+//!
+//! In: parsed flags, an account where the command needs one, the console. Out: a result on stdout and how the command ended.
+//!
+//! ```text
+//! run      script ─> statements ─> engine/runner ─> results          (-c SQL, -f FILE; no command word)
+//! check    account ─> one small call an API ─> one line each
+//! demo     generated files ─> emulator ─> the same runner ─> figures that must add up
+//! person   one key ─> look-up ─> exports ─> one JSON document
+//! erase    keys ─> look-ups ─> log, DELETE, log ─> wait ─> report
+//! ```
+//!
+//! `person_key` holds the keys that `person` and `erase` share.
+
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod erase;
+pub(crate) mod person;
+mod person_key;
+pub(crate) mod run;

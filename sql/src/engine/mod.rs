@@ -1,0 +1,20 @@
+//! DataFusion, set up for CleverTap and files, and the runner of a script.
+//!
+//! In: a script, an account or none. Out: results for `terminal/output`, and what statements wrote for `terminal/console`.
+//!
+//! ```text
+//! script ─> statements ─> runner ─> session (SessionContext) ─> batches
+//!                                      ├─ rewrites     folders in quotes, SHOW FUNCTIONS
+//!                                      ├─ json_casts   casts of `properties -> 'Key'`
+//!                                      └─ files/listing, datafusion-clevertap
+//! ```
+//!
+//! `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
+
+mod json_casts;
+pub(crate) mod literals;
+mod missing_table;
+mod rewrites;
+pub(crate) mod runner;
+pub(crate) mod script;
+pub(crate) mod session;

@@ -1,0 +1,315 @@
+//! Statements -> results, one after the other, in one session. The first error stops.
+//!
+//! In: statements, the session, Ctrl-C. Out: results to `terminal/output`; runs and warnings to `terminal/console`.
+//!
+//! The first Ctrl-C has the runs of the statement settle what is in flight and end, so that the four counts are as certain as
+//! they can be; a second one drops the statement, and its runs count what is in flight as in doubt. A statement that writes
+//! nothing is dropped by the first. While a confirmation is open, Ctrl-C refuses it.
+
+use datafusion::physical_plan::SendableRecordBatchStream;
+use futures::TryStreamExt;
+use indicatif::ProgressBar;
+
+use super::{
+    script::{Statement, StatementKind},
+    session::Session,
+};
+use crate::{
+    failure::{Completion, Failure, Result},
+    terminal::{
+        confirm,
+        console::{Console, Counts, TICK},
+        interrupt::Interrupts,
+        output::{Output, RowsWritten},
+        progress::RunView,
+    },
+};
+
+/// Runs statements in a session.
+#[derive(Debug)]
+pub(crate) struct Runner<'a> {
+    pub(crate) session: Session,
+    pub(crate) output: Output,
+    pub(crate) console: &'a mut Console,
+    pub(crate) interrupts: Interrupts,
+}
+
+impl Runner<'_> {
+    /// Runs every statement, or up to the first error.
+    ///
+    /// # Errors
+    /// That error.
+    pub(crate) async fn run_all(&mut self, statements: &[Statement]) -> Result<Completion> {
+        let mut completion = Completion::Done;
+        for statement in statements {
+            if statement.kind == StatementKind::Write {
+                self.console.say(&statement.text);
+            }
+            let runs = self.run_one(&statement.text).await?;
+            let has_rejects = runs.iter().any(|run| run.tally.rejected > 0);
+            completion = completion.and(if has_rejects { Completion::RowsSkipped } else { Completion::Done });
+        }
+        Ok(completion)
+    }
+
+    /// Runs one statement and returns its runs.
+    ///
+    /// # Errors
+    /// The statement's; [`Failure::Stopped`] after Ctrl-C, even if the statement reached its end.
+    pub(crate) async fn run_one(&mut self, text: &str) -> Result<Vec<RunView>> {
+        let last_run = self.session.last_run();
+        let earlier = self.session.warnings();
+        self.console.begin();
+        let result = self.watch(text, last_run).await;
+        let runs = self.session.runs_after(last_run);
+        let counts = if matches!(result, Err(Failure::Written(_))) { Counts::Printed } else { Counts::ToPrint };
+        self.console.end(&runs, counts);
+        let mut warnings = self.session.warnings();
+        warnings.retain(|warning| !earlier.contains(warning));
+        self.console.warn(&warnings);
+        if let Some(left_out) = result?.left_out() {
+            self.console.say(&left_out);
+        }
+        if let Some(hint) = self.session.hint(text) {
+            self.console.say(&hint);
+        }
+        Ok(runs)
+    }
+
+    /// Executes a statement while its runs are shown, its confirmations asked and Ctrl-C caught.
+    async fn watch(&mut self, text: &str, last_run: u64) -> Result<RowsWritten> {
+        let Self { session, output, console, interrupts } = self;
+        let session = &*session;
+        let mut execution = Box::pin(execute(session, output, text, console.progress_bar()));
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = interrupts.next() => {
+                    if stopping || session.stop_runs_after(last_run) == 0 {
+                        return Err(Failure::Stopped);
+                    }
+                    stopping = true;
+                    console.say("stopping: what is in flight is waited for, no further rows are sent. Ctrl-C again drops it");
+                }
+                result = &mut execution => {
+                    return match result {
+                        Ok(_) if stopping => Err(Failure::Stopped),
+                        result => result,
+                    };
+                }
+                confirmation = session.next_confirmation() => {
+                    console.prompt(&confirmation.prompt());
+                    tokio::select! {
+                        biased;
+                        // The confirmation is dropped, which means no consent.
+                        () = interrupts.next() => stopping = true,
+                        line = confirm::read_line() => confirmation.answer(&line),
+                    }
+                }
+                _ = ticks.tick() => console.tick(&session.runs_after(last_run)),
+            }
+        }
+    }
+}
+
+/// Plans and executes one statement and writes its result as batches come; `bar` is cleared before the first row.
+async fn execute(session: &Session, output: &mut Output, text: &str, bar: ProgressBar) -> Result<RowsWritten> {
+    let frame = session.sql(text).await?;
+    // SET and CREATE are done by now and have no result.
+    let has_result = !frame.schema().fields().is_empty();
+    let mut batches: SendableRecordBatchStream = frame.execute_stream().await?;
+    if !has_result {
+        while batches.try_next().await?.is_some() {}
+        return Ok(RowsWritten::All);
+    }
+    let mut result = output.begin(batches.schema())?;
+    let mut written = RowsWritten::All;
+    while written == RowsWritten::All {
+        let Some(batch) = batches.try_next().await? else { break };
+        bar.finish_and_clear();
+        written = result.write(batch)?;
+    }
+    result.finish()?;
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use futures::StreamExt;
+
+    use super::*;
+    use crate::{
+        engine::script::split,
+        files::atomic_file::FileAccess,
+        terminal::{console::Verbosity, format::Format},
+    };
+    use clevertap_emulator::{Emulator, Settings};
+    use datafusion_clevertap::{Account, AccountSettings, Secret};
+
+    async fn run(script: &str, format: Format, to: &Path) -> Result<Completion> {
+        let mut console = Console::stderr(Verbosity::Quiet);
+        let mut runner = Runner {
+            session: Session::open(None, None).unwrap(),
+            output: Output::open(Some(format), Some(to), FileAccess::Default).unwrap(),
+            console: &mut console,
+            interrupts: Interrupts::listen().unwrap(),
+        };
+        let completion = runner.run_all(&split(script)?).await;
+        runner.output.close(completion.is_err()).unwrap();
+        completion
+    }
+
+    #[tokio::test]
+    async fn one_session_carries_a_script_and_each_result_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("out.json");
+        let script = "CREATE VIEW v AS SELECT 1 AS a; SET datafusion.execution.batch_size = 100; SELECT a + 1 AS b FROM v; SELECT 'x' AS c";
+        assert_eq!(run(script, Format::Json, &to).await.unwrap(), Completion::Done);
+        assert_eq!(std::fs::read_to_string(to).unwrap(), "[{\"b\":2}]\n[{\"c\":\"x\"}]\n");
+    }
+
+    #[tokio::test]
+    async fn a_parquet_file_holds_one_result_with_its_instants_and_no_half_of_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (to, read) = (folder.path().join("x.parquet"), folder.path().join("read.csv"));
+        let select = "SELECT arrow_cast('2026-01-01T00:00:00', 'Timestamp(s, \"+00:00\")') AS at, 'a' AS id";
+        run(&format!("SET datafusion.execution.batch_size = 100; {select}"), Format::Parquet, &to).await.unwrap();
+        run(&format!("SELECT id, at, arrow_typeof(at) AS t FROM '{}'", to.display()), Format::Csv, &read).await.unwrap();
+        let text = std::fs::read_to_string(&read).unwrap();
+        assert!(text.contains("a,2026-01-01T00:00:00Z,\"Timestamp(ms"), "{text}");
+        let failure = run(&format!("{select}; {select}"), Format::Parquet, &to).await.unwrap_err();
+        assert!(failure.to_string().contains("COPY (SELECT …) TO 'x.parquet'"), "{failure}");
+        std::fs::remove_file(folder.path().join("x.parquet.partial")).unwrap();
+        run("SELECT 1 / (a - 1) AS a FROM (VALUES (1)) t(a)", Format::Parquet, &folder.path().join("y.parquet")).await.unwrap_err();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        // What the second error says to write.
+        let copy = format!("COPY ({select}) TO '{}'", folder.path().join("copied.parquet").display());
+        run(&copy, Format::Csv, &read).await.unwrap();
+        assert!(folder.path().join("copied.parquet").exists());
+    }
+
+    #[tokio::test]
+    async fn a_result_may_replace_the_file_it_was_read_from_and_a_failed_one_replaces_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("people.csv");
+        std::fs::write(&to, "id,n\na,1\nb,2\n").unwrap();
+        run(&format!("SELECT id FROM '{}' WHERE n > 1", to.display()), Format::Csv, &to).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "id\nb\n");
+        run("SELECT * FROM nowhere", Format::Csv, &to).await.unwrap_err();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "id\nb\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_first_error_stops_the_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("out.json");
+        let failure = run("SELECT 1 AS a; SELECT * FROM nowhere; SELECT 2 AS a", Format::Ndjson, &to).await.unwrap_err();
+        assert_eq!(failure.code(), 1);
+        assert!(!to.exists());
+        assert_eq!(std::fs::read_to_string(folder.path().join("out.json.partial")).unwrap(), "{\"a\":1}\n");
+    }
+
+    /// Loads 200,000 rows into an emulator that takes 400 ms a request, and is interrupted after so many milliseconds each.
+    async fn interrupted(after_ms: &[u64]) -> (Failure, Vec<RunView>) {
+        let settings = Settings { latency_ms: 400, ..Settings::default() };
+        let (id, passcode) = (settings.account_id.clone(), Secret::new(settings.passcode.clone()));
+        let emulator = Emulator::new(settings);
+        let server = emulator.serve("127.0.0.1:0").await.unwrap();
+        let open = AccountSettings { endpoint: Some(server.url()), own_limits: true, ..AccountSettings::default() };
+        let account = Account::open(id, passcode, None, open).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let waits = futures::stream::iter(after_ms.to_vec()).then(|ms| tokio::time::sleep(std::time::Duration::from_millis(ms)));
+        let mut console = Console::stderr(Verbosity::Quiet);
+        let mut runner = Runner {
+            session: Session::open(Some(account), None).unwrap(),
+            output: Output::open(Some(Format::Csv), Some(&folder.path().join("o")), FileAccess::Default).unwrap(),
+            console: &mut console,
+            interrupts: Interrupts::from(waits),
+        };
+        let text = "INSERT INTO clevertap.profiles SELECT value AS identity FROM generate_series(1, 200000)";
+        let failure = runner.run_all(&split(&format!("{text}; {text}")).unwrap()).await.unwrap_err();
+        (failure, runner.session.runs_after(0))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn ctrl_c_waits_for_what_is_in_flight_and_no_row_is_in_doubt() {
+        let (failure, runs) = interrupted(&[900]).await;
+        assert!(matches!(&failure, Failure::Written(text) if text.contains("0 in doubt")), "{failure}");
+        let [run] = runs.as_slice() else { panic!("the next statement ran all the same") };
+        assert!(run.tally.accepted > 0 && run.tally.accepted + run.tally.unsent == run.tally.read, "{run:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_second_ctrl_c_drops_the_statement_and_its_rows_in_flight_are_in_doubt() {
+        let (failure, runs) = interrupted(&[900, 10]).await;
+        assert!(matches!(failure, Failure::Stopped), "{failure}");
+        let [run] = runs.as_slice() else { panic!("the next statement ran all the same") };
+        let tally = run.tally;
+        assert!(tally.in_doubt > 0 && tally.accepted + tally.rejected + tally.in_doubt + tally.unsent == tally.read, "{run:?}");
+        assert_eq!(run.status, "cancelled");
+    }
+
+    #[tokio::test]
+    async fn files_and_folders_are_queried_by_path_and_listed_anew_by_every_statement() {
+        let folder = tempfile::tempdir().unwrap();
+        let (to, data) = (folder.path().join("out.csv"), folder.path().join("data"));
+        let path = data.display();
+        let script = format!(
+            "COPY (SELECT 1 AS a) TO '{path}/one.parquet' STORED AS PARQUET; SELECT sum(a) AS s FROM '{path}/';
+             COPY (SELECT 2 AS a) TO '{path}/two.parquet' STORED AS PARQUET; SELECT sum(a) AS s FROM '{path}/';
+             COPY (SELECT 'x;y' AS t) TO '{path}/x.json' STORED AS JSON; SELECT * FROM '{path}/x.json'"
+        );
+        std::fs::create_dir(&data).unwrap();
+        run(&script, Format::Csv, &to).await.unwrap();
+        assert_eq!(std::fs::read_to_string(to).unwrap(), "count\n1\ns\n1\ncount\n1\ns\n3\ncount\n1\nt\nx;y\n");
+    }
+
+    #[tokio::test]
+    async fn a_path_without_a_file_says_so_and_a_folder_without_one_which_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let failed = async |path: &str| {
+            let failure = run(&format!("SELECT * FROM '{path}'"), Format::Csv, &folder.path().join("o")).await.unwrap_err();
+            failure.to_string()
+        };
+        let text = failed("nowhere/x.parquet").await;
+        assert!(text.contains("nowhere/x.parquet") && text.contains("no such file"), "{text}");
+        let text = failed(&format!("{}/", folder.path().display())).await;
+        assert!(text.contains(".ndjson"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_cell_that_cannot_be_read_is_reported_without_its_value_and_with_a_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("late.csv");
+        std::fs::write(&file, format!("id,email\n{}ada-lovelace,ada@example.org\n", "7,x\n".repeat(1_500))).unwrap();
+        let failure = run(&format!("SELECT * FROM '{}'", file.display()), Format::Csv, &folder.path().join("o")).await.unwrap_err();
+        let text = failure.to_string();
+        assert!(text.contains("as type 'Int64' for column 0 at line 1501") && text.contains("CREATE EXTERNAL TABLE"), "{text}");
+        assert!(!text.contains("lovelace") && !text.contains("ada@"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn functions_need_no_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("o");
+        run("SELECT ct_phone('9800000000', 'IN') AS phone", Format::Csv, &to).await.unwrap();
+        assert_eq!(std::fs::read_to_string(to).unwrap(), "phone\n+919800000000\n");
+    }
+
+    #[tokio::test]
+    async fn without_an_account_the_error_says_how_to_name_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = run("SELECT * FROM clevertap.profiles", Format::Csv, &folder.path().join("o")).await.unwrap_err();
+        let text = failure.to_string();
+        assert!(
+            text.starts_with("table 'datafusion.clevertap.profiles' not found\nNo account") && text.contains("CLEVERTAP_ACCOUNT_ID"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! The session that statements run in: DataFusion, files by path, and an account's tables.
+//!
+//! In: an account or none, the folder of failed rows. Out: a context; statements enter by [`Session::sql`].
+
+use std::{fmt, sync::Arc};
+
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::Int64Type,
+    util::display::array_value_to_string,
+};
+use datafusion::{
+    common::{DataFusionError, Result as DataFusionResult},
+    execution::{FunctionRegistry, runtime_env::RuntimeEnvBuilder},
+    prelude::{DataFrame, SessionConfig, SessionContext},
+};
+
+use super::{
+    json_casts::RewriteJsonCasts,
+    missing_table,
+    rewrites::{rewrite, shows_tables},
+};
+use crate::{
+    config::how_to_set_an_account,
+    failure::{Failure, Result, sentence},
+    files::{
+        listing::{CsvCells, enable_file_tables},
+        object_stores::ObjectStores,
+    },
+    terminal::{
+        confirm::{Confirmation, Confirmations},
+        progress::RunView,
+    },
+};
+use datafusion_clevertap::{Account, ClevertapSql, FailedRow, RunWarning, register};
+
+/// The schema of the account's tables.
+const NAME: &str = "clevertap";
+
+/// A session, and the account behind it.
+pub(crate) struct Session {
+    ctx: SessionContext,
+    account: Option<Account>,
+    confirmations: Option<Confirmations>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session over files, and over `account` if there is one; rows that are not accepted go to the folder `failed_rows` too.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for `failed_rows` without an account; [`Failure::Failed`] from DataFusion.
+    pub(crate) fn open(account: Option<Account>, failed_rows: Option<&str>) -> Result<Self> {
+        Self::build(account, failed_rows, CsvCells::Inferred)
+    }
+
+    /// A session that reads every cell of a CSV file as text: `00123` is not the person `123`.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] from DataFusion.
+    pub(crate) fn with_text_cells(account: Account) -> Result<Self> {
+        Self::build(Some(account), None, CsvCells::Text)
+    }
+
+    fn build(account: Option<Account>, failed_rows: Option<&str>, cells: CsvCells) -> Result<Self> {
+        let mut config = SessionConfig::new().with_information_schema(true);
+        if let Some(zone) = account.as_ref().and_then(Account::time_zone) {
+            config.options_mut().execution.time_zone = Some(zone.name().to_owned());
+        }
+        let runtime = RuntimeEnvBuilder::new()
+            .with_object_store_registry(Arc::new(ObjectStores::default()))
+            // Every statement lists a folder again: the statement before may have written to it.
+            .with_object_list_cache_limit(0)
+            .build_arc()?;
+        let mut ctx = enable_file_tables(SessionContext::new_with_config_rt(config, runtime), cells);
+        // `properties -> 'Amount'` and the functions behind it.
+        datafusion_functions_json::register_all(&mut ctx)?;
+        let as_text = ctx.udf("json_as_text")?;
+        ctx.register_function_rewrite(Arc::new(RewriteJsonCasts { as_text }))?;
+        match (&account, failed_rows) {
+            (Some(account), _) => register(&ctx, NAME, account.clone())?,
+            (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_set_an_account()))),
+            (None, None) => datafusion_clevertap_udfs::register(&mut ctx)?,
+        }
+        if let Some(folder) = failed_rows {
+            ctx.state_ref().write().config_mut().options_mut().set("clevertap.failed_rows_to", folder)?;
+        }
+        Ok(Self { ctx, account, confirmations: None })
+    }
+
+    /// Plans one statement; SET and CREATE, which DataFusion executes while planning, are done afterwards.
+    ///
+    /// # Errors
+    /// The statement's own, with a hint where it names the account's tables and no account is open.
+    pub(crate) async fn sql(&self, text: &str) -> DataFusionResult<DataFrame> {
+        let planned = self.ctx.clevertap_sql(&rewrite(text)).await;
+        match planned {
+            Err(error) if self.account.is_none() && names_account_tables(text) => {
+                Err(DataFusionError::Plan(format!("{}\nNo account is open. To open one:\n{}", sentence(&error), how_to_set_an_account())))
+            }
+            Err(error) => Err(match missing_table::hint(&self.ctx, text, &error) {
+                Some(text) => DataFusionError::Plan(text),
+                None => error,
+            }),
+            planned => planned,
+        }
+    }
+
+    /// What to add to the result of `text`: SHOW TABLES without an account says how to list the tables of CleverTap.
+    pub(crate) fn hint(&self, text: &str) -> Option<String> {
+        let is_short = self.account.is_none() && shows_tables(text);
+        is_short
+            .then(|| format!("no account is open, and the tables of CleverTap are not listed. To open one:\n{}", how_to_set_an_account()))
+    }
+
+    /// The one number that is the result of `text`.
+    ///
+    /// # Errors
+    /// The statement's, or [`Failure::Failed`] if its result is anything else.
+    pub(crate) async fn count(&self, text: &str) -> Result<u64> {
+        let batches = self.sql(text).await?.collect().await?;
+        let number = batches.iter().find(|batch| batch.num_rows() > 0).and_then(|batch| {
+            let column = batch.column(0).as_primitive_opt::<Int64Type>()?;
+            u64::try_from(column.value(0)).ok()
+        });
+        number.ok_or_else(|| Failure::Failed(format!("{text} did not answer with a count")))
+    }
+
+    /// The whole result of `text`; for results that are known to be small.
+    ///
+    /// # Errors
+    /// The statement's.
+    pub(crate) async fn rows(&self, text: &str) -> DataFusionResult<Vec<RecordBatch>> {
+        self.sql(text).await?.collect().await
+    }
+
+    /// The last column of the result of `text`, as text; of EXPLAIN, the plans.
+    ///
+    /// # Errors
+    /// The statement's.
+    pub(crate) async fn texts(&self, text: &str) -> Result<Vec<String>> {
+        let mut texts = Vec::new();
+        for batch in self.sql(text).await?.collect().await? {
+            let Some(column) = batch.columns().last() else { continue };
+            for row in 0..batch.num_rows() {
+                texts.push(array_value_to_string(column, row)?);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// Has a person confirm statements that erase.
+    pub(crate) fn confirm_erasures(&mut self) {
+        let (consent, confirmations) = Confirmations::new();
+        self.ctx.state_ref().write().config_mut().set_extension(Arc::new(consent));
+        self.confirmations = Some(confirmations);
+    }
+
+    /// Waits for the next statement that erases.
+    pub(crate) async fn next_confirmation(&self) -> Confirmation {
+        match &self.confirmations {
+            Some(confirmations) => confirmations.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The runs that began after the run `last`, oldest first.
+    pub(crate) fn runs_after(&self, last: u64) -> Vec<RunView> {
+        let runs = self.account.as_ref().map(Account::runs).unwrap_or_default();
+        let mut runs: Vec<RunView> = runs.into_iter().filter(|run| run.run_id > last).map(RunView::from).collect();
+        runs.sort_by_key(|run| run.run_id);
+        runs
+    }
+
+    /// The rows of the runs after the run `last` that were not accepted.
+    pub(crate) fn failed_after(&self, last: u64) -> Vec<FailedRow> {
+        let rows = self.account.as_ref().map(Account::failed_rows).unwrap_or_default();
+        rows.into_iter().filter(|row| row.run_id > last).collect()
+    }
+
+    /// The number of the last run; 0 where there is none.
+    pub(crate) fn last_run(&self) -> u64 {
+        self.runs_after(0).last().map_or(0, |run| run.run_id)
+    }
+
+    /// The warnings of all statements so far.
+    pub(crate) fn warnings(&self) -> Vec<RunWarning> {
+        self.account.as_ref().map(Account::warnings).unwrap_or_default()
+    }
+
+    /// Has the running ones of the runs after the run `last` settle what is in flight and end; returns their number.
+    pub(crate) fn stop_runs_after(&self, last: u64) -> usize {
+        let stop = |run: &RunView| self.account.as_ref().is_some_and(|account| account.stop(run.run_id));
+        self.runs_after(last).iter().filter(|run| run.is_running() && stop(run)).count()
+    }
+}
+
+/// `clevertap.profiles`, `clevertap_events."Charged"`, `SET clevertap.on_reject`; not a path that happens to hold the word.
+fn names_account_tables(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains(&format!("{NAME}.")) || text.contains(&format!("{NAME}_events."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{engine::literals::cell, world::World};
+
+    /// One column of a result, as text.
+    async fn column(session: &Session, text: &str, column: &str) -> Vec<String> {
+        let batches = session.rows(text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+        let cells = batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| cell(batch, column, row).unwrap().unwrap_or_default()));
+        cells.collect()
+    }
+
+    #[tokio::test]
+    async fn tables_and_functions_are_shown_with_and_without_an_account() {
+        let world = World::new();
+        for (account, has_tables) in [(None, false), (Some(world.account.clone()), true)] {
+            let session = Session::open(account, None).unwrap();
+            session.rows("CREATE VIEW mine AS SELECT 1 AS a").await.unwrap();
+            let tables = column(&session, "SHOW TABLES", "table_name").await;
+            assert!(tables.contains(&"mine".to_owned()), "{tables:?}");
+            assert_eq!(tables.contains(&"profiles".to_owned()), has_tables, "{tables:?}");
+            assert_eq!(session.hint("SHOW TABLES").is_none(), has_tables);
+            assert!(session.hint("SELECT 1").is_none());
+            let functions = column(&session, "SHOW FUNCTIONS LIKE 'ct_%'", "function_name").await;
+            assert!(functions.len() >= 4 && functions.contains(&"ct_phone".to_owned()), "{functions:?}");
+            assert_eq!(column(&session, "show functions like 'sum'", "function_type").await, ["AGGREGATE"]);
+            assert!(column(&session, "SHOW FUNCTIONS", "function_name").await.len() > 200);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_that_is_not_there_names_the_nearest_which_then_works() {
+        let world = World::new();
+        let session = Session::open(Some(world.account.clone()), None).unwrap();
+        session.rows("CREATE VIEW \"My people\" AS SELECT 1 AS run_id").await.unwrap();
+        for (typed, meant) in [
+            ("clevertap.warning", "clevertap.warnings"),
+            ("clevertp.runs", "clevertap.runs"),
+            ("runs", "clevertap.runs"),
+            ("\"My peple\"", "\"My people\""),
+        ] {
+            let error = session.rows(&format!("SELECT * FROM {typed}")).await.unwrap_err();
+            let text = Failure::from(error).to_string();
+            assert!(text.ends_with(&format!(" not found. Did you mean {meant}? SHOW TABLES lists all")), "{text}");
+            session.rows(&format!("SELECT run_id FROM {meant}")).await.unwrap();
+        }
+        let text = Failure::from(session.rows("EXPLAIN SELECT * FROM moon").await.unwrap_err()).to_string();
+        assert_eq!(text, "table 'datafusion.public.moon' not found. SHOW TABLES lists those that are there");
+    }
+
+    #[tokio::test]
+    async fn a_folder_in_quotes_needs_no_slash() {
+        let folder = tempfile::Builder::new().prefix("folder-of-a-test-").tempdir_in(".").unwrap();
+        std::fs::write(folder.path().join("a.csv"), "id\n1\n2\n").unwrap();
+        let name = folder.path().file_name().unwrap().to_str().unwrap();
+        let session = Session::open(None, None).unwrap();
+        for text in [format!("SELECT count(*) FROM '{name}'"), format!("SELECT count(*) FROM '{name}' a JOIN './{name}' b ON a.id = b.id")]
+        {
+            assert_eq!(session.count(&text).await.unwrap(), 2, "{text}");
+        }
+        // The name itself stays free.
+        session.rows(&format!("CREATE VIEW \"{name}\" AS SELECT id FROM '{name}'")).await.unwrap();
+        assert_eq!(session.count(&format!("SELECT count(*) FROM \"{name}\"")).await.unwrap(), 2);
+    }
+}

@@ -1,0 +1,272 @@
+//! stderr: the text of statements that write, their mapping, progress, the four counts, warnings, the error.
+//!
+//! In: the runs of the statement in progress, ten times a second. Out: one moving line on a terminal, a plain line every ten
+//! seconds elsewhere, and one line a run at the end. Nothing here writes to stdout.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::Instant;
+
+use super::progress::{RunView, end_line, failed_rows_line, progress_line};
+use crate::failure::Failure;
+use datafusion_clevertap::RunWarning;
+
+/// How often the runs of a statement are looked at.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+/// Warnings of one statement that are printed.
+const WARNINGS_MAX: usize = 20;
+/// How often a plain line is printed.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How much is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    /// One moving line.
+    Bar,
+    /// A line every ten seconds.
+    Lines,
+    NoProgress,
+    /// Errors and questions alone.
+    Quiet,
+}
+
+/// stderr, or a writer in its place.
+pub(crate) struct Console {
+    to: Box<dyn Write + Send>,
+    verbosity: Verbosity,
+    bar: ProgressBar,
+    began: Instant,
+    line_at: Instant,
+    line_every: Duration,
+    /// The last run whose mapping was printed.
+    introduced: u64,
+    progress_only: bool,
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").field("verbosity", &self.verbosity).finish_non_exhaustive()
+    }
+}
+
+impl Console {
+    /// Prints progress and errors from here on, and nothing else: the caller prints the rest on stdout.
+    pub(crate) fn limit_to_progress(&mut self) {
+        self.progress_only = true;
+    }
+
+    pub(crate) fn stderr(verbosity: Verbosity) -> Self {
+        Self::new(verbosity, Box::new(io::stderr()))
+    }
+
+    pub(crate) fn new(verbosity: Verbosity, to: Box<dyn Write + Send>) -> Self {
+        Self {
+            to,
+            verbosity,
+            bar: ProgressBar::hidden(),
+            began: Instant::now(),
+            line_at: Instant::now(),
+            line_every: LINE_EVERY,
+            introduced: 0,
+            progress_only: false,
+        }
+    }
+
+    /// Prints `text`, unless `--quiet` or [`Self::limit_to_progress`] forbids it.
+    pub(crate) fn say(&mut self, text: &str) {
+        if self.verbosity != Verbosity::Quiet && !self.progress_only {
+            self.print(text);
+        }
+    }
+
+    /// Prints a question to the person at the terminal, under every verbosity.
+    pub(crate) fn prompt(&mut self, question: &str) {
+        self.clear();
+        self.print(question);
+    }
+
+    /// Prints why the program ends, and returns its exit code.
+    pub(crate) fn fail(&mut self, failure: &Failure) -> ExitCode {
+        self.clear();
+        if !matches!(failure, Failure::ReaderGone) {
+            self.print(&format!("error: {failure}"));
+        }
+        failure.code().into()
+    }
+
+    /// Starts the clock and the progress of a statement.
+    pub(crate) fn begin(&mut self) {
+        self.began = Instant::now();
+        self.line_at = self.began;
+        if self.verbosity == Verbosity::Bar {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            self.bar = bar.with_style(ProgressStyle::default_spinner());
+        }
+    }
+
+    /// Shows the progress of a statement; `runs` are its own.
+    pub(crate) fn tick(&mut self, runs: &[RunView]) {
+        self.introduce(runs);
+        let Some(run) = runs.iter().rev().find(|run| run.is_running()) else { return };
+        let text = progress_line(run, self.began.elapsed());
+        match self.verbosity {
+            Verbosity::Bar if !self.bar.is_finished() => {
+                self.bar.set_message(text);
+                self.bar.tick();
+            }
+            Verbosity::Lines if self.line_at.elapsed() >= self.line_every => {
+                self.line_at = Instant::now();
+                self.print(&text);
+            }
+            Verbosity::Bar | Verbosity::Lines | Verbosity::NoProgress | Verbosity::Quiet => {}
+        }
+    }
+
+    /// Prints what a statement wrote: counts unless its error holds them, and where failed rows are.
+    pub(crate) fn end(&mut self, runs: &[RunView], counts: Counts) {
+        self.introduce(runs);
+        self.clear();
+        for run in runs {
+            if run.is_dry_run() {
+                for record in &run.samples {
+                    self.say(&format!("would send {record}"));
+                }
+            }
+            if counts == Counts::ToPrint {
+                self.say(&end_line(run, self.began.elapsed()));
+            }
+            if let Some(line) = failed_rows_line(run) {
+                self.say(&line);
+            }
+            if run.is_dry_run() {
+                self.say("nothing was sent");
+            }
+        }
+    }
+
+    /// Prints the warnings of a statement.
+    pub(crate) fn warn(&mut self, warnings: &[RunWarning]) {
+        for RunWarning { message, rows, code, .. } in warnings.iter().take(WARNINGS_MAX) {
+            let rows = if *rows > 0 { format!(" ({rows} rows)") } else { String::new() };
+            self.say(&format!("warning: {message}{rows} [{code}]"));
+        }
+        if let Some(more) = warnings.len().checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {
+            self.say(&format!("and {more} warnings more: clevertap.warnings"));
+        }
+    }
+
+    /// Prints once how the columns of a run become fields, and under which options.
+    ///
+    /// For a dry run this waits until it has ended, since its mapping marks new names by then.
+    fn introduce(&mut self, runs: &[RunView]) {
+        let due = |run: &&RunView| run.run_id > self.introduced && !(run.is_running() && run.has_dry_run_option());
+        for run in runs.iter().filter(due).cloned().collect::<Vec<_>>() {
+            self.introduced = run.run_id;
+            if !run.mapping.is_empty() {
+                self.say(&format!("{}: columns become fields: {}", run.table, run.mapping.trim_end()));
+            }
+            if !run.changed_options.is_empty() {
+                self.say(&format!("options that differ from their defaults: {}", run.changed_options.join(", ")));
+            }
+        }
+    }
+
+    /// The progress bar: whoever writes rows to the same terminal clears it first.
+    pub(crate) fn progress_bar(&self) -> ProgressBar {
+        self.bar.clone()
+    }
+
+    fn clear(&self) {
+        if !self.bar.is_finished() {
+            self.bar.finish_and_clear();
+        }
+    }
+
+    /// A closed stderr is no error.
+    fn print(&mut self, text: &str) {
+        self.bar.suspend(|| writeln!(self.to, "{text}").ok());
+    }
+}
+
+/// Whether the four counts of a run have been printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    ToPrint,
+    /// The error of the statement holds them.
+    Printed,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Captured {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    #[test]
+    fn the_mapping_is_printed_once_and_the_end_has_counts_and_failed_rows() {
+        let captured = Captured::default();
+        let mut console = Console::new(Verbosity::NoProgress, Box::new(captured.clone()));
+        console.begin();
+        console.tick(&[RunView::sample("running")]);
+        console.tick(&[RunView::sample("running")]);
+        console.end(&[RunView::sample("partial")], Counts::ToPrint);
+        let text = captured.text();
+        assert_eq!(text.matches("email -> Email").count(), 1, "{text}");
+        assert!(text.contains("8 accepted, 2 rejected, 0 in doubt, 0 unsent of 10 rows read (run 3"), "{text}");
+        assert!(text.contains("WHERE run_id = 3, as Parquet in '/tmp/failed'\n"), "{text}");
+    }
+
+    #[test]
+    fn the_last_line_of_a_dry_run_says_that_nothing_was_sent() {
+        let captured = Captured::default();
+        let mut console = Console::new(Verbosity::Lines, Box::new(captured.clone()));
+        console.end(&[RunView::sample("dry_run")], Counts::ToPrint);
+        assert!(captured.text().ends_with("nothing was sent\n"), "{}", captured.text());
+    }
+
+    #[test]
+    fn without_a_terminal_there_is_a_plain_line_when_one_is_due() {
+        let captured = Captured::default();
+        let mut console = Console::new(Verbosity::Lines, Box::new(captured.clone()));
+        console.begin();
+        console.tick(&[RunView::sample("running")]);
+        console.line_every = Duration::ZERO;
+        console.tick(&[RunView::sample("running")]);
+        console.tick(&[RunView::sample("success")]);
+        assert_eq!(captured.text().matches("10 rows read, 8 accepted, 2 rejected, 0 in doubt").count(), 1, "{}", captured.text());
+    }
+
+    #[test]
+    fn quiet_prints_errors_alone() {
+        let captured = Captured::default();
+        let mut console = Console::new(Verbosity::Quiet, Box::new(captured.clone()));
+        console.end(&[RunView::sample("partial")], Counts::ToPrint);
+        console.fail(&Failure::Failed("the reason".into()));
+        assert_eq!(captured.text(), "error: the reason\n");
+    }
+}

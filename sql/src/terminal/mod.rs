@@ -1,0 +1,18 @@
+//! What the program writes, and what a person types while it runs.
+//!
+//! In: batches, runs, failures; typed lines and signals. Out: text on stdout (`output`) and stderr (`console`).
+//!
+//! ```text
+//! batches ─> output     stdout, or a file; format: by flag or ending; layout: tables and expanded rows
+//! runs ────> progress ─> console    stderr: progress, counts, warnings, the error
+//! stdin ───> confirm    consent to a statement that erases
+//! signals ─> interrupt  Ctrl-C and TERM
+//! ```
+
+pub(crate) mod confirm;
+pub(crate) mod console;
+pub(crate) mod format;
+pub(crate) mod interrupt;
+mod layout;
+pub(crate) mod output;
+pub(crate) mod progress;

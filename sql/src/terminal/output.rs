@@ -1,0 +1,446 @@
+//! Results, as text on stdout or in a file.
+//!
+//! In: the batches of a result, one after the other. Out: one of the formats. All but the table are written as batches come,
+//! whatever the size of the result; a table needs the width of its columns first, so it shows no more than [`TABLE_ROWS_MAX`] rows.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufWriter, IsTerminal, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, StringArray},
+    compute::cast,
+    csv,
+    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
+    error::ArrowError,
+    json::{
+        self,
+        writer::{JsonArray, LineDelimited},
+    },
+};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    file::properties::WriterProperties,
+};
+
+use super::{
+    format::Format,
+    layout::{self, TableWidth},
+};
+use crate::{
+    failure::{Failure, Result},
+    files::atomic_file::{AtomicFile, FileAccess},
+};
+
+/// Rows of a result that the table format shows.
+pub(crate) const TABLE_ROWS_MAX: usize = 1_000;
+
+/// Where results go.
+pub(crate) struct Output {
+    format: Format,
+    table_width: TableWidth,
+    destination: Destination,
+    /// Results that are complete.
+    results: usize,
+}
+
+enum Destination {
+    /// stdout, a device or a pipe: written as batches come.
+    Stream(Box<dyn Write + Send>),
+    /// A file that takes its name after the last result.
+    File(AtomicFile),
+}
+
+impl Destination {
+    fn writer(&mut self) -> &mut (dyn Write + Send) {
+        match self {
+            Self::Stream(to) => to,
+            Self::File(file) => file,
+        }
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+/// How many rows of a result are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowsWritten {
+    All,
+    /// The first [`TABLE_ROWS_MAX`]: there were more, and further batches need not be read.
+    First,
+}
+
+impl RowsWritten {
+    /// The sentence about rows that were left out.
+    pub(crate) fn left_out(self) -> Option<String> {
+        (self == Self::First).then(|| {
+            format!("only the first {TABLE_ROWS_MAX} rows are shown; --format expanded, csv, tsv, json, ndjson and parquet write all")
+        })
+    }
+}
+
+impl Output {
+    /// Results in `format` to stdout, or to the file at `path`, which is there when they are [`Self::close`]d. Without a format the
+    /// ending of the file names it; else it is a table, or expanded rows where a table is wider than the terminal.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] if the ending names no format, or for Parquet on a terminal; [`Failure::Failed`] if the file cannot be created.
+    pub(crate) fn open(format: Option<Format>, path: Option<&Path>, access: FileAccess) -> Result<Self> {
+        let path = path.filter(|path| *path != Path::new("-"));
+        let (format, table_width) = match (format, path) {
+            (Some(format), _) => (format, TableWidth::Unlimited),
+            (None, Some(path)) => (Format::of_path(path)?.unwrap_or(Format::Table), TableWidth::Unlimited),
+            (None, None) => (Format::Table, TableWidth::of_stdout()),
+        };
+        if format == Format::Parquet && path.is_none() && io::stdout().is_terminal() {
+            return Err(Failure::Usage("Parquet is not text, and stdout is a terminal; -o FILE writes it to a file".into()));
+        }
+        let destination = match path {
+            None => Destination::Stream(Box::new(BufWriter::new(io::stdout()))),
+            // A device or a pipe cannot be replaced at the end.
+            Some(path) if path.metadata().is_ok_and(|there| !there.is_file()) => {
+                let file = File::options().write(true).open(path).map_err(|error| Failure::file(path, &error))?;
+                Destination::Stream(Box::new(BufWriter::new(file)))
+            }
+            Some(path) => Destination::File(AtomicFile::create(path, access)?),
+        };
+        Ok(Self { format, table_width, destination, results: 0 })
+    }
+
+    /// Gives the file its name. Where the results `failed`, an older file of that name stays, and the results up to the error, if
+    /// there are any, go to a file beside it, whose path comes back.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn close(self, failed: bool) -> Result<Option<PathBuf>> {
+        match self.destination {
+            Destination::File(file) if !failed => file.finish().map(|()| None),
+            // Half a Parquet file cannot be read.
+            Destination::File(_) if self.format == Format::Parquet && self.results == 0 => Ok(None),
+            Destination::File(file) if !file.is_empty() => file.keep_partial().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Begins a result with the columns of `schema`.
+    ///
+    /// # Errors
+    /// A column that the format cannot hold; a second result for Parquet, which holds one.
+    pub(crate) fn begin(&mut self, schema: SchemaRef) -> Result<ResultWriter<'_>> {
+        if self.format == Format::Parquet && self.results > 0 {
+            return Err(Failure::Failed(
+                "a Parquet file holds one result, and this statement has the second; COPY (SELECT …) TO 'x.parquet' writes a file of its own"
+                    .into(),
+            ));
+        }
+        let to = self.destination.writer();
+        let json = || json::WriterBuilder::new().with_explicit_nulls(true);
+        let writer = match self.format {
+            Format::Table => FormatWriter::Table { to, batches: Vec::new(), rows: 0, width: self.table_width },
+            Format::Expanded => FormatWriter::Expanded { to, rows: 0 },
+            Format::Csv => FormatWriter::Csv(Box::new(csv::WriterBuilder::new().build(to))),
+            Format::Tsv => FormatWriter::Csv(Box::new(csv::WriterBuilder::new().with_delimiter(b'\t').build(to))),
+            Format::Json => FormatWriter::Json(json().build(to)),
+            Format::Ndjson => FormatWriter::Ndjson(json().build(to)),
+            Format::Parquet => {
+                let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+                FormatWriter::Parquet(Box::new(ArrowWriter::try_new(to, parquet_schema(&schema), Some(properties)).map_err(parquet_error)?))
+            }
+        };
+        Ok(ResultWriter { schema, results: &mut self.results, writer, empty: true })
+    }
+
+    /// Writes a line of text between results; for `check` and `demo`.
+    ///
+    /// # Errors
+    /// The disk's, or [`Failure::ReaderGone`].
+    pub(crate) fn say(&mut self, text: fmt::Arguments<'_>) -> Result<()> {
+        let to = self.destination.writer();
+        writeln!(to, "{text}")?;
+        Ok(to.flush()?)
+    }
+}
+
+/// Writes one result.
+pub(crate) struct ResultWriter<'a> {
+    schema: SchemaRef,
+    results: &'a mut usize,
+    writer: FormatWriter<'a>,
+    empty: bool,
+}
+
+enum FormatWriter<'a> {
+    Table { to: &'a mut (dyn Write + Send), batches: Vec<RecordBatch>, rows: usize, width: TableWidth },
+    Expanded { to: &'a mut (dyn Write + Send), rows: usize },
+    Csv(Box<csv::Writer<&'a mut (dyn Write + Send)>>),
+    Json(json::Writer<&'a mut (dyn Write + Send), JsonArray>),
+    Ndjson(json::Writer<&'a mut (dyn Write + Send), LineDelimited>),
+    Parquet(Box<ArrowWriter<&'a mut (dyn Write + Send)>>),
+}
+
+impl ResultWriter<'_> {
+    /// Writes a batch.
+    ///
+    /// # Errors
+    /// A value that the format cannot hold, the disk's, or [`Failure::ReaderGone`].
+    pub(crate) fn write(&mut self, batch: RecordBatch) -> Result<RowsWritten> {
+        self.empty = false;
+        match &mut self.writer {
+            FormatWriter::Table { batches, rows, .. } => {
+                let room = TABLE_ROWS_MAX - *rows;
+                let is_cut = batch.num_rows() > room;
+                let batch = if is_cut { batch.slice(0, room) } else { batch };
+                *rows += batch.num_rows();
+                batches.push(batch);
+                return Ok(if is_cut { RowsWritten::First } else { RowsWritten::All });
+            }
+            FormatWriter::Expanded { to, rows } => {
+                to.write_all(layout::expanded(&batch, *rows)?.as_bytes())?;
+                *rows += batch.num_rows();
+            }
+            FormatWriter::Csv(writer) => writer.write(&flat(&batch)?)?,
+            FormatWriter::Json(writer) => writer.write(&batch)?,
+            FormatWriter::Ndjson(writer) => writer.write(&batch)?,
+            FormatWriter::Parquet(writer) => writer.write(&in_milliseconds(&batch)?).map_err(parquet_error)?,
+        }
+        Ok(RowsWritten::All)
+    }
+
+    /// Ends the result: what is left is written.
+    ///
+    /// # Errors
+    /// As of [`Self::write`].
+    pub(crate) fn finish(self) -> Result<()> {
+        *self.results += 1;
+        match self.writer {
+            FormatWriter::Table { to, batches, width, .. } => {
+                to.write_all(layout::table(&self.schema, &batches, width)?.as_bytes())?;
+                to.flush()?;
+            }
+            FormatWriter::Csv(mut writer) => {
+                if self.empty {
+                    writer.write(&flat(&RecordBatch::new_empty(self.schema))?)?;
+                }
+                writer.into_inner().flush()?;
+            }
+            FormatWriter::Json(mut writer) => {
+                writer.finish()?;
+                let to = writer.into_inner();
+                writeln!(to)?;
+                to.flush()?;
+            }
+            FormatWriter::Ndjson(mut writer) => {
+                writer.finish()?;
+                writer.into_inner().flush()?;
+            }
+            FormatWriter::Expanded { to, rows } => {
+                if rows == 0 {
+                    to.write_all(layout::no_rows(&self.schema).as_bytes())?;
+                }
+                to.flush()?;
+            }
+            FormatWriter::Parquet(writer) => writer.into_inner().map_err(parquet_error)?.flush()?,
+        }
+        Ok(())
+    }
+}
+
+/// The schema of the Parquet file: its timestamps begin at milliseconds, and a reader would take seconds for plain numbers.
+fn parquet_schema(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Timestamp(TimeUnit::Second, zone) => {
+            Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Millisecond, zone.clone())))
+        }
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The batch in the types of [`parquet_schema`].
+fn in_milliseconds(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = parquet_schema(&batch.schema());
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| match column.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => cast(column, field.data_type()),
+        _ => Ok(Arc::clone(column)),
+    });
+    RecordBatch::try_new(Arc::clone(&schema), columns.collect::<Result<_, _>>()?)
+}
+
+fn parquet_error(error: parquet::errors::ParquetError) -> ArrowError {
+    ArrowError::from(error)
+}
+
+/// The batch with lists, structs and maps as JSON text: CSV has no other way to hold them.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    if !batch.schema().fields().iter().any(|field| is_nested(field.data_type())) {
+        return Ok(batch.clone());
+    }
+    let mut fields = Vec::with_capacity(batch.num_columns());
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if is_nested(field.data_type()) {
+            fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
+            columns.push(json_text(field, column)?);
+        } else {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(column));
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+fn is_nested(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, values) => is_nested(values),
+        kind => kind.is_nested(),
+    }
+}
+
+fn json_text(field: &Arc<Field>, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let options = json::EncoderOptions::default();
+    let mut encoder = json::writer::make_encoder(field, column.as_ref(), &options)?;
+    let mut texts = Vec::with_capacity(column.len());
+    for row in 0..column.len() {
+        texts.push(if encoder.is_null(row) {
+            None
+        } else {
+            let mut text = Vec::new();
+            encoder.encode(row, &mut text);
+            Some(String::from_utf8(text).map_err(|error| ArrowError::ExternalError(Box::new(error)))?)
+        });
+    }
+    Ok(Arc::new(StringArray::from(texts)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use arrow::array::{Float64Array, Int64Array, ListBuilder, StringBuilder};
+
+    use super::*;
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn stream(format: Format, to: &Captured) -> Output {
+        Output { format, table_width: TableWidth::Unlimited, destination: Destination::Stream(Box::new(to.clone())), results: 0 }
+    }
+
+    fn batch() -> RecordBatch {
+        let mut tags = ListBuilder::new(StringBuilder::new());
+        tags.append_value([Some("a"), Some("b, c")]);
+        tags.append_null();
+        RecordBatch::try_from_iter([
+            ("id", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef),
+            ("name", Arc::new(StringArray::from(vec![Some("Zoë\t\"Z\""), None]))),
+            ("score", Arc::new(Float64Array::from(vec![0.5, 2.0]))),
+            ("tags", Arc::new(tags.finish())),
+        ])
+        .unwrap()
+    }
+
+    fn written(format: Format, batches: &[RecordBatch]) -> String {
+        let captured = Captured::default();
+        let mut output = stream(format, &captured);
+        let mut result = output.begin(batch().schema()).unwrap();
+        for batch in batches {
+            result.write(batch.clone()).unwrap();
+        }
+        result.finish().unwrap();
+        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn csv_has_a_header_and_lists_as_json() {
+        let expected = "id,name,score,tags\n1,\"Zoë\t\"\"Z\"\"\",0.5,\"[\"\"a\"\",\"\"b, c\"\"]\"\n2,,2.0,\n";
+        assert_eq!(written(Format::Csv, &[batch()]), expected);
+    }
+
+    #[test]
+    fn tsv_is_separated_by_tabs() {
+        assert!(written(Format::Tsv, &[batch()]).starts_with("id\tname\tscore\ttags\n1\t"));
+    }
+
+    #[test]
+    fn json_is_one_array_in_one_line_and_a_null_keeps_its_key() {
+        let expected = "[{\"id\":1,\"name\":\"Zoë\\t\\\"Z\\\"\",\"score\":0.5,\"tags\":[\"a\",\"b, c\"]},{\"id\":2,\"name\":null,\"score\":2.0,\"tags\":null}]\n";
+        assert_eq!(written(Format::Json, &[batch()]), expected);
+    }
+
+    #[test]
+    fn ndjson_is_one_object_a_line_across_batches() {
+        assert_eq!(written(Format::Ndjson, &[batch(), batch()]).lines().count(), 4);
+    }
+
+    #[test]
+    fn a_result_without_rows_is_still_a_result() {
+        assert_eq!(written(Format::Csv, &[]), "id,name,score,tags\n");
+        assert_eq!(written(Format::Json, &[]), "[]\n");
+        assert_eq!(written(Format::Ndjson, &[]), "");
+        assert!(written(Format::Table, &[]).contains("| id | name | score | tags |"));
+    }
+
+    #[test]
+    fn a_table_shows_the_first_rows_and_says_when_there_were_more() {
+        let ids = |rows: i64| RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from_iter_values(0..rows)) as ArrayRef)]).unwrap();
+        let captured = Captured::default();
+        let mut output = stream(Format::Table, &captured);
+        let mut result = output.begin(ids(0).schema()).unwrap();
+        assert_eq!(result.write(ids(999)).unwrap(), RowsWritten::All);
+        assert_eq!(result.write(ids(1)).unwrap(), RowsWritten::All);
+        assert_eq!(result.write(ids(1)).unwrap(), RowsWritten::First);
+        result.finish().unwrap();
+        assert_eq!(captured.0.lock().unwrap().iter().filter(|byte| **byte == b'\n').count(), TABLE_ROWS_MAX + 4);
+    }
+
+    #[test]
+    fn expanded_rows_are_all_written_and_numbered() {
+        let text = written(Format::Expanded, &[batch(), batch()]);
+        assert!(text.starts_with("-[ 1 ]--\nid    | 1\nname  | ") && text.contains("-[ 4 ]--\n"), "{text}");
+        assert_eq!(written(Format::Expanded, &[]), "(no rows of id, name, score, tags)\n");
+    }
+
+    #[test]
+    fn a_file_is_in_the_format_of_its_ending_unless_a_format_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = |name: &str, format| {
+            let path = folder.path().join(name);
+            let mut output = Output::open(format, Some(&path), FileAccess::Default).unwrap();
+            let mut result = output.begin(batch().schema()).unwrap();
+            result.write(batch()).unwrap();
+            result.finish().unwrap();
+            output.close(false).unwrap();
+            std::fs::read(path).unwrap()
+        };
+        assert!(text("x.csv", None).starts_with(b"id,name,score,tags\n"));
+        assert!(text("x.ndjson", None).starts_with(b"{\"id\":1"));
+        assert!(text("x.txt", None).starts_with(b"+----"));
+        assert!(text("out", None).starts_with(b"+----"));
+        assert!(text("x.parquet", None).starts_with(b"PAR1"));
+        assert!(text("x.xlsx", Some(Format::Csv)).starts_with(b"id,name,score,tags\n"));
+        let refused = Output::open(None, Some(&folder.path().join("y.xlsx")), FileAccess::Default).unwrap_err();
+        assert!(refused.code() == 2 && refused.to_string().contains("--format csv"), "{refused}");
+        assert!(!folder.path().join("y.xlsx").exists());
+    }
+}
