@@ -67,10 +67,8 @@ fn code(text: &str) -> String {
 fn paths(code: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for statement in code.split(';') {
-        let words = statement.trim_start_matches(|c: char| c.is_whitespace());
-        let after = words.rfind("use ").filter(|at| words[..*at].lines().last().is_none_or(|before| is_visibility(before.trim())));
-        match after {
-            Some(at) => expand("", words[at + "use ".len()..].trim(), &mut paths),
+        match statement.rsplit_once("use ").filter(|(before, _)| before.lines().last().is_none_or(|line| is_visibility(line.trim()))) {
+            Some((_, tree)) => expand("", tree.trim(), &mut paths),
             None => inline(statement, &mut paths),
         }
     }
@@ -95,32 +93,19 @@ fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     let head = head.trim().trim_end_matches("::");
     let prefix = if head.is_empty() { prefix.to_owned() } else { join(head) };
     let inner = inner.trim_end().strip_suffix('}').unwrap_or(inner);
-    let (mut depth, mut start) = (0, 0);
-    for (at, character) in inner.char_indices() {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                expand(&prefix, inner[start..at].trim(), paths);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    expand(&prefix, inner[start..].trim(), paths);
+    let mut depth = 0;
+    let items = inner.split(|character| {
+        depth += i32::from(character == '{') - i32::from(character == '}');
+        character == ',' && depth == 0
+    });
+    items.for_each(|item| expand(&prefix, item.trim(), paths));
 }
 
 /// Paths in the middle of code.
 fn inline(code: &str, paths: &mut Vec<String>) {
-    for root in ["crate::", "super::"] {
-        for (at, _) in code.match_indices(root) {
-            if code[..at].chars().next_back().is_some_and(|before| before.is_alphanumeric() || before == '_' || before == ':') {
-                continue;
-            }
-            let end = code[at..].find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).map_or(code.len(), |end| at + end);
-            paths.push(code[at..end].trim_end_matches(':').to_owned());
-        }
-    }
+    let words = code.split(|character: char| !(character.is_alphanumeric() || character == '_' || character == ':'));
+    let ours = words.filter(|word| word.starts_with("crate::") || word.starts_with("super::"));
+    paths.extend(ours.map(|word| word.trim_end_matches(':').to_owned()));
 }
 
 /// The module that `path` leads to, written in `from`.
