@@ -20,9 +20,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::client::{Api, Lane, LaneSettings};
 use crate::options::{DryRun, InDoubt, OnReject};
-use crate::runs::failed_rows_file::FailedRowsFile;
 use crate::single_partition::over_one_partition;
-use crate::storage::Folder;
 use crate::table::{BodyForm, Write};
 use crate::tables::DRY_RUN;
 use crate::write::body::Packers;
@@ -58,18 +56,11 @@ impl WriteExec {
 
     /// Everything that a driver needs; no request is made.
     fn driver(&self, task: &TaskContext) -> Result<Driver> {
-        let Job { account, mapping, options, rules, watch, .. } = &self.job;
+        let Job { account, mapping, options, rules, .. } = &self.job;
         let Some(Write::Batch { path, form, rows_max, order, .. }) = &mapping.table.write else {
             return Err(DataFusionError::Internal("a mapping of a table that is not written".into()));
         };
-        let folder = options.failed_rows_to.as_ref().map(|to| Folder::open(to, task)).transpose()?;
-        let run = account.runs_kept().begin(self.job.new_run());
-        let (run_id, started_at) = {
-            let run = run.get();
-            (run.run_id, run.started_at)
-        };
-        let file = folder.map(|folder| FailedRowsFile::new(folder, run_id, started_at));
-        let settler = Settler::new(account.clone(), Arc::clone(&run), file, watch.clone(), options);
+        let (run, settler) = Settler::begin(&self.job, task)?;
         let retry_for = std::time::Duration::from_millis(options.retry_for_ms);
         let settings = LaneSettings { stop: run.stop.clone(), ..LaneSettings::new(Api::of(path), options) };
         let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(account.client(), settings)));

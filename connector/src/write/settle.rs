@@ -8,17 +8,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
 
 use crate::account::Account;
 use crate::error::{Error, Outcome, Result};
 use crate::fate::Fate;
-use crate::options::{OnReject, Options};
+use crate::options::{DryRun, OnReject};
 use crate::redact::without_values;
 use crate::runs::failed_rows::FailedRow;
 use crate::runs::failed_rows_file::FailedRowsFile;
 use crate::runs::{LiveRun, Status};
+use crate::storage::Folder;
 use crate::write::encode::Reject;
 use crate::write::hooks::FateWatch;
+use crate::write::job::Job;
 
 /// A row that was not accepted, with all that is known of it.
 #[derive(Debug)]
@@ -53,33 +56,35 @@ pub(crate) struct Settler {
 }
 
 impl Settler {
-    pub(crate) fn new(
-        account: Account,
-        run: Arc<LiveRun>,
-        file: Option<FailedRowsFile>,
-        watch: Option<FateWatch>,
-        options: &Options,
-    ) -> Self {
-        let (run_id, table) = {
+    /// Begins the run of `job`, and opens the place of its failed rows; no request is made.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if failed rows cannot be written where they should be.
+    pub(crate) fn begin(job: &Job, task: &TaskContext) -> Result<(Arc<LiveRun>, Self)> {
+        let Job { account, options, watch, .. } = job;
+        let folder = options.failed_rows_to.as_ref().map(|to| Folder::open(to, task)).transpose()?;
+        let run = account.runs_kept().begin(job.new_run());
+        let (run_id, table, started_at) = {
             let run = run.get();
-            (run.run_id, Arc::from(run.table_name.as_str()))
+            (run.run_id, Arc::from(run.table_name.as_str()), run.started_at)
         };
-        Self {
-            account,
-            run,
+        let settler = Self {
+            account: account.clone(),
+            run: Arc::clone(&run),
             run_id,
             table,
-            file,
-            watch,
+            file: folder.map(|folder| FailedRowsFile::new(folder, run_id, started_at)),
+            watch: watch.clone(),
             on_reject: options.on_reject,
             failed_max: options.failed_max,
             kept_max: options.failed_rows_max,
-            dry: options.dry_run != crate::options::DryRun::Off,
+            dry: options.dry_run != DryRun::Off,
             lists: false,
             settled: Settled::default(),
             first_reject: None,
             first_doubt: None,
-        }
+        };
+        Ok((run, settler))
     }
 
     /// For custom lists: their rows are sorted, so that a row number says nothing about those before it until all are settled,

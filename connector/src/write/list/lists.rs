@@ -20,9 +20,7 @@ use super::submit::{Calls, Submitted};
 use crate::error::Result;
 use crate::fate::Fate;
 use crate::options::DryRun;
-use crate::runs::failed_rows_file::FailedRowsFile;
 use crate::runs::{LiveRun, Warning};
-use crate::storage::Folder;
 use crate::table::List;
 use crate::write::job::Job;
 use crate::write::settle::{Failure, Settler, Stopped};
@@ -72,14 +70,7 @@ impl Lists {
     pub(super) fn begin(job: Job, list: &'static List, figures: [Count; 7], task: &Arc<TaskContext>) -> Result<Self> {
         let column = job.mapping.table.column_like(&job.mapping.identifier().name).map_or("", |column| column.name);
         let kind = list.kinds.iter().find(|(name, _)| *name == column).map_or("", |(_, kind)| *kind);
-        let folder = job.options.failed_rows_to.as_ref().map(|to| Folder::open(to, task)).transpose()?;
-        let run = job.account.runs_kept().begin(job.new_run());
-        let (run_id, started_at) = {
-            let run = run.get();
-            (run.run_id, run.started_at)
-        };
-        let file = folder.map(|folder| FailedRowsFile::new(folder, run_id, started_at));
-        let settler = Settler::new(job.account.clone(), Arc::clone(&run), file, job.watch.clone(), &job.options).of_lists();
+        let (run, settler) = Settler::begin(&job, task)?;
         let calls = Calls::new(&job.account, list, &job.options, &run.stop);
         let task = Arc::clone(task);
         Ok(Self {
@@ -87,7 +78,7 @@ impl Lists {
             kind,
             task,
             run,
-            settler,
+            settler: settler.of_lists(),
             calls,
             figures,
             open: None,

@@ -1,8 +1,10 @@
 //! Scenarios of the room, under a paused clock: a statement's requests, a server in the process, and what it saw.
 
+mod server;
+
 use std::pin::pin;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,87 +16,11 @@ use super::*;
 use crate::account::{Account, AccountSettings};
 use crate::options::Options;
 use crate::table::Resend;
+use server::{Server, not_sent, status, success};
 
 const OK: &str = r#"{"status":"success","processed":1,"unprocessed":[]}"#;
 const MS: Duration = Duration::from_millis(1);
 const PASSCODE: &str = "p4ss-c0de";
-
-/// What a server does with its n-th call, from 0, of which so many are in flight with it.
-type Script = dyn Fn(usize, usize) -> (Duration, Result<Answer, Failure>) + Send + Sync;
-
-struct Server {
-    script: Box<Script>,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    in_flight: usize,
-    peak: usize,
-    /// When each call came, and its body.
-    calls: Vec<(Instant, Bytes)>,
-}
-
-impl std::fmt::Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Server")
-    }
-}
-
-struct InFlight<'a>(&'a Server);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.seen.lock().unwrap().in_flight -= 1;
-    }
-}
-
-#[async_trait::async_trait]
-impl Transport for Server {
-    async fn send(&self, call: Call) -> Result<Answer, Failure> {
-        let (delay, answer) = {
-            let mut seen = self.seen.lock().unwrap();
-            seen.in_flight += 1;
-            seen.peak = seen.peak.max(seen.in_flight);
-            seen.calls.push((Instant::now(), call.body));
-            (self.script)(seen.calls.len() - 1, seen.in_flight)
-        };
-        let _in_flight = InFlight(self);
-        sleep(delay).await;
-        answer
-    }
-}
-
-impl Server {
-    fn new(script: impl Fn(usize, usize) -> (Duration, Result<Answer, Failure>) + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { script: Box::new(script), seen: Mutex::default() })
-    }
-
-    /// Answers these in turn, each after 100 ms, and success from then on.
-    fn answers(first: Vec<Result<Answer, Failure>>) -> Arc<Self> {
-        Self::new(move |call, _| (100 * MS, first.get(call).cloned().unwrap_or_else(success)))
-    }
-
-    fn calls(&self) -> usize {
-        self.seen.lock().unwrap().calls.len()
-    }
-
-    fn peak(&self) -> usize {
-        self.seen.lock().unwrap().peak
-    }
-}
-
-fn success() -> Result<Answer, Failure> {
-    Ok(Answer::new(200, OK))
-}
-
-fn status(status: u16) -> Result<Answer, Failure> {
-    Ok(Answer::new(status, ""))
-}
-
-fn not_sent() -> Result<Answer, Failure> {
-    Err(Failure::new(FailureKind::NotSent, "could not connect (refused)"))
-}
 
 fn account(server: &Arc<Server>) -> Account {
     let transport: Arc<dyn Transport> = Arc::clone(server) as _;
