@@ -62,7 +62,7 @@ mod relation;
 mod runs;
 mod session;
 mod single_partition;
-mod storage;
+pub mod storage;
 mod table;
 mod tables;
 mod wall_clock;

@@ -1,98 +1,131 @@
-//! Where files of a statement go: a folder of this machine or a prefix in a bucket. A file is there whole, or not at all.
+//! Where files of a statement go: a folder of this machine or a prefix in a bucket. A file is there whole, or not at all, and is
+//! written once.
 //!
-//! In: a place as a user names it. Out: files that are written once, on this machine readable by their owner alone.
+//! In: a place as a user names it. Out: files; on this machine in folders and files that their owner alone can read, and on the disk
+//! before the call returns. The disk is not waited for on a thread that runs futures.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fmt, fs};
 
-use datafusion::execution::TaskContext;
-use datafusion::execution::object_store::ObjectStoreUrl;
-use object_store::{ObjectStore, ObjectStoreExt};
-use url::Url;
+use datafusion::common::runtime::SpawnedTask;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use url::{Position, Url};
 
-use crate::error::{Error, Result};
+/// Files of a bucket that are read at once.
+const READS_AT_ONCE: usize = 16;
 
-/// A place that takes files.
+/// A folder of this machine, or a prefix in a bucket.
 #[derive(Debug, Clone)]
-pub(crate) enum Folder {
-    /// A folder of this machine.
+pub enum Folder {
+    /// A folder, which is made with the first file.
     Local(PathBuf),
-    /// A prefix in a bucket.
+    /// A prefix.
     Bucket {
-        /// The bucket's store.
+        /// The bucket.
         store: Arc<dyn ObjectStore>,
         /// The prefix in it.
-        prefix: object_store::path::Path,
-        /// As the user wrote it.
+        prefix: Path,
+        /// As the user wrote it: shown without user name and password.
         url: Url,
     },
 }
 
 impl Folder {
-    /// Reads `SET clevertap.failed_rows_to`: a path, a `file://` URL, or the URL of a bucket that the session knows.
+    /// Reads a path, a `file://` URL, or another URL, for which `store_of` has the store.
     ///
     /// # Errors
-    /// [`Error::Setting`] if no store answers for the URL, or nothing can be written there.
-    pub(crate) fn open(text: &str, task: &TaskContext) -> Result<Self> {
-        let folder = Self::named(text, task)?;
-        folder.check()?;
-        Ok(folder)
-    }
-
-    fn named(text: &str, task: &TaskContext) -> Result<Self> {
+    /// What is wrong with the URL, or what `store_of` says.
+    pub fn parse<E: fmt::Display>(text: &str, store_of: impl FnOnce(&Url) -> Result<Arc<dyn ObjectStore>, E>) -> Result<Self, String> {
+        // `C:\x` is no URL.
         let Some(url) = Url::parse(text).ok().filter(|url| url.scheme().len() > 1) else {
             return Ok(Self::Local(PathBuf::from(text)));
         };
         if url.scheme() == "file" {
-            let path = url
-                .to_file_path()
-                .map_err(|()| Error::Setting(format!("option \"clevertap.failed_rows_to\" is \"{text}\"; expected a folder")))?;
-            return Ok(Self::Local(path));
+            return url.to_file_path().map(Self::Local).map_err(|()| "expected file:///path".to_owned());
         }
-        let missing = |why: &dyn fmt::Display| {
-            Error::Setting(format!("option \"clevertap.failed_rows_to\" is \"{text}\", and no store is registered for it ({why})"))
-        };
-        let root = ObjectStoreUrl::parse(&url[..url::Position::BeforePath]).map_err(|error| missing(&error))?;
-        let store = task.runtime_env().object_store(&root).map_err(|error| missing(&error))?;
-        let prefix = object_store::path::Path::from_url_path(url.path()).map_err(|error| missing(&error))?;
+        let store = store_of(&url).map_err(|error| error.to_string())?;
+        let prefix = Path::from_url_path(url.path()).map_err(|error| error.to_string())?;
         Ok(Self::Bucket { store, prefix, url })
+    }
+
+    /// The folder of this name in it.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        match self {
+            Self::Local(path) => Self::Local(path.join(name)),
+            Self::Bucket { store, prefix, url } => {
+                Self::Bucket { store: Arc::clone(store), prefix: prefix.clone().join(name), url: url.clone() }
+            }
+        }
     }
 
     /// Whether files can be written there, as far as that can be found out without leaving anything: of a bucket, only a file can tell.
     ///
     /// # Errors
-    /// [`Error::Setting`] if not: before a row is sent.
-    fn check(&self) -> Result<()> {
+    /// The disk's.
+    pub async fn probe(&self) -> io::Result<()> {
         let Self::Local(folder) = self else { return Ok(()) };
-        let mut there = folder.ancestors().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-        let there = there.find(|folder| folder.exists()).unwrap_or(folder);
-        let probe = there.join(format!(".clevertap-probe-{:016x}", rand::random::<u64>()));
-        std::fs::File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe)).map_err(|error| {
-            Error::Setting(format!(
-                "option \"clevertap.failed_rows_to\" is \"{self}\", where nothing can be written ({error}); nothing was sent. Name a folder that \
-                 takes files"
-            ))
+        let folder = folder.clone();
+        on_disk(move || {
+            let here = folder.ancestors().map(|path| if path.as_os_str().is_empty() { std::path::Path::new(".") } else { path });
+            let here = here.into_iter().find(|path| path.exists()).unwrap_or(&folder);
+            let probe = here.join(format!(".clevertap-probe-{:016x}", rand::random::<u64>()));
+            fs::File::create_new(&probe)?;
+            fs::remove_file(&probe)
         })
+        .await
     }
 
-    /// Writes a whole file, or none.
+    /// Writes a new file.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the place does not take it.
-    pub(crate) async fn put(&self, name: &str, file: Vec<u8>) -> Result<()> {
-        let failed = |why: &dyn fmt::Display| {
-            Error::Setting(format!(
-                "failed rows were not written to {self} ({why}). The last of them are in clevertap.failed_rows while the account is open: send \
-                 those again, and not the whole load."
-            ))
-        };
+    /// The disk's or the bucket's; [`io::ErrorKind::AlreadyExists`] where a file has the name, which all stores but plain HTTP can tell.
+    pub async fn put_new(&self, name: &str, bytes: Vec<u8>) -> io::Result<()> {
         match self {
-            Self::Local(folder) => write_private(folder, name, &file).map_err(|error| failed(&error)),
+            Self::Local(folder) => {
+                let (folder, name) = (folder.clone(), name.to_owned());
+                on_disk(move || write_new(&folder, &name, &bytes)).await
+            }
             Self::Bucket { store, prefix, .. } => {
-                store.put(&prefix.clone().join(name), file.into()).await.map(drop).map_err(|error| failed(&error))
+                let (path, bytes) = (prefix.clone().join(name), PutPayload::from(bytes));
+                let put = match store.put_opts(&path, bytes.clone(), PutMode::Create.into()).await {
+                    // A server of files over HTTP does not know what is new.
+                    Err(object_store::Error::NotImplemented { .. }) => store.put(&path, bytes).await,
+                    put => put,
+                };
+                put.map(drop).map_err(|error| match error {
+                    object_store::Error::AlreadyExists { .. } => io::Error::new(io::ErrorKind::AlreadyExists, error),
+                    error => error.into(),
+                })
             }
         }
+    }
+
+    /// Every file whose name ends so, with its name, by name; none where there is no such folder.
+    ///
+    /// # Errors
+    /// The disk's or the bucket's.
+    pub async fn read_all(&self, ending: &'static str) -> io::Result<Vec<(String, Vec<u8>)>> {
+        let mut all = match self {
+            Self::Local(folder) => {
+                let folder = folder.clone();
+                on_disk(move || read_files(&folder, ending)).await?
+            }
+            Self::Bucket { store, prefix, .. } => {
+                let listed = store.list(Some(prefix)).try_filter(|file| std::future::ready(file.location.as_ref().ends_with(ending)));
+                let read = listed.map_ok(|file| async move {
+                    let bytes = store.get(&file.location).await?.bytes().await?;
+                    Ok::<_, object_store::Error>((file.location.filename().unwrap_or_default().to_owned(), bytes.to_vec()))
+                });
+                read.try_buffer_unordered(READS_AT_ONCE).boxed().try_collect().await.map_err(io::Error::from)?
+            }
+        };
+        all.sort();
+        Ok(all)
     }
 }
 
@@ -100,39 +133,111 @@ impl fmt::Display for Folder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local(path) => write!(f, "{}", path.display()),
-            Self::Bucket { url, .. } => write!(f, "{}", &url[..url::Position::AfterPath]),
+            Self::Bucket { prefix, url, .. } => {
+                write!(f, "{}://{}/{prefix}", url.scheme(), &url[Position::BeforeHost..Position::BeforePath])
+            }
         }
     }
 }
 
-/// Writes a whole file or none, readable by its owner alone.
-fn write_private(folder: &Path, name: &str, file: &[u8]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    std::fs::create_dir_all(folder)?;
-    let part = folder.join(format!(".{name}.part"));
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+/// Runs `work` where waiting for the disk holds nobody up.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    SpawnedTask::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn write_new(folder: &std::path::Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    let part = folder.join(format!(".{name}-{:016x}.part", rand::random::<u64>()));
+    let written = write_private(&part, bytes).and_then(|()| {
+        let path = folder.join(name);
+        // A link takes no name that is taken, which a renaming would. Where there are no links, the name is looked at first.
+        match fs::hard_link(&part, &path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists || path.exists() => {
+                Err(io::Error::new(io::ErrorKind::AlreadyExists, error))
+            }
+            Err(_) => fs::rename(&part, &path),
+            Ok(()) => fs::remove_file(&part),
+        }
+    });
+    if written.is_err() {
+        fs::remove_file(&part).ok();
+    }
+    written?;
+    // The name has to survive a power cut, too. Where folders cannot be opened, there is nothing to sync.
+    if let Ok(folder) = fs::File::open(folder) {
+        folder.sync_all().ok();
+    }
+    Ok(())
+}
+
+fn write_private(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::File::options();
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut writer = options.open(&part)?;
-    writer.write_all(file)?;
-    writer.sync_all()?;
-    std::fs::rename(&part, folder.join(name))
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn read_files(folder: &std::path::Path, ending: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(ending) && !name.starts_with('.') {
+            files.push((name, fs::read(entry.path())?));
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]
 mod tests {
+    use object_store::memory::InMemory;
+
     use super::*;
 
-    #[test]
-    fn a_place_that_takes_no_files_is_told_and_one_that_does_is_left_as_it_was() {
-        let here = std::env::temp_dir().join(format!("clevertap-place-{}", std::process::id()));
-        let check = |path: PathBuf| Folder::Local(path).check();
-        check(here.join("not/yet/there")).expect("a place");
+    fn temporary(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("clevertap-storage-{name}-{:016x}", rand::random::<u64>()))
+    }
+
+    #[tokio::test]
+    async fn a_file_is_its_owners_alone_and_is_not_written_twice() {
+        let home = temporary("home");
+        let bucket = Folder::parse("s3://user:pw@acme/log/", |_| Ok::<_, io::Error>(Arc::new(InMemory::new()) as _)).unwrap();
+        assert_eq!(bucket.child("eu1").to_string(), "s3://acme/log/eu1");
+        for folder in [Folder::Local(home.clone()).child("a").child("b"), bucket.child("a")] {
+            assert!(folder.read_all(".ndjson").await.unwrap().is_empty());
+            folder.put_new("1.ndjson", b"one".to_vec()).await.unwrap();
+            assert_eq!(folder.put_new("1.ndjson", b"two".to_vec()).await.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(folder.read_all(".ndjson").await.unwrap(), [("1.ndjson".to_owned(), b"one".to_vec())]);
+        }
+        assert_eq!(fs::read_dir(home.join("a/b")).unwrap().count(), 1, "nothing else is left");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path: PathBuf| path.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(home.join("a")), mode(home.join("a/b")), mode(home.join("a/b/1.ndjson"))), (0o700, 0o700, 0o600));
+        }
+        fs::remove_dir_all(home).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_place_that_takes_no_files_is_told_and_one_that_does_is_left_as_it_was() {
+        let here = temporary("place");
+        Folder::Local(here.join("not/yet/there")).probe().await.expect("a place");
         assert!(!here.exists());
-        std::fs::write(&here, "a file").expect("written");
-        let error = check(here.join("below")).expect_err("a file is no folder").to_string();
-        std::fs::remove_file(&here).expect("removed");
-        assert!(error.contains("nothing was sent") && error.contains("[CT-101]"), "{error}");
+        fs::write(&here, "a file").expect("written");
+        Folder::Local(here.join("below")).probe().await.expect_err("a file is no folder");
+        fs::remove_file(&here).expect("removed");
     }
 }

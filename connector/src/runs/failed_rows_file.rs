@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
+use datafusion::execution::TaskContext;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tokio::time::Instant;
+use url::{Position, Url};
 
 use crate::error::{Error, Result};
 use crate::runs::failed_rows::{FailedRow, batch};
@@ -35,6 +38,27 @@ pub(crate) struct FailedRowsFile {
     oldest: Option<Instant>,
     /// After a file could not be written: when to try again.
     not_before: Option<Instant>,
+}
+
+/// The folder that `SET clevertap.failed_rows_to` names, once it is known that files can be written there.
+///
+/// # Errors
+/// [`Error::Setting`] if no store answers for the URL, or nothing can be written there: before a row is sent.
+pub(crate) async fn folder(text: &str, task: &TaskContext) -> Result<Folder> {
+    let store_of = |url: &Url| {
+        let root = ObjectStoreUrl::parse(&url[..Position::BeforePath])?;
+        task.runtime_env().object_store(&root)
+    };
+    let folder = Folder::parse(text, store_of).map_err(|why| {
+        Error::Setting(format!("option \"clevertap.failed_rows_to\" is \"{text}\", and no store is registered for it ({why})"))
+    })?;
+    folder.probe().await.map_err(|error| {
+        Error::Setting(format!(
+            "option \"clevertap.failed_rows_to\" is \"{folder}\", where nothing can be written ({error}); nothing was sent. Name a folder that \
+             takes files"
+        ))
+    })?;
+    Ok(folder)
 }
 
 impl FailedRowsFile {
@@ -70,7 +94,14 @@ impl FailedRowsFile {
             let rows = self.rows.len().min(FILE_ROWS);
             let file = parquet(&batch(&self.rows[..rows])?)?;
             self.not_before = Some(Instant::now() + FILE_AGE);
-            self.folder.put(&format!("{}-{:05}.parquet", self.stem, self.parts + 1), file).await?;
+            let name = format!("{}-{:05}.parquet", self.stem, self.parts + 1);
+            self.folder.put_new(&name, file).await.map_err(|error| {
+                Error::Setting(format!(
+                    "failed rows were not written to {} ({error}). The last of them are in clevertap.failed_rows while the account is open: \
+                     send those again, and not the whole load.",
+                    self.folder
+                ))
+            })?;
             self.not_before = None;
             self.parts += 1;
             self.rows.drain(..rows);

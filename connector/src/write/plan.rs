@@ -55,12 +55,12 @@ impl WriteExec {
     }
 
     /// Everything that a driver needs; no request is made.
-    fn driver(&self, task: &TaskContext) -> Result<Driver> {
+    async fn driver(&self, task: &TaskContext) -> Result<Driver> {
         let Job { account, mapping, options, rules, .. } = &self.job;
         let Some(Write::Batch { path, form, rows_max, order, .. }) = &mapping.table.write else {
             return Err(DataFusionError::Internal("a mapping of a table that is not written".into()));
         };
-        let (run, settler) = Settler::begin(&self.job, task)?;
+        let (run, settler) = Settler::begin(&self.job, task).await?;
         let retry_for = std::time::Duration::from_millis(options.retry_for_ms);
         let settings = LaneSettings { stop: run.stop.clone(), ..LaneSettings::new(Api::of(path), options) };
         let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(account.client(), settings)));
@@ -150,7 +150,7 @@ impl ExecutionPlan for WriteExec {
         let input = self.input.execute(0, Arc::clone(&task))?;
         let writer = Self { metrics: self.metrics.clone(), ..Self::new(Arc::clone(&self.input), self.job.clone()) };
         let written = futures::stream::once(async move {
-            let accepted = writer.driver(&task)?.drive(input).await?;
+            let accepted = writer.driver(&task).await?.drive(input).await?;
             one_number(accepted_schema(), accepted)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(accepted_schema(), written.boxed())))

@@ -16,9 +16,8 @@ use crate::fate::Fate;
 use crate::options::{DryRun, OnReject};
 use crate::redact::without_values;
 use crate::runs::failed_rows::FailedRow;
-use crate::runs::failed_rows_file::FailedRowsFile;
+use crate::runs::failed_rows_file::{self, FailedRowsFile};
 use crate::runs::{LiveRun, Status};
-use crate::storage::Folder;
 use crate::write::encode::Reject;
 use crate::write::hooks::FateWatch;
 use crate::write::job::Job;
@@ -60,9 +59,12 @@ impl Settler {
     ///
     /// # Errors
     /// [`Error::Setting`] if failed rows cannot be written where they should be.
-    pub(crate) fn begin(job: &Job, task: &TaskContext) -> Result<(Arc<LiveRun>, Self)> {
+    pub(crate) async fn begin(job: &Job, task: &TaskContext) -> Result<(Arc<LiveRun>, Self)> {
         let Job { account, options, watch, .. } = job;
-        let folder = options.failed_rows_to.as_ref().map(|to| Folder::open(to, task)).transpose()?;
+        let folder = match &options.failed_rows_to {
+            Some(to) => Some(failed_rows_file::folder(to, task).await?),
+            None => None,
+        };
         let run = account.runs_kept().begin(job.new_run());
         let (run_id, table, started_at) = {
             let run = run.get();

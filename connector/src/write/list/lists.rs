@@ -67,10 +67,10 @@ fn unsent() -> Ending {
 
 impl Lists {
     /// Begins the run; no request is made.
-    pub(super) fn begin(job: Job, list: &'static List, figures: [Count; 7], task: &Arc<TaskContext>) -> Result<Self> {
+    pub(super) async fn begin(job: Job, list: &'static List, figures: [Count; 7], task: &Arc<TaskContext>) -> Result<Self> {
         let column = job.mapping.table.column_like(&job.mapping.identifier().name).map_or("", |column| column.name);
         let kind = list.kinds.iter().find(|(name, _)| *name == column).map_or("", |(_, kind)| *kind);
-        let (run, settler) = Settler::begin(&job, task)?;
+        let (run, settler) = Settler::begin(&job, task).await?;
         let calls = Calls::new(&job.account, list, &job.options, &run.stop);
         let task = Arc::clone(task);
         Ok(Self {

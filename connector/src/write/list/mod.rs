@@ -109,7 +109,7 @@ impl ExecutionPlan for ListsExec {
         let figure = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
         let figures = ["requests", "retries", "bytes_sent", "accepted", "rejected", "in_doubt", "unsent"].map(figure);
         let written = futures::stream::once(async move {
-            let accepted = Lists::begin(job, calls, figures, &task)?.write(input).await?;
+            let accepted = Lists::begin(job, calls, figures, &task).await?.write(input).await?;
             one_number(accepted_schema(), accepted)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(accepted_schema(), written.boxed())))

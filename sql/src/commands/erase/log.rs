@@ -280,6 +280,7 @@ mod tests {
 
     use super::*;
     use crate::commands::person_key::KeyKind;
+    use datafusion_clevertap::storage::Folder;
     use datafusion_clevertap::{AccountSettings, Region, Secret};
 
     fn account(id: &str) -> Account {
@@ -295,13 +296,17 @@ mod tests {
     }
 
     fn bucket() -> LogStore {
-        LogStore::Bucket { store: Arc::new(InMemory::new()), prefix: Path::from("a/b"), url: Url::parse("s3://bucket/a/b").unwrap() }
+        LogStore(Folder::Bucket {
+            store: Arc::new(InMemory::new()),
+            prefix: Path::from("a/b"),
+            url: Url::parse("s3://bucket/a/b").unwrap(),
+        })
     }
 
     #[tokio::test]
     async fn writers_at_once_lose_nothing_and_overwrite_nobody() {
         let folder = tempfile::tempdir().unwrap();
-        for store in [bucket(), LogStore::Folder(folder.path().to_owned())] {
+        for store in [bucket(), LogStore(Folder::Local(folder.path().to_owned()))] {
             let write = async |writer: usize| {
                 let mut log = ErasureLog::open(store.clone(), &account("W-1")).await.unwrap();
                 for n in 0..20 {
@@ -330,7 +335,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_is_no_log_is_named_and_not_quoted() {
         let folder = tempfile::tempdir().unwrap();
-        let store = LogStore::Folder(folder.path().to_owned());
+        let store = LogStore(Folder::Local(folder.path().to_owned()));
         store.clone().for_account("in1.api.clevertap.com", "W-1").put("x", b"{\"key\":\"ada@example.org\"}\n".to_vec()).await.unwrap();
         let error = ErasureLog::open(store, &account("W-1")).await.unwrap_err().to_string();
         assert!(error.contains("line 1 of x.ndjson") && !error.contains("ada"), "{error}");

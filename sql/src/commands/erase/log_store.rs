@@ -3,17 +3,10 @@
 //! In: objects, each under a new name. Out: the same. An object is complete or absent, and never changes. In a folder it is a file that
 //! only its owner can read, since it holds identifiers, and is on the disk before the call returns.
 
-use std::{
-    fmt,
-    io::{self, Write},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{fmt, path::PathBuf};
 
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, path::Path};
-use url::{Position, Url};
+use datafusion_clevertap::storage::Folder;
 
 use crate::{
     failure::{Failure, Result},
@@ -22,16 +15,17 @@ use crate::{
 
 /// Names the store where no flag does.
 pub(crate) const ERASURE_LOG: &str = "CLEVERTAP_ERASURE_LOG";
-/// Objects that are read at once.
-const READS_AT_ONCE: usize = 16;
 /// The ending of an object's name.
 const ENDING: &str = ".ndjson";
 
 /// A folder or a prefix for objects.
 #[derive(Debug, Clone)]
-pub(crate) enum LogStore {
-    Folder(PathBuf),
-    Bucket { store: Arc<dyn ObjectStore>, prefix: Path, url: Url },
+pub(crate) struct LogStore(pub(crate) Folder);
+
+impl fmt::Display for LogStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 impl LogStore {
@@ -48,28 +42,17 @@ impl LogStore {
                     "there is no home to keep the log of erasures in: --log or {ERASURE_LOG} names a folder or a bucket"
                 )));
             };
-            return Ok(Self::Folder(config.join("clevertap-sql").join("erasures")));
+            return Ok(Self(Folder::Local(config.join("clevertap-sql").join("erasures"))));
         };
-        let Some(url) = Url::parse(&text).ok().filter(|url| url.scheme().len() > 1) else {
-            return Ok(Self::Folder(PathBuf::from(text)));
-        };
-        let usage = |why: &dyn fmt::Display| Failure::Usage(format!("the log of erasures cannot be kept there: {why}"));
-        if url.scheme() == "file" {
-            return url.to_file_path().map(Self::Folder).map_err(|()| usage(&"expected file:///path"));
-        }
-        let store = ObjectStores::default().get_store(&url).map_err(|error| usage(&error.strip_backtrace()))?;
-        let prefix = Path::from_url_path(url.path()).map_err(|error| usage(&error))?;
-        Ok(Self::Bucket { store, prefix, url })
+        let store_of = |url: &url::Url| ObjectStores::default().get_store(url).map_err(|error| error.strip_backtrace());
+        let folder = Folder::parse(&text, store_of);
+        folder.map(Self).map_err(|why| Failure::Usage(format!("the log of erasures cannot be kept there: {why}")))
     }
 
     /// The part of this store for `account` of `host`.
     pub(crate) fn for_account(self, host: &str, account: &str) -> Self {
         let plain = |text: &str| text.replace(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter), "_");
-        let (host, account) = (plain(host), plain(account));
-        match self {
-            Self::Folder(folder) => Self::Folder(folder.join(host).join(account)),
-            Self::Bucket { store, prefix, url } => Self::Bucket { store, prefix: prefix.join(host).join(account), url },
-        }
+        Self(self.0.child(&plain(host)).child(&plain(account)))
     }
 
     /// Writes a new object.
@@ -77,14 +60,7 @@ impl LogStore {
     /// # Errors
     /// The disk's or the bucket's.
     pub(crate) async fn put(&self, stem: &str, object: Vec<u8>) -> Result<()> {
-        let name = format!("{stem}{ENDING}");
-        match self {
-            Self::Folder(folder) => put_file(folder, &name, &object).map_err(|error| self.failed("written to", &error)),
-            Self::Bucket { store, prefix, .. } => {
-                let put = store.put_opts(&prefix.clone().join(name), object.into(), PutMode::Create.into()).await;
-                put.map(drop).map_err(|error| self.failed("written to", &error))
-            }
-        }
+        self.0.put_new(&format!("{stem}{ENDING}"), object).await.map_err(|error| self.failed("written to", &error))
     }
 
     /// Every object with its name, by name.
@@ -92,68 +68,12 @@ impl LogStore {
     /// # Errors
     /// The disk's or the bucket's.
     pub(crate) async fn read_all(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut all = match self {
-            Self::Folder(folder) => read_files(folder).map_err(|error| self.failed("read from", &error))?,
-            Self::Bucket { store, prefix, .. } => {
-                let listed = store.list(Some(prefix)).try_filter(|object| std::future::ready(object.location.as_ref().ends_with(ENDING)));
-                let read = listed.map_ok(|object| async move {
-                    let bytes = store.get(&object.location).await?.bytes().await?;
-                    let name = object.location.filename().unwrap_or_default().to_owned();
-                    Ok::<_, object_store::Error>((name, bytes.to_vec()))
-                });
-                read.try_buffer_unordered(READS_AT_ONCE).boxed().try_collect().await.map_err(|error| self.failed("read from", &error))?
-            }
-        };
-        all.sort();
-        Ok(all)
+        self.0.read_all(ENDING).await.map_err(|error| self.failed("read from", &error))
     }
 
-    fn failed(&self, what: &str, why: &dyn fmt::Display) -> Failure {
+    fn failed(&self, what: &str, why: &std::io::Error) -> Failure {
         Failure::Failed(format!("the log of erasures could not be {what} {self} ({why})"))
     }
-}
-
-impl fmt::Display for LogStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(path) => write!(f, "{}", path.display()),
-            // Without the password that the URL may hold.
-            Self::Bucket { prefix, url, .. } => write!(f, "{}{}/{prefix}", url.scheme(), &url[Position::BeforeHost..Position::BeforePath]),
-        }
-    }
-}
-
-fn put_file(folder: &std::path::Path, name: &str, object: &[u8]) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".").suffix(".part").tempfile_in(folder)?;
-    file.write_all(object)?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(folder.join(name)).map_err(|error| error.error)?;
-    // The name has to survive a power cut, too. Where folders cannot be opened, there is nothing to sync.
-    if let Ok(folder) = std::fs::File::open(folder) {
-        folder.sync_all().ok();
-    }
-    Ok(())
-}
-
-fn read_files(folder: &std::path::Path) -> io::Result<Vec<(String, Vec<u8>)>> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(ENDING) && !name.starts_with('.') {
-            files.push((name, std::fs::read(entry.path())?));
-        }
-    }
-    Ok(files)
 }
 
 #[cfg(test)]
@@ -174,23 +94,7 @@ mod tests {
         assert_eq!(named(Some("here"), &[(ERASURE_LOG, "/var/log/e")]).unwrap(), "here/127.0.0.1_80/.._W-1");
         assert_eq!(named(None, &[]).unwrap_err().code(), 2);
         assert_eq!(named(Some("ftp://x/y"), &home).unwrap_err().code(), 2);
-    }
-
-    #[tokio::test]
-    async fn only_its_owner_can_read_a_file_of_the_log_and_it_is_not_written_twice() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("a/b");
-        let store = LogStore::Folder(folder.clone());
-        assert!(store.read_all().await.unwrap().is_empty());
-        store.put("1", b"one".to_vec()).await.unwrap();
-        assert!(store.put("1", b"two".to_vec()).await.is_err());
-        std::fs::write(folder.join(".2.part"), "half").unwrap();
-        assert_eq!(store.read_all().await.unwrap(), [("1.ndjson".to_owned(), b"one".to_vec())]);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
-            assert_eq!((mode(&home.path().join("a")), mode(&folder), mode(&folder.join("1.ndjson"))), (0o700, 0o700, 0o600));
-        }
+        #[cfg(feature = "cloud")]
+        assert_eq!(named(Some("gs://acme/log/"), &home).unwrap(), "gs://acme/log/127.0.0.1_80/.._W-1");
     }
 }

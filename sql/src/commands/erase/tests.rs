@@ -16,6 +16,7 @@ use crate::{
     terminal::{confirm::Interactive, interrupt::Interrupts},
     world::{Stderr, World},
 };
+use datafusion_clevertap::storage::Folder;
 use datafusion_clevertap::{Access, Account, Answer, Call, FailureKind};
 
 const DELETE: &str = "/1/delete/profiles.json";
@@ -170,7 +171,7 @@ async fn an_intent_without_an_answer_is_requested_again_or_found_gone() {
         let (world, log) = (world(), tempfile::tempdir().unwrap());
         let key = PersonKey::new(KeyKind::Identity, identity);
         let intent = LogEntry { key: key.clone(), what: LogEvent::Asking, person: Some(key), requested_at: None };
-        let mut crashed = ErasureLog::open(LogStore::Folder(log.path().to_owned()), &world.reopen()).await.unwrap();
+        let mut crashed = ErasureLog::open(LogStore(Folder::Local(log.path().to_owned())), &world.reopen()).await.unwrap();
         crashed.append(&[intent]).await.unwrap();
         assert_eq!(once(&world, log.path(), &["status", "--offline"]).await.rows, [format!("identity {identity} in doubt")]);
         let finished = once(&world, log.path(), &["--identity", identity]).await;
