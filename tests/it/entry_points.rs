@@ -1,10 +1,11 @@
-//! The doors that a plain `SessionContext` has, and EXECUTE: what is written is what stands in the statement.
+//! What a plain `SessionContext` offers besides `clevertap_sql` (INSERT, COPY, external tables), and EXECUTE: what is written is what
+//! stands in the statement.
 
 use arrow::array::RecordBatch;
 use datafusion::error::Result;
 
-use crate::door::{World, text_of};
 use crate::seed::lines;
+use crate::world::{World, text_of};
 
 async fn plain(world: &World, sql: &str) -> Result<Vec<RecordBatch>> {
     world.ctx.sql(sql).await?.collect().await
@@ -22,13 +23,13 @@ async fn sent(world: &World, sql: &str) -> String {
 async fn a_column_is_written_by_its_own_type_and_not_by_that_with_which_it_is_read() {
     let world = World::new();
     let into = "INSERT INTO clevertap.events (identity, event_name, event_time) SELECT";
-    for (select, told) in [
+    for (select, expected) in [
         ("'a', 'E', TIMESTAMP '2026-01-01 00:00:00'", "naive_time"),
         ("'a', 'E', DATE '2026-01-01'", "event_time"),
         ("1.0::double, 'E', 1767225600", "identif"),
     ] {
         let text = sent(&world, &format!("{into} {select}")).await;
-        assert!(text.contains(told) && text.contains("[CT-20"), "{select}: {text}");
+        assert!(text.contains(expected) && text.contains("[CT-20"), "{select}: {text}");
     }
     let text = sent(&world, &format!("{into} 42, 'E', 1767225600")).await;
     assert!(text.contains(r#""identity":"42","ts":1767225600"#), "{text}");

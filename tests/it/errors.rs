@@ -1,9 +1,10 @@
 //! The text of every variant of `Error`, as users see it.
 
 use clevertap_emulator::{Settings, What};
+use clevertap_tests::Scripted;
 use datafusion_clevertap::{Access, Account, AccountSettings, FailureKind, Region, Secret};
 
-use crate::door::{Instead, Target, World};
+use crate::world::{Target, World};
 
 /// Opens an account that cannot be opened.
 fn unopened(id: &str, passcode: &str, region: Option<Region>, endpoint: Option<&str>) -> String {
@@ -12,7 +13,7 @@ fn unopened(id: &str, passcode: &str, region: Option<Region>, endpoint: Option<&
 }
 
 /// What ten rows of a table end in, where the first answers are these.
-async fn ended(target: Target, steps: Vec<Instead>, bad: &str) -> String {
+async fn ended(target: Target, steps: Vec<Scripted>, bad: &str) -> String {
     let world = target.world(10);
     world.set("retry_for_ms", 20_000).await;
     world.script(steps);
@@ -31,7 +32,7 @@ async fn planned(sql: &str) -> String {
 async fn looked_up(status: u16, body: &'static str) -> String {
     let world = World::new();
     world.set("retry_for_ms", 20_000).await;
-    world.script(vec![Instead::Answer(status, body); 100]);
+    world.script(vec![Scripted::Answer(status, body); 100]);
     world.refused("SELECT name FROM clevertap.profiles WHERE identity = 'somebody'").await
 }
 
@@ -151,37 +152,37 @@ async fn rejected_before_it_was_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn in_doubt() {
-    insta::assert_snapshot!(ended(Target::Events, vec![Instead::Fail(FailureKind::Lost, "was reset with the request sent")], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was reset with the request sent. clevertap.events: 0 accepted, 0 rejected, 10 in doubt, 0 unsent of 10 rows read (run 1, settled through row 10, input complete; failed rows in clevertap.failed_rows). Sending them again may store them twice; SET clevertap.in_doubt = 'resend' if that is acceptable. [CT-402]"#);
+    insta::assert_snapshot!(ended(Target::Events, vec![Scripted::Fail(FailureKind::Lost, "was reset with the request sent")], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was reset with the request sent. clevertap.events: 0 accepted, 0 rejected, 10 in doubt, 0 unsent of 10 rows read (run 1, settled through row 10, input complete; failed rows in clevertap.failed_rows). Sending them again may store them twice; SET clevertap.in_doubt = 'resend' if that is acceptable. [CT-402]"#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn in_doubt_after_a_500() {
-    insta::assert_snapshot!(ended(Target::Events, vec![Instead::Answer(500, r#"{"status":"fail","error":"An unknown error occurred","code":500}"#)], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was answered 500. clevertap.events: 0 accepted, 0 rejected, 10 in doubt, 0 unsent of 10 rows read (run 1, settled through row 10, input complete; failed rows in clevertap.failed_rows). Sending them again may store them twice; SET clevertap.in_doubt = 'resend' if that is acceptable. [CT-402]"#);
+    insta::assert_snapshot!(ended(Target::Events, vec![Scripted::Answer(500, r#"{"status":"fail","error":"An unknown error occurred","code":500}"#)], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was answered 500. clevertap.events: 0 accepted, 0 rejected, 10 in doubt, 0 unsent of 10 rows read (run 1, settled through row 10, input complete; failed rows in clevertap.failed_rows). Sending them again may store them twice; SET clevertap.in_doubt = 'resend' if that is acceptable. [CT-402]"#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn stopped_by_a_401() {
-    insta::assert_snapshot!(ended(Target::Profiles, vec![Instead::Answer(401, r#"{"status":"fail","error":"Passcode Invalid","code":401}"#)], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was answered "Passcode Invalid" (HTTP 401, code 401): in1.api.clevertap.com refused account "TES-…-6Z". The passcode may be wrong, or the account may live in another region. clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-301]"#);
+    insta::assert_snapshot!(ended(Target::Profiles, vec![Scripted::Answer(401, r#"{"status":"fail","error":"Passcode Invalid","code":401}"#)], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was answered "Passcode Invalid" (HTTP 401, code 401): in1.api.clevertap.com refused account "TES-…-6Z". The passcode may be wrong, or the account may live in another region. clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-301]"#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn stopped_by_429_without_end() {
-    insta::assert_snapshot!(ended(Target::Profiles, vec![Instead::Answer(429, "{}"); 100], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was answered 429 Too Many Requests; tried for 9 s (6 attempts). clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-303]"#);
+    insta::assert_snapshot!(ended(Target::Profiles, vec![Scripted::Answer(429, "{}"); 100], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was answered 429 Too Many Requests; tried for 9 s (6 attempts). clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-303]"#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn stopped_by_a_host_that_is_not_there() {
-    insta::assert_snapshot!(ended(Target::Profiles, vec![Instead::Fail(FailureKind::NotSent, "found no such host"); 100], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com found no such host; tried for 646 ms (3 attempts). clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-303]"#);
+    insta::assert_snapshot!(ended(Target::Profiles, vec![Scripted::Fail(FailureKind::NotSent, "found no such host"); 100], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com found no such host; tried for 646 ms (3 attempts). clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-303]"#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn stopped_by_a_certificate() {
-    insta::assert_snapshot!(ended(Target::Profiles, vec![Instead::Fail(FailureKind::Certificate, "has a certificate that is not trusted"); 100], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com has a certificate that is not trusted. clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-303]"#);
+    insta::assert_snapshot!(ended(Target::Profiles, vec![Scripted::Fail(FailureKind::Certificate, "has a certificate that is not trusted"); 100], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com has a certificate that is not trusted. clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-303]"#);
 }
 
 #[tokio::test(start_paused = true)]
 async fn stopped_by_a_fail_under_200() {
-    insta::assert_snapshot!(ended(Target::Profiles, vec![Instead::Answer(200, r#"{"status":"fail","error":"Account is suspended","code":4711}"#)], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was answered "Account is suspended" (HTTP 200, code 4711). clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-302]"#);
+    insta::assert_snapshot!(ended(Target::Profiles, vec![Scripted::Answer(200, r#"{"status":"fail","error":"Account is suspended","code":4711}"#)], "false").await, @r#"External error: POST /1/upload to in1.api.clevertap.com was answered "Account is suspended" (HTTP 200, code 4711). clevertap.profiles: 0 accepted, 0 rejected, 0 in doubt, 10 unsent of 10 rows read (run 1, settled through row 0, input complete; failed rows in clevertap.failed_rows). [CT-302]"#);
 }
 
 #[tokio::test(start_paused = true)]

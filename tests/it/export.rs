@@ -5,8 +5,8 @@ mod large;
 
 use chrono_tz::Tz;
 use clevertap_emulator::Settings;
+use clevertap_tests::Scripted;
 
-use crate::door::Instead;
 use crate::seed::{SMALL, lines, seeded};
 
 const JANUARY: &str = "event_date BETWEEN '2026-01-01' AND '2026-01-31'";
@@ -111,10 +111,11 @@ async fn a_sweep_is_of_the_events_that_there_are_now() {
     world.set("full_scan", true).await;
     let late = "SELECT identity FROM clevertap.profiles WHERE name IS NULL OR name IS NOT NULL";
     assert!(lines(&world.rows(late).await).contains(&"| late |".to_owned()));
-    for (body, told) in [(r#"{"status":"success"}"#, "no list of them"), (r#"{"status":"partial","events":[]}"#, "status \"partial\"")] {
-        world.script([Instead::Answer(200, body)]);
+    for (body, expected) in [(r#"{"status":"success"}"#, "no list of them"), (r#"{"status":"partial","events":[]}"#, "status \"partial\"")]
+    {
+        world.script([Scripted::Answer(200, body)]);
         let error = world.refused("SELECT count(*) FROM clevertap.profiles").await;
-        assert!(error.contains(told) && error.contains("[CT-304]"), "{error}");
+        assert!(error.contains(expected) && error.contains("[CT-304]"), "{error}");
     }
 }
 
@@ -250,7 +251,7 @@ async fn explain_shows_the_work_and_makes_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_missing_is_told_with_a_where_that_works() {
+async fn what_is_missing_is_reported_with_a_where_that_works() {
     let world = seeded(SMALL, Tz::Asia__Kolkata, Settings::default(), |_| {});
     let cases = [
         ("SELECT * FROM clevertap.events", "\"event_name\" (= or IN) and one on \"event_time\" or \"event_date\""),
@@ -366,7 +367,7 @@ async fn discovery_asks_once_and_information_schema_stays_cheap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_schema_has_no_types_a_page_tells_them() {
+async fn where_the_schema_has_no_types_a_page_shows_them() {
     use clevertap_emulator::SchemaForm;
     let world = seeded(SMALL, Tz::Asia__Kolkata, Settings { schema_form: SchemaForm::Names, ..Settings::default() }, |_| {});
     world.same("SELECT identity, \"Amount\", \"Currency\", \"Paid at\" FROM {charged} WHERE event_date >= '2026-01-20'").await;

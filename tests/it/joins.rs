@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 use clevertap_emulator::Settings;
 use datafusion::datasource::MemTable;
 
-use crate::door::World;
 use crate::seed::{SMALL, lines, seeded};
+use crate::world::World;
 
 /// A world, and a table `users` with the identities of 200 people, each twice, one that nobody has, and a NULL: 201 keys.
 fn world() -> World {
@@ -111,7 +111,7 @@ async fn a_recursive_query_ends_with_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn explain_tells_what_a_query_lacks() {
+async fn explain_names_what_a_query_lacks() {
     let world = world();
     for query in ["SELECT * FROM clevertap.profiles", "SELECT p.email FROM clevertap.profiles p LEFT JOIN users u ON p.identity = u.id"] {
         let error = world.refused(&format!("EXPLAIN {query}")).await;

@@ -1,23 +1,22 @@
 //! What a user relies on, as sentences: SQL in, requests out, rows back, under faults.
 //!
-//! Everything runs in the process itself against the emulator (`door.rs`): no socket, and a clock that a test may pause.
+//! Everything runs in the process itself against the emulator (`../lib.rs`, `world.rs`): no socket, and a clock that a test may pause.
 
-mod door;
-mod doors;
+mod entry_points;
 mod erase;
 mod errors;
-mod exact;
 mod export;
 mod functions;
 mod insert;
 mod joins;
 mod lists;
-mod mended;
 mod names;
 mod read_recipes;
 mod readme;
 mod recipes;
+mod regressions;
 mod reports;
+mod round_trip;
 mod schema_check;
 mod secrets;
 mod seed;
@@ -27,3 +26,4 @@ mod tidy;
 mod update;
 mod values;
 mod wire;
+mod world;

@@ -1,4 +1,4 @@
-//! "Names must be meant" (design.md 3.2): what a write refuses for its names, and the doors through which names come.
+//! "Names must be meant" (design.md 3.2): what a write refuses for its names, and the statements through which names come.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use datafusion_clevertap::{Access, Error};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
-use crate::door::{Target, World, text_of};
+use crate::world::{Target, World, text_of};
 
 /// Refused before anything was sent, with a text that holds all of these.
 async fn refused(sql: &str, words: &[&str]) {
@@ -159,8 +159,8 @@ async fn plain_sql_is_never_matched_by_position() {
     let values: Vec<_> = (1..=columns).map(|n| format!("'x' AS c{n}")).collect();
     let values = values.join(", ");
     let error = text_of(plain(&world, &format!("INSERT INTO clevertap.device_tokens SELECT {values}")).await);
-    for door in ["clevertap_sql", "COPY", "write_table"] {
-        assert!(error.contains(door), "{error}\nlacks {door}");
+    for remedy in ["clevertap_sql", "COPY", "write_table"] {
+        assert!(error.contains(remedy), "{error}\nlacks {remedy}");
     }
     assert!(world.sent().is_empty());
 }
@@ -271,13 +271,13 @@ async fn what_clevertap_has_no_call_for_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_table_that_is_not_there_is_told_by_name() {
+async fn a_table_that_is_not_there_is_named() {
     refused("INSERT INTO clevertap.people SELECT 'a' AS identity", &["people"]).await;
     refused("SELECT * FROM clevertap.people", &["people"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn read_only_access_refuses_every_door() {
+async fn read_only_access_refuses_every_write() {
     let world = World::open(Settings::default(), |account| account.access = Access::Read);
     let mut texts = vec![
         text_of(world.run("INSERT INTO clevertap.profiles SELECT 'a' AS identity").await),
@@ -365,7 +365,7 @@ async fn a_typed_error_is_found_in_what_the_session_returns() {
 
 #[tokio::test(start_paused = true)]
 async fn plain_sql_whose_names_are_the_tables_needs_no_column_list() {
-    let world = World::with(Settings { devices: crate::door::devices(&["__g1"]), ..Settings::default() });
+    let world = World::with(Settings { devices: crate::world::devices(&["__g1"]), ..Settings::default() });
     let names: Vec<_> = world
         .ctx
         .table("clevertap.device_tokens")
@@ -392,7 +392,7 @@ async fn a_copy_keeps_the_files_order_too() {
     let world = World::new();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("rows.parquet");
-    let batch = crate::door::numbered(&(1..=20_000).collect::<Vec<_>>());
+    let batch = crate::world::numbered(&(1..=20_000).collect::<Vec<_>>());
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(700)).build();
     let mut writer =
         ArrowWriter::try_new(std::fs::File::create(&path).expect("a file"), batch.schema(), Some(properties)).expect("a writer");

@@ -10,14 +10,14 @@ use datafusion::prelude::SessionContext;
 use datafusion_clevertap::{ClevertapSql, register};
 use serde_json::json;
 
-use crate::door::World;
 use crate::seed::{SMALL, lines, seeded};
+use crate::world::World;
 
 /// Runs a recipe in a folder with these files; what its last statement gives, and the folder.
-async fn cook(world: &World, recipe: &str, files: &[(&str, &str)]) -> (Vec<RecordBatch>, tempfile::TempDir) {
-    let kitchen = tempfile::tempdir().expect("a folder");
+async fn run(world: &World, recipe: &str, files: &[(&str, &str)]) -> (Vec<RecordBatch>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
     for (name, rows) in files {
-        let path = kitchen.path().join(name);
+        let path = folder.path().join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         fs::write(path, rows).expect("written");
     }
@@ -31,12 +31,12 @@ async fn cook(world: &World, recipe: &str, files: &[(&str, &str)]) -> (Vec<Recor
     for statement in text.split(";\n").filter(|statement| !statement.trim().is_empty()) {
         let mut sql = statement.to_owned();
         for path in ["users.parquet", "charged.parquet", "exports/"] {
-            sql = sql.replace(&format!("'{path}"), &format!("'{}/{path}", kitchen.path().display()));
+            sql = sql.replace(&format!("'{path}"), &format!("'{}/{path}", folder.path().display()));
         }
-        let run = async { ctx.clevertap_sql(&sql).await?.collect().await };
-        rows = run.await.unwrap_or_else(|error| panic!("{recipe}: {sql}\n{error}"));
+        let result = async { ctx.clevertap_sql(&sql).await?.collect().await };
+        rows = result.await.unwrap_or_else(|error| panic!("{recipe}: {sql}\n{error}"));
     }
-    (rows, kitchen)
+    (rows, folder)
 }
 
 fn world() -> World {
@@ -48,8 +48,8 @@ fn world() -> World {
 #[tokio::test(start_paused = true)]
 async fn export_event_to_parquet() {
     let world = world();
-    let (_, kitchen) = cook(&world, "export_event_to_parquet", &[]).await;
-    let file = kitchen.path().join("charged.parquet");
+    let (_, folder) = run(&world, "export_event_to_parquet", &[]).await;
+    let file = folder.path().join("charged.parquet");
     world.rows(&format!("CREATE EXTERNAL TABLE written STORED AS PARQUET LOCATION '{}'", file.display())).await;
     let columns = "event_time, identity, object_id, \"Amount\", \"Currency\"";
     let seeds =
@@ -60,7 +60,7 @@ async fn export_event_to_parquet() {
 #[tokio::test(start_paused = true)]
 async fn daily_trend() {
     let world = world();
-    let (rows, _) = cook(&world, "daily_trend", &[]).await;
+    let (rows, _) = run(&world, "daily_trend", &[]).await;
     let days = lines(&rows);
     let seeds = "SELECT event_date, count(*) AS events FROM seed.events WHERE event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31' GROUP BY 1";
     for (day, seed) in days.iter().zip(lines(&world.rows(seeds).await)) {
@@ -73,8 +73,8 @@ async fn daily_trend() {
 async fn people_not_in_my_table() {
     let world = world();
     // The recipe reads a Parquet file of the people that are known already: the even ones.
-    let kitchen = tempfile::tempdir().expect("a folder");
-    let path = kitchen.path().join("users.parquet");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("users.parquet");
     world
         .rows(&format!(
             "COPY (SELECT identity AS user_id FROM seed.people WHERE CAST(substr(identity, 2) AS INT) % 2 = 0) TO '{}' STORED AS PARQUET",
@@ -94,7 +94,7 @@ async fn people_not_in_my_table() {
 
 #[tokio::test(start_paused = true)]
 async fn campaign_results() {
-    let (rows, _) = cook(&world(), "campaign_results", &[]).await;
+    let (rows, _) = run(&world(), "campaign_results", &[]).await;
     assert_eq!(lines(&rows), ["| 1 | Campaign 1 | 2026-01-05 | 100 | 7 |", "| 2 | Campaign 2 | 2026-01-05 | | |"]);
 }
 
@@ -104,7 +104,7 @@ async fn look_up_one_person() {
     world
         .rows("INSERT INTO clevertap.profiles SELECT 'ada' AS identity, 'Ada' AS name, 'ada+news@example.org' AS email, 'gold' AS \"Plan\"")
         .await;
-    let (rows, _) = cook(&world, "look_up_one_person", &[]).await;
+    let (rows, _) = run(&world, "look_up_one_person", &[]).await;
     assert_eq!(lines(&rows), ["| ada | Ada | ada+news@example.org | gold | {} |"]);
 }
 
@@ -117,7 +117,7 @@ async fn access_request() {
              column3 AS \"Amount\" FROM (VALUES ('ada', 'Charged', 1), ('bob', 'Charged', 2), ('ada', 'Viewed', 3), ('ada', 'Opened', 4))",
         )
         .await;
-    let (rows, _) = cook(&world, "access_request", &[]).await;
+    let (rows, _) = run(&world, "access_request", &[]).await;
     assert_eq!(lines(&rows), ["| Charged | 2026-01-02T05:30:01+05:30 | 1 |", "| Viewed | 2026-01-02T05:30:03+05:30 | 3 |"]);
 }
 
@@ -125,6 +125,6 @@ async fn access_request() {
 async fn read_bucket_exports() {
     let file = "Notification Sent\n{\"profile\":{\"identity\":\"ada\"},\"ts\":20260801000015,\"eventProps\":{\"Campaign id\":\"17\"}}\n\
                 {\"profile\":{},\"ts\":20260801000016,\"eventProps\":{\"Campaign id\":\"18, \\\"x\\\"\"}}\n";
-    let (rows, _) = cook(&world(), "read_bucket_exports", &[("exports/notification-sent.json", file)]).await;
+    let (rows, _) = run(&world(), "read_bucket_exports", &[("exports/notification-sent.json", file)]).await;
     assert_eq!(lines(&rows), ["| ada | 2026-08-01T00:00:15 | 17 |", "| | 2026-08-01T00:00:16 | 18, \"x\" |"]);
 }

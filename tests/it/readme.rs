@@ -3,7 +3,7 @@
 use datafusion::sql::parser::DFParser;
 use datafusion_clevertap::Options;
 
-use crate::door::World;
+use crate::world::World;
 
 const README: &str = include_str!("../../README.md");
 

@@ -10,7 +10,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::DFParser;
 use datafusion_clevertap::{Access, ClevertapSql, register};
 
-use crate::door::World;
+use crate::world::World;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql/recipes")
@@ -21,7 +21,7 @@ fn text(recipe: &str) -> String {
 }
 
 /// A project with the people `u1` to `u4`.
-async fn kitchen() -> World {
+async fn project() -> World {
     let world = World::open(Settings::default(), |account| account.access = Access::Erase);
     world
         .rows(
@@ -33,14 +33,14 @@ async fn kitchen() -> World {
 }
 
 /// Runs a recipe over these files in a project of its own.
-async fn cook(recipe: &str, files: &[(&str, &str)]) -> World {
-    let world = kitchen().await;
-    cook_in(&world, recipe, files).await;
+async fn run(recipe: &str, files: &[(&str, &str)]) -> World {
+    let world = project().await;
+    run_in(&world, recipe, files).await;
     world
 }
 
 /// Runs a recipe over these files.
-async fn cook_in(world: &World, recipe: &str, files: &[(&str, &str)]) {
+async fn run_in(world: &World, recipe: &str, files: &[(&str, &str)]) {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, rows) in files {
         fs::write(folder.path().join(name), rows).expect("written");
@@ -52,34 +52,34 @@ async fn cook_in(world: &World, recipe: &str, files: &[(&str, &str)]) {
         let sql = files.iter().fold(statement.to_string(), |sql, (name, _)| {
             sql.replace(&format!("'{name}'"), &format!("'{}'", folder.path().join(name).display()))
         });
-        let run = async { ctx.clevertap_sql(&sql).await?.collect().await };
-        run.await.unwrap_or_else(|error| panic!("{recipe}: {sql}\n{error}"));
+        let result = async { ctx.clevertap_sql(&sql).await?.collect().await };
+        result.await.unwrap_or_else(|error| panic!("{recipe}: {sql}\n{error}"));
     }
     assert!(world.emulator.report().rules_broken.is_empty(), "{:?}", world.emulator.report().rules_broken);
 }
 
 #[tokio::test(start_paused = true)]
 async fn update_subscription() {
-    let world = cook("update_subscription", &[("bounced.csv", "email\na@example.org\nb@example.org\n")]).await;
+    let world = run("update_subscription", &[("bounced.csv", "email\na@example.org\nb@example.org\n")]).await;
     assert_eq!(world.emulator.subscription("email", "b@example.org"), Some(Subscription::Unsubscribed));
 }
 
 #[tokio::test(start_paused = true)]
 async fn disassociate_phone() {
-    let world = cook("disassociate_phone", &[("reassigned.csv", "phone\n+14155550102\n")]).await;
+    let world = run("disassociate_phone", &[("reassigned.csv", "phone\n+14155550102\n")]).await;
     let phones: Vec<_> = (1..=4).map(|n| world.emulator.profile(&format!("u{n}")).expect("a person")["phone"].is_null()).collect();
     assert_eq!(phones, [false, true, false, false]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn demerge() {
-    let world = cook("demerge", &[("merged.csv", "user_id\nu1\nu2\n")]).await;
+    let world = run("demerge", &[("merged.csv", "user_id\nu1\nu2\n")]).await;
     assert_eq!(world.emulator.demerges().into_iter().collect::<Vec<_>>(), [("u1".to_owned(), 1), ("u2".to_owned(), 1)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn delete_people() {
-    let world = cook("delete_people", &[("leavers.csv", "user_id\nu2\nu4\n")]).await;
+    let world = run("delete_people", &[("leavers.csv", "user_id\nu2\nu4\n")]).await;
     assert_eq!(world.emulator.run_deletions(), 2);
     let left: Vec<_> = (1..=4).filter(|n| world.emulator.profile(&format!("u{n}")).is_some()).collect();
     assert_eq!(left, [1, 3]);
@@ -89,18 +89,18 @@ const SPENDERS: (&str, &str) = ("spenders.csv", "user_id,total\nu1,5\nu2,2000\nu
 
 #[tokio::test(start_paused = true)]
 async fn create_list() {
-    let world = cook("create_list", &[SPENDERS]).await;
+    let world = run("create_list", &[SPENDERS]).await;
     world.emulator.run_lists();
     assert_eq!(world.emulator.list_members("Big spenders"), ["u2", "u3"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn replace_list() {
-    let world = kitchen().await;
-    cook_in(&world, "create_list", &[("spenders.csv", "user_id,total\nu4,9000\n")]).await;
+    let world = project().await;
+    run_in(&world, "create_list", &[("spenders.csv", "user_id,total\nu4,9000\n")]).await;
     world.emulator.run_lists();
     assert_eq!(world.emulator.list_members("Big spenders"), ["u4"]);
-    cook_in(&world, "replace_list", &[SPENDERS]).await;
+    run_in(&world, "replace_list", &[SPENDERS]).await;
     world.emulator.run_lists();
     assert_eq!(world.emulator.list_members("Big spenders"), ["u2", "u3"]);
     assert!(world.sent_to("/upload_custom_list_segment_completed")[0].body.contains("\"replace\":true"));
@@ -108,7 +108,7 @@ async fn replace_list() {
 
 #[tokio::test(start_paused = true)]
 async fn undo_property() {
-    let world = cook("undo_property", &[("loaded.csv", "user_id\nu1\nu3\n")]).await;
+    let world = run("undo_property", &[("loaded.csv", "user_id\nu1\nu3\n")]).await;
     let left: Vec<_> =
         (1..=4).filter(|n| !world.emulator.profile(&format!("u{n}")).expect("a person")["profileData"]["Plann"].is_null()).collect();
     assert_eq!(left, [2, 4]);
@@ -116,7 +116,7 @@ async fn undo_property() {
 
 #[tokio::test(start_paused = true)]
 async fn resend_failed_rows() {
-    let world = cook("resend_failed_rows", &[("users.csv", "user_id,email\nu1,a@example.org\nu2,b at example.org\n")]).await;
+    let world = run("resend_failed_rows", &[("users.csv", "user_id,email\nu1,a@example.org\nu2,b at example.org\n")]).await;
     let emails = ["u1", "u2"].map(|id| world.emulator.profile(id).expect("a person")["email"].clone());
     assert_eq!(emails, ["a@example.org", "b@example.org"]);
     let runs: Vec<_> = world.account.runs().iter().skip(1).map(|run| (run.tally.accepted, run.tally.rejected)).collect();
@@ -126,14 +126,14 @@ async fn resend_failed_rows() {
 #[tokio::test(start_paused = true)]
 async fn keep_erased_out() {
     let files = [("users.csv", "user_id,plan\nu1,basic\nu8,gold\nu9,gold\n"), ("erased.csv", "user_id\nu9\nu7\n")];
-    let world = cook("keep_erased_out", &files).await;
+    let world = run("keep_erased_out", &files).await;
     assert!(world.emulator.profile("u8").is_some() && world.emulator.profile("u9").is_none());
     assert_eq!(world.emulator.profile("u1").expect("a person")["profileData"]["Plan"], "basic");
 }
 
 #[tokio::test(start_paused = true)]
 async fn alias_identity() {
-    let world = cook("alias_identity", &[("renamed.csv", "old_id,new_id\nu1,crm-1\n")]).await;
+    let world = run("alias_identity", &[("renamed.csv", "old_id,new_id\nu1,crm-1\n")]).await;
     assert!(world.emulator.profile("crm-1").is_some(), "u1 is found by its other name");
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use clevertap_emulator::{Fault, What};
+use clevertap_tests::Scripted;
 use datafusion::assert_batches_eq;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::{Account, AccountSettings, ClevertapSql, Error, Region, Secret, register};
 
-use crate::door::{Instead, TARGETS, Target, World, ending, numbered, text_of};
+use crate::world::{TARGETS, Target, World, ending, numbered, text_of};
 
 /// design.md 3.1: `register` adds schemas to the session. An INSERT must not take them, nor any other table, away.
 #[tokio::test(start_paused = true)]
@@ -112,7 +113,7 @@ async fn a_statement_that_is_not_append_is_named_as_the_user_wrote_it() {
 async fn a_look_up_that_is_answered_with_a_status_that_nobody_knows_is_an_error() {
     let world = World::new();
     world.set("retry_for_ms", 20_000).await;
-    world.script(vec![Instead::Answer(200, r#"{"status":"queued","cursor":"x"}"#); 100]);
+    world.script(vec![Scripted::Answer(200, r#"{"status":"queued","cursor":"x"}"#); 100]);
     let text = text_of(world.run("SELECT name FROM clevertap.profiles WHERE identity = 'somebody'").await);
     assert!(text.contains("queued") && text.contains("[CT-304]"), "{text}");
 }

@@ -4,8 +4,8 @@ use chrono_tz::Tz;
 use clevertap_emulator::{Campaign, NoResult, Settings, SubscriptionGroup};
 use serde_json::json;
 
-use crate::door::World;
 use crate::seed::{SMALL, lines, seeded};
+use crate::world::World;
 
 fn world(settings: Settings) -> World {
     seeded(SMALL, Tz::Asia__Kolkata, settings, |_| {})

@@ -3,7 +3,7 @@
 use clevertap_emulator::{Settings, UnknownProfile};
 use datafusion::assert_batches_eq;
 
-use crate::door::{World, devices, text_of};
+use crate::world::{World, devices, text_of};
 
 /// A world with three people in it and no call on record that wrote them.
 async fn people(settings: Settings) -> World {

@@ -1,9 +1,10 @@
 //! `UPDATE clevertap.profiles`: who is there is changed, in what is assigned, and nobody is made.
 
 use clevertap_emulator::{Platform, Settings, What};
+use clevertap_tests::SentCall;
 use datafusion_clevertap::Access;
 
-use crate::door::{Sent, World, count};
+use crate::world::{World, count};
 
 /// People `p1` to `p3`.
 async fn world() -> World {
@@ -24,7 +25,7 @@ async fn world() -> World {
 async fn uploads(sql: &str) -> Vec<String> {
     let world = world().await;
     world.rows(sql).await;
-    world.sent_to("/1/upload").into_iter().map(|Sent { body, .. }| body).collect()
+    world.sent_to("/1/upload").into_iter().map(|SentCall { body, .. }| body).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,7 +51,7 @@ async fn whoever_is_not_there_is_not_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_count_is_of_those_who_were_there_and_a_run_tells_that_it_was_an_update() {
+async fn the_count_is_of_those_who_were_there_and_a_run_shows_that_it_was_an_update() {
     let world = world().await;
     let rows = world.rows("UPDATE clevertap.profiles SET \"Plan\" = 'gold' WHERE identity IN ('p1', 'p3', 'nobody')").await;
     let run = world.last_run();
@@ -129,7 +130,7 @@ async fn a_lost_answer_to_an_increment_is_in_doubt_and_of_anything_else_is_asked
         let world = world().await;
         world.emulator.add_fault(clevertap_emulator::Fault::new(What::ResetAfter).on("/1/upload").times(1));
         let result = world.run(&format!("UPDATE clevertap.profiles SET {assigned} WHERE identity = 'p1'")).await;
-        let told = result.map_or_else(|error| error.to_string(), |_| "ok".to_owned());
-        assert!(told.contains(fate), "{assigned}: {told}");
+        let outcome = result.map_or_else(|error| error.to_string(), |_| "ok".to_owned());
+        assert!(outcome.contains(fate), "{assigned}: {outcome}");
     }
 }

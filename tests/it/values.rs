@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::door::World;
+use crate::world::World;
 
 /// Inserts one person with these columns; what is stored of the properties, or the error.
 async fn kept(world: &World, columns: &str) -> Value {

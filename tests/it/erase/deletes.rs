@@ -1,11 +1,12 @@
 //! `DELETE FROM clevertap.profiles`: whom it takes, what it asks first, and what it refuses.
 
 use clevertap_emulator::{Fault, Platform, Settings, What};
+use clevertap_tests::Scripted;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::{Access, ClevertapSql, EraseConsent, FailureKind};
 
-use crate::door::{Instead, World, count};
+use crate::world::{World, count};
 
 const DELETE: &str = "/1/delete/profiles.json";
 const LOOK_UP: &str = "/1/profile.json";
@@ -134,7 +135,7 @@ async fn the_people_are_gone_once_clevertap_has_carried_it_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_tells_that_it_was_a_delete_and_its_text() {
+async fn a_run_shows_that_it_was_a_delete_and_its_text() {
     let world = world(1).await;
     world.rows("DELETE FROM clevertap.profiles WHERE identity = 'p1'").await;
     let run = world.last_run();
@@ -162,7 +163,7 @@ async fn a_plain_session_deletes_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn explain_tells_keys_and_calls_and_makes_none() {
+async fn explain_shows_keys_and_calls_and_makes_none() {
     let world = world(3).await;
     world.set("schema_check", "warn").await;
     let mut plans = Vec::new();
@@ -306,17 +307,17 @@ async fn a_lost_answer_is_asked_for_again_since_a_deletion_can_be_repeated() {
 async fn a_refusal_leaves_the_keys_unsent_and_an_endless_loss_in_doubt() {
     let sql = "DELETE FROM clevertap.profiles WHERE identity IN ('p1', 'p2')";
     let world = world(3).await;
-    world.script([Instead::Answer(400, r#"{"status":"fail","error":"Deletion is not enabled","code":400}"#)]);
+    world.script([Scripted::Answer(400, r#"{"status":"fail","error":"Deletion is not enabled","code":400}"#)]);
     let error = world.refused(sql).await;
     assert!(error.contains("Deletion is not enabled") && error.contains("0 in doubt, 2 unsent of 2 rows read"), "{error}");
     world.set("retry_for_ms", 20_000).await;
-    world.script(vec![Instead::Fail(FailureKind::Lost, "was reset"); 100]);
+    world.script(vec![Scripted::Fail(FailureKind::Lost, "was reset"); 100]);
     let error = world.refused(sql).await;
     assert!(error.contains("2 in doubt, 0 unsent of 2 rows read"), "{error}");
     let failed = world.account.failed_rows();
-    let told: Vec<_> = failed.iter().map(|row| format!("{} {:?} {}", row.fate, row.identifier, row.record)).collect();
+    let fates: Vec<_> = failed.iter().map(|row| format!("{} {:?} {}", row.fate, row.identifier, row.record)).collect();
     let row = |fate: &str, id: &str| format!("{fate} Some(\"{id}\") {{\"identity\":\"{id}\"}}");
-    assert_eq!(told, [row("unsent", "p1"), row("unsent", "p2"), row("in_doubt", "p1"), row("in_doubt", "p2")]);
+    assert_eq!(fates, [row("unsent", "p1"), row("unsent", "p2"), row("in_doubt", "p1"), row("in_doubt", "p2")]);
 }
 
 #[tokio::test(start_paused = true)]

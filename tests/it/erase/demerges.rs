@@ -1,9 +1,10 @@
 //! `INSERT INTO clevertap.demerges`: one call splits a hundred, and none is ever sent a second time.
 
 use clevertap_emulator::{Fault, Settings, What};
+use clevertap_tests::Scripted;
 use datafusion_clevertap::{Access, FailureKind, Tally};
 
-use crate::door::{Instead, World, count};
+use crate::world::{World, count};
 
 const INSERT: &str = "INSERT INTO clevertap.demerges SELECT concat('p', n) AS identity FROM source";
 
@@ -105,7 +106,7 @@ async fn what_was_not_carried_out_is_sent_again() {
         assert_eq!((ending(&world, &result).as_str(), most(&world)), ("ok: 10 accepted, 0 rejected, 0 in doubt, 0 unsent, 10 demerged", 1));
     }
     let world = world(10);
-    world.script([Instead::Fail(FailureKind::NotSent, "was refused")]);
+    world.script([Scripted::Fail(FailureKind::NotSent, "was refused")]);
     let result = insert(&world).await;
     assert_eq!(ending(&world, &result), "ok: 10 accepted, 0 rejected, 0 in doubt, 0 unsent, 10 demerged");
 }
@@ -132,7 +133,7 @@ async fn a_refusal_stops_with_the_rows_unsent() {
         (200, r#"{"status":"fail","error":"No"}"#),
     ] {
         let world = world(10);
-        world.script([Instead::Answer(status, body)]);
+        world.script([Scripted::Answer(status, body)]);
         let result = insert(&world).await;
         let line = ending(&world, &result);
         assert!(line.ends_with("0 accepted, 0 rejected, 0 in doubt, 10 unsent, 0 demerged"), "{status}: {line}");

@@ -7,7 +7,7 @@ use datafusion::assert_batches_eq;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_clevertap::{ClevertapSql, Fate, FateWatch, register};
 
-use crate::door::{TARGETS, Target, World};
+use crate::world::{TARGETS, Target, World};
 
 #[tokio::test(start_paused = true)]
 async fn runs_has_one_row_for_each_statement_that_wrote() {
@@ -65,20 +65,20 @@ async fn runs_has_the_columns_of_the_design() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_failed_tells_its_code_and_its_statement() {
+async fn a_run_that_failed_shows_its_code_and_its_statement() {
     let world = Target::Events.world(3);
     world.fault_once(What::ResetBefore);
     world.refused(&Target::Events.insert("false")).await;
     let rows = world
-        .rows("SELECT status, in_doubt, settled_through, error_code, statement LIKE 'INSERT INTO clevertap.events%' AS told FROM clevertap.runs")
+        .rows("SELECT status, in_doubt, settled_through, error_code, statement LIKE 'INSERT INTO clevertap.events%' AS has_statement FROM clevertap.runs")
         .await;
     assert_batches_eq!(
         [
-            "+--------+----------+-----------------+------------+------+",
-            "| status | in_doubt | settled_through | error_code | told |",
-            "+--------+----------+-----------------+------------+------+",
-            "| error  | 3        | 3               | CT-402     | true |",
-            "+--------+----------+-----------------+------------+------+",
+            "+--------+----------+-----------------+------------+---------------+",
+            "| status | in_doubt | settled_through | error_code | has_statement |",
+            "+--------+----------+-----------------+------------+---------------+",
+            "| error  | 3        | 3               | CT-402     | true          |",
+            "+--------+----------+-----------------+------------+---------------+",
         ],
         &rows
     );
@@ -272,7 +272,7 @@ async fn settled_through_is_where_the_load_can_be_resumed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_in_doubt_is_told_with_its_record() {
+async fn a_row_in_doubt_is_reported_with_its_record() {
     let world = Target::Events.world(1);
     world.fault_once(What::ResetAfter);
     world.refused(&Target::Events.insert("false")).await;
@@ -289,13 +289,13 @@ async fn a_row_in_doubt_is_told_with_its_record() {
     );
 }
 
-/// The syncs keep a ledger of their own: they are told each fate as it settles.
+/// The syncs keep a ledger of their own: they see each fate as it settles.
 #[tokio::test(start_paused = true)]
-async fn a_watch_is_told_every_fate_once() {
+async fn a_watch_sees_every_fate_once() {
     let world = World::new();
-    type Told = Vec<(u64, Option<Fate>)>;
-    let told: Arc<Mutex<Told>> = Arc::default();
-    let ledger = Arc::clone(&told);
+    type Seen = Vec<(u64, Option<Fate>)>;
+    let seen: Arc<Mutex<Seen>> = Arc::default();
+    let ledger = Arc::clone(&seen);
     let watch = FateWatch::new(move |fates| ledger.lock().expect("a ledger").extend_from_slice(fates));
     let ctx = SessionContext::new_with_config(SessionConfig::new().with_extension(Arc::new(watch)));
     register(&ctx, "clevertap", world.account.clone()).expect("registered");
@@ -303,7 +303,7 @@ async fn a_watch_is_told_every_fate_once() {
     let insert =
         "INSERT INTO clevertap.profiles (identity, email) VALUES ('a', 'a@example.com'), (NULL, 'b@example.com'), ('c', 'not one')";
     ctx.clevertap_sql(insert).await.expect("planned").collect().await.expect("inserted");
-    let mut told = told.lock().expect("a ledger").clone();
-    told.sort_by_key(|(row, _)| *row);
-    assert_eq!(told, [(1, None), (2, Some(Fate::Rejected)), (3, Some(Fate::Rejected))]);
+    let mut seen = seen.lock().expect("a ledger").clone();
+    seen.sort_by_key(|(row, _)| *row);
+    assert_eq!(seen, [(1, None), (2, Some(Fate::Rejected)), (3, Some(Fate::Rejected))]);
 }
