@@ -1,85 +1,125 @@
-//! What a plain `SessionContext` offers besides `clevertap_sql` (INSERT, COPY, external tables), and EXECUTE: what is written is what
-//! stands in the statement.
+//! How rows come in besides a statement of `clevertap_sql`: files in their order, COPY, `DataFrame::write_table`, EXECUTE, a second account.
+//! What a plain session says in SQL is `slt/plain_session.slt`.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use clevertap_emulator::Settings;
+use datafusion::assert_batches_eq;
+use datafusion::dataframe::DataFrameWriteOptions;
 use datafusion::error::Result;
+use datafusion_clevertap::{Access, Error};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 
 use crate::seed::lines;
-use crate::world::{World, text_of};
+use crate::world::{Target, World, text_of};
 
+/// Runs a statement through `ctx.sql`.
 async fn plain(world: &World, sql: &str) -> Result<Vec<RecordBatch>> {
     world.ctx.sql(sql).await?.collect().await
 }
 
-/// The bodies that a statement sends.
-async fn sent(world: &World, sql: &str) -> String {
-    world.forget_sent();
-    let result = plain(world, sql).await;
-    let bodies: Vec<String> = world.sent_to("/1/upload").into_iter().map(|call| call.body).collect();
-    result.map_or_else(|error| error.to_string(), |_| bodies.concat())
+#[tokio::test(start_paused = true)]
+async fn write_table_takes_names_as_they_are() {
+    let world = World::new();
+    let frame = world.ctx.sql("SELECT 'a' AS identity, 'gold' AS \"Plan\"").await.expect("planned");
+    frame.write_table("clevertap.profiles", DataFrameWriteOptions::new()).await.expect("written");
+    assert_eq!(world.emulator.profile("a").expect("a person")["profileData"]["Plan"], "gold");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_column_is_written_by_its_own_type_and_not_by_that_with_which_it_is_read() {
-    let world = World::new();
-    let into = "INSERT INTO clevertap.events (identity, event_name, event_time) SELECT";
-    for (select, expected) in [
-        ("'a', 'E', TIMESTAMP '2026-01-01 00:00:00'", "naive_time"),
-        ("'a', 'E', DATE '2026-01-01'", "event_time"),
-        ("1.0::double, 'E', 1767225600", "identif"),
-    ] {
-        let text = sent(&world, &format!("{into} {select}")).await;
-        assert!(text.contains(expected) && text.contains("[CT-20"), "{select}: {text}");
-    }
-    let text = sent(&world, &format!("{into} 42, 'E', 1767225600")).await;
-    assert!(text.contains(r#""identity":"42","ts":1767225600"#), "{text}");
-    world.set("naive_time", "utc").await;
-    let text = sent(&world, &format!("{into} 'a', 'E', TIMESTAMP '2026-01-01 00:00:00'")).await;
-    assert!(text.contains(r#""ts":1767225600"#), "{text}");
+async fn read_only_access_refuses_every_write() {
+    let world = World::open(Settings::default(), |account| account.access = Access::Read);
+    let mut texts = vec![
+        text_of(world.run("INSERT INTO clevertap.profiles SELECT 'a' AS identity").await),
+        text_of(plain(&world, "INSERT INTO clevertap.profiles (identity) VALUES ('a')").await),
+        text_of(plain(&world, "COPY (SELECT 'a' AS identity) TO 'clevertap://clevertap/profiles' STORED AS CLEVERTAP").await),
+        text_of(world.run("INSERT INTO clevertap_events.\"V\" SELECT 'a' AS identity, 1767225600 AS event_time").await),
+    ];
+    let frame = world.ctx.sql("SELECT 'a' AS identity").await.expect("planned");
+    texts.push(text_of(frame.write_table("clevertap.profiles", DataFrameWriteOptions::new()).await));
+    assert!(texts.iter().all(|text| text.contains("[CT-301]") && text.contains("read")), "{texts:#?}");
+    assert!(world.sent().is_empty());
+    world.rows("SELECT * FROM clevertap.profiles WHERE identity = 'a'").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_that_the_planner_makes_other_values_of_are_refused() {
+async fn row_number_is_the_files_row() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rows.parquet");
+    let rows = 20_000;
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values((1..=rows).map(|n| format!("p{n}"))));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(1..=rows));
+    let batch = RecordBatch::try_from_iter([("identity", names), ("n", numbers)]).expect("a batch");
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(700)).build();
+    let mut writer =
+        ArrowWriter::try_new(std::fs::File::create(&path).expect("a file"), batch.schema(), Some(properties)).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+
     let world = World::new();
-    let into = "INSERT INTO clevertap.events (identity, event_name, event_time) VALUES";
-    for values in
-        ["('a', 'E', TIMESTAMP '2026-01-01 00:00:00')", "('a', 'E', DATE '2026-01-01')", "('a', 'E', 1767225600), (1.5, 'E', 1767225600)"]
-    {
-        let text = sent(&world, &format!("{into} {values}")).await;
-        assert!(text.contains("clevertap_sql") && text.contains("[CT-202]"), "{values}: {text}");
-    }
-    let text = sent(&world, &format!("{into} (7, 'E', 1767225600), ('b', 'E', 1767225601)")).await;
-    assert!(text.contains(r#""identity":"7","ts":1767225600"#) && text.contains(r#""identity":"b","ts":1767225601"#), "{text}");
+    world.set("on_reject", "skip").await;
+    world.ctx.register_parquet("people", path.to_str().expect("text"), Default::default()).await.expect("registered");
+    world
+        .rows("INSERT INTO clevertap.profiles SELECT identity, CASE WHEN n % 5000 = 77 THEN 'nope' ELSE 'a@example.org' END AS email FROM people")
+        .await;
+    let failed = world.rows("SELECT row_number, identifier FROM clevertap.failed_rows ORDER BY row_number").await;
+    assert_batches_eq!(
+        [
+            "+------------+------------+",
+            "| row_number | identifier |",
+            "+------------+------------+",
+            "| 77         | p77        |",
+            "| 5077       | p5077      |",
+            "| 10077      | p10077     |",
+            "| 15077      | p15077     |",
+            "+------------+------------+",
+        ],
+        &failed
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_event_of_a_url_is_the_one_that_is_written_or_none() {
+async fn two_accounts_have_two_names() {
     let world = World::new();
-    let copy = |place: &str| {
-        format!("COPY (SELECT 'a' AS identity, now() AS event_time) TO 'clevertap://clevertap/events/{place}' STORED AS CLEVERTAP")
-    };
-    for (place, event) in [("A=B", "A=B"), ("Sign%20up%3F", "Sign up?"), ("1+1", "1+1"), ("Won%20%231", "Won #1")] {
-        let text = sent(&world, &copy(place)).await;
-        assert!(text.contains(&format!(r#""evtName":"{event}""#)), "{place}: {text}");
-    }
-    for place in ["Won #1", "Sign up?", "a/../b", "./b", "%2E%2E/b"] {
-        let text = sent(&world, &copy(place)).await;
-        assert!(text.contains("[CT-101]") && world.sent_to("/1/upload").is_empty(), "{place}: {text}");
-    }
-    let text = sent(&world, &copy("R%26D")).await;
-    assert!(text.contains("[CT-") && world.sent_to("/1/upload").is_empty(), "{text}");
+    let other = World::new();
+    datafusion_clevertap::register(&world.ctx, "india", other.account.clone()).expect("registered");
+    world.rows("INSERT INTO india.profiles SELECT 'a' AS identity").await;
+    world.rows("INSERT INTO india_events.\"V\" SELECT 'a' AS identity, 1767225600 AS event_time").await;
+    world.rows("COPY (SELECT 'b' AS identity) TO 'clevertap://india/profiles' STORED AS CLEVERTAP").await;
+    assert_eq!((world.emulator.report().requests, other.emulator.profiles_stored(), other.emulator.events_stored()), (0, 2, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_external_table_takes_the_sessions_options_and_no_default() {
+async fn a_typed_error_is_found_in_what_the_session_returns() {
+    let world = Target::Profiles.world(3);
+    let error = world.run(&Target::Profiles.insert("n = 2")).await.expect_err("a reject");
+    assert_eq!(Error::find(&error).and_then(Error::tally).map(|tally| (tally.accepted, tally.rejected)), Some((2, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_keeps_the_files_order_too() {
     let world = World::new();
-    let table = "CREATE EXTERNAL TABLE x (identity TEXT, event_name TEXT, event_time TIMESTAMP) STORED AS CLEVERTAP LOCATION 'clevertap://clevertap/events'";
-    assert!(text_of(plain(&world, table).await).contains("naive_time"));
-    world.set("naive_time", "utc").await;
-    plain(&world, table).await.expect("made");
-    let with = "CREATE EXTERNAL TABLE y (identity TEXT, \"Plan\" TEXT DEFAULT 'gold') STORED AS CLEVERTAP LOCATION 'clevertap://clevertap/profiles'";
-    let text = text_of(plain(&world, with).await);
-    assert!(text.contains("DEFAULT") && text.contains("[CT-202]"), "{text}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rows.parquet");
+    let batch = crate::world::numbered(&(1..=20_000).collect::<Vec<_>>());
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(700)).build();
+    let mut writer =
+        ArrowWriter::try_new(std::fs::File::create(&path).expect("a file"), batch.schema(), Some(properties)).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+    world.ctx.register_parquet("numbers", path.to_str().expect("text"), Default::default()).await.expect("registered");
+    world.set("on_reject", "skip").await;
+    world
+        .rows(
+            "COPY (SELECT concat('p', n) AS identity, CASE WHEN n % 5000 = 77 THEN 'nope' ELSE 'a@example.org' END AS email FROM numbers)
+             TO 'clevertap://clevertap/profiles' STORED AS CLEVERTAP",
+        )
+        .await;
+    let mut failed: Vec<_> = world.account.failed_rows().into_iter().map(|row| row.row_number).collect();
+    failed.sort_unstable();
+    assert_eq!(failed, [77, 5_077, 10_077, 15_077]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,16 +139,4 @@ async fn a_prepared_insert_keeps_the_order_of_its_files() {
     world.rows("EXECUTE p('x')").await;
     let failed = lines(&world.rows("SELECT row_number FROM clevertap.failed_rows").await);
     assert_eq!(failed, ["| 12000 |", "| 3000 |", "| 6000 |", "| 9000 |"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_field_of_a_struct_is_an_expression_and_needs_a_name() {
-    let world = World::new();
-    let from = "FROM (SELECT named_struct('id', 'a', 'plan', 'gold') AS s)";
-    for select in ["s.id AS identity, s.plan", "s['id'] AS identity, s.plan"] {
-        let text = world.refused(&format!("INSERT INTO clevertap.profiles SELECT {select} {from}")).await;
-        assert!(text.contains("AS") && text.contains("[CT-202]"), "{text}");
-    }
-    world.rows(&format!("INSERT INTO clevertap.profiles SELECT s.id AS identity, s.plan AS plan {from}")).await;
-    assert!(world.sent().iter().any(|call| call.body.contains(r#""plan":"gold""#)));
 }

@@ -390,18 +390,6 @@ async fn a_million_members_in_twenty_lists_are_sorted_on_disk() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn explain_shows_the_calls_and_makes_none() {
-    let world = world(3).await;
-    let rows = world.rows(&format!("EXPLAIN {INSERT}")).await;
-    let text = arrow::util::pretty::pretty_format_batches(&rows).expect("a table").to_string();
-    let calls = format!("calls=[POST {URL}, PUT of the file, POST {DONE}, once a list each]");
-    for part in ["ListsExec: table=clevertap.custom_lists, mode=create", &calls, "SortExec", "MembersExec"] {
-        assert!(text.contains(part), "{part} in {text}");
-    }
-    assert!(world.sent().is_empty());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn over_http_the_file_has_its_length_and_no_passcode() {
     let emulator = clevertap_emulator::Emulator::new(Settings::default());

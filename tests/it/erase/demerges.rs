@@ -49,16 +49,6 @@ async fn a_hundred_identities_share_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_demerge_needs_an_account_that_may_erase() {
-    for access in [Access::Read, Access::Write] {
-        let world = World::open(Settings::default(), |account| account.access = access);
-        world.source(1);
-        let error = insert(&world).await.expect_err("refused");
-        assert!(error.contains("CT-301") && world.sent().is_empty(), "{error}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn more_than_delete_rows_max_are_counted_and_none_is_sent() {
     let world = world(1_234);
     let error = insert(&world).await.expect_err("refused");
