@@ -4,7 +4,7 @@
 //! on it: `clevertap`, which may erase, `read_write` and `read_only`. Besides theirs, a file may read
 //!
 //! - `seed.events` and `seed.people`, what the project was made from;
-//! - `emulator.requests`, the requests of the statement before;
+//! - `emulator.requests`, the requests of the statement before, and `emulator.list_members`, who is on the custom lists;
 //! - files that it wrote itself, by names such as `'leavers.csv'`, in a folder of its own;
 //!
 //! and run a recipe of `sql/recipes` with `\i daily_trend.sql`, which gives the rows of its last statement. A write is a `statement count`,
@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt64Array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use chrono_tz::Tz;
-use clevertap_emulator::{Campaign, Settings, SubscriptionGroup};
-use clevertap_tests::EmulatorTransport;
+use clevertap_emulator::{Campaign, CustomList, Emulator, Settings, SubscriptionGroup};
+use clevertap_tests::{EmulatorTransport, SentCall};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::error::{DataFusionError, Result};
@@ -201,8 +202,8 @@ impl Session {
         ctx.state_ref().write().config_mut().options_mut().set("clevertap.schema_check", "off")?;
         let seed = world.ctx.catalog("datafusion").and_then(|catalog| catalog.schema("seed")).expect("a schema");
         let emulator = MemorySchemaProvider::new();
-        let requests = Arc::new(Requests { transport: Arc::clone(&world.transport), schema: Requests::schema() });
-        emulator.register_table("requests".into(), Arc::new(StreamingTable::try_new(Requests::schema(), vec![requests])?))?;
+        emulator.register_table("requests".into(), EmulatorTable::provider(&world, requests)?)?;
+        emulator.register_table("list_members".into(), EmulatorTable::provider(&world, list_members)?)?;
         let catalog = ctx.catalog("datafusion").expect("the catalogue");
         catalog.register_schema("seed", seed)?;
         catalog.register_schema("emulator", Arc::new(emulator))?;
@@ -237,7 +238,7 @@ impl AsyncDB for Session {
     type ColumnType = TypeLetter;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<TypeLetter>> {
-        if !sql.contains("emulator.requests") {
+        if !sql.contains("emulator.") {
             self.world.forget_sent();
         }
         let Some(recipe) = sql.strip_prefix("\\i ") else {
@@ -308,44 +309,53 @@ fn cell(text: &str) -> String {
     if text.is_empty() { "(empty)".to_owned() } else { text.trim_end_matches('\n').replace('\n', "\\n") }
 }
 
-/// `emulator.requests`: what the statement before sent.
+/// A table of the schema `emulator`, read anew by each query.
 #[derive(Debug)]
-struct Requests {
+struct EmulatorTable {
+    emulator: Emulator,
     transport: Arc<EmulatorTransport>,
+    read: fn(&Emulator, &EmulatorTransport) -> Result<RecordBatch, ArrowError>,
     schema: SchemaRef,
 }
 
-impl Requests {
-    fn schema() -> SchemaRef {
-        let text = |name: &str| Field::new(name, DataType::Utf8, true);
-        let fields = vec![Field::new("number", DataType::Int64, false), text("method"), text("path"), text("query"), text("body")];
-        Arc::new(Schema::new(fields))
-    }
-
-    fn batch(&self) -> Result<RecordBatch> {
-        let sent = self.transport.sent();
-        let numbers: Int64Array = (1..).take(sent.len()).collect();
-        let text = |of: &dyn Fn(usize) -> Option<String>| Arc::new((0..sent.len()).map(of).collect::<StringArray>()) as ArrayRef;
-        let columns = vec![
-            Arc::new(numbers) as ArrayRef,
-            text(&|at| Some(sent[at].method.clone())),
-            text(&|at| Some(sent[at].path.clone())),
-            text(&|at| sent[at].query.clone()),
-            text(&|at| Some(sent[at].body.clone())),
-        ];
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+impl EmulatorTable {
+    fn provider(world: &World, read: fn(&Emulator, &EmulatorTransport) -> Result<RecordBatch, ArrowError>) -> Result<Arc<StreamingTable>> {
+        let schema = read(&world.emulator, &world.transport)?.schema();
+        let table = Self { emulator: world.emulator.clone(), transport: Arc::clone(&world.transport), read, schema: Arc::clone(&schema) };
+        Ok(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(table)])?))
     }
 }
 
-impl PartitionStream for Requests {
+impl PartitionStream for EmulatorTable {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let batch = futures::stream::iter([self.batch()]);
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batch))
+        let batch = (self.read)(&self.emulator, &self.transport).map_err(DataFusionError::from);
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), futures::stream::iter([batch])))
     }
+}
+
+fn requests(_: &Emulator, transport: &EmulatorTransport) -> Result<RecordBatch, ArrowError> {
+    let sent = transport.sent();
+    let text = |of: fn(SentCall) -> Option<String>| Arc::new(sent.iter().cloned().map(of).collect::<StringArray>()) as ArrayRef;
+    RecordBatch::try_from_iter_with_nullable([
+        ("number", Arc::new((1..).take(sent.len()).collect::<Int64Array>()) as ArrayRef, false),
+        ("method", text(|call| Some(call.method)), true),
+        ("path", text(|call| Some(call.path)), true),
+        ("query", text(|call| call.query), true),
+        ("body", text(|call| Some(call.body)), true),
+    ])
+}
+
+fn list_members(emulator: &Emulator, _: &EmulatorTransport) -> Result<RecordBatch, ArrowError> {
+    let members_of = |list: CustomList| emulator.list_members(&list.name).into_iter().map(move |member| (list.name.clone(), member));
+    let (names, members): (Vec<_>, Vec<_>) = emulator.lists().into_iter().flat_map(members_of).unzip();
+    RecordBatch::try_from_iter_with_nullable([
+        ("list_name", Arc::new(StringArray::from(names)) as ArrayRef, true),
+        ("member", Arc::new(StringArray::from(members)) as ArrayRef, true),
+    ])
 }
 
 /// What the project has besides people and events. Deletions and lists are carried out at once.
