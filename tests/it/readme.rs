@@ -9,7 +9,7 @@ use clevertap_emulator::Settings;
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::{Access, ClevertapSql, Options, register};
 
-use crate::door::World;
+use crate::world::World;
 
 const FIRST: &str = "README.md";
 const PROGRAM: &str = "sql/README.md";

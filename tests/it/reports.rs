@@ -4,8 +4,8 @@ use chrono_tz::Tz;
 use clevertap_emulator::{Campaign, NoResult, Settings, SubscriptionGroup};
 use serde_json::json;
 
-use crate::door::World;
 use crate::seed::{SMALL, lines, seeded};
+use crate::world::World;
 
 fn world(settings: Settings) -> World {
     seeded(SMALL, Tz::Asia__Kolkata, settings, |_| {})
@@ -55,54 +55,6 @@ async fn trends_are_what_the_events_say_and_empty_buckets_are_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn weeks_have_the_names_of_the_answer() {
-    let world = world(Settings::default());
-    let weeks = lines(&world.rows("SELECT week FROM clevertap.trend_analysis_weekly WHERE event_name = 'Charged' AND event_date BETWEEN '2025-12-29' AND '2026-01-10'").await);
-    assert_eq!(weeks, ["| 202601 |", "| 202602 |"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_trend_over_more_than_a_year_is_cut() {
-    let world = world(Settings::default());
-    let rows = lines(&world.rows("SELECT count(*), sum(events) FROM clevertap.trend_analysis_daily WHERE event_name = 'Charged' AND event_date BETWEEN '2024-01-01' AND '2026-03-31'").await);
-    let seeds = lines(&world.rows("SELECT 821, count(*) FROM seed.events WHERE event_name = 'Charged'").await);
-    assert_eq!(rows, seeds);
-}
-
-#[tokio::test(start_paused = true)]
-async fn counts_are_what_the_events_say() {
-    let world = world(Settings::default());
-    let range = "event_date BETWEEN '2026-01-03' AND '2026-01-20'";
-    let names = "event_name IN ('Charged', 'Viewed Item')";
-    equal(
-        &world,
-        &format!("SELECT event_name, from_date, to_date, events FROM clevertap.event_counts WHERE {names} AND {range}"),
-        &format!(
-            "SELECT event_name, '2026-01-03'::date, '2026-01-20'::date, count(*) FROM seed.events WHERE {names} AND {range} GROUP BY 1"
-        ),
-    )
-    .await;
-    equal(
-        &world,
-        "SELECT event_name, people FROM clevertap.profile_counts WHERE event_name = 'Charged' AND from_date = '2026-01-03' AND to_date = '2026-01-20'",
-        &format!("SELECT event_name, count(DISTINCT object_id) FROM seed.events WHERE event_name = 'Charged' AND {range} GROUP BY 1"),
-    )
-    .await;
-    equal(
-        &world,
-        &format!("SELECT property, value, value_type, events, property_type, top_n FROM clevertap.top_property_counts WHERE event_name = 'Charged' AND {range} AND property = 'Currency'"),
-        &format!("SELECT 'Currency', \"Currency\", 'STR', count(*), 'event_properties', 10 FROM seed.events WHERE event_name = 'Charged' AND {range} GROUP BY 2"),
-    )
-    .await;
-    let tops = "SELECT property, count(*) FROM clevertap.top_property_counts WHERE event_name = 'Charged' AND top_n = 2
-                AND property IN ('Currency', 'Step', 'Amount', 'Order', 'Paid at', '💜') AND event_date >= '2026-01-01' GROUP BY 1";
-    assert_eq!(lines(&world.rows(tops).await).len(), 6, "six properties, two requests of at most five groups");
-    let now =
-        lines(&world.rows("SELECT people, breakdown IS NULL OR breakdown LIKE '{%' AS is_json FROM clevertap.real_time_counts").await);
-    assert!(now.len() == 1 && now[0].contains("true"), "{now:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_count_that_never_comes_is_an_error() {
     let world = world(Settings { polls_until_ready: 10_000, ..Settings::default() });
     let error = world.refused("SELECT * FROM clevertap.event_counts WHERE event_name = 'Charged' AND event_date = '2026-01-03'").await;
@@ -131,38 +83,6 @@ fn lists() -> Settings {
         segments: (0..1_001).map(|id| json!({"id": id, "name": format!("Segment {id}")})).collect(),
         ..Settings::default()
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn lists_are_read_to_their_end() {
-    let world = world(lists());
-    let one = |query: &'static str| async { lines(&world.rows(query).await) };
-    assert_eq!(
-        one("SELECT count(*), count(DISTINCT content_block_id), min(extra) FROM clevertap.content_blocks").await,
-        ["| 250 | 250 | {\"type\":\"html\"} |"]
-    );
-    assert_eq!(one("SELECT count(*), count(DISTINCT segment_id) FROM clevertap.segments").await, ["| 1001 | 1001 |"]);
-    assert_eq!(one("SELECT key, name, channels FROM clevertap.subscription_groups").await, ["| 101 | Offers | [\"email\"] |"]);
-    assert_eq!(
-        one("SELECT count(*), sum(sent), min(start_date), max(start_date), min(extra) FROM clevertap.message_reports WHERE start_date BETWEEN '2026-01-03' AND '2026-03-22'").await,
-        ["| 40 | 820 | 2026-01-03 | 2026-03-22 | {\"device\":\"Android\"} |"]
-    );
-    assert_eq!(
-        one("SELECT message_id, labels FROM clevertap.message_reports WHERE start_date = '2026-01-05'").await,
-        ["| 1767225602 | [\"x\"] |"]
-    );
-    assert_eq!(
-        one("SELECT campaign_id, name, scheduled_on FROM clevertap.campaigns WHERE scheduled_on BETWEEN '2026-01-01' AND '2026-03-31'")
-            .await,
-        ["| 1767225600 | Campaign 1767225600 | 2026-01-05 |", "| 9007199254740993 | Campaign 9007199254740993 | 2026-02-15 |"]
-    );
-    assert_eq!(
-        one("SELECT property_name, property_type FROM clevertap.event_schema WHERE event_name = 'Charged' AND property_name = 'Amount'")
-            .await,
-        ["| Amount | Number |"]
-    );
-    assert_eq!(one("SELECT property_type FROM clevertap.profile_schema WHERE property_name = 'Plan'").await, ["| String |"]);
-    assert!(world.emulator.report().rules_broken.is_empty(), "{:?}", world.emulator.report().rules_broken);
 }
 
 #[tokio::test(start_paused = true)]

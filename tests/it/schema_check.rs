@@ -4,7 +4,7 @@ use clevertap_emulator::{EventStatus, Fault, SchemaEvent, SchemaForm, Settings, 
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::{ClevertapSql, RunWarning, Status, register};
 
-use crate::door::World;
+use crate::world::World;
 
 const SCHEMA: &str = "/getSchema";
 const UPLOAD: &str = "/1/upload";
@@ -57,7 +57,7 @@ async fn the_default_is_to_warn_after_one_call_before_the_first_upload_of_a_sess
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_names_names_in_another_case_and_other_types_are_told_of_people() {
+async fn new_names_names_in_another_case_and_other_types_are_reported_of_people() {
     let world = known("warn").await;
     world
         .rows(
@@ -112,7 +112,7 @@ async fn events_are_compared_by_their_names_and_each_with_its_own_properties() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_comes_late_is_told_too() {
+async fn an_event_that_comes_late_is_reported_too() {
     let world = known("warn").await;
     world.source(2_000);
     world
@@ -143,7 +143,7 @@ async fn error_stops_before_a_record_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schema_that_is_not_told_is_a_warning_and_is_asked_for_once() {
+async fn a_schema_that_is_not_given_is_a_warning_and_is_asked_for_once() {
     for what in [What::Unavailable, What::TooManyRequests, What::HangBefore, What::EmptyAfter, What::GarbageAfter] {
         let world = World::new();
         world.set("schema_check", "error").await;
@@ -184,7 +184,7 @@ async fn a_schema_of_names_alone_has_no_types_to_differ_from() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_without_end_are_told_up_to_a_thousand() {
+async fn names_without_end_are_reported_up_to_a_thousand() {
     let world = known("warn").await;
     world.source(900);
     world

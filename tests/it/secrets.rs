@@ -7,14 +7,14 @@ use clevertap_emulator::{Settings, What};
 use datafusion_clevertap::{Account, AccountSettings, ClevertapSql, Region, Secret, register};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::door::{TARGETS, Target, World, text_of};
+use crate::world::{TARGETS, Target, World, text_of};
 
 /// A passcode that could not be anywhere by chance.
 const PASSCODE: &str = "XK7-tellnobody-Q2";
 
 fn world() -> World {
     let settings = Settings { passcode: PASSCODE.to_owned(), ..Settings::default() };
-    World::open_with_passcode(settings, |_| {}, PASSCODE, true)
+    World::open_with_passcode(settings, PASSCODE)
 }
 
 #[track_caller]
@@ -54,7 +54,7 @@ async fn no_error_shows_it() {
         hidden(&format!("{error:?} {error:#?}"));
         hidden(&format!("{:?} {:?} {:?}", world.account.runs(), world.account.failed_rows(), world.account.warnings()));
     }
-    let wrong = World::open_with_passcode(Settings::default(), |_| {}, PASSCODE, true);
+    let wrong = World::open_with_passcode(Settings::default(), PASSCODE);
     let error = wrong.run("SELECT * FROM clevertap.profiles WHERE identity = 'a'").await.expect_err("401");
     hidden(&format!("{error} {error:?}"));
 }

@@ -14,7 +14,7 @@ use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::datasource::MemTable;
 use datafusion_clevertap::AccountSettings;
 
-use crate::door::World;
+use crate::world::World;
 
 /// How large a seed is.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,12 @@
 //! The requests of every table that can be written, with required columns and with all; and of a look-up.
 
 use clevertap_emulator::Settings;
+use clevertap_tests::SentCall;
 
-use crate::door::{Sent, World, devices};
+use crate::world::{World, devices};
 
 /// A call as it stands on the wire, without the host and the values of headers.
-fn shown(call: &Sent) -> String {
+fn shown(call: &SentCall) -> String {
     let mut headers = call.headers.clone();
     headers.sort_unstable();
     let query = call.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();

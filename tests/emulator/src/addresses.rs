@@ -4,66 +4,32 @@
 //! flag: those belong to one profile. The reference has no codes for these records; type is 524, status 512, an e-mail
 //! address 515 and a number 516, as in an upload.
 
-use std::collections::HashMap;
-
 use crate::answer::Answer;
 use crate::emulator::{Emulator, Inner};
 use crate::faults::Plan;
 use crate::json::Json;
 use crate::lock;
 use crate::settings::Store;
+use crate::subscriptions::{Channel, Subscription};
 use crate::upload::codes::Reason;
 use crate::upload::profile::{is_email, phone_number};
 use crate::verdict::{self, Echo, Refused};
 
-/// What an address was last told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subscription {
-    /// `Resubscribe`.
-    Resubscribed,
-    /// `Unsubscribe`.
-    Unsubscribed,
-}
-
-/// Where an address is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Channel {
-    Phone,
-    Email,
-    Whatsapp,
-}
-
-impl Channel {
-    /// The channel by its name, which is case-sensitive.
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "phone" => Some(Self::Phone),
-            "email" => Some(Self::Email),
-            "whatsapp" => Some(Self::Whatsapp),
-            _ => None,
-        }
-    }
-}
-
-/// The last word of each address.
-#[derive(Debug, Default)]
-pub(crate) struct Addresses(HashMap<(Channel, Box<str>), Subscription>);
-
 impl Emulator {
-    /// What `POST /1/subscribe` last told an address; the channel is `phone`, `email` or `whatsapp`.
+    /// What `POST /1/subscribe` was last asked for an address; the channel is `phone`, `email` or `whatsapp`.
     #[must_use]
     pub fn subscription(&self, channel: &str, address: &str) -> Option<Subscription> {
         let key = (Channel::named(channel)?, address.into());
-        lock(&self.inner.addresses).0.get(&key).copied()
+        lock(&self.inner.subscriptions).0.get(&key).copied()
     }
 }
 
 /// Subscribes and unsubscribes addresses, in the order of the records.
 pub(crate) fn subscribe(inner: &Inner, body: &[u8], plan: &Plan, number: u64) -> Answer {
-    run(inner, body, plan, number, check_subscription, |told| {
-        lock(&inner.report).subscriptions += told.len() as u64;
+    run(inner, body, plan, number, check_subscription, |changes| {
+        lock(&inner.report).subscriptions += changes.len() as u64;
         if inner.settings.store == Store::Everything {
-            lock(&inner.addresses).0.extend(told);
+            lock(&inner.subscriptions).0.extend(changes);
         }
     })
 }
@@ -72,7 +38,7 @@ pub(crate) fn subscribe(inner: &Inner, body: &[u8], plan: &Plan, number: u64) ->
 pub(crate) fn disassociate(inner: &Inner, body: &[u8], plan: &Plan, number: u64) -> Answer {
     run(inner, body, plan, number, check_disassociation, |phones| {
         lock(&inner.report).disassociations += phones.len() as u64;
-        lock(&inner.books).disassociate(&phones.into_iter().collect());
+        lock(&inner.database).disassociate(&phones.into_iter().collect());
     })
 }
 

@@ -1,11 +1,13 @@
 //! The endpoints that exist: path, methods and limit of each. Everything else is an unknown path.
 //!
-//! A new endpoint is one variant here, one file, and one line in `door.rs`.
+//! A new endpoint is one variant here, one file, and one line in `handle.rs`.
 
 use http::Method;
 
 use crate::Settings;
-use crate::custom_lists;
+
+/// Where the URLs of list files begin.
+pub(crate) const LIST_FILE_PREFIX: &str = "/_presigned/";
 
 /// One API of CleverTap; in-flight limits are counted for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +93,7 @@ impl Api {
             // Both ways are written of (unknowns 1.14).
             "/1/get_custom_list_segment_url" => Some(Self::ListUrl),
             "/1/upload_custom_list_segment_completed" => Some(Self::ListComplete),
-            _ if path.starts_with(custom_lists::file::PREFIX) => Some(Self::ListFile),
+            _ if path.starts_with(LIST_FILE_PREFIX) => Some(Self::ListFile),
             _ => Self::ALL.into_iter().find(|api| api.path() == path),
         }
     }
@@ -107,7 +109,7 @@ impl Api {
             Self::Delete => "/1/delete/profiles.json",
             Self::ListUrl => "/get_custom_list_segment_url",
             Self::ListComplete => "/upload_custom_list_segment_completed",
-            Self::ListFile => custom_lists::file::PREFIX,
+            Self::ListFile => LIST_FILE_PREFIX,
             Self::Events => "/1/events.json",
             Self::Profiles => "/1/profiles.json",
             Self::CountEvents => "/1/counts/events.json",

@@ -1,38 +1,20 @@
-//! `POST /1/delete/profiles.json`: accepted now, carried out hours later, and nobody tells when (reference 9.1).
+//! `POST /1/delete/profiles.json`: accepted now, carried out hours later, at no known time (reference 9.1).
 //!
 //! The ids are looked up when the deletion is carried out: what was uploaded for them in between goes, too.
 
 use crate::answer::Answer;
+use crate::deletions::Deletion;
 use crate::emulator::{Emulator, Inner};
 use crate::json::Json;
 use crate::lock;
 use crate::report::Rule;
-use crate::upload::record::Kind;
+use crate::upload::identifier::IdentifierKind;
 use crate::verdict::{parse, refuse};
 
 /// Ids of one request (reference 4.4).
 const IDS_MAX: usize = 100;
 /// The longest that a deletion may take (reference 9.1).
 const DELAY_MAX_S: i64 = 24 * 60 * 60;
-
-/// A delete request that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deletion {
-    /// The identities that it names; empty if it names devices.
-    pub identities: Vec<String>,
-    /// The devices that it names.
-    pub guids: Vec<String>,
-    /// When it came, in epoch seconds of the account's clock.
-    pub requested_at: i64,
-    /// When it is carried out.
-    pub due_at: i64,
-    /// Whether it was carried out.
-    pub is_done: bool,
-}
-
-/// All delete requests, in the order in which they came.
-#[derive(Debug, Default)]
-pub(crate) struct Deletions(Vec<Deletion>);
 
 impl Emulator {
     /// Every delete request that was accepted, in the order in which they came.
@@ -61,8 +43,9 @@ impl Inner {
     fn delete(&self, is_due: impl Fn(&Deletion) -> bool) -> u64 {
         let mut people = 0;
         for deletion in lock(&self.deletions).0.iter_mut().filter(|deletion| !deletion.is_done && is_due(deletion)) {
-            let mut books = lock(&self.books);
-            people += books.erase(Kind::Identity, &deletion.identities) + books.erase(Kind::ObjectId, &deletion.guids);
+            let mut database = lock(&self.database);
+            people +=
+                database.erase(IdentifierKind::Identity, &deletion.identities) + database.erase(IdentifierKind::ObjectId, &deletion.guids);
             deletion.is_done = true;
         }
         lock(&self.report).people_deleted += people;

@@ -29,7 +29,7 @@ pub(crate) fn run(inner: &Inner, body: &[u8]) -> Answer {
         Some(Err((rule, text))) => return refuse(inner, rule, text),
         None => return refuse(inner, Rule::Malformed, "Malformed request"),
     };
-    lock(&inner.books).demerge(&identities);
+    lock(&inner.database).demerge(&identities);
     let mut demerges = lock(&inner.demerges);
     for identity in identities {
         *demerges.entry(identity).or_default() += 1;

@@ -1,4 +1,4 @@
-//! The emulator as tests hold it: its settings, its books, and what they may ask it.
+//! The emulator as tests hold it: its settings, its database, and what they may ask it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -6,19 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::addresses::Addresses;
-use crate::counts::Questions;
-use crate::custom_lists::Lists;
-use crate::delete::Deletions;
+use crate::counts::pending::PendingCounts;
+use crate::custom_lists::state::Lists;
+use crate::deletions::Deletions;
 use crate::export::chain::Chains;
 use crate::faults::{Fault, Rules};
 use crate::limits::Lanes;
 use crate::lock;
 use crate::report::Report;
 use crate::settings::{Platform, Settings};
-use crate::store::Books;
+use crate::store::Database;
 use crate::store::views::EventRef;
-use crate::upload::record::{Devices, Kind};
+use crate::subscriptions::Subscriptions;
+use crate::upload::identifier::IdentifierKind;
+use crate::upload::record::Devices;
 
 /// One CleverTap project. Clones are the same project.
 #[derive(Debug, Clone)]
@@ -31,13 +32,13 @@ pub struct Emulator {
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) lanes: Lanes,
-    pub(crate) books: Mutex<Books>,
+    pub(crate) database: Mutex<Database>,
     pub(crate) devices: RwLock<Devices>,
     pub(crate) report: Mutex<Report>,
     pub(crate) rules: Mutex<Rules>,
     pub(crate) chains: Chains,
-    pub(crate) questions: Mutex<Questions>,
-    pub(crate) addresses: Mutex<Addresses>,
+    pub(crate) pending_counts: Mutex<PendingCounts>,
+    pub(crate) subscriptions: Mutex<Subscriptions>,
     pub(crate) demerges: Mutex<BTreeMap<String, u64>>,
     pub(crate) deletions: Mutex<Deletions>,
     pub(crate) custom_lists: Mutex<Lists>,
@@ -64,13 +65,13 @@ impl Emulator {
         let emulator = Self {
             inner: Arc::new(Inner {
                 lanes: Lanes::default(),
-                books: Mutex::new(Books::new(settings.store)),
+                database: Mutex::new(Database::new(settings.store)),
                 devices: RwLock::new(HashMap::new()),
                 report: Mutex::new(Report::default()),
                 rules: Mutex::new(Rules::default()),
                 chains: Chains::default(),
-                questions: Mutex::new(Questions::default()),
-                addresses: Mutex::new(Addresses::default()),
+                pending_counts: Mutex::new(PendingCounts::default()),
+                subscriptions: Mutex::new(Subscriptions::default()),
                 demerges: Mutex::new(BTreeMap::new()),
                 deletions: Mutex::new(Deletions::default()),
                 custom_lists: Mutex::new(Lists::default()),
@@ -100,14 +101,14 @@ impl Emulator {
         devices.insert(object_id.into(), platform);
         drop(devices);
         if let Some(identity) = identity {
-            self.books().sign_in(object_id, identity);
+            self.database().sign_in(object_id, identity);
         }
     }
 
     /// Everything that is known about the run so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        let counts = self.books().counts;
+        let counts = self.database().counts;
         let mut report = lock(&self.inner.report).clone();
         report.profiles = counts.profiles;
         report.events = counts.events;
@@ -133,48 +134,48 @@ impl Emulator {
     /// and every property, the standard ones too, under `profileData` with the JSON type that is kept.
     #[must_use]
     pub fn profile(&self, identity: &str) -> Option<Value> {
-        self.person(|books| books.find(Kind::Identity, identity))
+        self.person(|database| database.find(IdentifierKind::Identity, identity))
     }
 
     /// The same by e-mail address.
     #[must_use]
     pub fn profile_by_email(&self, email: &str) -> Option<Value> {
-        self.person(|books| books.find_email(email))
+        self.person(|database| database.find_email(email))
     }
 
     /// The same by device.
     #[must_use]
     pub fn profile_by_object_id(&self, object_id: &str) -> Option<Value> {
-        self.person(|books| books.find(Kind::ObjectId, object_id))
+        self.person(|database| database.find(IdentifierKind::ObjectId, object_id))
     }
 
     /// Shows every stored event in the order of arrival. The closure must not ask the emulator anything.
     pub fn for_each_event(&self, see: impl FnMut(EventRef<'_>)) {
-        self.books().for_each_event(see);
+        self.database().for_each_event(see);
     }
 
     /// Shows every person in the form of [`Self::profile`], without `events`. The closure must not ask the emulator anything.
     pub fn for_each_profile(&self, see: impl FnMut(&Value)) {
         let devices = self.inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-        self.books().for_each_person(&devices, see);
+        self.database().for_each_person(&devices, see);
     }
 
     /// Events that are stored, or counted if only counts are kept.
     #[must_use]
     pub fn events_stored(&self) -> u64 {
-        self.books().counts.events
+        self.database().counts.events
     }
 
     /// People that are stored, after merging.
     #[must_use]
     pub fn profiles_stored(&self) -> u64 {
-        self.books().counts.profiles
+        self.database().counts.profiles
     }
 
     /// Tokens that are stored, one for each device and type.
     #[must_use]
     pub fn tokens_stored(&self) -> u64 {
-        self.books().counts.tokens
+        self.database().counts.tokens
     }
 
     /// Stored events by the identity under which they came.
@@ -190,16 +191,16 @@ impl Emulator {
         counts.into_iter().collect()
     }
 
-    fn person(&self, find: impl Fn(&Books) -> Option<u32>) -> Option<Value> {
+    fn person(&self, find: impl Fn(&Database) -> Option<u32>) -> Option<Value> {
         let devices = self.inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-        let mut books = self.books();
-        let person = find(&books)?;
-        books.person(person, &devices)
+        let mut database = self.database();
+        let person = find(&database)?;
+        database.person(person, &devices)
     }
 
-    /// The books, after what is due.
-    fn books(&self) -> MutexGuard<'_, Books> {
+    /// The database, after what is due.
+    fn database(&self) -> MutexGuard<'_, Database> {
         self.inner.catch_up();
-        lock(&self.inner.books)
+        lock(&self.inner.database)
     }
 }

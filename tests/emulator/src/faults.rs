@@ -1,6 +1,6 @@
 //! Faults as rules: on which path, when, how often, and what then.
 //!
-//! A rule counts the requests to its path from the moment it was added, those that were refused at the door left out. The first rule that fires decides; `slow` adds its
+//! A rule counts the requests to its path from the moment it was added, those that were refused before they ran left out. The first rule that fires decides; `slow` adds its
 //! time and lets the next rules speak. Probability depends on the seed, the rule and the request's number alone, so that a
 //! run repeats.
 
@@ -8,8 +8,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
 
-use crate::export::parameter;
 use crate::upload::codes::Reason;
+use crate::url_query::parameter;
 
 /// One rule. All conditions that are set must hold.
 #[derive(Debug, Clone, Deserialize)]

@@ -6,9 +6,9 @@ use crate::answer::Answer;
 use crate::auth::text;
 use crate::report::Rule;
 
-/// How the body came.
+/// How a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum EntryPoint {
     /// As one value, from within the process: there is no Content-Length to ask for.
     InProcess,
     /// Over HTTP.
@@ -16,9 +16,10 @@ pub(crate) enum Door {
 }
 
 /// A POST without a length, or in chunks: answered, but noted.
-pub(crate) fn is_chunked(head: &Parts, door: Door) -> bool {
+pub(crate) fn is_chunked(head: &Parts, entry_point: EntryPoint) -> bool {
     head.method == http::Method::POST
-        && (head.headers.contains_key("transfer-encoding") || (door == Door::Http && !head.headers.contains_key("content-length")))
+        && (head.headers.contains_key("transfer-encoding")
+            || (entry_point == EntryPoint::Http && !head.headers.contains_key("content-length")))
 }
 
 /// Refuses a POST whose headers announce a body that CleverTap does not read.

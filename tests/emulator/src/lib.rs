@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  HTTP (serve.rs) ──┐   admit: path (api.rs), credentials (auth.rs),        upload/  checks, codes, cleaning ─────────▶ store/
-//!                    ├─▶ door.rs  headers (headers.rs), slot (limits.rs) ──▶ export/, counts/ ──▶ query/ ──────────────▶ store/
+//!                    ├─▶ handle.rs headers (headers.rs), slot (limits.rs) ─▶ export/, counts/ ──▶ query/ ──────────────▶ store/
 //!  in-process ───────┘   latency, faults (faults.rs)                         profile_lookup.rs, schema.rs ─────────────▶ store/
 //!                                                                            campaigns.rs, lists.rs ──────────────▶ settings/
 //!                                                                            answer.rs ◀── report.rs counts everything
@@ -12,11 +12,11 @@
 //!
 //! The endpoints that write: `upload/`, `addresses.rs` (subscribe, disassociate), `demerge.rs`,
 //! `delete.rs`, `custom_lists/`; `verdict.rs` is what bodies of records share. What CleverTap does after its answer, deletions
-//! and lists, is found done by whoever asks first after its hour (`later.rs`); `schema_rules.rs` takes away in silence.
+//! and lists, is found done by whoever asks first after its hour (`scheduled.rs`); `store/schema.rs` takes away in silence.
 //!
-//! Two doors, one way: [`Emulator::handle`] takes a request as a value and uses no socket, so that a paused tokio clock
+//! Two entry points, one path behind them: [`Emulator::handle`] takes a request as a value and uses no socket, so that a paused tokio clock
 //! works and a run repeats by its seed; [`Emulator::serve`] listens on loopback. Faults are rules ([`Fault`]); what
-//! happened is told by [`Emulator::report`], and by `GET /_emulator/state`.
+//! happened is in [`Emulator::report`], and by `GET /_emulator/state`.
 //!
 //! What is there before the first request comes from [`Emulator::seed`] (people, events) and from [`Settings`] (schema,
 //! campaigns, lists). An export is cut into pages as the reference measured it: 23 partitions, cursors that must not be
@@ -49,14 +49,14 @@ mod control;
 mod counts;
 mod custom_lists;
 mod delete;
+mod deletions;
 mod demerge;
-mod door;
 mod emulator;
 mod export;
 mod faults;
+mod handle;
 mod headers;
 mod json;
-mod later;
 mod limits;
 mod lists;
 mod profile_lookup;
@@ -65,29 +65,30 @@ mod query;
 mod reference;
 mod report;
 mod sample;
+mod scheduled;
 mod schema;
-mod schema_rules;
 mod serve;
 mod settings;
 mod store;
+mod subscriptions;
 mod upload;
+mod url_query;
 mod verdict;
 
-pub use addresses::Subscription;
-pub use custom_lists::{CustomList, Letter, ListOutcome, ListState};
-pub use delete::Deletion;
-pub use door::Broken;
+pub use custom_lists::state::{CustomList, ListOutcome, ListState, OutcomeEmail};
+pub use deletions::Deletion;
 pub use emulator::Emulator;
 pub use faults::{Fault, What};
+pub use handle::Broken;
 pub use report::{Entry, ExportOpened, Loss, Report, Rule};
-pub use schema_rules::{DataType, Need, PropertyReaction, PropertyRule, Reaction, SchemaRules};
 pub use serve::Server;
 pub use settings::{
-    Campaign, Device, EventStatus, LastPage, NoResult, Platform, SchemaEvent, SchemaForm, Settings, Store, SubscriptionGroup, TopObjectId,
-    UnknownProfile,
+    Campaign, DataType, Device, EventStatus, LastPage, Need, NoResult, Platform, PropertyReaction, PropertyRule, Reaction, SchemaEvent,
+    SchemaForm, SchemaRules, Settings, Store, SubscriptionGroup, TopObjectId, UnknownProfile,
 };
 pub use store::seed::{SeedPerson, SeedPersonId, Seeder};
 pub use store::views::EventRef;
+pub use subscriptions::Subscription;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

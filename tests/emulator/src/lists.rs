@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::campaigns::{answer, check_keys};
-use crate::custom_lists::ListState;
+use crate::custom_lists::state::ListState;
 use crate::emulator::Inner;
 use crate::json::Json;
 use crate::lock;
-use crate::profile_lookup::decode;
 use crate::query::Refusal;
 use crate::report::Rule;
+use crate::url_query::decode;
 
 /// Blocks of one page.
 const BLOCKS_MAX: usize = 100;

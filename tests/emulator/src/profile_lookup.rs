@@ -9,7 +9,8 @@ use crate::emulator::Inner;
 use crate::lock;
 use crate::report::Rule;
 use crate::settings::UnknownProfile;
-use crate::upload::record::Kind;
+use crate::upload::identifier::IdentifierKind;
+use crate::url_query::decode;
 
 /// Looks one person up; the query must hold exactly one of the three keys.
 pub(crate) fn run(inner: &Inner, query: &str) -> Answer {
@@ -25,13 +26,13 @@ pub(crate) fn run(inner: &Inner, query: &str) -> Answer {
         return Answer::fail(400, "Exactly one of identity, email and objectId is mandatory");
     };
     let devices = inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-    let mut books = lock(&inner.books);
+    let mut database = lock(&inner.database);
     let person = match *key {
-        "identity" => books.find(Kind::Identity, value),
-        "email" => books.find_email(value),
-        _ => books.find(Kind::ObjectId, value),
+        "identity" => database.find(IdentifierKind::Identity, value),
+        "email" => database.find_email(value),
+        _ => database.find(IdentifierKind::ObjectId, value),
     };
-    match person.and_then(|person| books.record(person, &devices)) {
+    match person.and_then(|person| database.record(person, &devices)) {
         Some(record) => Answer::json(200, &json!({ "status": "success", "record": record })),
         None => match inner.settings.unknown_profile {
             UnknownProfile::NotFound => Answer::fail(404, "Profile not found"),
@@ -39,22 +40,4 @@ pub(crate) fn run(inner: &Inner, query: &str) -> Answer {
             UnknownProfile::Null => Answer::json(200, &json!({ "status": "success", "record": null })),
         },
     }
-}
-
-/// Percent-decoding as a form does it: a bare plus is a blank.
-pub(crate) fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let high = char::from(rest.next()?).to_digit(16)?;
-                let low = char::from(rest.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }

@@ -46,7 +46,7 @@ pub struct Report {
     /// The most requests at once, by path, the refused ones included.
     pub peak_in_flight: BTreeMap<String, usize>,
     /// Requests in flight on the average, by path, weighted by the time between the path's first request and its last
-    /// answer on tokio's clock. Requests that were refused at the door take no part.
+    /// answer on tokio's clock. Requests that were refused before they ran take no part.
     pub mean_in_flight: BTreeMap<String, f64>,
     /// The last exports that were opened, at most 1000.
     pub exports_opened: VecDeque<ExportOpened>,
@@ -66,9 +66,9 @@ pub struct Report {
     pub subscriptions: u64,
     /// Accepted records of disassociate.
     pub disassociations: u64,
-    /// Demerge requests that were carried out. Who was demerged is told by `Emulator::demerges`.
+    /// Demerge requests that were carried out. Who was demerged is in `Emulator::demerges`.
     pub demerge_calls: u64,
-    /// Delete requests that were accepted. Whom they name is told by `Emulator::deletions_requested`.
+    /// Delete requests that were accepted. Whom they name is in `Emulator::deletions_requested`.
     pub deletion_calls: u64,
     /// People who are gone since a deletion was carried out.
     pub people_deleted: u64,

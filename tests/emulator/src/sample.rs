@@ -21,7 +21,7 @@ impl Emulator {
         let zone = self.settings().time_zone;
         let end = midnight(self.settings().started_at, zone);
         self.seed(|seeder| {
-            let mut dice = Dice(self.settings().seed ^ 0x5A17_D0E5);
+            let mut dice = SplitMix64(self.settings().seed ^ 0x5A17_D0E5);
             let mut ids: Vec<SeedPersonId> = Vec::with_capacity(people);
             for number in 1..=people {
                 let (platform, os_version, make, model) = PHONES[number % PHONES.len()];
@@ -87,9 +87,9 @@ fn midnight(ts: i64, zone: Tz) -> i64 {
 }
 
 /// SplitMix64: the same numbers in each version of everything.
-struct Dice(u64);
+struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     fn below(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         usize::try_from(mixed(self.0) % sides.max(1) as u64).unwrap_or_default()

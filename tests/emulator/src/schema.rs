@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
 use crate::emulator::Inner;
-use crate::export::parameter;
 use crate::lock;
 use crate::report::Rule;
 use crate::settings::{EventStatus, SchemaForm, Settings};
-use crate::store::Books;
+use crate::store::Database;
+use crate::url_query::parameter;
 
 /// Records that are looked into.
 const LOOKED_MAX: usize = 1000;
@@ -25,11 +25,11 @@ pub(crate) fn run(inner: &Inner, query: &str) -> Answer {
     let settings = &inner.settings;
     match parameter(query, "type") {
         Some("events") => {
-            let mut books = lock(&inner.books);
-            Answer::json(200, &json!({ "status": "success", "events": events(&mut books, settings) }))
+            let mut database = lock(&inner.database);
+            Answer::json(200, &json!({ "status": "success", "events": events(&mut database, settings) }))
         }
         Some("userProperties") => {
-            let types = people(&lock(&inner.books));
+            let types = people(&lock(&inner.database));
             Answer::json(200, &json!({ "status": "success", "userProperties": listed(&types, SchemaForm::Objects) }))
         }
         _ => {
@@ -39,18 +39,18 @@ pub(crate) fn run(inner: &Inner, query: &str) -> Answer {
     }
 }
 
-fn events(books: &mut Books, settings: &Settings) -> Vec<Value> {
+fn events(database: &mut Database, settings: &Settings) -> Vec<Value> {
     let mut found = BTreeMap::<String, (EventStatus, usize, Types)>::new();
     for event in &settings.schema_events {
         found.insert(event.name.clone(), (event.status, 0, event.properties.iter().cloned().collect()));
     }
-    for name in 0..crate::store::number(books.names.len()) {
-        let ordered = books.ordered(Some(name));
-        let text = books.names[name as usize].to_string();
+    for name in 0..crate::store::number(database.names.len()) {
+        let ordered = database.ordered(Some(name));
+        let text = database.names[name as usize].to_string();
         let (_, count, types) = found.entry(text).or_insert((EventStatus::Active, 0, Types::new()));
         *count = ordered.list.len();
         for place in ordered.list.iter().take(LOOKED_MAX) {
-            let data: Map<String, Value> = serde_json::from_str(&books.events[*place as usize].data).unwrap_or_default();
+            let data: Map<String, Value> = serde_json::from_str(&database.events[*place as usize].data).unwrap_or_default();
             add(types, &data);
         }
     }
@@ -63,9 +63,9 @@ fn events(books: &mut Books, settings: &Settings) -> Vec<Value> {
     shown.collect()
 }
 
-fn people(books: &Books) -> Types {
+fn people(database: &Database) -> Types {
     let mut types = Types::new();
-    for person in books.people.iter().flatten().take(LOOKED_MAX) {
+    for person in database.people.iter().flatten().take(LOOKED_MAX) {
         add(&mut types, &person.properties.map());
     }
     types

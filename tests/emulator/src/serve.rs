@@ -1,4 +1,4 @@
-//! The HTTP door: HTTP/1.1 on loopback.
+//! The HTTP server: HTTP/1.1 on loopback.
 //!
 //! hyper itself and no framework, because a fault must be able to cut a connection, and because hyper drops a request's
 //! future when its client goes away, which is what frees the slot.
@@ -18,10 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::custom_lists;
-use crate::door::Broken;
 use crate::emulator::Emulator;
-use crate::headers::Door;
-use crate::upload::BODY_BYTES_MAX;
+use crate::handle::Broken;
+use crate::headers::EntryPoint;
+use crate::verdict::BODY_BYTES_MAX;
 
 /// A listening emulator. Dropping it ends it at once, requests that hang included.
 ///
@@ -32,7 +32,7 @@ use crate::upload::BODY_BYTES_MAX;
 #[derive(Debug)]
 pub struct Server {
     url: String,
-    alarm: Alarm,
+    alarm: PanicFlag,
     _accepting: JoinSet<Infallible>,
 }
 
@@ -45,9 +45,9 @@ impl Drop for Server {
 
 /// Whether a connection ended in a panic.
 #[derive(Debug, Clone, Default)]
-struct Alarm(Arc<AtomicBool>);
+struct PanicFlag(Arc<AtomicBool>);
 
-impl Drop for Alarm {
+impl Drop for PanicFlag {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.store(true, Ordering::SeqCst);
@@ -73,23 +73,23 @@ impl Emulator {
         let listener = TcpListener::bind(address).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let emulator = self.clone();
-        let alarm = Alarm::default();
+        let alarm = PanicFlag::default();
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, alarm.clone(), move |stream| talk(emulator.clone(), stream)));
         Ok(Server { url, alarm, _accepting: accepting })
     }
 
-    async fn visit(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
+    async fn pending(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
         let (head, body) = request.into_parts();
-        let visit = self.admit(&head, Door::Http);
+        let pending = self.admit(&head, EntryPoint::Http);
         let bytes_max = custom_lists::file::bytes_max(&self.inner, head.uri.path()).unwrap_or(BODY_BYTES_MAX);
         let body = read(body, bytes_max).await?;
-        Ok(self.settle(visit, &head, &body).await?.map(Full::new))
+        Ok(self.settle(pending, &head, &body).await?.map(Full::new))
     }
 }
 
 /// Takes connections for ever; the set ends them all when it is dropped.
-async fn accept<F>(listener: TcpListener, alarm: Alarm, talk: impl Fn(TcpStream) -> F) -> Infallible
+async fn accept<F>(listener: TcpListener, alarm: PanicFlag, talk: impl Fn(TcpStream) -> F) -> Infallible
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -114,7 +114,7 @@ where
 async fn talk(emulator: Emulator, stream: TcpStream) {
     // Without it small answers wait for acknowledgements.
     stream.set_nodelay(true).ok();
-    let service = service_fn(|request| emulator.visit(request));
+    let service = service_fn(|request| emulator.pending(request));
     // An error is a client that went away or a connection that a fault cut.
     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
 }
@@ -141,7 +141,7 @@ mod tests {
     async fn a_panic_over_a_request_fails_the_test_that_owns_the_server() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let alarm = Alarm::default();
+        let alarm = PanicFlag::default();
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, alarm.clone(), |_| async { panic!("as a handler would") }));
         let _server = Server { url: String::new(), alarm: alarm.clone(), _accepting: accepting };

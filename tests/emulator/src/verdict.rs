@@ -9,9 +9,10 @@ use crate::faults::{Plan, What};
 use crate::json::Json;
 use crate::lock;
 use crate::report::Rule;
-use crate::upload::BODY_BYTES_MAX;
 use crate::upload::codes::Reason;
 
+/// Bytes of one body (unknowns 2.5).
+pub(crate) const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// Records of one body (reference 4.4).
 const RECORDS_MAX: usize = 1000;
 
@@ -42,7 +43,7 @@ pub(crate) enum Echo<'r, 'b> {
 impl<'r, 'b> Refused<'r, 'b> {
     /// Refuses the record at a place, which counts from 1.
     pub(crate) fn new(reason: Reason, place: usize, plan: &Plan, record: Echo<'r, 'b>) -> Self {
-        Self { status: "fail", code: reason.code(), error: reason.error(told(place, plan)), record }
+        Self { status: "fail", code: reason.code(), error: reason.error(reported_place(place, plan)), record }
     }
 }
 
@@ -120,8 +121,8 @@ pub(crate) fn answer(processed: usize, unprocessed: Vec<Refused<'_, '_>>, plan: 
     Answer::json(200, &Verdict { status, processed, unprocessed })
 }
 
-/// The number that a refused record's text tells.
-fn told(place: usize, plan: &Plan) -> usize {
+/// The number in a refused record's text.
+fn reported_place(place: usize, plan: &Plan) -> usize {
     match plan.what {
         Some(What::WrongNumbers { by }) => shifted(place, by),
         _ => place,

@@ -1,11 +1,12 @@
 //! `DELETE FROM clevertap.profiles`: whom it takes, what it asks first, and what it refuses.
 
 use clevertap_emulator::{Fault, Platform, Settings, What};
+use clevertap_tests::Scripted;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::{Access, ClevertapSql, EraseConsent, FailureKind};
 
-use crate::door::{Instead, World, count};
+use crate::world::{World, count};
 
 const DELETE: &str = "/1/delete/profiles.json";
 const LOOK_UP: &str = "/1/profile.json";
@@ -134,24 +135,6 @@ async fn the_people_are_gone_once_clevertap_has_carried_it_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_tells_that_it_was_a_delete_and_its_text() {
-    let world = world(1).await;
-    world.rows("DELETE FROM clevertap.profiles WHERE identity = 'p1'").await;
-    let run = world.last_run();
-    assert_eq!((run.operation, run.table_name.as_str(), run.tally.accepted), ("DELETE", "clevertap.profiles", 1));
-    assert_eq!(run.statement.as_deref(), Some("DELETE FROM clevertap.profiles WHERE identity = 'p1'"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_prepared_delete_takes_its_parameter() {
-    let world = world(3).await;
-    for sql in ["PREPARE d(VARCHAR) AS DELETE FROM clevertap.profiles WHERE identity = $1", "EXECUTE d('p2')"] {
-        world.rows(sql).await;
-    }
-    assert_eq!(bodies(&world), [r#"{"identity":["p2"]}"#]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_plain_session_deletes_the_same() {
     let world = world(3).await;
     let frame = world.ctx.sql("DELETE FROM clevertap.profiles WHERE identity IN (SELECT id FROM gone WHERE k = 1)").await.expect("planned");
@@ -159,103 +142,6 @@ async fn a_plain_session_deletes_the_same() {
     world.rows("DELETE FROM datafusion.clevertap.profiles WHERE identity = 'p3' AND identity <> 'p2'").await;
     world.rows("DELETE FROM datafusion.clevertap.profiles WHERE profiles.email = 'p1@example.org'").await;
     assert_eq!(bodies(&world), [r#"{"identity":["p2"]}"#, r#"{"identity":["p3"]}"#, r#"{"identity":["p1"]}"#]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn explain_tells_keys_and_calls_and_makes_none() {
-    let world = world(3).await;
-    world.set("schema_check", "warn").await;
-    let mut plans = Vec::new();
-    for clause in
-        ["identity IN ('p1', 'p2')", "identity IN (SELECT id FROM gone)", "email = 'p1@example.org'", "email IN (SELECT id FROM gone)"]
-    {
-        let rows = world.rows(&format!("EXPLAIN DELETE FROM clevertap.profiles WHERE {clause}")).await;
-        let text = arrow::util::pretty::pretty_format_batches(&rows).expect("a table").to_string();
-        let physical = text.split("physical_plan").nth(1).unwrap_or_default().to_owned();
-        assert!(!physical.contains("p1"), "{physical}");
-        let node = |name: &str| physical.lines().find(|line| line.contains(name)).unwrap_or_default().replace(['|'], "").trim().to_owned();
-        plans.push(format!(
-            "{} / {}{}",
-            node("WriteExec"),
-            node("ConsentExec"),
-            match Some(node("Lookup")).filter(|line| !line.is_empty()).unwrap_or_else(|| node("ScanExec")) {
-                none if none.is_empty() => none,
-                line => format!(" / {line}"),
-            }
-        ));
-    }
-    let write = |keys: &str, fields: &str| {
-        format!(
-            "WriteExec: table=clevertap.profiles, operation=DELETE, keys={keys}, calls=[POST /1/delete/profiles.json, 100 of one kind a call], fields=[{fields}] / ConsentExec: rows_max=1000"
-        )
-    };
-    let (one, both) = ("identity -> identity (identifier)", "identity -> identity (identifier), object_id -> guid (identifier)");
-    assert_eq!(
-        plans,
-        [
-            write("2 of the statement", one),
-            write("of a subquery, not looked up", one),
-            format!(
-                "{} / ScanExec: table=clevertap.profiles, call=GET /1/profile.json, by=email, requests=1",
-                write("1 looked up by email", both)
-            ),
-            format!(
-                "{} / LookupQueriedExec: table=clevertap.profiles, by=email, requests=one a key, at most 10000",
-                write("of a subquery, looked up by email", both)
-            ),
-        ]
-    );
-    assert!(world.sent().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_names_nobody_is_refused_with_its_remedy_and_sends_nothing() {
-    let world = world(3).await;
-    let cases = [
-        ("DELETE FROM clevertap.profiles", "needs a WHERE clause that names people"),
-        ("DELETE FROM clevertap.profiles LIMIT 1", "needs a WHERE clause that names people"),
-        ("DELETE FROM clevertap.profiles WHERE 1 = 1", "needs a WHERE clause that names people"),
-        ("DELETE FROM clevertap.profiles WHERE name = 'Name 1'", "needs a WHERE clause that names people"),
-        ("DELETE FROM clevertap.profiles WHERE identity <> 'p1'", "needs a WHERE clause that names people"),
-        ("DELETE FROM clevertap.profiles WHERE identity = 'p1' OR name = 'Name 2'", "needs a WHERE clause that names people"),
-        ("DELETE FROM clevertap.profiles WHERE identity IN (SELECT k * 1.5 FROM gone)", "compare it with text or whole numbers"),
-        ("TRUNCATE TABLE clevertap.profiles", "CleverTap has no call for it: DELETE FROM clevertap.profiles WHERE"),
-        ("DELETE FROM clevertap.events WHERE identity = 'p1'", "CleverTap deletes people alone"),
-        ("DELETE FROM clevertap_events.\"Charged\" WHERE identity = 'p1'", "CleverTap deletes people alone"),
-        (
-            "MERGE INTO clevertap.profiles USING gone ON identity = gone.id WHEN MATCHED THEN DELETE",
-            "INSERT INTO clevertap.profiles is an upsert already",
-        ),
-    ];
-    for (sql, expected) in cases {
-        let error = world.refused(sql).await;
-        assert!(error.contains(expected), "{sql}: {error}");
-    }
-    // What an event has is found out when its table is named; nothing else is asked.
-    let asked = ["/getSchema", "/1/events.json"];
-    assert!(world.sent().iter().all(|call| asked.contains(&call.path.as_str())));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_delete_needs_an_account_that_may_erase() {
-    for (access, expected) in [(Access::Read, "opened to be read only"), (Access::Write, "without the right to erase")] {
-        let world = World::open(Settings::default(), |account| account.access = access);
-        let error = world.refused("DELETE FROM clevertap.profiles WHERE identity = 'p1'").await;
-        assert!(error.contains(expected) && error.contains("CT-301"), "{error}");
-        assert!(world.sent().is_empty());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn more_people_than_delete_rows_max_are_counted_and_none_is_sent() {
-    let world = world(0).await;
-    world.source(5_213);
-    let sql = "DELETE FROM clevertap.profiles WHERE identity IN (SELECT concat('p', n) FROM source)";
-    let error = world.refused(sql).await;
-    assert!(error.contains("DELETE FROM clevertap.profiles would take 5213 rows, and clevertap.delete_rows_max is 1000"), "{error}");
-    assert!(world.sent().is_empty());
-    world.set("delete_rows_max", 5_213).await;
-    assert_eq!(count(&world.rows(sql).await), 5_213);
 }
 
 #[tokio::test(start_paused = true)]
@@ -306,17 +192,17 @@ async fn a_lost_answer_is_asked_for_again_since_a_deletion_can_be_repeated() {
 async fn a_refusal_leaves_the_keys_unsent_and_an_endless_loss_in_doubt() {
     let sql = "DELETE FROM clevertap.profiles WHERE identity IN ('p1', 'p2')";
     let world = world(3).await;
-    world.script([Instead::Answer(400, r#"{"status":"fail","error":"Deletion is not enabled","code":400}"#)]);
+    world.script([Scripted::Answer(400, r#"{"status":"fail","error":"Deletion is not enabled","code":400}"#)]);
     let error = world.refused(sql).await;
     assert!(error.contains("Deletion is not enabled") && error.contains("0 in doubt, 2 unsent of 2 rows read"), "{error}");
     world.set("retry_for_ms", 20_000).await;
-    world.script(vec![Instead::Fail(FailureKind::Lost, "was reset"); 100]);
+    world.script(vec![Scripted::Fail(FailureKind::Lost, "was reset"); 100]);
     let error = world.refused(sql).await;
     assert!(error.contains("2 in doubt, 0 unsent of 2 rows read"), "{error}");
     let failed = world.account.failed_rows();
-    let told: Vec<_> = failed.iter().map(|row| format!("{} {:?} {}", row.fate, row.identifier, row.record)).collect();
+    let fates: Vec<_> = failed.iter().map(|row| format!("{} {:?} {}", row.fate, row.identifier, row.record)).collect();
     let row = |fate: &str, id: &str| format!("{fate} Some(\"{id}\") {{\"identity\":\"{id}\"}}");
-    assert_eq!(told, [row("unsent", "p1"), row("unsent", "p2"), row("in_doubt", "p1"), row("in_doubt", "p2")]);
+    assert_eq!(fates, [row("unsent", "p1"), row("unsent", "p2"), row("in_doubt", "p1"), row("in_doubt", "p2")]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use datafusion_clevertap::Access;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::door::World;
+use crate::world::World;
 
 const PEOPLE: usize = 9;
 
@@ -106,8 +106,8 @@ async fn compare(seed: u64, cases: u64, statement: &str, path: &str, limits: boo
         let once: BTreeSet<String> = sent.iter().cloned().collect();
         assert_eq!(once.len(), sent.len(), "case {case}: somebody was sent twice: {sql}");
         if let Err(error) = result {
-            let told = if statement == DELETE { "needs a WHERE clause that names people" } else { "needs a filter" };
-            assert!(sent.is_empty() && error.to_string().contains(told), "case {case}: {sql}\n{error}");
+            let expected = if statement == DELETE { "needs a WHERE clause that names people" } else { "needs a filter" };
+            assert!(sent.is_empty() && error.to_string().contains(expected), "case {case}: {sql}\n{error}");
             continue;
         }
         run += 1;

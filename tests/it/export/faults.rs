@@ -3,8 +3,8 @@
 use chrono_tz::Tz;
 use clevertap_emulator::{Fault, Settings, What};
 
-use crate::door::{World, text_of};
 use crate::seed::{SMALL, lines, seeded};
+use crate::world::{World, text_of};
 
 const PATH: &str = "/1/events.json";
 
@@ -139,7 +139,7 @@ async fn an_early_end_is_believed_and_only_counting_doubts_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_event_tells_near_names_and_a_notification_event_where_it_is() {
+async fn an_unknown_event_suggests_near_names_and_a_notification_event_where_it_is() {
     let world = world();
     let error = text_of(world.run("SELECT * FROM clevertap.events WHERE event_name = 'charged' AND event_date = '2026-01-07'").await);
     assert!(error.contains("no event \"charged\"") && error.contains("\"Charged\""), "{error}");

@@ -19,7 +19,7 @@ async fn three_million_events_come_whole_through_three_busy_chains_in_little_mem
     let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(64 * 1024 * 1024));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&pool)).build_arc().expect("a runtime");
     let state = datafusion::execution::SessionStateBuilder::new_from_existing(world.ctx.state()).with_runtime_env(runtime).build();
-    let world = crate::door::World { ctx: SessionContext::new_with_state(state), ..world };
+    let world = crate::world::World { ctx: SessionContext::new_with_state(state), ..world };
 
     let sums = "count(*), count(identity), min(event_time), max(event_time), sum((properties -> 'Step')::double), sum(CAST(right(object_id, 8) AS BIGINT))";
     let whole = "event_name IN ('Charged', 'Viewed Item', 'App Launched') AND event_date BETWEEN '2026-01-01' AND '2026-03-01'";

@@ -1,9 +1,10 @@
 //! Answers that are lost, late, wrong or hostile, and what becomes of the rows (the table of design.md 3.3).
 
 use clevertap_emulator::{Fault, Settings, What};
+use clevertap_tests::Scripted;
 use datafusion_clevertap::FailureKind;
 
-use crate::door::{Instead, TARGETS, Target, World, ending};
+use crate::world::{TARGETS, Target, World, ending};
 
 /// Ten rows in each table, the third refused for itself, with one fault on the first request.
 async fn once(what: What, bad: &str) -> Vec<String> {
@@ -236,7 +237,7 @@ async fn retry_for_ms_runs_out_unsent_if_every_answer_was_429() {
 async fn a_host_that_never_answered_is_tried_three_times_in_ten_seconds() {
     for target in TARGETS {
         let world = target.world(10);
-        world.script(vec![Instead::Fail(FailureKind::NotSent, "was refused"); 1_000]);
+        world.script(vec![Scripted::Fail(FailureKind::NotSent, "was refused"); 1_000]);
         let started = tokio::time::Instant::now();
         let result = world.run(&target.insert("false")).await;
         let line = ending(&world, target, &result);
@@ -253,8 +254,8 @@ async fn a_refused_connection_later_on_is_tried_again() {
         let world = target.world(10);
         world.set("body_rows_max", 5).await;
         world.one_in_flight().await;
-        let refused = vec![Instead::Fail(FailureKind::NotSent, "was refused"); 6];
-        world.script(std::iter::once(Instead::HandOn).chain(refused));
+        let refused = vec![Scripted::Fail(FailureKind::NotSent, "was refused"); 6];
+        world.script(std::iter::once(Scripted::PassOn).chain(refused));
         let result = world.run(&target.insert("false")).await;
         lines.push(ending(&world, target, &result));
     }
@@ -265,7 +266,7 @@ async fn a_refused_connection_later_on_is_tried_again() {
 async fn an_untrusted_certificate_is_never_tried_again() {
     for target in TARGETS {
         let world = target.world(10);
-        world.script(vec![Instead::Fail(FailureKind::Certificate, "has a certificate that is not trusted"); 10]);
+        world.script(vec![Scripted::Fail(FailureKind::Certificate, "has a certificate that is not trusted"); 10]);
         let result = world.run(&target.insert("false")).await;
         let line = ending(&world, target, &result);
         assert!(line.contains("error: 0 accepted, 0 rejected, 0 in doubt, 10 unsent, 0 stored"), "{line}");
@@ -337,8 +338,8 @@ async fn a_401_in_the_middle_stops_with_that_body_unsent() {
 async fn a_401_after_a_lost_attempt_leaves_the_body_in_doubt() {
     let world = Target::Profiles.world(10);
     world.script([
-        Instead::Fail(FailureKind::Lost, "was reset"),
-        Instead::Answer(401, r#"{"status":"fail","error":"Passcode Invalid","code":401}"#),
+        Scripted::Fail(FailureKind::Lost, "was reset"),
+        Scripted::Answer(401, r#"{"status":"fail","error":"Passcode Invalid","code":401}"#),
     ]);
     let result = world.run(&Target::Profiles.insert("false")).await;
     let line = ending(&world, Target::Profiles, &result);
@@ -369,7 +370,7 @@ async fn a_403_stops_with_the_body_unsent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wrong_region_is_told_as_such() {
+async fn the_wrong_region_is_reported_as_such() {
     let elsewhere = Settings { region_hosts: vec!["eu1.api.clevertap.com".to_owned()], ..Settings::default() };
     for target in TARGETS {
         let world = target.world_with(10, elsewhere.clone());
@@ -415,7 +416,7 @@ async fn rows_of_one_identity_arrive_in_the_order_of_the_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_load_under_every_fault_at_once_tells_the_truth() {
+async fn a_load_under_every_fault_at_once_reports_the_truth() {
     for target in TARGETS {
         for seed in 0..5 {
             let world = target.world_with(20 * target.rows_max(), Settings { latency_ms: 50, jitter_ms: 300, ..Settings::default() });

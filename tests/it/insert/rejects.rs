@@ -5,7 +5,7 @@ use datafusion::assert_batches_eq;
 use datafusion_clevertap::{ClevertapSql, Tally};
 use futures::StreamExt;
 
-use crate::door::{TARGETS, Target, ending};
+use crate::world::{TARGETS, Target, ending};
 
 /// Ten rows in each table, the bad ones refused.
 async fn ten(on_reject: &str, bad: &str) -> Vec<String> {
@@ -95,7 +95,7 @@ async fn failed_max_is_the_number_of_failed_rows_that_may_be_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reject_is_told_with_its_code_and_its_row() {
+async fn a_reject_is_reported_with_its_code_and_its_row() {
     let world = Target::Profiles.world(3);
     world.set("on_reject", "skip").await;
     world.rows(&Target::Profiles.insert("n = 2")).await;

@@ -2,7 +2,7 @@
 
 use datafusion::assert_batches_eq;
 
-use crate::door::{TARGETS, Target, World, ending};
+use crate::world::{TARGETS, Target, World, ending};
 
 /// Inserts so many rows in each table; one line a table.
 async fn all(rows: impl Fn(Target) -> i64) -> Vec<String> {
@@ -168,7 +168,7 @@ async fn a_local_dry_run_sends_nothing_and_checks_every_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dry_run_on_the_server_stores_nothing_and_tells_what_would_be_refused() {
+async fn a_dry_run_on_the_server_stores_nothing_and_shows_what_would_be_refused() {
     let mut lines = Vec::new();
     for target in [Target::Profiles, Target::Events, Target::DeviceTokens] {
         let world = target.world(50);

@@ -15,7 +15,7 @@ use datafusion_clevertap::{ClevertapSql, Status, Tally};
 use futures::StreamExt;
 use parquet::arrow::ArrowWriter;
 
-use crate::door::{TARGETS, Target, World, ending, numbered};
+use crate::world::{TARGETS, Target, World, ending, numbered};
 
 /// A source that gives 500 rows and then breaks.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ async fn a_parquet_file_that_was_cut_in_half_stops_with_every_row_accounted_for(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stopped_statement_lets_what_is_in_flight_end_and_tells_the_rest_as_unsent() {
+async fn a_stopped_statement_lets_what_is_in_flight_end_and_reports_the_rest_as_unsent() {
     for target in TARGETS {
         let rows = target.rows_max();
         let world = target.world_with(30 * rows, Settings { latency_ms: 1_000, ..Settings::default() });

@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use chrono::DateTime;
 use clevertap_emulator::{Emulator, Platform, Report, Settings};
+use clevertap_tests::send;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
@@ -20,8 +21,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_clevertap::{
-    Account, AccountSettings, Answer, Call, ClevertapSql, Clock, Error, FailedRow, Failure, FailureKind, Method, Outcome, Region, Run,
-    Secret, Transport, register,
+    Account, AccountSettings, Answer, Call, ClevertapSql, Clock, Error, FailedRow, Failure, FailureKind, Outcome, Region, Run, Secret,
+    Transport, register,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -57,8 +58,8 @@ pub(super) struct Seen {
     pub(super) into_silence: usize,
 }
 
-/// Wraps the emulator's in-process door.
-struct Wire {
+/// The emulator behind a network that counts and may be disturbed.
+struct CountingTransport {
     emulator: Emulator,
     network: Network,
     scenario: Arc<Scenario>,
@@ -67,9 +68,9 @@ struct Wire {
     is_over: AtomicUsize,
 }
 
-impl std::fmt::Debug for Wire {
+impl std::fmt::Debug for CountingTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Wire")
+        f.write_str("CountingTransport")
     }
 }
 
@@ -77,18 +78,18 @@ impl std::fmt::Debug for Wire {
 struct InFlight<'a> {
     seen: &'a Mutex<Seen>,
     /// Whether it came to an answer that can be read, or to none; unknown, it was lost.
-    told: Told,
+    signal: Signal,
 }
 
-/// What an attempt tells about whether CleverTap takes records.
+/// What an attempt shows about whether CleverTap takes records.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Signal {
     Lost,
     Taken,
     Nothing,
 }
 
-impl Told {
+impl Signal {
     fn by(answer: &Answer) -> Self {
         let says = |text: &str| answer.body.windows(text.len()).any(|window| window == text.as_bytes());
         match answer.status {
@@ -104,16 +105,16 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.in_flight -= 1;
-        match self.told {
-            Told::Lost => seen.is_silent = true,
-            Told::Taken => seen.is_silent = false,
-            Told::Nothing => {}
+        match self.signal {
+            Signal::Lost => seen.is_silent = true,
+            Signal::Taken => seen.is_silent = false,
+            Signal::Nothing => {}
         }
     }
 }
 
 #[async_trait]
-impl Transport for Wire {
+impl Transport for CountingTransport {
     async fn send(&self, call: Call) -> Result<Answer, Failure> {
         let at = self.began.elapsed();
         let body = std::str::from_utf8(&call.body).expect("UTF-8 is sent");
@@ -131,31 +132,23 @@ impl Transport for Wire {
             seen.into_silence += usize::from(seen.is_silent && !rows.is_empty());
             seen.uploads.extend(is_upload.then_some((at.as_millis() as u64, rows.len())));
             rows.into_iter().for_each(|row| *seen.sends.entry(row).or_default() += 1);
-            InFlight { seen: &self.seen, told: if is_upload { Told::Lost } else { Told::Nothing } }
+            InFlight { seen: &self.seen, signal: if is_upload { Signal::Lost } else { Signal::Nothing } }
         };
         let at = at.as_millis() as u64;
         if self.is_over.load(Ordering::SeqCst) == 0 && self.scenario.unreachable.is_some_and(|(from, to)| (from..to).contains(&at)) {
-            in_flight.told = Told::Nothing;
+            in_flight.signal = Signal::Nothing;
             return Err(Failure::new(FailureKind::NotSent, "refused the connection"));
         }
-        let mut answer = self.emulator.handle(request(&call)).await;
+        let mut answer = send(&self.emulator, call.clone()).await;
         if answer.is_err() && self.network == Network::SendsAgain {
-            answer = self.emulator.handle(request(&call)).await;
+            answer = send(&self.emulator, call.clone()).await;
         }
-        let answer = answer.map_err(|broken| Failure::new(FailureKind::Lost, broken.to_string()))?;
-        let answer = Answer::new(answer.status().as_u16(), answer.into_body());
+        let answer = answer?;
         if is_upload {
-            in_flight.told = Told::by(&answer);
+            in_flight.signal = Signal::by(&answer);
         }
         Ok(answer)
     }
-}
-
-fn request(call: &Call) -> http::Request<bytes::Bytes> {
-    let method = if call.method == Method::Post { http::Method::POST } else { http::Method::GET };
-    let request = http::Request::builder().method(method).uri(call.url.as_str());
-    let request = call.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
-    request.body(call.body.clone()).expect("a request")
 }
 
 /// The rows that a body holds, by their marks.
@@ -211,7 +204,7 @@ impl Ended {
 pub(super) struct World {
     scenario: Arc<Scenario>,
     pub(super) emulator: Emulator,
-    wire: Arc<Wire>,
+    transport: Arc<CountingTransport>,
     seen: Arc<Mutex<Seen>>,
     account: Account,
 }
@@ -233,7 +226,7 @@ impl World {
         }
         scenario.faults.iter().for_each(|fault| emulator.add_fault(fault.clone()));
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let wire = Arc::new(Wire {
+        let transport = Arc::new(CountingTransport {
             emulator: emulator.clone(),
             network,
             scenario: Arc::clone(scenario),
@@ -243,7 +236,7 @@ impl World {
         });
         let start = DateTime::from_timestamp(emulator.settings().started_at, 0).expect("a time");
         let settings = AccountSettings {
-            transport: Some(Arc::clone(&wire) as Arc<dyn Transport>),
+            transport: Some(Arc::clone(&transport) as Arc<dyn Transport>),
             seed: Some(scenario.seed),
             clock: Clock::starting_at(start),
             own_limits: true,
@@ -251,13 +244,13 @@ impl World {
         };
         let passcode = Secret::new(emulator.settings().passcode.clone());
         let account = Account::open(emulator.settings().account_id.clone(), passcode, Region::Eu1, settings).expect("an account");
-        Self { scenario: Arc::clone(scenario), emulator, wire, seen, account }
+        Self { scenario: Arc::clone(scenario), emulator, transport, seen, account }
     }
 
     /// Faults, disturbances and refusals to connect are over.
     pub(super) fn calm_down(&self) {
         self.emulator.clear_faults();
-        self.wire.is_over.store(1, Ordering::SeqCst);
+        self.transport.is_over.store(1, Ordering::SeqCst);
     }
 
     /// Writes `rows`, which count from 1, as the scenario says; `calmly`: without its disturbances, past all rejects.

@@ -3,10 +3,10 @@
 //! What a question means is counted when it is asked; the polls only keep the answer back.
 
 pub(crate) mod now;
+pub(crate) mod pending;
 mod top;
 mod trends;
 
-use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use http::Method;
@@ -15,30 +15,16 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::api::Api;
 use crate::emulator::Inner;
-use crate::export::parameter;
 use crate::json::Json;
 use crate::lock;
 use crate::query::{Event, Query, Refusal, select};
 use crate::report::Rule;
-use crate::store::Books;
+use crate::store::Database;
+use crate::url_query::parameter;
+use pending::PendingCount;
 
 /// The first `req_id`: above 2^53, and odd, so that no float can hold it.
 const FIRST_ID: i64 = 9_007_199_254_740_993;
-
-/// Questions whose answers are kept back.
-#[derive(Debug, Default)]
-pub(crate) struct Questions {
-    asked: HashMap<i64, Question>,
-    count: i64,
-}
-
-#[derive(Debug)]
-struct Question {
-    api: Api,
-    answer: Answer,
-    asked_ms: u64,
-    polls: u32,
-}
 
 /// Asks or polls.
 pub(crate) fn run(inner: &Inner, api: Api, method: &Method, query: &str, body: &[u8]) -> Answer {
@@ -56,10 +42,10 @@ pub(crate) fn run(inner: &Inner, api: Api, method: &Method, query: &str, body: &
     if inner.settings.polls_until_ready == 0 {
         return answer;
     }
-    let mut questions = lock(&inner.questions);
-    let id = FIRST_ID + 2 * questions.count;
-    questions.count += 1;
-    questions.asked.insert(id, Question { api, answer, asked_ms: inner.elapsed_ms(), polls: 0 });
+    let mut pending = lock(&inner.pending_counts);
+    let id = FIRST_ID + 2 * pending.count;
+    pending.count += 1;
+    pending.by_id.insert(id, PendingCount { api, answer, asked_ms: inner.elapsed_ms(), polls: 0 });
     partial(id)
 }
 
@@ -75,14 +61,14 @@ fn unknown(inner: &Inner) -> Answer {
 fn poll(inner: &Inner, api: Api, id: &str) -> Answer {
     let now_ms = inner.elapsed_ms();
     let life_ms = inner.settings.request_id_life_s.saturating_mul(1000);
-    let mut questions = lock(&inner.questions);
-    questions.asked.retain(|_, question| now_ms.saturating_sub(question.asked_ms) <= life_ms);
-    let known = id.parse().ok().and_then(|id: i64| Some((id, questions.asked.get_mut(&id)?)));
-    match known.filter(|(_, question)| question.api == api) {
+    let mut pending = lock(&inner.pending_counts);
+    pending.by_id.retain(|_, count| now_ms.saturating_sub(count.asked_ms) <= life_ms);
+    let known = id.parse().ok().and_then(|id: i64| Some((id, pending.by_id.get_mut(&id)?)));
+    match known.filter(|(_, count)| count.api == api) {
         None => unknown(inner),
-        Some((id, question)) => {
-            question.polls = question.polls.saturating_add(1);
-            if question.polls < inner.settings.polls_until_ready { partial(id) } else { question.answer.clone() }
+        Some((id, count)) => {
+            count.polls = count.polls.saturating_add(1);
+            if count.polls < inner.settings.polls_until_ready { partial(id) } else { count.answer.clone() }
         }
     }
 }
@@ -104,13 +90,13 @@ fn ask(inner: &Inner, api: Api, body: &[u8]) -> Result<Answer, Answer> {
     };
     let query = Query::read(&tree, Event::Required, more, inner.now(), zone).map_err(refuse)?;
     let devices = inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-    let mut books = lock(&inner.books);
-    select::check_names(&query, &books, &inner.settings)?;
+    let mut database = lock(&inner.database);
+    select::check_names(&query, &database, &inner.settings)?;
     match api {
-        Api::CountEvents => Ok(count(select::events(&query, &mut books, &devices).len())),
-        Api::CountProfiles => Ok(count(select::people(&query, &mut books, &devices, &[]).len())),
-        Api::Trends => trends::run(&tree, &query, &mut books, &devices, zone).map_err(refuse),
-        _ => top::run(&tree, &query, &mut books, &devices).map_err(refuse),
+        Api::CountEvents => Ok(count(select::events(&query, &mut database, &devices).len())),
+        Api::CountProfiles => Ok(count(select::people(&query, &mut database, &devices, &[]).len())),
+        Api::Trends => trends::run(&tree, &query, &mut database, &devices, zone).map_err(refuse),
+        _ => top::run(&tree, &query, &mut database, &devices).map_err(refuse),
     }
 }
 
@@ -150,6 +136,6 @@ fn check_keys(group: &Json<'_>, known: &[&str]) -> Result<(), Refusal> {
 }
 
 /// The person behind each event of a selection.
-fn person_of(books: &Books, place: u32) -> u32 {
-    books.person_of(books.events[place as usize].identifier)
+fn person_of(database: &Database, place: u32) -> u32 {
+    database.person_of(database.events[place as usize].identifier)
 }

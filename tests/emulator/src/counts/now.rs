@@ -11,7 +11,7 @@ use crate::json::Json;
 use crate::lock;
 use crate::query::{Field, Refusal};
 use crate::report::Rule;
-use crate::store::Books;
+use crate::store::Database;
 use crate::upload::record::Devices;
 
 /// Seconds that count as now.
@@ -31,17 +31,17 @@ pub(crate) fn run(inner: &Inner, body: &[u8]) -> Answer {
     };
     let now = inner.now();
     let devices = inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-    let mut books = lock(&inner.books);
+    let mut database = lock(&inner.database);
     // Person and their last event.
     let mut active = BTreeMap::new();
-    for (event, place) in books.events.iter().zip(0_u32..) {
-        if event.ts > now - SPAN_S && event.ts <= now && !books.is_gone(event) {
-            active.insert(books.person_of(event.identifier), place);
+    for (event, place) in database.events.iter().zip(0_u32..) {
+        if event.ts > now - SPAN_S && event.ts <= now && !database.is_gone(event) {
+            active.insert(database.person_of(event.identifier), place);
         }
     }
     let mut answer = Map::from_iter([("status".to_owned(), "success".into()), ("count".to_owned(), active.len().into())]);
     for split in splits {
-        let parts = if split == "user_type" { user_types(&mut books, &active, now) } else { parts(&books, &devices, &active, split) };
+        let parts = if split == "user_type" { user_types(&mut database, &active, now) } else { parts(&database, &devices, &active, split) };
         answer.insert(split.to_owned(), parts);
     }
     Answer::json(200, &answer)
@@ -63,21 +63,21 @@ fn read(body: &[u8]) -> Result<BTreeSet<&'static str>, Refusal> {
     Ok(splits)
 }
 
-fn user_types(books: &mut Books, active: &BTreeMap<u32, u32>, now: i64) -> Value {
-    let by_person = books.by_person();
-    let is_returning = |person: &&u32| by_person.events(**person).iter().any(|place| books.events[*place as usize].ts <= now - SPAN_S);
+fn user_types(database: &mut Database, active: &BTreeMap<u32, u32>, now: i64) -> Value {
+    let by_person = database.by_person();
+    let is_returning = |person: &&u32| by_person.events(**person).iter().any(|place| database.events[*place as usize].ts <= now - SPAN_S);
     let returning = active.keys().filter(is_returning).count();
     json!({ "new": active.len() - returning, "returning": returning })
 }
 
-fn parts(books: &Books, devices: &Devices, active: &BTreeMap<u32, u32>, split: &str) -> Value {
+fn parts(database: &Database, devices: &Devices, active: &BTreeMap<u32, u32>, split: &str) -> Value {
     let mut parts = BTreeMap::<String, u64>::new();
     for (person, place) in active {
         let value = match split {
-            "os" => books.field(*person, Field::Technographic, "os", devices),
-            "device" => books.field(*person, Field::Technographic, "model", devices),
+            "os" => database.field(*person, Field::Technographic, "os", devices),
+            "device" => database.field(*person, Field::Technographic, "model", devices),
             "session_source" => {
-                let session = books.events[*place as usize].session.as_deref().unwrap_or("{}");
+                let session = database.events[*place as usize].session.as_deref().unwrap_or("{}");
                 serde_json::from_str::<Map<String, Value>>(session).unwrap_or_default().get("session_source").cloned()
             }
             _ => None,

@@ -8,17 +8,17 @@ use crate::answer::Answer;
 use crate::counts::{check_keys, groups, person_of};
 use crate::json::Json;
 use crate::query::{Field, Query, Refusal, select};
-use crate::store::Books;
+use crate::store::Database;
 use crate::upload::record::Devices;
 
-/// Values of a group that is not told otherwise.
+/// Values of a group that sets no other number.
 const TOP_N: u64 = 10;
 /// The most.
 const TOP_N_MAX: u64 = 100;
 
 /// Where a property lies.
 #[derive(Clone, Copy)]
-enum Place {
+enum PropertySource {
     Event,
     Session,
     Person(Field),
@@ -28,7 +28,7 @@ enum Place {
 
 struct Group<'a> {
     name: &'a str,
-    place: Place,
+    place: PropertySource,
     property: &'a str,
     top_n: usize,
     is_ascending: bool,
@@ -36,28 +36,28 @@ struct Group<'a> {
     counts: HashMap<(&'static str, String), u64>,
 }
 
-pub(super) fn run(tree: &Json<'_>, query: &Query, books: &mut Books, devices: &Devices) -> Result<Answer, Refusal> {
+pub(super) fn run(tree: &Json<'_>, query: &Query, database: &mut Database, devices: &Devices) -> Result<Answer, Refusal> {
     let mut groups = groups(tree)?.iter().map(|(name, group)| read(name, group)).collect::<Result<Vec<_>, _>>()?;
-    let selection = select::events(query, books, devices);
+    let selection = select::events(query, database, devices);
     let mut text = Vec::new();
     for place in selection.places() {
         let mut event: Option<Map<String, Value>> = None;
         for group in &mut groups {
             let value = match group.place {
-                Place::Event => {
+                PropertySource::Event => {
                     let properties = event.get_or_insert_with(|| {
                         text.clear();
-                        books.write_event_properties(place, &mut text);
+                        database.write_event_properties(place, &mut text);
                         serde_json::from_slice(&text).unwrap_or_default()
                     });
                     properties.get(group.property).cloned()
                 }
-                Place::Session => {
-                    let session = books.events[place as usize].session.as_deref().unwrap_or("{}");
+                PropertySource::Session => {
+                    let session = database.events[place as usize].session.as_deref().unwrap_or("{}");
                     serde_json::from_str::<Map<String, Value>>(session).unwrap_or_default().get(group.property).cloned()
                 }
-                Place::Person(field) => books.field(person_of(books, place), field, group.property, devices),
-                Place::Nowhere => None,
+                PropertySource::Person(field) => database.field(person_of(database, place), field, group.property, devices),
+                PropertySource::Nowhere => None,
             };
             match value {
                 Some(Value::Array(items)) => items.iter().for_each(|item| group.add(item)),
@@ -75,13 +75,13 @@ fn read<'a>(name: &'a str, group: &'a Json<'_>) -> Result<Group<'a>, Refusal> {
     check_keys(group, &["property_type", "name", "top_n", "order"])?;
     let refuse = |what: &str| Refusal(format!("Invalid {what} in group : {name}"));
     let place = match group.get("property_type").and_then(Json::as_text) {
-        Some("event_properties") => Place::Event,
-        Some("session_properties") => Place::Session,
-        Some("profile_fields") => Place::Person(Field::Profile),
-        Some("demographics") => Place::Person(Field::Demographic),
-        Some("technographics") => Place::Person(Field::Technographic),
-        Some("app_fields") => Place::Person(Field::App),
-        Some("reachability" | "geo_fields") => Place::Nowhere,
+        Some("event_properties") => PropertySource::Event,
+        Some("session_properties") => PropertySource::Session,
+        Some("profile_fields") => PropertySource::Person(Field::Profile),
+        Some("demographics") => PropertySource::Person(Field::Demographic),
+        Some("technographics") => PropertySource::Person(Field::Technographic),
+        Some("app_fields") => PropertySource::Person(Field::App),
+        Some("reachability" | "geo_fields") => PropertySource::Nowhere,
         _ => return Err(refuse("property_type")),
     };
     let property = group.get("name").and_then(Json::as_text).filter(|name| !name.is_empty()).ok_or_else(|| refuse("name"))?;

@@ -10,17 +10,17 @@ use crate::answer::Answer;
 use crate::counts::{check_keys, groups, person_of};
 use crate::json::Json;
 use crate::query::{Query, Refusal, days, select};
-use crate::store::Books;
+use crate::store::Database;
 use crate::upload::record::Devices;
 
 #[derive(Clone, Copy)]
-enum Step {
+enum Period {
     Daily,
     Weekly,
     Monthly,
 }
 
-impl Step {
+impl Period {
     /// The key of a day: `YYYYMMDD`, ISO's `YYYYWW`, `YYYYMM`.
     fn key(self, day: NaiveDate) -> String {
         match self {
@@ -35,24 +35,24 @@ impl Step {
 enum Measure {
     Events,
     People,
-    Sum(String),
+    PropertySum(String),
 }
 
 /// A sum that stays whole as long as everything in it is.
 #[derive(Clone, Copy, Default)]
-struct Sum {
+struct PropertySum {
     whole: i64,
     rest: f64,
 }
 
 #[derive(Default)]
 struct Bucket {
-    sum: Sum,
+    sum: PropertySum,
     people: HashSet<u32>,
 }
 
-pub(super) fn run(tree: &Json<'_>, query: &Query, books: &mut Books, devices: &Devices, zone: Tz) -> Result<Answer, Refusal> {
-    if let Some((from, to)) = query.did.days.and_then(|(from, to)| Some((days::date(from)?, days::date(to)?)))
+pub(super) fn run(tree: &Json<'_>, query: &Query, database: &mut Database, devices: &Devices, zone: Tz) -> Result<Answer, Refusal> {
+    if let Some((from, to)) = query.event_filter.days.and_then(|(from, to)| Some((days::date(from)?, days::date(to)?)))
         && from.checked_add_months(Months::new(12)).is_some_and(|year| to >= year)
     {
         return Err(Refusal::new("Invalid date range : up to one year is allowed"));
@@ -63,21 +63,21 @@ pub(super) fn run(tree: &Json<'_>, query: &Query, books: &mut Books, devices: &D
     for (name, group) in groups {
         check_keys(group, &["trend_type"])?;
         let step = match group.get("trend_type").and_then(Json::as_text) {
-            Some("daily") => Step::Daily,
-            Some("weekly") => Step::Weekly,
-            Some("monthly") => Step::Monthly,
+            Some("daily") => Period::Daily,
+            Some("weekly") => Period::Weekly,
+            Some("monthly") => Period::Monthly,
             _ => return Err(Refusal(format!("Invalid trend_type in group : {name}"))),
         };
         steps.push((name, step, BTreeMap::<String, Bucket>::new()));
     }
-    let selection = select::events(query, books, devices);
+    let selection = select::events(query, database, devices);
     for place in selection.places() {
-        let event = &books.events[place as usize];
+        let event = &database.events[place as usize];
         let day = days::local(event.ts, zone).date();
         let added = match &measure {
-            Measure::Events => Sum { whole: 1, rest: 0.0 },
-            Measure::People => Sum::default(),
-            Measure::Sum(property) => match number(books, place, property) {
+            Measure::Events => PropertySum { whole: 1, rest: 0.0 },
+            Measure::People => PropertySum::default(),
+            Measure::PropertySum(property) => match number(database, place, property) {
                 Some(number) => number,
                 None => continue,
             },
@@ -87,7 +87,7 @@ pub(super) fn run(tree: &Json<'_>, query: &Query, books: &mut Books, devices: &D
             bucket.sum.whole = bucket.sum.whole.saturating_add(added.whole);
             bucket.sum.rest += added.rest;
             if matches!(measure, Measure::People) {
-                bucket.people.insert(person_of(books, place));
+                bucket.people.insert(person_of(database, place));
             }
         }
     }
@@ -96,8 +96,8 @@ pub(super) fn run(tree: &Json<'_>, query: &Query, books: &mut Books, devices: &D
         let counted = buckets.into_iter().map(|(key, bucket)| {
             let value = match measure {
                 Measure::People => bucket.people.len().into(),
-                Measure::Events | Measure::Sum(_) if bucket.sum.rest == 0.0 => bucket.sum.whole.into(),
-                Measure::Events | Measure::Sum(_) => Value::from(bucket.sum.whole as f64 + bucket.sum.rest),
+                Measure::Events | Measure::PropertySum(_) if bucket.sum.rest == 0.0 => bucket.sum.whole.into(),
+                Measure::Events | Measure::PropertySum(_) => Value::from(bucket.sum.whole as f64 + bucket.sum.rest),
             };
             (key, value)
         });
@@ -115,17 +115,17 @@ fn measure(tree: &Json<'_>) -> Result<Measure, Refusal> {
     match tree.get("sum_event_prop") {
         None if is_unique => Ok(Measure::People),
         None => Ok(Measure::Events),
-        Some(Json::Text(property)) if !is_unique && !property.is_empty() => Ok(Measure::Sum(property.clone().into_owned())),
+        Some(Json::Text(property)) if !is_unique && !property.is_empty() => Ok(Measure::PropertySum(property.clone().into_owned())),
         Some(_) => Err(Refusal::new("Invalid sum_event_prop")),
     }
 }
 
 /// An event's number under a property; anything else counts for nothing.
-fn number(books: &Books, place: u32, property: &str) -> Option<Sum> {
-    let properties: Map<String, Value> = serde_json::from_str(&books.events[place as usize].data).ok()?;
+fn number(database: &Database, place: u32, property: &str) -> Option<PropertySum> {
+    let properties: Map<String, Value> = serde_json::from_str(&database.events[place as usize].data).ok()?;
     let number = properties.get(property)?.as_number()?;
     match number.as_i64() {
-        Some(whole) => Some(Sum { whole, rest: 0.0 }),
-        None => Some(Sum { whole: 0, rest: number.as_f64()? }),
+        Some(whole) => Some(PropertySum { whole, rest: 0.0 }),
+        None => Some(PropertySum { whole: 0, rest: number.as_f64()? }),
     }
 }

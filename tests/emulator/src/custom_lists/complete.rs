@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use super::{Job, id};
+use super::state::{Job, id};
 use crate::answer::Answer;
 use crate::emulator::Inner;
 use crate::json::Json;

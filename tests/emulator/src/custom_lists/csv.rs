@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::upload::record::Kind;
+use crate::upload::identifier::IdentifierKind;
 
 /// The rows below the header.
 #[derive(Debug)]
@@ -12,11 +12,11 @@ pub(crate) struct Rows<'a> {
 }
 
 /// Who is on the list: the kind of the identifier, and its text.
-type Row<'a> = (Kind, Cow<'a, str>);
+type Row<'a> = (IdentifierKind, Cow<'a, str>);
 
 /// What a field ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum FieldEnd {
     Comma,
     Row,
 }
@@ -39,16 +39,16 @@ impl<'a> Rows<'a> {
 
     /// Two fields and the end of their row; none if it is anything else.
     fn pair(&mut self) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
-        let (first, End::Comma) = self.field()? else {
+        let (first, FieldEnd::Comma) = self.field()? else {
             return None;
         };
-        let (second, End::Row) = self.field()? else {
+        let (second, FieldEnd::Row) = self.field()? else {
             return None;
         };
         Some((first, second))
     }
 
-    fn field(&mut self) -> Option<(Cow<'a, str>, End)> {
+    fn field(&mut self) -> Option<(Cow<'a, str>, FieldEnd)> {
         let text = match self.rest.strip_prefix('"') {
             Some(quoted) => self.quoted(quoted)?,
             None => {
@@ -59,9 +59,9 @@ impl<'a> Rows<'a> {
             }
         };
         let (rest, end) = match self.rest.strip_prefix(',') {
-            Some(rest) => (rest, End::Comma),
-            None if self.rest.is_empty() => ("", End::Row),
-            None => (self.rest.strip_prefix("\r\n").or_else(|| self.rest.strip_prefix('\n'))?, End::Row),
+            Some(rest) => (rest, FieldEnd::Comma),
+            None if self.rest.is_empty() => ("", FieldEnd::Row),
+            None => (self.rest.strip_prefix("\r\n").or_else(|| self.rest.strip_prefix('\n'))?, FieldEnd::Row),
         };
         self.rest = rest;
         Some((text, end))
@@ -103,8 +103,8 @@ impl<'a> Iterator for Rows<'a> {
         Some(match self.pair() {
             None => Err(format!("row {row} is not two columns")),
             Some((kind, id)) => match &*kind {
-                "i" => Ok((Kind::Identity, id)),
-                "g" => Ok((Kind::ObjectId, id)),
+                "i" => Ok((IdentifierKind::Identity, id)),
+                "g" => Ok((IdentifierKind::ObjectId, id)),
                 _ => Err(format!("row {row} has a type other than i and g")),
             },
         })
@@ -115,7 +115,7 @@ impl<'a> Iterator for Rows<'a> {
 mod tests {
     use super::*;
 
-    fn read(file: &str) -> Result<Vec<(Kind, String)>, String> {
+    fn read(file: &str) -> Result<Vec<(IdentifierKind, String)>, String> {
         Rows::open(file.as_bytes())?.map(|row| row.map(|(kind, id)| (kind, id.into_owned()))).collect()
     }
 
@@ -125,7 +125,7 @@ mod tests {
         let ids = ["ada", "a \"b\", c", "two\r\nlines", "\"", ""];
         let rows = read(file).unwrap();
         assert_eq!(rows.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ids);
-        assert_eq!(rows[2].0, Kind::ObjectId);
+        assert_eq!(rows[2].0, IdentifierKind::ObjectId);
         assert_eq!(read("type,IDENTITY").unwrap(), []);
     }
 

@@ -6,21 +6,19 @@ use http::Method;
 use http::request::Parts;
 
 use crate::answer::Answer;
+use crate::api::LIST_FILE_PREFIX;
 use crate::auth::text;
 use crate::emulator::Inner;
-use crate::headers::Door;
+use crate::headers::EntryPoint;
 use crate::lock;
 use crate::report::Rule;
-
-/// Where those URLs begin.
-pub(crate) const PREFIX: &str = "/_presigned/";
 
 /// Checks a request's head; it needs no credentials and takes no slot.
 ///
 /// # Errors
 ///
 /// The rule that was broken and the answer to give.
-pub(crate) fn check(inner: &Inner, head: &Parts, door: Door) -> Result<(), (Rule, Answer)> {
+pub(crate) fn check(inner: &Inner, head: &Parts, entry_point: EntryPoint) -> Result<(), (Rule, Answer)> {
     if head.headers.keys().any(|name| name.as_str().starts_with("x-clevertap-")) {
         return Err((
             Rule::LeakedPasscode,
@@ -36,7 +34,7 @@ pub(crate) fn check(inner: &Inner, head: &Parts, door: Door) -> Result<(), (Rule
     }
     let has_length = match text(&head.headers, "content-length") {
         Some(length) => length.parse::<usize>().is_ok(),
-        None => door == Door::InProcess,
+        None => entry_point == EntryPoint::InProcess,
     };
     if !has_length {
         return Err((Rule::Chunked, refusal(411, "MissingContentLength", "You must provide the Content-Length HTTP header")));
@@ -66,11 +64,11 @@ pub(crate) fn run(inner: &Inner, head: &Parts, body: &[u8]) -> Answer {
 
 /// The bytes of a body that are kept at this path, one more than it may have.
 pub(crate) fn bytes_max(inner: &Inner, path: &str) -> Option<usize> {
-    path.starts_with(PREFIX).then_some(inner.settings.list_bytes_max)
+    path.starts_with(LIST_FILE_PREFIX).then_some(inner.settings.list_bytes_max)
 }
 
 fn token(head: &Parts) -> &str {
-    head.uri.path().strip_prefix(PREFIX).unwrap_or_default()
+    head.uri.path().strip_prefix(LIST_FILE_PREFIX).unwrap_or_default()
 }
 
 fn refusal(status: u16, code: &str, message: &str) -> Answer {

@@ -4,9 +4,9 @@ use chrono::DateTime;
 use http::request::Parts;
 use serde_json::json;
 
-use super::Issued;
-use super::file::PREFIX;
+use super::state::Issued;
 use crate::answer::Answer;
+use crate::api::LIST_FILE_PREFIX;
 use crate::auth::text;
 use crate::emulator::Inner;
 use crate::faults::draw;
@@ -30,7 +30,7 @@ pub(crate) fn run(inner: &Inner, head: &Parts) -> Answer {
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=EMULATOR%2F{day}%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Date={time}\
          &X-Amz-Expires={life_s}&X-Amz-SignedHeaders=host&X-Amz-Signature={signature}"
     );
-    let url = format!("{}{PREFIX}{token}?{query}", base(inner, head));
+    let url = format!("{}{LIST_FILE_PREFIX}{token}?{query}", base(inner, head));
     let answer = json!({
         "status": "success",
         "presignedS3URL": url,

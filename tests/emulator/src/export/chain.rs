@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use crate::api::Api;
-use crate::export::Flags;
 use crate::export::cursor::Cursor;
+use crate::export::flags::Flags;
 use crate::lock;
 use crate::query::select::Selection;
 use crate::settings::Settings;
@@ -18,7 +18,7 @@ pub(crate) struct Chains(Arc<Mutex<Vec<Chain>>>);
 struct Chain {
     api: Api,
     /// None once it has expired: what it held is let go.
-    frozen: Option<Arc<Frozen>>,
+    frozen: Option<Arc<Snapshot>>,
     opened_ms: u64,
     used_ms: u64,
     is_busy: bool,
@@ -26,14 +26,14 @@ struct Chain {
 
 /// The records of a chain, and how they are cut into pages.
 #[derive(Debug)]
-pub(crate) struct Frozen {
+pub(crate) struct Snapshot {
     selection: Selection,
     /// Records of each partition on each page; 0 takes the cap off (reference 6.4).
     quota: usize,
     pub(crate) flags: Flags,
 }
 
-impl Frozen {
+impl Snapshot {
     pub(crate) const fn new(selection: Selection, quota: usize, flags: Flags) -> Self {
         Self { selection, quota, flags }
     }
@@ -57,15 +57,15 @@ impl Frozen {
 
 /// What a cursor is good for.
 #[derive(Debug)]
-pub(crate) enum Found {
-    Live(Arc<Frozen>),
+pub(crate) enum CursorState {
+    Live(Arc<Snapshot>),
     Expired,
     Unknown,
 }
 
 impl Chains {
     /// Starts a chain; its first cursor leads to page 0.
-    pub(crate) fn open(&self, api: Api, frozen: Frozen, now_ms: u64, settings: &Settings) -> Cursor {
+    pub(crate) fn open(&self, api: Api, frozen: Snapshot, now_ms: u64, settings: &Settings) -> Cursor {
         let mut chains = lock(&self.0);
         for chain in chains.iter_mut() {
             chain.expire(now_ms, settings);
@@ -75,20 +75,20 @@ impl Chains {
     }
 
     /// Uses a cursor.
-    pub(crate) fn find(&self, api: Api, cursor: Cursor, now_ms: u64, settings: &Settings) -> Found {
+    pub(crate) fn find(&self, api: Api, cursor: Cursor, now_ms: u64, settings: &Settings) -> CursorState {
         let mut chains = lock(&self.0);
         let Some(chain) = chains.get_mut(cursor.chain as usize).filter(|chain| chain.api == api) else {
-            return Found::Unknown;
+            return CursorState::Unknown;
         };
         chain.expire(now_ms, settings);
         match &chain.frozen {
-            None => Found::Expired,
+            None => CursorState::Expired,
             // The page after the last one is the bare end; behind it there is nothing.
-            Some(frozen) if cursor.page as usize > frozen.pages() => Found::Unknown,
+            Some(frozen) if cursor.page as usize > frozen.pages() => CursorState::Unknown,
             Some(frozen) => {
                 let frozen = Arc::clone(frozen);
                 chain.used_ms = now_ms;
-                Found::Live(frozen)
+                CursorState::Live(frozen)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod cursor;
+mod flags;
 pub(crate) mod record;
 
 use std::sync::PoisonError;
@@ -15,30 +16,23 @@ use crate::emulator::Inner;
 use crate::faults::What;
 use crate::json::Json;
 use crate::lock;
-use crate::profile_lookup::decode;
 use crate::query::days::Clock;
 use crate::query::{Event, Query, select};
 use crate::report::{ExportOpened, Rule};
 use crate::settings::{LastPage, Settings};
 use crate::store::index::{PARTITIONS, hash};
-use chain::{Found, Frozen, Hold};
+use crate::url_query::{decode, parameter};
+use chain::{CursorState, Hold, Snapshot};
 use cursor::Cursor;
+use flags::Flags;
 use record::Writer;
 
 /// The largest page that may be asked for, and the one that is taken where none is (unknowns 1.6, 1.7).
 const BATCH_MAX: usize = 5000;
 
-/// What a record carries besides the event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Flags {
-    pub(crate) app: bool,
-    pub(crate) events: bool,
-    pub(crate) profile: bool,
-}
-
 /// A request to an export, as it arrived.
 #[derive(Debug)]
-pub(crate) enum Arrival {
+pub(crate) enum ExportRequest {
     Opening,
     /// The hold keeps others off the chain until the answer is there.
     Page(Cursor, #[expect(dead_code, reason = "its drop is what it is for")] Hold),
@@ -48,7 +42,7 @@ pub(crate) enum Arrival {
     Damaged,
 }
 
-impl Arrival {
+impl ExportRequest {
     /// Reads the query of a request to an export.
     pub(crate) fn of(inner: &Inner, query: &str) -> Self {
         let Some(sent) = parameter(query, "cursor") else {
@@ -65,24 +59,27 @@ impl Arrival {
     }
 }
 
-/// The value of a key in a query, as it was sent.
-pub(crate) fn parameter<'q>(query: &'q str, key: &str) -> Option<&'q str> {
-    query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| value)
-}
-
 /// Runs one request.
-pub(crate) fn run(inner: &Inner, api: Api, method: &Method, query: &str, body: &[u8], arrival: &Arrival, what: Option<&What>) -> Answer {
-    match arrival {
-        Arrival::Opening if method == Method::POST => open(inner, api, query, body).unwrap_or_else(|answer| answer),
-        Arrival::Opening => broke(inner, Rule::Query, Answer::fail(400, "cursor is mandatory")),
-        Arrival::Page(cursor, _) => {
+pub(crate) fn run(
+    inner: &Inner,
+    api: Api,
+    method: &Method,
+    query: &str,
+    body: &[u8],
+    request: &ExportRequest,
+    what: Option<&What>,
+) -> Answer {
+    match request {
+        ExportRequest::Opening if method == Method::POST => open(inner, api, query, body).unwrap_or_else(|answer| answer),
+        ExportRequest::Opening => broke(inner, Rule::Query, Answer::fail(400, "cursor is mandatory")),
+        ExportRequest::Page(cursor, _) => {
             if query.split('&').count() > 1 {
                 lock(&inner.report).broke(Rule::Query);
             }
             page(inner, api, *cursor, what)
         }
-        Arrival::Overlap => broke(inner, Rule::Overlap, in_progress()),
-        Arrival::Damaged => broke(inner, Rule::Cursor, incorrect_usage()),
+        ExportRequest::Overlap => broke(inner, Rule::Overlap, in_progress()),
+        ExportRequest::Damaged => broke(inner, Rule::Cursor, incorrect_usage()),
     }
 }
 
@@ -112,25 +109,25 @@ fn open(inner: &Inner, api: Api, query: &str, body: &[u8]) -> Result<Answer, Ans
     let event = if api == Api::Events { Event::Required } else { Event::Optional };
     let wanted = Query::read(&tree, event, &["groups"], inner.now(), settings.time_zone)
         .map_err(|refusal| broke(inner, Rule::Body, refusal.answer()))?;
-    if wanted.did.event.iter().any(|name| settings.unexportable_events.contains(name)) {
+    if wanted.event_filter.event.iter().any(|name| settings.unexportable_events.contains(name)) {
         return Err(Answer::fail(400, "Export not allowed for this event"));
     }
     let selection = {
         let devices = inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-        let mut books = lock(&inner.books);
-        select::check_names(&wanted, &books, settings)?;
+        let mut database = lock(&inner.database);
+        select::check_names(&wanted, &database, settings)?;
         match api {
-            Api::Events => select::events(&wanted, &mut books, &devices),
-            _ => select::people(&wanted, &mut books, &devices, &settings.unexportable_events),
+            Api::Events => select::events(&wanted, &mut database, &devices),
+            _ => select::people(&wanted, &mut database, &devices, &settings.unexportable_events),
         }
     };
-    let frozen = Frozen::new(selection, batch_size / PARTITIONS, flags);
+    let frozen = Snapshot::new(selection, batch_size / PARTITIONS, flags);
     let cursor = inner.chains.open(api, frozen, inner.elapsed_ms(), settings);
     lock(&inner.report).opened(ExportOpened {
         path: api.path().to_owned(),
-        event: wanted.did.event,
-        from: wanted.did.days.map(|(from, _)| from),
-        to: wanted.did.days.map(|(_, to)| to),
+        event: wanted.event_filter.event,
+        from: wanted.event_filter.days.map(|(from, _)| from),
+        to: wanted.event_filter.days.map(|(_, to)| to),
         app: flags.app,
         events: flags.events,
         profile: flags.profile,
@@ -174,9 +171,9 @@ fn page(inner: &Inner, api: Api, cursor: Cursor, what: Option<&What>) -> Answer 
         inner.chains.expire(cursor);
     }
     let frozen = match inner.chains.find(api, cursor, inner.elapsed_ms(), settings) {
-        Found::Live(frozen) => frozen,
-        Found::Expired => return broke(inner, Rule::Expired, Answer::fail(400, "Cursor has expired")),
-        Found::Unknown => return broke(inner, Rule::Cursor, incorrect_usage()),
+        CursorState::Live(frozen) => frozen,
+        CursorState::Expired => return broke(inner, Rule::Expired, Answer::fail(400, "Cursor has expired")),
+        CursorState::Unknown => return broke(inner, Rule::Cursor, incorrect_usage()),
     };
     let number = cursor.page as usize;
     let pages = frozen.pages();
@@ -218,12 +215,12 @@ impl Page {
     }
 }
 
-fn records(inner: &Inner, api: Api, frozen: &Frozen, page: usize) -> (Vec<u8>, usize) {
+fn records(inner: &Inner, api: Api, frozen: &Snapshot, page: usize) -> (Vec<u8>, usize) {
     let devices = inner.devices.read().unwrap_or_else(PoisonError::into_inner);
-    let mut books = lock(&inner.books);
-    let by_person = (frozen.flags.events || api == Api::Profiles).then(|| books.by_person());
+    let mut database = lock(&inner.database);
+    let by_person = (frozen.flags.events || api == Api::Profiles).then(|| database.by_person());
     let mut writer = Writer {
-        books: &books,
+        database: &database,
         devices: &devices,
         clock: Clock::new(inner.settings.time_zone),
         flags: frozen.flags,
@@ -234,8 +231,8 @@ fn records(inner: &Inner, api: Api, frozen: &Frozen, page: usize) -> (Vec<u8>, u
     let mut count = 0;
     // Whoever was deleted since leaves a gap: the pages stay where they are.
     let is_there = |place: &u32| match api {
-        Api::Events => !books.is_gone(&books.events[*place as usize]),
-        _ => books.people[books.person_of(*place) as usize].is_some(),
+        Api::Events => !database.is_gone(&database.events[*place as usize]),
+        _ => database.people[database.person_of(*place) as usize].is_some(),
     };
     for place in frozen.page(page).filter(is_there) {
         if count > 0 {

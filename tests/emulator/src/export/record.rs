@@ -6,30 +6,31 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::export::Flags;
+use crate::export::flags::Flags;
 use crate::query::days::Clock;
 use crate::settings::{Platform, TopObjectId};
-use crate::store::index::ByPerson;
-use crate::store::{Books, Person, Source};
-use crate::upload::record::{Devices, Kind};
+use crate::store::index::EventsByPerson;
+use crate::store::{Database, Person, Source};
+use crate::upload::identifier::IdentifierKind;
+use crate::upload::record::Devices;
 
 /// What records are written from, and where to.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
-    pub(crate) books: &'a Books,
+    pub(crate) database: &'a Database,
     pub(crate) devices: &'a Devices,
     pub(crate) clock: Clock,
     pub(crate) flags: Flags,
     pub(crate) top_object_id: TopObjectId,
     /// Only where somebody's events are asked for.
-    pub(crate) by_person: Option<Arc<ByPerson>>,
+    pub(crate) by_person: Option<Arc<EventsByPerson>>,
     pub(crate) out: Vec<u8>,
 }
 
 impl Writer<'_> {
     /// One event.
     pub(crate) fn event(&mut self, place: u32) {
-        let event = &self.books.events[place as usize];
+        let event = &self.database.events[place as usize];
         self.raw("{");
         for piece in turned(4, place) {
             match piece {
@@ -48,7 +49,7 @@ impl Writer<'_> {
                 }
                 _ => {
                     self.field("event_props");
-                    self.books.write_event_properties(place, &mut self.out);
+                    self.database.write_event_properties(place, &mut self.out);
                 }
             }
         }
@@ -57,16 +58,16 @@ impl Writer<'_> {
 
     /// The person of an event, as they are today.
     fn profile(&mut self, identifier: u32, turn: u32) {
-        let books = self.books;
-        let place = books.person_of(identifier);
+        let database = self.database;
+        let place = database.person_of(identifier);
         self.raw("{");
-        if let Some(person) = books.people[place as usize].as_ref() {
-            let device = books.device_of(identifier);
+        if let Some(person) = database.people[place as usize].as_ref() {
+            let device = database.device_of(identifier);
             for piece in turned(3, turn / 4) {
                 match piece {
                     0 => {
                         if let Some(device) = device {
-                            self.text_field("objectId", &books.identifiers[device as usize].text);
+                            self.text_field("objectId", &database.identifiers[device as usize].text);
                             self.platform(device);
                             if self.flags.app {
                                 self.details(device);
@@ -94,11 +95,12 @@ impl Writer<'_> {
 
     /// One person who did the event.
     pub(crate) fn person(&mut self, identifier: u32) {
-        let books = self.books;
-        let place = books.person_of(identifier);
+        let database = self.database;
+        let place = database.person_of(identifier);
         self.raw("{");
-        if let Some(person) = books.people[place as usize].as_ref() {
-            let devices = || person.identifiers.iter().copied().filter(|one| books.identifiers[*one as usize].kind == Kind::ObjectId);
+        if let Some(person) = database.people[place as usize].as_ref() {
+            let devices =
+                || person.identifiers.iter().copied().filter(|one| database.identifiers[*one as usize].kind == IdentifierKind::ObjectId);
             let is_at_top = match self.top_object_id {
                 TopObjectId::Always => true,
                 TopObjectId::Never => false,
@@ -109,7 +111,7 @@ impl Writer<'_> {
                     0 => {
                         self.contact(person);
                         if let Some(device) = devices().next().filter(|_| is_at_top) {
-                            self.text_field("objectId", &books.identifiers[device as usize].text);
+                            self.text_field("objectId", &database.identifiers[device as usize].text);
                         }
                     }
                     1 => self.optional(place, person),
@@ -119,7 +121,7 @@ impl Writer<'_> {
                         for (device, number) in devices().zip(0..) {
                             self.raw(if number == 0 { "{" } else { ",{" });
                             self.platform(device);
-                            self.text_field("objectId", &books.identifiers[device as usize].text);
+                            self.text_field("objectId", &database.identifiers[device as usize].text);
                             if self.flags.app {
                                 self.details(device);
                             }
@@ -150,19 +152,19 @@ impl Writer<'_> {
         if let Some(phone) = person.properties.phone() {
             self.text_field("phone", phone);
         }
-        if let Some(identity) = self.books.first(person, Kind::Identity) {
+        if let Some(identity) = self.database.first(person, IdentifierKind::Identity) {
             self.text_field("identity", identity);
         }
     }
 
     /// One text for all of them (reference 4.1).
     fn all_identities(&mut self, person: &Person) {
-        let mut all = self.books.all(person, Kind::Identity);
+        let mut all = self.database.all(person, IdentifierKind::Identity);
         match (all.next(), all.next()) {
             (None, _) => {}
             (Some(one), None) => self.text_field("all_identities", one),
             (Some(_), Some(_)) => {
-                let all: Vec<&str> = self.books.all(person, Kind::Identity).collect();
+                let all: Vec<&str> = self.database.all(person, IdentifierKind::Identity).collect();
                 self.text_field("all_identities", &all.join(","));
             }
         }
@@ -179,11 +181,11 @@ impl Writer<'_> {
         };
         self.field("events");
         self.raw("{");
-        for (name, summary) in self.books.summary(by_person.events(place)) {
+        for (name, summary) in self.database.summary(by_person.events(place)) {
             if self.out.last() != Some(&b'{') {
                 self.out.push(b',');
             }
-            string(&mut self.out, &self.books.names[name as usize]);
+            string(&mut self.out, &self.database.names[name as usize]);
             self.raw(&format!(":{{\"count\":{},\"first_seen\":{},\"last_seen\":{}}}", summary.count, summary.first, summary.last));
         }
         self.raw("}");
@@ -192,25 +194,25 @@ impl Writer<'_> {
     /// When the last event of a device happened.
     fn last_seen(&self, person: u32, device: u32) -> Option<i64> {
         let places = self.by_person.as_ref()?.events(person);
-        let events = places.iter().map(|place| &self.books.events[*place as usize]);
+        let events = places.iter().map(|place| &self.database.events[*place as usize]);
         events.filter(|event| event.identifier == device).map(|event| event.ts).max()
     }
 
     fn platform(&mut self, device: u32) {
-        let books = self.books;
-        let object_id = &*books.identifiers[device as usize].text;
-        let platform = books.details.get(&device).map(|details| details.platform);
+        let database = self.database;
+        let object_id = &*database.identifiers[device as usize].text;
+        let platform = database.details.get(&device).map(|details| details.platform);
         if let Some(platform) = platform.or_else(|| self.devices.get(object_id).copied()) {
             self.text_field("platform", platform.name());
         }
-        if let Some(token) = books.token(object_id) {
+        if let Some(token) = database.token(object_id) {
             self.text_field("push_token", token);
         }
     }
 
     fn details(&mut self, device: u32) {
-        let books = self.books;
-        for (key, value) in books.details.get(&device).into_iter().flat_map(crate::store::Details::named) {
+        let database = self.database;
+        for (key, value) in database.details.get(&device).into_iter().flat_map(crate::store::Details::named) {
             self.text_field(key, value);
         }
     }
@@ -234,7 +236,7 @@ impl Writer<'_> {
     }
 }
 
-impl Books {
+impl Database {
     /// `event_props`: what was sent, and what CleverTap adds (reference 4.5).
     pub(crate) fn write_event_properties(&self, place: u32, out: &mut Vec<u8>) {
         let event = &self.events[place as usize];

@@ -6,25 +6,25 @@
 use serde_json::Value;
 
 use crate::json::Json;
-use crate::query::Refusal;
+use crate::query::refusal::Refusal;
 
 /// What a property must be.
 #[derive(Debug)]
 pub(crate) struct Condition {
     pub(crate) name: String,
-    test: Test,
+    test: Comparison,
 }
 
 #[derive(Debug)]
-enum Test {
+enum Comparison {
     Equals(Vec<Scalar>),
     NotEquals(Vec<Scalar>),
     Contains(Vec<String>),
     DoesNotContain(Vec<String>),
     Exists,
     DoesNotExist,
-    Compare(fn(f64, f64) -> bool, Point),
-    Between(Point, Point),
+    Compare(fn(f64, f64) -> bool, Comparable),
+    Between(Comparable, Comparable),
 }
 
 #[derive(Debug, PartialEq)]
@@ -36,7 +36,7 @@ enum Scalar {
 
 /// Something with an order: a number or a date, never one against the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Point {
+enum Comparable {
     Number(f64),
     Date(f64),
 }
@@ -65,25 +65,25 @@ impl Condition {
         Ok(Self { name, test })
     }
 
-    fn test(operator: &str, value: Option<&Json<'_>>) -> Result<Test, Refusal> {
+    fn test(operator: &str, value: Option<&Json<'_>>) -> Result<Comparison, Refusal> {
         Ok(match operator {
-            "equals" => Test::Equals(list(value, scalar)?),
-            "not_equals" => Test::NotEquals(list(value, scalar)?),
-            "contains" => Test::Contains(list(value, text)?),
-            "does_not_contain" => Test::DoesNotContain(list(value, text)?),
-            "exists" => Test::Exists,
-            "does_not_exist" => Test::DoesNotExist,
-            "greater_than" => Test::Compare(|left, right| left > right, point(value)?),
-            "greater_than_equals" => Test::Compare(|left, right| left >= right, point(value)?),
-            "less_than" => Test::Compare(|left, right| left < right, point(value)?),
-            "less_than_equals" => Test::Compare(|left, right| left <= right, point(value)?),
+            "equals" => Comparison::Equals(list(value, scalar)?),
+            "not_equals" => Comparison::NotEquals(list(value, scalar)?),
+            "contains" => Comparison::Contains(list(value, text)?),
+            "does_not_contain" => Comparison::DoesNotContain(list(value, text)?),
+            "exists" => Comparison::Exists,
+            "does_not_exist" => Comparison::DoesNotExist,
+            "greater_than" => Comparison::Compare(|left, right| left > right, point(value)?),
+            "greater_than_equals" => Comparison::Compare(|left, right| left >= right, point(value)?),
+            "less_than" => Comparison::Compare(|left, right| left < right, point(value)?),
+            "less_than_equals" => Comparison::Compare(|left, right| left <= right, point(value)?),
             "between" => match value {
                 Some(Json::List(pair)) if pair.len() == 2 => {
                     let (low, high) = (point(pair.first())?, point(pair.last())?);
                     if std::mem::discriminant(&low) != std::mem::discriminant(&high) {
                         return Err(invalid());
                     }
-                    Test::Between(low, high)
+                    Comparison::Between(low, high)
                 }
                 _ => return Err(invalid()),
             },
@@ -94,7 +94,7 @@ impl Condition {
     /// Whether a property, or its absence, fulfils the condition. Of a list one item has to, or none for the negated ones.
     pub(crate) fn holds(&self, property: Option<&Value>) -> bool {
         let Some(property) = property.filter(|property| !property.is_null()) else {
-            return matches!(self.test, Test::DoesNotExist);
+            return matches!(self.test, Comparison::DoesNotExist);
         };
         let items = match property {
             Value::Array(items) => &items[..],
@@ -111,14 +111,14 @@ impl Condition {
             })
         };
         match &self.test {
-            Test::Exists => true,
-            Test::DoesNotExist => false,
-            Test::Equals(wanted) => equals(wanted),
-            Test::NotEquals(wanted) => !equals(wanted),
-            Test::Contains(wanted) => contains(wanted),
-            Test::DoesNotContain(wanted) => !contains(wanted),
-            Test::Compare(holds, limit) => any(&|item| pair(item, *limit).is_some_and(|(item, limit)| holds(item, limit))),
-            Test::Between(low, high) => any(&|item| {
+            Comparison::Exists => true,
+            Comparison::DoesNotExist => false,
+            Comparison::Equals(wanted) => equals(wanted),
+            Comparison::NotEquals(wanted) => !equals(wanted),
+            Comparison::Contains(wanted) => contains(wanted),
+            Comparison::DoesNotContain(wanted) => !contains(wanted),
+            Comparison::Compare(holds, limit) => any(&|item| pair(item, *limit).is_some_and(|(item, limit)| holds(item, limit))),
+            Comparison::Between(low, high) => any(&|item| {
                 pair(item, *low).is_some_and(|(item, low)| item >= low) && pair(item, *high).is_some_and(|(item, high)| item <= high)
             }),
         }
@@ -152,10 +152,10 @@ fn text(value: &Json<'_>) -> Result<String, Refusal> {
     value.as_text().filter(|text| !text.is_empty()).map(str::to_lowercase).ok_or_else(invalid)
 }
 
-fn point(value: Option<&Json<'_>>) -> Result<Point, Refusal> {
+fn point(value: Option<&Json<'_>>) -> Result<Comparable, Refusal> {
     match value {
-        Some(Json::Number(number)) => number.as_f64().map(Point::Number).ok_or_else(invalid),
-        Some(Json::Text(text)) => instant(text).map(Point::Date).ok_or_else(invalid),
+        Some(Json::Number(number)) => number.as_f64().map(Comparable::Number).ok_or_else(invalid),
+        Some(Json::Text(text)) => instant(text).map(Comparable::Date).ok_or_else(invalid),
         _ => Err(invalid()),
     }
 }
@@ -171,10 +171,10 @@ fn known(value: &Value) -> Option<Scalar> {
 }
 
 /// A property and a limit of the same kind.
-fn pair(value: &Value, limit: Point) -> Option<(f64, f64)> {
+fn pair(value: &Value, limit: Comparable) -> Option<(f64, f64)> {
     match (value, limit) {
-        (Value::Number(number), Point::Number(limit)) => Some((number.as_f64()?, limit)),
-        (Value::String(text), Point::Date(limit)) => Some((instant(text)?, limit)),
+        (Value::Number(number), Comparable::Number(limit)) => Some((number.as_f64()?, limit)),
+        (Value::String(text), Comparable::Date(limit)) => Some((instant(text)?, limit)),
         _ => None,
     }
 }

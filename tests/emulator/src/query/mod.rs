@@ -5,29 +5,15 @@
 
 pub(crate) mod condition;
 pub(crate) mod days;
+mod refusal;
 pub(crate) mod select;
 
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
-use crate::answer::Answer;
 use crate::json::Json;
 use condition::Condition;
-
-/// Why a query is refused.
-#[derive(Debug)]
-pub(crate) struct Refusal(pub(crate) String);
-
-impl Refusal {
-    pub(crate) fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// The answer to give: 400 under HTTP 400 (reference 1.6).
-    pub(crate) fn answer(&self) -> Answer {
-        Answer::fail(400, &self.0)
-    }
-}
+pub(crate) use refusal::Refusal;
 
 /// Whether a query has to name an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,18 +26,18 @@ pub(crate) enum Event {
 /// Which events, and of whom.
 #[derive(Debug)]
 pub(crate) struct Query {
-    pub(crate) did: Did,
+    pub(crate) event_filter: EventFilter,
     people: Vec<(Field, Condition)>,
-    all: Vec<Did>,
-    any: Vec<Did>,
-    none: Vec<Did>,
+    all: Vec<EventFilter>,
+    any: Vec<EventFilter>,
+    none: Vec<EventFilter>,
     /// The filters as they came, for the report.
     pub(crate) filters: Value,
 }
 
 /// An event, a span, and what must hold of its properties.
 #[derive(Debug)]
-pub(crate) struct Did {
+pub(crate) struct EventFilter {
     pub(crate) event: Option<String>,
     /// As they were sent; none where the last 365 days were taken.
     pub(crate) days: Option<(i64, i64)>,
@@ -108,7 +94,7 @@ impl Query {
             .map(|(key, value)| (key.clone().into_owned(), value.to_value()))
             .collect();
         let mut query = Self {
-            did: Did::read(body, event, now, zone)?,
+            event_filter: EventFilter::read(body, event, now, zone)?,
             people: Vec::new(),
             all: Vec::new(),
             any: Vec::new(),
@@ -164,7 +150,7 @@ impl Query {
                 if let Some((key, _)) = fields.iter().find(|(key, _)| !known.contains(&&**key)) {
                     return Err(Refusal(format!("Unknown key in advanced_query : {key}")));
                 }
-                list.push(Did::read(item, Event::Required, now, zone)?);
+                list.push(EventFilter::read(item, Event::Required, now, zone)?);
             }
         }
         Ok(())
@@ -173,11 +159,11 @@ impl Query {
     /// The event names in it.
     pub(crate) fn events(&self) -> impl Iterator<Item = &str> {
         let parts = [&self.all, &self.any, &self.none].into_iter().flatten();
-        std::iter::once(&self.did).chain(parts).filter_map(|did| did.event.as_deref())
+        std::iter::once(&self.event_filter).chain(parts).filter_map(|filter| filter.event.as_deref())
     }
 }
 
-impl Did {
+impl EventFilter {
     fn read(json: &Json<'_>, event: Event, now: i64, zone: Tz) -> Result<Self, Refusal> {
         let name = match json.get("event_name") {
             None if event == Event::Optional => None,

@@ -1,4 +1,4 @@
-//! A query, run over the books: the events that it means, in the order of an export.
+//! A query, run over the database: the events that it means, in the order of an export.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -7,16 +7,17 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::answer::Answer;
-use crate::query::{Did, Field, Query};
+use crate::query::{EventFilter, Field, Query};
 use crate::settings::Settings;
-use crate::store::Books;
-use crate::store::index::{Ordered, PARTITIONS, partition};
-use crate::upload::record::{Devices, Kind};
+use crate::store::Database;
+use crate::store::index::{EventOrder, PARTITIONS, partition};
+use crate::upload::identifier::IdentifierKind;
+use crate::upload::record::Devices;
 
 /// Places in a list, partition after partition. Shared with the index as long as no filter takes something out.
 #[derive(Debug, Clone)]
 pub(crate) struct Selection {
-    ordered: Arc<Ordered>,
+    ordered: Arc<EventOrder>,
     pub(crate) ranges: [Range<usize>; PARTITIONS],
 }
 
@@ -42,9 +43,9 @@ impl Selection {
 /// # Errors
 ///
 /// The answer to give.
-pub(crate) fn check_names(query: &Query, books: &Books, settings: &Settings) -> Result<(), Answer> {
+pub(crate) fn check_names(query: &Query, database: &Database, settings: &Settings) -> Result<(), Answer> {
     let is_known = |name: &str| {
-        books.name_of(name).is_some()
+        database.name_of(name).is_some()
             || settings.schema_events.iter().any(|event| event.name == name)
             || settings.discarded_events.iter().any(|event| event == name)
     };
@@ -58,63 +59,63 @@ pub(crate) fn check_names(query: &Query, books: &Books, settings: &Settings) -> 
 }
 
 /// The events that a query means.
-pub(crate) fn events(query: &Query, books: &mut Books, devices: &Devices) -> Selection {
-    let all = select(&query.did, books);
+pub(crate) fn events(query: &Query, database: &mut Database, devices: &Devices) -> Selection {
+    let all = select(&query.event_filter, database);
     if query.people.is_empty() && query.all.is_empty() && query.any.is_empty() && query.none.is_empty() {
         return all;
     }
-    let mut who = People::of(query, books);
-    keep(&all, |place| who.fits(books.person_of(books.events[place as usize].identifier), books, devices))
+    let mut who = People::of(query, database);
+    keep(&all, |place| who.fits(database.person_of(database.events[place as usize].identifier), database, devices))
 }
 
 /// The people who did what a query means: one identifier each, in partitions of their own. Without an event in the query,
 /// those who did nothing but `hidden` things are not found (reference 7.1).
-pub(crate) fn people(query: &Query, books: &mut Books, devices: &Devices, hidden: &[String]) -> Selection {
-    let events = events(query, books, devices);
-    let hidden: Vec<u32> = hidden.iter().filter_map(|name| books.name_of(name)).collect();
+pub(crate) fn people(query: &Query, database: &mut Database, devices: &Devices, hidden: &[String]) -> Selection {
+    let events = events(query, database, devices);
+    let hidden: Vec<u32> = hidden.iter().filter_map(|name| database.name_of(name)).collect();
     let mut seen = HashSet::new();
     let mut parts: [Vec<u32>; PARTITIONS] = Default::default();
     for place in events.places() {
-        if hidden.contains(&books.events[place as usize].name) {
+        if hidden.contains(&database.events[place as usize].name) {
             continue;
         }
-        let person = books.person_of(books.events[place as usize].identifier);
+        let person = database.person_of(database.events[place as usize].identifier);
         if seen.insert(person)
-            && let Some(identifier) = books.people[person as usize].as_ref().and_then(|person| person.identifiers.first())
+            && let Some(identifier) = database.people[person as usize].as_ref().and_then(|person| person.identifiers.first())
         {
-            parts[usize::from(partition(books.owner(*identifier)))].push(*identifier);
+            parts[usize::from(partition(database.owner(*identifier)))].push(*identifier);
         }
     }
     joined(parts)
 }
 
-fn select(did: &Did, books: &mut Books) -> Selection {
-    let name = match &did.event {
+fn select(filter: &EventFilter, database: &mut Database) -> Selection {
+    let name = match &filter.event {
         None => None,
-        Some(name) => match books.name_of(name) {
+        Some(name) => match database.name_of(name) {
             Some(name) => Some(name),
             None => return joined(Default::default()),
         },
     };
-    let ordered = books.ordered(name);
-    let ranges = books.span(&ordered, did.span.0, did.span.1);
+    let ordered = database.ordered(name);
+    let ranges = database.span(&ordered, filter.span.0, filter.span.1);
     let all = Selection { ordered, ranges };
-    if did.event_properties.is_empty() && did.session_properties.is_empty() {
+    if filter.event_properties.is_empty() && filter.session_properties.is_empty() {
         return all;
     }
     let mut text = Vec::new();
     keep(&all, |place| {
-        let event = &books.events[place as usize];
-        let holds = did.event_properties.is_empty() || {
+        let event = &database.events[place as usize];
+        let holds = filter.event_properties.is_empty() || {
             text.clear();
-            books.write_event_properties(place, &mut text);
+            database.write_event_properties(place, &mut text);
             let properties: Map<String, Value> = serde_json::from_slice(&text).unwrap_or_default();
-            did.event_properties.iter().all(|one| one.holds(properties.get(&one.name)))
+            filter.event_properties.iter().all(|one| one.holds(properties.get(&one.name)))
         };
         holds
-            && (did.session_properties.is_empty() || {
+            && (filter.session_properties.is_empty() || {
                 let session: Map<String, Value> = serde_json::from_str(event.session.as_deref().unwrap_or("{}")).unwrap_or_default();
-                did.session_properties.iter().all(|one| one.holds(session.get(&one.name)))
+                filter.session_properties.iter().all(|one| one.holds(session.get(&one.name)))
             })
     })
 }
@@ -128,7 +129,7 @@ fn keep(all: &Selection, mut fits: impl FnMut(u32) -> bool) -> Selection {
 }
 
 fn joined(parts: [Vec<u32>; PARTITIONS]) -> Selection {
-    let mut ordered = Ordered::default();
+    let mut ordered = EventOrder::default();
     for (part, range) in parts.into_iter().zip(&mut ordered.ranges) {
         let start = ordered.list.len();
         ordered.list.extend(part);
@@ -148,13 +149,13 @@ struct People<'q> {
 }
 
 impl<'q> People<'q> {
-    fn of(query: &'q Query, books: &mut Books) -> Self {
-        let mut sets = |list: &[Did]| list.iter().map(|did| doers(did, books)).collect();
+    fn of(query: &'q Query, database: &mut Database) -> Self {
+        let mut sets = |list: &[EventFilter]| list.iter().map(|filter| doers(filter, database)).collect();
         let (all, any, none) = (sets(&query.all), sets(&query.any), sets(&query.none));
         Self { query, all, any, none, known: HashMap::new() }
     }
 
-    fn fits(&mut self, person: u32, books: &Books, devices: &Devices) -> bool {
+    fn fits(&mut self, person: u32, database: &Database, devices: &Devices) -> bool {
         if let Some(known) = self.known.get(&person) {
             return *known;
         }
@@ -166,18 +167,18 @@ impl<'q> People<'q> {
                 .query
                 .people
                 .iter()
-                .all(|(field, condition)| condition.holds(books.field(person, *field, &condition.name, devices).as_ref()));
+                .all(|(field, condition)| condition.holds(database.field(person, *field, &condition.name, devices).as_ref()));
         self.known.insert(person, fits);
         fits
     }
 }
 
-fn doers(did: &Did, books: &mut Books) -> HashSet<u32> {
-    let events = select(did, books);
-    events.places().map(|place| books.person_of(books.events[place as usize].identifier)).collect()
+fn doers(filter: &EventFilter, database: &mut Database) -> HashSet<u32> {
+    let events = select(filter, database);
+    events.places().map(|place| database.person_of(database.events[place as usize].identifier)).collect()
 }
 
-impl Books {
+impl Database {
     /// A property of a person, several values as a list.
     pub(crate) fn field(&self, person: u32, field: Field, name: &str, devices: &Devices) -> Option<Value> {
         let somebody = self.people.get(person as usize)?.as_ref()?;
@@ -188,7 +189,7 @@ impl Books {
                 properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
             }
             Field::Technographic | Field::App => {
-                let ids = somebody.identifiers.iter().filter(|one| self.identifiers[**one as usize].kind == Kind::ObjectId);
+                let ids = somebody.identifiers.iter().filter(|one| self.identifiers[**one as usize].kind == IdentifierKind::ObjectId);
                 let values: Vec<Value> = ids.filter_map(|id| self.device_field(*id, field, name, devices)).collect();
                 if values.is_empty() { None } else { Some(values.into()) }
             }

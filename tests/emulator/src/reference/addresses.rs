@@ -12,7 +12,7 @@ use crate::{Broken, Emulator, Fault, Rule, Settings, Store, Subscription, What};
 const SUBSCRIBE: &str = "/1/subscribe";
 const DISASSOCIATE: &str = "/1/disassociate";
 
-fn told(channel: &str, value: &str, status: &str) -> Value {
+fn subscription(channel: &str, value: &str, status: &str) -> Value {
     json!({ "type": channel, "value": value, "status": status })
 }
 
@@ -28,10 +28,10 @@ fn processed(count: u64) -> (u16, Value) {
 async fn the_last_word_of_an_address_counts_also_where_nobody_holds_it() {
     let emulator = emulator();
     let records = json!([
-        told("email", "ada@example.org", "Unsubscribe"),
-        told("phone", "+14155550100", "Unsubscribe"),
-        told("whatsapp", "+14155550100", "Resubscribe"),
-        told("email", "ada@example.org", "Resubscribe"),
+        subscription("email", "ada@example.org", "Unsubscribe"),
+        subscription("phone", "+14155550100", "Unsubscribe"),
+        subscription("whatsapp", "+14155550100", "Resubscribe"),
+        subscription("email", "ada@example.org", "Resubscribe"),
     ]);
     assert_eq!(subscribe(&emulator, records).await, processed(4));
     assert_eq!(emulator.subscription("email", "ada@example.org"), Some(Subscription::Resubscribed));
@@ -43,20 +43,20 @@ async fn the_last_word_of_an_address_counts_also_where_nobody_holds_it() {
 }
 
 #[tokio::test]
-async fn a_record_that_does_not_fit_is_refused_with_its_number_and_the_others_are_told() {
+async fn a_record_that_does_not_fit_is_refused_with_its_number_and_the_others_are_carried_out() {
     let emulator = emulator();
-    let fine = told("email", "ada@example.org", "Unsubscribe");
+    let fine = subscription("email", "ada@example.org", "Unsubscribe");
     for (record, code) in [
         (json!(7), 524),
-        (told("Email", "ada@example.org", "Unsubscribe"), 524),
-        (told("push", "token", "Unsubscribe"), 524),
+        (subscription("Email", "ada@example.org", "Unsubscribe"), 524),
+        (subscription("push", "token", "Unsubscribe"), 524),
         (json!({ "value": "ada@example.org", "status": "Unsubscribe" }), 524),
-        (told("email", "ada@example.org", "unsubscribe"), 512),
-        (told("email", "ada@example.org", "Subscribe"), 512),
+        (subscription("email", "ada@example.org", "unsubscribe"), 512),
+        (subscription("email", "ada@example.org", "Subscribe"), 512),
         (json!({ "type": "email", "value": "ada@example.org" }), 512),
-        (told("email", "nope", "Unsubscribe"), 515),
-        (told("phone", "14155550100", "Unsubscribe"), 516),
-        (told("whatsapp", "+1", "Unsubscribe"), 516),
+        (subscription("email", "nope", "Unsubscribe"), 515),
+        (subscription("phone", "14155550100", "Unsubscribe"), 516),
+        (subscription("whatsapp", "+1", "Unsubscribe"), 516),
         (json!({ "type": "phone", "value": 14_155_550_100_u64, "status": "Unsubscribe" }), 516),
         (json!({ "type": "phone", "status": "Unsubscribe" }), 516),
     ] {
@@ -193,10 +193,10 @@ async fn the_fourth_request_in_flight_is_refused_for_each_api_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_told_all_the_same() {
+async fn a_lost_answer_takes_effect_all_the_same() {
     let emulator = emulator();
     emulator.add_fault(Fault::new(What::HangAfter));
-    let body = json!({ "d": [told("email", "ada@example.org", "Unsubscribe")] }).to_string();
+    let body = json!({ "d": [subscription("email", "ada@example.org", "Unsubscribe")] }).to_string();
     assert!(timeout(Duration::from_secs(60), emulator.handle(post(SUBSCRIBE, body))).await.is_err());
     assert_eq!(emulator.subscription("email", "ada@example.org"), Some(Subscription::Unsubscribed));
 }
@@ -204,7 +204,7 @@ async fn a_lost_answer_is_told_all_the_same() {
 #[tokio::test]
 async fn counts_alone_remember_no_address() {
     let emulator = Emulator::new(Settings { store: Store::Counts, ..Settings::default() });
-    assert_eq!(subscribe(&emulator, json!([told("email", "ada@example.org", "Unsubscribe")])).await, processed(1));
+    assert_eq!(subscribe(&emulator, json!([subscription("email", "ada@example.org", "Unsubscribe")])).await, processed(1));
     assert_eq!((emulator.subscription("email", "ada@example.org"), emulator.report().subscriptions), (None, 1));
     assert_eq!(emulator.profile_by_object_id(DEVICE), None);
 }

@@ -1,4 +1,4 @@
-//! Reference 12.1, 18.8 and unknowns 6: a custom list from its URL to the letter that says what became of it.
+//! Reference 12.1, 18.8 and unknowns 6: a custom list from its URL to the e-mail that says what became of it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::{DEVICE, accept, emulator, event, fail, post, read, send};
-use crate::{Broken, Emulator, Fault, Letter, ListOutcome, ListState, Rule, Settings, Store, What};
+use crate::{Broken, Emulator, Fault, ListOutcome, ListState, OutcomeEmail, Rule, Settings, Store, What};
 
 const URL: &str = "/get_custom_list_segment_url";
 const COMPLETED: &str = "/upload_custom_list_segment_completed";
@@ -44,7 +44,7 @@ async fn make(emulator: &Emulator, name: &str, file: &str, replace: bool) -> (u1
 }
 
 fn outcomes(emulator: &Emulator) -> Vec<ListOutcome> {
-    emulator.outbox().into_iter().map(|letter| letter.outcome).collect()
+    emulator.outbox().into_iter().map(|email| email.outcome).collect()
 }
 
 fn failed(reason: &str) -> ListOutcome {
@@ -52,7 +52,7 @@ fn failed(reason: &str) -> ListOutcome {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_has_the_people_who_are_known_and_the_letter_comes_after_the_job() {
+async fn a_list_has_the_people_who_are_known_and_the_email_comes_after_the_job() {
     let emulator = people().await;
     let file = format!("Type,Identity\ni,ada\ni,\"bob, \"\"the\"\"\"\ng,{DEVICE}\ni,nobody\ng,none\ni,ada\n");
     let (status, answer) = make(&emulator, "VIP", &file, false).await;
@@ -61,14 +61,14 @@ async fn a_list_has_the_people_who_are_known_and_the_letter_comes_after_the_job(
     sleep(Duration::from_secs(59)).await;
     assert_eq!((emulator.outbox(), emulator.lists()[0].state), (vec![], ListState::Processing));
     sleep(Duration::from_secs(1)).await;
-    let letter = Letter {
+    let email = OutcomeEmail {
         to: "ops@example.org".to_owned(),
         list: "VIP".to_owned(),
         segment_id: id,
         filename: "a.csv".to_owned(),
         outcome: ListOutcome::Done { members: 3, ignored: 3 },
     };
-    assert_eq!(emulator.outbox(), [letter]);
+    assert_eq!(emulator.outbox(), [email]);
     assert_eq!(emulator.list_members("VIP"), [DEVICE, "ada", "bob, \"the\""]);
     let list = &emulator.lists()[0];
     assert_eq!((list.id, &*list.name, list.state, list.members), (id, "VIP", ListState::Ready, 3));
@@ -91,7 +91,7 @@ async fn people_who_merge_are_one_member_and_the_deleted_are_none() {
 }
 
 #[tokio::test]
-async fn a_wrong_file_is_a_success_and_fails_by_letter() {
+async fn a_wrong_file_is_a_success_and_fails_by_email() {
     let emulator = people().await;
     for (name, file, reason) in [
         ("a", "Identity\nada\n", "row 1 is not two columns"),

@@ -94,7 +94,7 @@ async fn the_delay_is_a_setting_and_never_more_than_a_day() {
 }
 
 #[tokio::test]
-async fn every_request_that_was_accepted_is_told_and_no_other() {
+async fn every_request_that_was_accepted_is_listed_and_no_other() {
     let emulator = emulator();
     let malformed = fail(400, "Malformed request");
     let many: Vec<String> = (0..101).map(|n| n.to_string()).collect();

@@ -82,7 +82,7 @@ async fn whoever_comes_back_has_nothing_of_what_was_deleted() {
     let emulator = project(settings(), 2);
     send(&emulator, DELETE, json!({ "identity": "cust-1" })).await;
     sleep(12 * HOUR).await;
-    // Nobody has looked since the job was due: a pen that writes without a request must not write into the old books.
+    // Nobody has looked since the job was due: a pen that writes without a request must not write into the old database.
     emulator.seed(|seeder| {
         let back = seeder.person(SeedPerson { identity: Some("cust-1"), name: Some("Bob"), ..SeedPerson::default() });
         seeder.event(back, "Viewed Item", NOON, r#"{"Number":7}"#, None);

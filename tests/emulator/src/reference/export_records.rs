@@ -120,8 +120,8 @@ async fn profiles_show_people_once_with_their_devices() {
 async fn profiles_need_no_event_but_somebody_who_did_something_that_is_exported() {
     let emulator = emulator();
     emulator.seed(|seeder| {
-        let told = seeder.person(SeedPerson { identity: Some("told"), ..SeedPerson::default() });
-        seeder.event(told, "Notification Sent", 1_767_000_000, "{}", None);
+        let named = seeder.person(SeedPerson { identity: Some("named"), ..SeedPerson::default() });
+        seeder.event(named, "Notification Sent", 1_767_000_000, "{}", None);
         let old = seeder.person(SeedPerson { identity: Some("old"), ..SeedPerson::default() });
         seeder.event(old, "Charged", 1_700_000_000, "{}", None);
         let new = seeder.person(SeedPerson { identity: Some("new"), ..SeedPerson::default() });

@@ -28,7 +28,7 @@ fn happening(name: &str, data: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn recorded_texts_are_told_to_the_letter() {
+async fn recorded_texts_are_given_word_for_word() {
     let emulator = emulator();
     let mut late = person(&json!({}));
     late["ts"] = json!(0);
@@ -133,9 +133,9 @@ async fn own_texts_keep_the_pattern_of_the_blank_before_skipped() {
 }
 
 #[tokio::test]
-async fn the_first_rule_in_the_order_of_the_reference_is_told() {
+async fn the_first_rule_in_the_order_of_the_reference_is_reported() {
     let emulator = emulator();
-    // Each step mends the fault that was told.
+    // Each step mends the fault that was reported.
     let mut event = json!({ "type": "x", "objectId": "unknown", "ts": 0, "evtData": { "a": [] } });
     for (key, value, expected) in [
         ("type", json!("event"), 524),

@@ -1,15 +1,15 @@
-//! What a run of the emulator is told before it starts.
+//! The settings of an emulated project.
 //!
 //! Every number that the reference calls uncertain is a field here, with the reference's choice as its default.
 
 mod project;
+mod schema_rules;
 
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use crate::schema_rules::SchemaRules;
-
 pub use project::{Campaign, EventStatus, SchemaEvent, SubscriptionGroup};
+pub use schema_rules::{DataType, Need, PropertyReaction, PropertyRule, Reaction, SchemaRules};
 
 /// Events that no export carries (unknowns 3.13).
 const UNEXPORTABLE: [&str; 7] = [

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::Books;
-use crate::upload::record::Kind;
+use super::Database;
+use crate::upload::identifier::IdentifierKind;
 
-impl Books {
+impl Database {
     /// The person behind an identifier, and the number of the identifier.
-    pub(crate) fn member(&self, kind: Kind, text: &str) -> Option<(u32, u32)> {
+    pub(crate) fn member(&self, kind: IdentifierKind, text: &str) -> Option<(u32, u32)> {
         let identifier = *self.index[kind as usize].get(text)?;
         Some((self.person_of(identifier), identifier))
     }

@@ -4,10 +4,12 @@
 //! people merge, only the identifiers are led elsewhere, and no event is touched.
 
 pub(crate) mod index;
+mod lookup;
 mod members;
 pub(crate) mod operators;
 pub(crate) mod properties;
 mod removal;
+mod schema;
 pub(crate) mod seed;
 pub(crate) mod views;
 
@@ -17,18 +19,19 @@ use std::sync::Arc;
 use crate::report::Loss;
 use crate::settings::{Platform, Settings, Store};
 use crate::upload::clean::Cleaner;
+use crate::upload::identifier::{IdentifierKind, RecordIdentifier};
 use crate::upload::profile::Edit;
-use crate::upload::record::{Accepted, Kind, Who};
+use crate::upload::record::Accepted;
 use index::Indexes;
 use properties::Properties;
 
 /// Everything that is stored.
 #[derive(Debug)]
-pub(crate) struct Books {
+pub(crate) struct Database {
     pub(crate) keep: Store,
     pub(crate) identifiers: Vec<Identifier>,
     /// One map for each kind of identifier.
-    pub(crate) index: [HashMap<Arc<str>, u32>; Kind::ALL.len()],
+    pub(crate) index: [HashMap<Arc<str>, u32>; IdentifierKind::ALL.len()],
     /// None where somebody was merged into somebody else, taken apart or deleted.
     pub(crate) people: Vec<Option<Person>>,
     pub(crate) names: Vec<Arc<str>>,
@@ -38,7 +41,7 @@ pub(crate) struct Books {
     pub(crate) tokens: HashMap<Box<str>, Vec<Token>>,
     /// The last person who was given an address; checked on look-up, because people change theirs.
     pub(crate) emails: HashMap<Box<str>, u32>,
-    /// What the SDK told about a device, by identifier.
+    /// What the SDK said of a device, by identifier.
     pub(crate) details: HashMap<u32, Details>,
     /// How often identifiers were led elsewhere, or nowhere.
     pub(crate) moves: u64,
@@ -59,7 +62,7 @@ pub(crate) struct Counts {
 
 #[derive(Debug)]
 pub(crate) struct Identifier {
-    pub(crate) kind: Kind,
+    pub(crate) kind: IdentifierKind,
     pub(crate) text: Arc<str>,
     pub(crate) person: u32,
 }
@@ -70,7 +73,7 @@ pub(crate) struct Person {
     pub(crate) properties: Properties,
 }
 
-/// What the SDK tells about a device.
+/// What the SDK says of a device.
 #[derive(Debug)]
 pub(crate) struct Details {
     pub(crate) platform: Platform,
@@ -99,7 +102,7 @@ pub(crate) struct Summary {
 }
 
 impl Details {
-    /// The keys of an export and their values; those that were not told are left out.
+    /// The keys of an export and their values; those that are not known are left out.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let all = [("os_version", &self.os_version), ("app_version", &self.app_version), ("make", &self.make), ("model", &self.model)];
         all.into_iter().map(|(key, value)| (key, &**value)).filter(|(_, value)| !value.is_empty())
@@ -130,7 +133,7 @@ pub(crate) struct Token {
     id: Box<str>,
 }
 
-impl Books {
+impl Database {
     pub(crate) fn new(keep: Store) -> Self {
         Self {
             keep,
@@ -193,12 +196,19 @@ impl Books {
 
     /// Makes a device's person known before any upload.
     pub(crate) fn sign_in(&mut self, object_id: &str, identity: &str) {
-        let device = self.identifier(&Who { kind: Kind::ObjectId, id: object_id.into() });
+        let device = self.identifier(&RecordIdentifier { kind: IdentifierKind::ObjectId, id: object_id.into() });
         let person = self.person_of(device);
-        self.link(person, Kind::ObjectId, identity);
+        self.link(person, IdentifierKind::ObjectId, identity);
     }
 
-    fn upsert(&mut self, who: &Who<'_>, identity: Option<String>, edits: Vec<Edit>, settings: &Settings, cleaner: &mut Cleaner) {
+    fn upsert(
+        &mut self,
+        who: &RecordIdentifier<'_>,
+        identity: Option<String>,
+        edits: Vec<Edit>,
+        settings: &Settings,
+        cleaner: &mut Cleaner,
+    ) {
         let identifier = self.identifier(who);
         let mut person = self.person_of(identifier);
         if let Some(identity) = identity {
@@ -229,17 +239,17 @@ impl Books {
     }
 
     /// Gives a person one more identity. Somebody else who has it already is the same person from now on.
-    pub(crate) fn link(&mut self, person: u32, kind: Kind, identity: &str) -> u32 {
-        let Some(&known) = self.index[Kind::Identity as usize].get(identity) else {
-            self.add_identifier(Kind::Identity, identity.into(), person);
+    pub(crate) fn link(&mut self, person: u32, kind: IdentifierKind, identity: &str) -> u32 {
+        let Some(&known) = self.index[IdentifierKind::Identity as usize].get(identity) else {
+            self.add_identifier(IdentifierKind::Identity, identity.into(), person);
             return person;
         };
         let other = self.person_of(known);
         match kind {
             _ if other == person => person,
             // A device joins the person; otherwise the root of the record takes the other in.
-            Kind::ObjectId => self.merge(other, person),
-            Kind::Identity | Kind::Facebook | Kind::Google => self.merge(person, other),
+            IdentifierKind::ObjectId => self.merge(other, person),
+            IdentifierKind::Identity | IdentifierKind::Facebook | IdentifierKind::Google => self.merge(person, other),
         }
     }
 
@@ -266,7 +276,7 @@ impl Books {
     }
 
     /// The number of an identifier; an unknown one makes a new person.
-    pub(crate) fn identifier(&mut self, who: &Who<'_>) -> u32 {
+    pub(crate) fn identifier(&mut self, who: &RecordIdentifier<'_>) -> u32 {
         if let Some(&known) = self.index[who.kind as usize].get(&*who.id) {
             return known;
         }
@@ -276,7 +286,7 @@ impl Books {
         self.add_identifier(who.kind, Arc::from(&*who.id), person)
     }
 
-    fn add_identifier(&mut self, kind: Kind, text: Arc<str>, person: u32) -> u32 {
+    fn add_identifier(&mut self, kind: IdentifierKind, text: Arc<str>, person: u32) -> u32 {
         let identifier = number(self.identifiers.len());
         self.index[kind as usize].insert(Arc::clone(&text), identifier);
         self.identifiers.push(Identifier { kind, text, person });

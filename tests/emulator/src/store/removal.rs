@@ -3,18 +3,18 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::{Books, Event, Identifier, Person, number};
+use super::{Database, Event, Identifier, Person, number};
+use crate::upload::identifier::IdentifierKind;
 use crate::upload::profile::phone_number;
-use crate::upload::record::Kind;
 
-impl Books {
+impl Database {
     /// Deletes the people behind these identifiers, their events and their tokens; gives the number of people.
     ///
     /// Whoever comes back under one of their identifiers is somebody new.
-    pub(crate) fn erase(&mut self, kind: Kind, texts: &[String]) -> u64 {
+    pub(crate) fn erase(&mut self, kind: IdentifierKind, texts: &[String]) -> u64 {
         let doomed: BTreeSet<u32> = texts.iter().filter_map(|text| self.find(kind, text)).collect();
         self.drop_events(&doomed);
-        if kind == Kind::ObjectId {
+        if kind == IdentifierKind::ObjectId {
             texts.iter().for_each(|device| self.drop_tokens(device));
         }
         for &person in &doomed {
@@ -25,7 +25,7 @@ impl Books {
             for identifier in gone.identifiers {
                 self.forget(identifier);
                 let Identifier { kind, text, .. } = &self.identifiers[identifier as usize];
-                if *kind == Kind::ObjectId {
+                if *kind == IdentifierKind::ObjectId {
                     let device = Arc::clone(text);
                     self.drop_tokens(&device);
                 }
@@ -40,7 +40,7 @@ impl Books {
     /// Several devices make somebody merged, and so do several identities on one device; where there is no device, there is
     /// nothing to split by.
     pub(crate) fn demerge(&mut self, identities: &[String]) {
-        let named = identities.iter().filter_map(|identity| self.find(Kind::Identity, identity));
+        let named = identities.iter().filter_map(|identity| self.find(IdentifierKind::Identity, identity));
         let merged: BTreeSet<u32> = named.filter(|person| self.is_merged(*person)).collect();
         for &person in &merged {
             let Some(gone) = self.people[person as usize].take() else {
@@ -48,7 +48,7 @@ impl Books {
             };
             self.counts.profiles -= 1;
             for identifier in gone.identifiers {
-                if self.identifiers[identifier as usize].kind == Kind::ObjectId {
+                if self.identifiers[identifier as usize].kind == IdentifierKind::ObjectId {
                     self.identifiers[identifier as usize].person = number(self.people.len());
                     self.people.push(Some(Person { identifiers: vec![identifier], ..Person::default() }));
                     self.counts.profiles += 1;
@@ -74,7 +74,7 @@ impl Books {
         }
         for phone in phones {
             for identity in [format!("+{phone}"), phone.to_string()] {
-                if let Some(&identifier) = self.index[Kind::Identity as usize].get(&*identity) {
+                if let Some(&identifier) = self.index[IdentifierKind::Identity as usize].get(&*identity) {
                     self.forget(identifier);
                     // The events stay with the person, under no name.
                     self.identifiers[identifier as usize].text = "".into();
@@ -85,8 +85,8 @@ impl Books {
 
     fn is_merged(&self, person: u32) -> bool {
         self.people[person as usize].as_ref().is_some_and(|person| {
-            let devices = self.all(person, Kind::ObjectId).count();
-            devices > 1 || (devices == 1 && self.all(person, Kind::Identity).count() > 1)
+            let devices = self.all(person, IdentifierKind::ObjectId).count();
+            devices > 1 || (devices == 1 && self.all(person, IdentifierKind::Identity).count() > 1)
         })
     }
 

@@ -8,9 +8,10 @@ use crate::emulator::Emulator;
 use crate::lock;
 use crate::settings::{Platform, Store};
 use crate::store::properties::Packed;
-use crate::store::{Books, Details, Event, Source};
+use crate::store::{Database, Details, Event, Source};
+use crate::upload::identifier::{IdentifierKind, RecordIdentifier};
 use crate::upload::profile::phone_number;
-use crate::upload::record::{Devices, Kind, Who};
+use crate::upload::record::Devices;
 
 /// Somebody to seed. Two with the same identity are one person with two devices.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +67,7 @@ pub struct SeedPersonId(u32);
 #[derive(Debug)]
 pub struct Seeder<'a> {
     devices: RwLockWriteGuard<'a, Devices>,
-    books: MutexGuard<'a, Books>,
+    database: MutexGuard<'a, Database>,
 }
 
 impl Emulator {
@@ -85,8 +86,8 @@ impl Emulator {
     pub fn seed<T>(&self, write: impl FnOnce(&mut Seeder<'_>) -> T) -> T {
         self.inner.catch_up();
         let devices = self.inner.devices.write().unwrap_or_else(PoisonError::into_inner);
-        let books = lock(&self.inner.books);
-        write(&mut Seeder { devices, books })
+        let database = lock(&self.inner.database);
+        write(&mut Seeder { devices, database })
     }
 }
 
@@ -99,23 +100,23 @@ impl Seeder<'_> {
     pub fn person(&mut self, person: SeedPerson<'_>) -> SeedPersonId {
         check(person.properties);
         assert!(person.phone.is_none_or(|phone| phone_number(phone).is_some()), "a seeded phone is a plus and 8 to 15 digits");
-        let books = &mut *self.books;
+        let database = &mut *self.database;
         let made_up;
         let object_id = match (person.object_id, person.identity) {
             (None, None) => {
-                made_up = format!("__g{:032x}", books.identifiers.len());
+                made_up = format!("__g{:032x}", database.identifiers.len());
                 Some(made_up.as_str())
             }
             (given, _) => given,
         };
         let who = match (object_id, person.identity) {
-            (Some(id), _) => Who { kind: Kind::ObjectId, id: id.into() },
-            (None, identity) => Who { kind: Kind::Identity, id: identity.unwrap_or_default().into() },
+            (Some(id), _) => RecordIdentifier { kind: IdentifierKind::ObjectId, id: id.into() },
+            (None, identity) => RecordIdentifier { kind: IdentifierKind::Identity, id: identity.unwrap_or_default().into() },
         };
-        let is_known = books.find(who.kind, &who.id).is_some();
-        let identifier = books.identifier(&who);
-        let mut place = books.person_of(identifier);
-        if !is_known && let Some(Some(somebody)) = books.people.get_mut(place as usize) {
+        let is_known = database.find(who.kind, &who.id).is_some();
+        let identifier = database.identifier(&who);
+        let mut place = database.person_of(identifier);
+        if !is_known && let Some(Some(somebody)) = database.people.get_mut(place as usize) {
             let own = |text: Option<&str>| text.map(Box::from);
             let (name, email, phone) = (own(person.name), own(person.email), own(person.phone));
             somebody.properties = Packed { name, email, phone, rest: person.properties.trim().into() }.into();
@@ -123,13 +124,13 @@ impl Seeder<'_> {
         if let Some(object_id) = object_id {
             self.devices.insert(object_id.into(), person.platform);
             let [os_version, app_version, make, model] = [person.os_version, person.app_version, person.make, person.model].map(Box::from);
-            books.details.insert(identifier, Details { platform: person.platform, os_version, app_version, make, model });
+            database.details.insert(identifier, Details { platform: person.platform, os_version, app_version, make, model });
             if let Some(identity) = person.identity {
-                place = books.link(place, Kind::ObjectId, identity);
+                place = database.link(place, IdentifierKind::ObjectId, identity);
             }
         }
         if let Some(email) = person.email {
-            books.emails.insert(email.into(), place);
+            database.emails.insert(email.into(), place);
         }
         SeedPersonId(identifier)
     }
@@ -143,16 +144,16 @@ impl Seeder<'_> {
     pub fn event(&mut self, person: SeedPersonId, name: &str, ts: i64, properties: &str, session: Option<&str>) {
         check(properties);
         session.map(check);
-        let books = &mut *self.books;
-        let Some(name) = books.name(name, usize::MAX) else {
+        let database = &mut *self.database;
+        let Some(name) = database.name(name, usize::MAX) else {
             return;
         };
-        books.counts.events += 1;
-        if books.keep == Store::Everything {
+        database.counts.events += 1;
+        if database.keep == Store::Everything {
             let (data, session) = (properties.trim().into(), session.map(|text| text.trim().into()));
-            let is_device = books.identifiers[person.0 as usize].kind == Kind::ObjectId;
+            let is_device = database.identifiers[person.0 as usize].kind == IdentifierKind::ObjectId;
             let source = if is_device { Source::Sdk } else { Source::Upload }.unless_stated(properties);
-            books.events.push(Event { ts, identifier: person.0, name, source, data, session });
+            database.events.push(Event { ts, identifier: person.0, name, source, data, session });
         }
     }
 }

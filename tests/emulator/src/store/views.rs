@@ -1,12 +1,13 @@
-//! Looking into the books: people as JSON, events one by one.
+//! Looking into the database: people as JSON, events one by one.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use crate::store::properties::CONTACT;
-use crate::store::{Books, Event, Person, Summary};
-use crate::upload::record::{Devices, Kind};
+use crate::store::{Database, Event, Person, Summary};
+use crate::upload::identifier::IdentifierKind;
+use crate::upload::record::Devices;
 
 /// One stored event.
 #[derive(Debug, Clone, Copy)]
@@ -43,17 +44,17 @@ impl<'a> EventRef<'a> {
     }
 }
 
-impl Books {
+impl Database {
     /// Shows every event in the order of arrival.
     pub(crate) fn for_each_event(&self, mut see: impl FnMut(EventRef<'_>)) {
         for event in self.events.iter().filter(|event| !self.is_gone(event)) {
             let identifier = &self.identifiers[event.identifier as usize];
             let (identity, object_id) = match identifier.kind {
-                Kind::ObjectId => {
+                IdentifierKind::ObjectId => {
                     let person = self.people[identifier.person as usize].as_ref();
-                    (person.and_then(|person| self.first(person, Kind::Identity)).unwrap_or_default(), Some(&*identifier.text))
+                    (person.and_then(|person| self.first(person, IdentifierKind::Identity)).unwrap_or_default(), Some(&*identifier.text))
                 }
-                Kind::Identity | Kind::Facebook | Kind::Google => (&*identifier.text, None),
+                IdentifierKind::Identity | IdentifierKind::Facebook | IdentifierKind::Google => (&*identifier.text, None),
             };
             let name = &*self.names[event.name as usize];
             see(EventRef { identity, object_id, ts: event.ts, name, data: &event.data, session: event.session.as_deref() });
@@ -68,7 +69,7 @@ impl Books {
     }
 
     /// The person behind an identifier.
-    pub(crate) fn find(&self, kind: Kind, text: &str) -> Option<u32> {
+    pub(crate) fn find(&self, kind: IdentifierKind, text: &str) -> Option<u32> {
         let identifier = *self.index[kind as usize].get(text)?;
         Some(self.identifiers[identifier as usize].person)
     }
@@ -105,7 +106,7 @@ impl Books {
 
     fn full(&self, person: &Person, devices: &Devices) -> Value {
         let mut record = Map::new();
-        let identities: Vec<&str> = self.all(person, Kind::Identity).collect();
+        let identities: Vec<&str> = self.all(person, IdentifierKind::Identity).collect();
         if let Some(identity) = identities.first() {
             record.insert("identity".to_owned(), (*identity).into());
         }
@@ -119,14 +120,14 @@ impl Books {
         if let Some(phone) = person.properties.phone() {
             record.insert("phone".to_owned(), phone.into());
         }
-        if let Some(object_id) = self.first(person, Kind::ObjectId) {
+        if let Some(object_id) = self.first(person, IdentifierKind::ObjectId) {
             record.insert("objectId".to_owned(), object_id.into());
         }
         record.insert("profileData".to_owned(), Value::Object(person.properties.map().into_owned()));
         let platforms: Vec<Value> = person
             .identifiers
             .iter()
-            .filter(|identifier| self.identifiers[**identifier as usize].kind == Kind::ObjectId)
+            .filter(|identifier| self.identifiers[**identifier as usize].kind == IdentifierKind::ObjectId)
             .map(|identifier| self.platform(*identifier, devices))
             .collect();
         record.insert("platformInfo".to_owned(), platforms.into());
@@ -176,12 +177,12 @@ impl Books {
     }
 
     /// A person's first identifier of a kind.
-    pub(crate) fn first<'a>(&'a self, person: &'a Person, kind: Kind) -> Option<&'a str> {
+    pub(crate) fn first<'a>(&'a self, person: &'a Person, kind: IdentifierKind) -> Option<&'a str> {
         self.all(person, kind).next()
     }
 
     /// A person's identifiers of one kind, those left out that lead nowhere any more.
-    pub(crate) fn all<'a>(&'a self, person: &'a Person, kind: Kind) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, person: &'a Person, kind: IdentifierKind) -> impl Iterator<Item = &'a str> {
         let identifiers = person.identifiers.iter().map(|identifier| &self.identifiers[*identifier as usize]);
         identifiers.filter(move |identifier| identifier.kind == kind && !identifier.text.is_empty()).map(|identifier| &*identifier.text)
     }

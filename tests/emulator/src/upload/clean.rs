@@ -14,7 +14,7 @@ const NAME_BYTES_MAX: usize = 512;
 
 /// Where a key stands: profiles refuse one character more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum KeyScope {
     /// An event's property.
     Event,
     /// A profile's property.
@@ -36,11 +36,11 @@ impl Cleaner {
 
     /// An event's name as it is kept; empty if nothing is left.
     pub(crate) fn name<'a>(&mut self, name: &'a str) -> Cow<'a, str> {
-        self.short(name, Place::Event, NAME_BYTES_MAX)
+        self.short(name, KeyScope::Event, NAME_BYTES_MAX)
     }
 
     /// A property's key as it is kept; none if nothing is left.
-    pub(crate) fn key<'a>(&mut self, key: &'a str, place: Place) -> Option<Cow<'a, str>> {
+    pub(crate) fn key<'a>(&mut self, key: &'a str, place: KeyScope) -> Option<Cow<'a, str>> {
         let kept = self.short(key, place, KEY_BYTES_MAX);
         if kept.is_empty() {
             self.note(Loss::KeyDropped, key);
@@ -65,7 +65,7 @@ impl Cleaner {
             if *value == Json::Null {
                 continue;
             }
-            let Some(clean) = self.key(key, Place::Event) else {
+            let Some(clean) = self.key(key, KeyScope::Event) else {
                 continue;
             };
             let value = match value {
@@ -90,10 +90,10 @@ impl Cleaner {
         }
     }
 
-    fn short<'a>(&mut self, text: &'a str, place: Place, bytes_max: usize) -> Cow<'a, str> {
+    fn short<'a>(&mut self, text: &'a str, place: KeyScope, bytes_max: usize) -> Cow<'a, str> {
         let is_forbidden = |letter: char| match letter {
             '%' | '>' | '<' | '!' | '|' | '&' | '.' | ':' | ';' | '$' | '\'' | '"' | '\\' => true,
-            '#' => place == Place::Profile,
+            '#' => place == KeyScope::Profile,
             _ => false,
         };
         let mut kept = Cow::Borrowed(text);

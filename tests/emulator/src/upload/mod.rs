@@ -1,10 +1,11 @@
 //! `POST /1/upload`: a body in, records checked and stored, the refused ones echoed (reference section 5).
 //!
-//! Checking needs no lock but the devices' reading one; storing holds the books for as long as it appends.
+//! Checking needs no lock but the devices' reading one; storing holds the database for as long as it appends.
 
 pub(crate) mod clean;
 pub(crate) mod codes;
 pub(crate) mod event;
+pub(crate) mod identifier;
 pub(crate) mod profile;
 pub(crate) mod record;
 
@@ -23,8 +24,6 @@ use record::Accepted;
 
 /// Records of type token of one body.
 const TOKENS_MAX: usize = 100;
-/// Bytes of one body (unknowns 2.5).
-pub(crate) const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 /// Runs one upload; `number` is the request's, for faults with a probability.
 pub(crate) fn run(inner: &Inner, query: &str, body: &[u8], plan: &Plan, number: u64) -> Answer {
@@ -85,9 +84,9 @@ const fn usual_reason(record: &Accepted<'_>) -> Reason {
 
 fn store(inner: &Inner, accepted: Vec<Accepted<'_>>, kept: usize, refused: &[Refused<'_, '_>], mut cleaner: Cleaner) {
     {
-        let mut books = lock(&inner.books);
+        let mut database = lock(&inner.database);
         for record in accepted.into_iter().take(kept) {
-            books.enter(record, &inner.settings, &mut cleaner);
+            database.enter(record, &inner.settings, &mut cleaner);
         }
     }
     verdict::count(inner, refused);

@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 
 use crate::json::{Json, Object};
 use crate::report::Loss;
-use crate::upload::clean::{Cleaner, Place};
+use crate::upload::clean::{Cleaner, KeyScope};
 use crate::upload::codes::Reason;
 
 /// The standard fields that hold one value: no list may be put there.
@@ -49,7 +49,7 @@ pub(crate) fn is_standard(key: &str) -> bool {
 ///
 /// # Errors
 ///
-/// 514 to 520 in their order; only the first is told.
+/// 514 to 520 in their order; only the first is reported.
 pub(crate) fn check(data: &Object<'_>, cleaner: &mut Cleaner) -> Result<(Option<String>, Vec<Edit>), Reason> {
     check_standard(data)?;
     let mut identity = None;
@@ -59,13 +59,13 @@ pub(crate) fn check(data: &Object<'_>, cleaner: &mut Cleaner) -> Result<(Option<
             continue;
         }
         if key == "identity" {
-            match super::record::identifier(value) {
+            match super::identifier::identifier(value) {
                 Some(text) => identity = Some(text.into_owned()),
                 None => cleaner.note(Loss::ValueDropped, key),
             }
             continue;
         }
-        let Some(clean) = cleaner.key(key, Place::Profile) else {
+        let Some(clean) = cleaner.key(key, KeyScope::Profile) else {
             continue;
         };
         if let Some(change) = change(&clean, value, cleaner) {

@@ -7,56 +7,22 @@ use crate::json::Json;
 use crate::settings::{Platform, Settings};
 use crate::upload::clean::Cleaner;
 use crate::upload::codes::Reason;
+use crate::upload::identifier::{IdentifierKind, RecordIdentifier, find};
 use crate::upload::profile::Edit;
 use crate::upload::{event, profile};
 
 /// The latest `ts` that is read as seconds.
 const SECONDS_MAX: u64 = 9_999_999_999;
-/// Characters of an identity.
-const IDENTITY_CHARS_MAX: usize = 1024;
 
 /// The devices that are known, by objectId.
 pub(crate) type Devices = HashMap<Box<str>, Platform>;
-
-/// The kinds of identifier, in the order in which a record's are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// CleverTap's id of a device.
-    ObjectId,
-    /// The customer's own id of a person.
-    Identity,
-    /// Facebook's.
-    Facebook,
-    /// Google Plus's.
-    Google,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::ObjectId, Self::Identity, Self::Facebook, Self::Google];
-
-    const fn key(self) -> &'static str {
-        match self {
-            Self::ObjectId => "objectId",
-            Self::Identity => "identity",
-            Self::Facebook => "FBID",
-            Self::Google => "GPID",
-        }
-    }
-}
-
-/// Whose record it is.
-#[derive(Debug)]
-pub(crate) struct Who<'r> {
-    pub(crate) kind: Kind,
-    pub(crate) id: Cow<'r, str>,
-}
 
 /// A record that passed.
 #[derive(Debug)]
 pub(crate) enum Accepted<'r> {
     /// Appended.
     Event {
-        who: Who<'r>,
+        who: RecordIdentifier<'r>,
         ts: i64,
         name: Cow<'r, str>,
         /// evtData as it is kept.
@@ -64,7 +30,7 @@ pub(crate) enum Accepted<'r> {
     },
     /// Upserted, key by key.
     Profile {
-        who: Who<'r>,
+        who: RecordIdentifier<'r>,
         /// An identity inside profileData: links or renames.
         identity: Option<String>,
         edits: Vec<Edit>,
@@ -92,8 +58,8 @@ pub(crate) fn check<'r>(
     if kind != "event" && kind != "profile" {
         return Err(Reason::Type);
     }
-    let who = who(record)?;
-    if who.kind == Kind::ObjectId && !devices.contains_key(&*who.id) {
+    let who = find(record)?;
+    if who.kind == IdentifierKind::ObjectId && !devices.contains_key(&*who.id) {
         return Err(Reason::ObjectId);
     }
     let ts = timestamp(record, now)?;
@@ -106,29 +72,6 @@ pub(crate) fn check<'r>(
     };
     let (identity, edits) = profile::check(data, cleaner)?;
     Ok(Accepted::Profile { who, identity, edits })
-}
-
-/// The first identifier that is present; a null is absent.
-fn who<'r>(record: &'r Json<'_>) -> Result<Who<'r>, Reason> {
-    for kind in Kind::ALL {
-        match record.get(kind.key()) {
-            None | Some(Json::Null) => {}
-            Some(value) => {
-                let reason = if kind == Kind::ObjectId { Reason::ObjectId } else { Reason::Identity };
-                return identifier(value).map(|id| Who { kind, id }).ok_or(reason);
-            }
-        }
-    }
-    Err(Reason::Identity)
-}
-
-/// An identifier's text; numbers are taken too (reference 4.1).
-pub(crate) fn identifier<'r>(value: &'r Json<'_>) -> Option<Cow<'r, str>> {
-    match value {
-        Json::Text(text) if !text.is_empty() && text.chars().count() <= IDENTITY_CHARS_MAX => Some(Cow::Borrowed(text)),
-        Json::Number(number) => Some(Cow::Owned(number.to_string())),
-        _ => None,
-    }
 }
 
 fn timestamp(record: &Json<'_>, now: i64) -> Result<i64, Reason> {

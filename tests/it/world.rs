@@ -1,124 +1,27 @@
-//! The door between SQL and the emulator: a `Transport` that hands calls to `Emulator::handle`, and the world of a test.
-//!
-//! In: calls of the connector. Out: what the emulator answers, with every call kept for the test to look at. No socket is
-//! used, so that a paused clock works and a run repeats by its seed.
+//! The world of a test: an emulated project, an account on it, and a session that has the account as `clevertap`.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch};
-use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::DateTime;
+use chrono_tz::Tz;
 use clevertap_emulator::{Device, Emulator, Fault, Platform, Settings, What};
+use clevertap_tests::{CallLog, EmulatorTransport, Scripted, SentCall};
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion_clevertap::{
-    Account, AccountSettings, Answer, Call, ClevertapSql, Clock, Error, Failure, FailureKind, Put, Region, Run, Secret, Tally, Transport,
-    register,
-};
-use futures::TryStreamExt;
+use datafusion_clevertap::{Access, Account, AccountSettings, ClevertapSql, Clock, Error, Region, Run, Secret, Tally, Transport, register};
 
 /// The passcode of every test; `secrets.rs` looks for it everywhere.
 pub(crate) const PASSCODE: &str = "emulator-passcode";
-
-/// A call as it was sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Sent {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) query: Option<String>,
-    /// Without their values: one of them is the passcode.
-    pub(crate) headers: Vec<&'static str>,
-    pub(crate) body: String,
-}
-
-/// What a door does with a call instead of handing it on.
-#[derive(Debug, Clone)]
-pub(crate) enum Instead {
-    Fail(FailureKind, &'static str),
-    Answer(u16, &'static str),
-    HandOn,
-}
-
-/// The adapter.
-#[derive(Debug)]
-pub(crate) struct Door {
-    emulator: Emulator,
-    sent: Mutex<Vec<Sent>>,
-    script: Mutex<VecDeque<Instead>>,
-    /// Nobody keeps the bodies of a million rows.
-    keeps_calls: bool,
-}
-
-#[async_trait]
-impl Transport for Door {
-    async fn send(&self, call: Call) -> Result<Answer, Failure> {
-        if self.keeps_calls {
-            self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(Sent {
-                method: call.method.to_string(),
-                path: call.url.path().to_owned(),
-                query: call.url.query().map(str::to_owned),
-                headers: call.headers.iter().map(|(name, _)| *name).collect(),
-                body: String::from_utf8_lossy(&call.body).into_owned(),
-            });
-        }
-        if let Some(answered) = self.scripted() {
-            return answered;
-        }
-        let mut request = http::Request::builder().method(call.method.to_string().as_str()).uri(call.url.as_str());
-        for (name, value) in &call.headers {
-            request = request.header(*name, value);
-        }
-        self.hand_on(request.body(call.body)).await
-    }
-
-    async fn put(&self, put: Put) -> Result<Answer, Failure> {
-        let chunks: Vec<Bytes> = put.body.try_collect().await.map_err(|_| Failure::new(FailureKind::Lost, "was cut off"))?;
-        let body = Bytes::from(chunks.concat());
-        assert_eq!(body.len() as u64, put.bytes, "the length that is announced is the file's");
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(Sent {
-            method: "PUT".to_owned(),
-            path: put.url.path().to_owned(),
-            query: put.url.query().map(str::to_owned),
-            headers: put.content_type.map(|_| "Content-Type").into_iter().collect(),
-            body: String::from_utf8_lossy(&body).into_owned(),
-        });
-        if let Some(answered) = self.scripted() {
-            return answered;
-        }
-        let mut request = http::Request::put(put.url.as_str()).header("Content-Length", put.bytes);
-        if let Some(content_type) = put.content_type {
-            request = request.header("Content-Type", content_type);
-        }
-        self.hand_on(request.body(body)).await
-    }
-}
-
-impl Door {
-    /// What the script has for the next call.
-    fn scripted(&self) -> Option<Result<Answer, Failure>> {
-        match self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
-            Some(Instead::Fail(kind, what)) => Some(Err(Failure::new(kind, what))),
-            Some(Instead::Answer(status, body)) => Some(Ok(Answer::new(status, body))),
-            Some(Instead::HandOn) | None => None,
-        }
-    }
-
-    async fn hand_on(&self, request: http::Result<http::Request<Bytes>>) -> Result<Answer, Failure> {
-        let request = request.map_err(|_| Failure::new(FailureKind::NotSent, "is no request"))?;
-        let answer = self.emulator.handle(request).await.map_err(|_| Failure::new(FailureKind::Lost, "was cut off"))?;
-        Ok(Answer::new(answer.status().as_u16(), answer.into_body()))
-    }
-}
 
 /// An emulated project, an account on it, and a session that has the account as `clevertap`.
 pub(crate) struct World {
     pub(crate) emulator: Emulator,
     pub(crate) account: Account,
     pub(crate) ctx: SessionContext,
-    pub(crate) door: Arc<Door>,
+    pub(crate) transport: Arc<EmulatorTransport>,
 }
 
 impl World {
@@ -132,40 +35,28 @@ impl World {
 
     /// With settings of the emulator and of the account.
     pub(crate) fn open(settings: Settings, change: impl FnOnce(&mut AccountSettings)) -> Self {
-        Self::open_with_passcode(settings, change, PASSCODE, true)
+        Self::open_in(Tz::Asia__Kolkata, settings, change)
     }
 
-    /// In another zone, keeping no calls.
-    pub(crate) fn open_in(zone: chrono_tz::Tz, settings: Settings, change: impl FnOnce(&mut AccountSettings)) -> Self {
-        Self::build(zone, settings, change, PASSCODE, false)
+    pub(crate) fn open_in(zone: Tz, settings: Settings, change: impl FnOnce(&mut AccountSettings)) -> Self {
+        Self::build(zone, settings, change, PASSCODE, CallLog::Kept)
     }
 
-    pub(crate) fn open_with_passcode(
-        settings: Settings,
-        change: impl FnOnce(&mut AccountSettings),
-        passcode: &str,
-        keeps_calls: bool,
-    ) -> Self {
-        Self::build(chrono_tz::Tz::Asia__Kolkata, settings, change, passcode, keeps_calls)
+    pub(crate) fn open_with_passcode(settings: Settings, passcode: &str) -> Self {
+        Self::build(Tz::Asia__Kolkata, settings, |_| {}, passcode, CallLog::Kept)
     }
 
-    fn build(
-        zone: chrono_tz::Tz,
-        settings: Settings,
-        change: impl FnOnce(&mut AccountSettings),
-        passcode: &str,
-        keeps_calls: bool,
-    ) -> Self {
+    pub(crate) fn without_call_log() -> Self {
+        Self::build(Tz::Asia__Kolkata, Settings::default(), |_| {}, PASSCODE, CallLog::Off)
+    }
+
+    fn build(zone: Tz, settings: Settings, change: impl FnOnce(&mut AccountSettings), passcode: &str, log: CallLog) -> Self {
         let emulator = Emulator::new(Settings { time_zone: zone, seed: 7, ..settings });
-        let door = Arc::new(Door { emulator: emulator.clone(), sent: Mutex::default(), script: Mutex::default(), keeps_calls });
-        let transport: Arc<dyn Transport> = Arc::clone(&door) as _;
+        let emulator_transport = Arc::new(EmulatorTransport::new(emulator.clone(), log));
+        let transport: Arc<dyn Transport> = Arc::clone(&emulator_transport) as _;
         let mut account = AccountSettings {
-            time_zone: Some(zone),
-            transport: Some(transport),
-            seed: Some(7),
             clock: Clock::starting_at(DateTime::from_timestamp(1_767_225_600, 0).expect("an instant")),
-            own_limits: true,
-            ..AccountSettings::default()
+            ..account_settings(zone, transport)
         };
         change(&mut account);
         let account = Account::open("TEST-123-456Z", Secret::new(passcode), Region::In1, account).expect("an account");
@@ -176,10 +67,18 @@ impl World {
         register(&ctx, "clevertap", account.clone()).expect("registered");
         // A test scripts and counts the calls of its statement; `schema_check.rs` and the simulation have this one more.
         ctx.state_ref().write().config_mut().options_mut().set("clevertap.schema_check", "off").expect("an option");
-        Self { emulator, account, ctx, door }
+        Self { emulator, account, ctx, transport: emulator_transport }
     }
 
-    /// Runs a statement through the door for open INSERTs.
+    /// Another account on the project, which may do what `access` says.
+    pub(crate) fn with_access(&self, access: Access) -> Account {
+        let settings = &self.emulator.settings();
+        let transport: Arc<dyn Transport> = Arc::clone(&self.transport) as _;
+        let account = AccountSettings { access, clock: self.account.clock(), ..account_settings(settings.time_zone, transport) };
+        Account::open(settings.account_id.clone(), Secret::new(settings.passcode.clone()), Region::In1, account).expect("an account")
+    }
+
+    /// Runs a statement through `clevertap_sql`.
     pub(crate) async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>> {
         self.ctx.clevertap_sql(sql).await?.collect().await
     }
@@ -208,8 +107,8 @@ impl World {
     }
 
     /// What the next calls meet, in their order, instead of the emulator.
-    pub(crate) fn script(&self, steps: impl IntoIterator<Item = Instead>) {
-        self.door.script.lock().unwrap_or_else(PoisonError::into_inner).extend(steps);
+    pub(crate) fn script(&self, steps: impl IntoIterator<Item = Scripted>) {
+        self.transport.script(steps);
     }
 
     /// The different phone numbers in the calls so far.
@@ -220,17 +119,17 @@ impl World {
     }
 
     /// The calls so far.
-    pub(crate) fn sent(&self) -> Vec<Sent> {
-        self.door.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn sent(&self) -> Vec<SentCall> {
+        self.transport.sent()
     }
 
     /// Forgets the calls so far.
     pub(crate) fn forget_sent(&self) {
-        self.door.sent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.transport.forget_sent();
     }
 
     /// The calls to a path so far.
-    pub(crate) fn sent_to(&self, path: &str) -> Vec<Sent> {
+    pub(crate) fn sent_to(&self, path: &str) -> Vec<SentCall> {
         self.sent().into_iter().filter(|call| call.path == path).collect()
     }
 
@@ -254,6 +153,10 @@ impl World {
         let _ = self.ctx.deregister_table("source").expect("a schema");
         let _ = self.ctx.register_table("source", Arc::new(table)).expect("a schema");
     }
+}
+
+fn account_settings(zone: Tz, transport: Arc<dyn Transport>) -> AccountSettings {
+    AccountSettings { time_zone: Some(zone), transport: Some(transport), seed: Some(7), own_limits: true, ..AccountSettings::default() }
 }
 
 /// A batch with one column `n`.

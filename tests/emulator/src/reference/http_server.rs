@@ -1,4 +1,4 @@
-//! The HTTP door does what the in-process one does, and notes what only a socket shows.
+//! Over HTTP the emulator does what it does in process, and notes what only a socket shows.
 
 use std::time::Duration;
 

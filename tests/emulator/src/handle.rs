@@ -1,4 +1,4 @@
-//! The way of a request: admitted, delayed, spoilt by a fault, run, answered. Both doors lead here.
+//! A request from arrival to answer: admitted, delayed, spoilt by a fault, run, answered. Both entry points lead here.
 //!
 //! A request is admitted when its head is there, so that a slow body holds a slot. Everything after that happens in one
 //! future: dropping it means that the client went away, frees the slot, and what was stored stays stored.
@@ -11,11 +11,11 @@ use http::request::Parts;
 use http::{Request, Response};
 
 use crate::answer::Answer;
-use crate::api::Api;
+use crate::api::{Api, LIST_FILE_PREFIX};
 use crate::emulator::{Emulator, Inner};
-use crate::export::Arrival;
+use crate::export::ExportRequest;
 use crate::faults::{Plan, What, draw};
-use crate::headers::{self, Door};
+use crate::headers::{self, EntryPoint};
 use crate::limits::Slot;
 use crate::report::Rule;
 use crate::settings::Settings;
@@ -40,7 +40,7 @@ impl std::error::Error for Broken {}
 
 /// A request whose head was read.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct PendingRequest {
     /// A slot of an API, or the answer that keeps the request out.
     admission: Result<(Api, Slot), Answer>,
     number: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Visit {
     is_open: bool,
 }
 
-impl Drop for Visit {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         if self.is_open {
             lock(&self.inner.report).abandoned += 1;
@@ -57,7 +57,7 @@ impl Drop for Visit {
 }
 
 impl Emulator {
-    /// The in-process door: one request, one answer. Latency and faults apply; no socket is used. Dropping the future is a
+    /// In process: one request, one answer. Latency and faults apply; no socket is used. Dropping the future is a
     /// client that went away.
     ///
     /// # Errors
@@ -65,12 +65,12 @@ impl Emulator {
     /// [`Broken::Reset`] where a fault cuts the connection.
     pub async fn handle(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Broken> {
         let (head, body) = request.into_parts();
-        let visit = self.admit(&head, Door::InProcess);
-        self.settle(visit, &head, &body).await
+        let pending = self.admit(&head, EntryPoint::InProcess);
+        self.settle(pending, &head, &body).await
     }
 
     /// Counts a request and gives it a slot; none for the emulator's own paths.
-    pub(crate) fn admit(&self, head: &Parts, door: Door) -> Option<Visit> {
+    pub(crate) fn admit(&self, head: &Parts, entry_point: EntryPoint) -> Option<PendingRequest> {
         let path = head.uri.path();
         if path.starts_with(control::PREFIX) {
             return None;
@@ -80,26 +80,26 @@ impl Emulator {
             let mut report = lock(&self.inner.report);
             report.requests += 1;
             // The rest of such a path opens a file to whoever reads it.
-            let told = if path.starts_with(custom_lists::file::PREFIX) { custom_lists::file::PREFIX } else { path };
-            *report.requests_by_path.entry(told.to_owned()).or_default() += 1;
-            if headers::is_chunked(head, door) {
+            let counted = if path.starts_with(LIST_FILE_PREFIX) { LIST_FILE_PREFIX } else { path };
+            *report.requests_by_path.entry(counted.to_owned()).or_default() += 1;
+            if headers::is_chunked(head, entry_point) {
                 report.broke(Rule::Chunked);
             }
             report.requests
         };
-        let admission = self.check(head, door).map_err(|(rule, answer)| {
+        let admission = self.check(head, entry_point).map_err(|(rule, answer)| {
             lock(&self.inner.report).broke(rule);
             answer
         });
-        Some(Visit { admission, number, inner: Arc::clone(&self.inner), is_open: true })
+        Some(PendingRequest { admission, number, inner: Arc::clone(&self.inner), is_open: true })
     }
 
     /// The order: path, credentials, method, headers, limit; at the URL of a file its own rules.
-    fn check(&self, head: &Parts, door: Door) -> Result<(Api, Slot), (Rule, Answer)> {
+    fn check(&self, head: &Parts, entry_point: EntryPoint) -> Result<(Api, Slot), (Rule, Answer)> {
         let settings = &self.inner.settings;
         let api = Api::at(head.uri.path()).ok_or_else(|| (Rule::Path, Answer::empty()))?;
         if api == Api::ListFile {
-            custom_lists::file::check(&self.inner, head, door)?;
+            custom_lists::file::check(&self.inner, head, entry_point)?;
         } else {
             self.check_account(api, head)?;
         }
@@ -117,16 +117,16 @@ impl Emulator {
     }
 
     /// Runs an admitted request to its answer.
-    pub(crate) async fn settle(&self, visit: Option<Visit>, head: &Parts, body: &[u8]) -> Result<Response<Bytes>, Broken> {
-        let Some(mut visit) = visit else {
+    pub(crate) async fn settle(&self, pending: Option<PendingRequest>, head: &Parts, body: &[u8]) -> Result<Response<Bytes>, Broken> {
+        let Some(mut pending) = pending else {
             return Ok(control::run(self, head, body).respond(headers::takes_gzip(head)));
         };
         // Outlives the run: whoever hangs on a page keeps its chain.
-        let mut arrival = Arrival::Opening;
-        let ending = match &visit.admission {
-            Ok((api, _)) => self.inner.run(*api, visit.number, head, body, &mut arrival).await,
+        let mut export = ExportRequest::Opening;
+        let ending = match &pending.admission {
+            Ok((api, _)) => self.inner.run(*api, pending.number, head, body, &mut export).await,
             Err(answer) => {
-                sleep(self.inner.latency_ms(visit.number)).await;
+                sleep(self.inner.latency_ms(pending.number)).await;
                 Ending::Answer(answer.clone())
             }
         };
@@ -135,7 +135,7 @@ impl Emulator {
             Ending::Reset => Err(Broken::Reset),
             Ending::Hang => std::future::pending().await,
         };
-        visit.is_open = false;
+        pending.is_open = false;
         let mut report = lock(&self.inner.report);
         match answer {
             Ok(answer) => {
@@ -159,10 +159,10 @@ enum Ending {
 }
 
 impl Inner {
-    async fn run(&self, api: Api, number: u64, head: &Parts, body: &[u8], arrival: &mut Arrival) -> Ending {
+    async fn run(&self, api: Api, number: u64, head: &Parts, body: &[u8], export: &mut ExportRequest) -> Ending {
         let query = head.uri.query().unwrap_or_default();
         if matches!(api, Api::Events | Api::Profiles) {
-            *arrival = Arrival::of(self, query);
+            *export = ExportRequest::of(self, query);
         }
         let plan = lock(&self.rules).plan(api.path(), query, body, self.elapsed_ms(), self.settings.seed);
         if plan.what.is_some() || plan.slow_ms > 0 {
@@ -173,7 +173,7 @@ impl Inner {
         let ending = match plan.what.as_ref().and_then(before) {
             Some(ending) => ending,
             None => {
-                let answer = self.answer(api, number, head, body, &plan, arrival);
+                let answer = self.answer(api, number, head, body, &plan, export);
                 after(plan.what.as_ref(), answer)
             }
         };
@@ -181,7 +181,7 @@ impl Inner {
         ending
     }
 
-    fn answer(&self, api: Api, number: u64, head: &Parts, body: &[u8], plan: &Plan, arrival: &Arrival) -> Answer {
+    fn answer(&self, api: Api, number: u64, head: &Parts, body: &[u8], plan: &Plan, export: &ExportRequest) -> Answer {
         let query = head.uri.query().unwrap_or_default();
         self.catch_up();
         match api {
@@ -193,7 +193,7 @@ impl Inner {
                 upload::run(self, query, body, plan, number)
             }
             Api::Profile => profile_lookup::run(self, query),
-            Api::Events | Api::Profiles => export::run(self, api, &head.method, query, body, arrival, plan.what.as_ref()),
+            Api::Events | Api::Profiles => export::run(self, api, &head.method, query, body, export, plan.what.as_ref()),
             Api::CountEvents | Api::CountProfiles | Api::Trends | Api::Top => counts::run(self, api, &head.method, query, body),
             Api::Now => counts::now::run(self, body),
             Api::MessageReport => campaigns::messages(self, body),

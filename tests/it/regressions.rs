@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use clevertap_emulator::{Fault, What};
-use datafusion::assert_batches_eq;
+use clevertap_tests::Scripted;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::{Account, AccountSettings, ClevertapSql, Error, Region, Secret, register};
 
-use crate::door::{Instead, TARGETS, Target, World, ending, numbered, text_of};
+use crate::world::{TARGETS, World, ending, numbered, text_of};
 
 /// design.md 3.1: `register` adds schemas to the session. An INSERT must not take them, nor any other table, away.
 #[tokio::test(start_paused = true)]
@@ -59,15 +59,6 @@ async fn a_limit_ends_the_look_ups_early() {
     assert!(asked < 100, "{asked}");
 }
 
-/// design.md 3.1: `identity` `=`/IN are look-ups; a NULL in the list is nobody, as in `identity = NULL`.
-#[tokio::test(start_paused = true)]
-async fn null_in_a_list_is_nobody() {
-    let world = World::new();
-    world.rows("INSERT INTO clevertap.profiles SELECT 'a' AS identity, 'Ada' AS name").await;
-    let rows = world.rows("SELECT name FROM clevertap.profiles WHERE identity IN ('a', NULL)").await;
-    assert_batches_eq!(["+------+", "| name |", "+------+", "| Ada  |", "+------+"], &rows);
-}
-
 /// design.md 3.3: "elsewhere order exists with ORDER BY alone. WriteExec requires one partition and keeps input order".
 #[tokio::test(start_paused = true)]
 async fn order_by_is_kept() {
@@ -88,43 +79,14 @@ async fn order_by_is_kept() {
     assert_eq!(breaks, 0, "places where the order is broken");
 }
 
-/// design.md 3.2: "event_time (required: a timestamp, or integer epoch seconds; … `now()` must be said)".
-#[tokio::test(start_paused = true)]
-async fn now_can_be_said_as_event_time() {
-    let world = World::new();
-    let ended = world.run("INSERT INTO clevertap.events SELECT 'a' AS identity, 'V' AS event_name, now() AS event_time").await;
-    assert_eq!(text_of(ended), "ok");
-}
-
-/// style.md 4: "clevertap.events accepts INSERT INTO only, not INSERT OVERWRITE: CleverTap has no call that replaces events."
-#[tokio::test(start_paused = true)]
-async fn a_statement_that_is_not_append_is_named_as_the_user_wrote_it() {
-    let world = World::new();
-    let overwrite =
-        world.refused("INSERT OVERWRITE clevertap.events SELECT 'a' AS identity, 'V' AS event_name, 1767225600 AS event_time").await;
-    let replace = world.refused("REPLACE INTO clevertap.profiles SELECT 'a' AS identity").await;
-    assert!(overwrite.contains("INSERT INTO only, not INSERT OVERWRITE:"), "{overwrite}");
-    assert!(replace.contains("INSERT INTO only, not REPLACE INTO:"), "{replace}");
-}
-
 /// style.md 4: "answered with \"status\": \"queued\", which this version does not read; its other key is \"cursor\"": no row in silence.
 #[tokio::test(start_paused = true)]
 async fn a_look_up_that_is_answered_with_a_status_that_nobody_knows_is_an_error() {
     let world = World::new();
     world.set("retry_for_ms", 20_000).await;
-    world.script(vec![Instead::Answer(200, r#"{"status":"queued","cursor":"x"}"#); 100]);
+    world.script(vec![Scripted::Answer(200, r#"{"status":"queued","cursor":"x"}"#); 100]);
     let text = text_of(world.run("SELECT name FROM clevertap.profiles WHERE identity = 'somebody'").await);
     assert!(text.contains("queued") && text.contains("[CT-304]"), "{text}");
-}
-
-/// design.md 3.3: "`'skip'` goes on and ends well, unless `failed_max` is passed"; style.md 4: the hint is the remedy.
-#[tokio::test(start_paused = true)]
-async fn a_statement_that_failed_max_stopped_names_failed_max() {
-    let world = Target::Profiles.world(10);
-    world.set("on_reject", "skip").await;
-    world.set("failed_max", 2).await;
-    let text = world.refused(&Target::Profiles.insert("n < 4")).await;
-    assert!(text.contains("failed_max") && !text.contains("on_reject = 'skip' to go on"), "{text}");
 }
 
 /// A transport whose own fault it is.

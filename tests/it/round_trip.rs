@@ -1,6 +1,6 @@
 //! A load arrives exactly: profiles and events from Parquet, made from a seed, are in the emulator value by value.
 //!
-//! `CLEVERTAP_EXACT_ROWS` sets how many of each: a million, in a minute or two of a dev build, is `CLEVERTAP_EXACT_ROWS=1000000`.
+//! `CLEVERTAP_ROUND_TRIP_ROWS` sets how many of each: a million, in a minute or two of a dev build, is `CLEVERTAP_ROUND_TRIP_ROWS=1000000`.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,7 +13,6 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::record_batch::RecordBatch;
-use clevertap_emulator::Settings;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -21,7 +20,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 use serde_json::{Map, Value, json};
 
-use crate::door::{World, count};
+use crate::world::{World, count};
 
 /// Rows of each load, unless the environment says otherwise: what a dev build on two busy cores does within a minute.
 const ROWS: u64 = 400_000;
@@ -32,7 +31,7 @@ const ZONE_SECONDS: i64 = 19_800;
 const START: i64 = 1_767_225_600;
 
 fn rows() -> u64 {
-    std::env::var("CLEVERTAP_EXACT_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROWS)
+    std::env::var("CLEVERTAP_ROUND_TRIP_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROWS)
 }
 
 /// One row, as the source has it. The same for a file and for the check: it depends on the seed and its number alone.
@@ -56,11 +55,11 @@ struct Row {
     tags: Option<Vec<String>>,
 }
 
-/// Splitmix64: a seed a row is cheap, so that a row can be made again when it is checked.
+/// A seed a row is cheap, so that a row can be made again when it is checked.
 #[derive(Debug)]
-struct Dice(u64);
+struct SplitMix64(u64);
 
-impl RngCore for Dice {
+impl RngCore for SplitMix64 {
     fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -81,7 +80,7 @@ const WORDS: [&str; 5] = ["gold", "silver", "", "größer", "\"quoted\\\n\u{1}"]
 
 impl Row {
     fn new(number: u64, stream: u64) -> Self {
-        let mut rng = Dice(number.wrapping_mul(2).wrapping_add(stream).wrapping_mul(0xD1B5_4A32_D192_ED03));
+        let mut rng = SplitMix64(number.wrapping_mul(2).wrapping_add(stream).wrapping_mul(0xD1B5_4A32_D192_ED03));
         // One bit each: half of the cells of these columns are NULL.
         let bits = rng.next_u64();
         let maybe = |bit: u32| bits >> bit & 1 == 1;
@@ -201,7 +200,7 @@ fn write(path: &Path, rows: u64, is_event: bool, compression: Compression) {
 
 /// A world that keeps no bodies, with the file as `source`.
 async fn world(path: &Path) -> World {
-    let world = World::open_with_passcode(Settings::default(), |_| {}, crate::door::PASSCODE, false);
+    let world = World::without_call_log();
     world.ctx.register_parquet("source", path.to_str().expect("text"), Default::default()).await.expect("registered");
     world
 }
