@@ -77,7 +77,8 @@ pub mod encode {
                 long_values: LongValues::Reject,
                 time_zone: Some(chrono_tz::Tz::Asia__Kolkata),
             };
-            let encoder = Encoder::new(&Mapping::new(table, None, schema, IdentifierChoice::OneColumn)?, schema, &rules)?;
+            let encoder =
+                Encoder::new(&Mapping::new(table, None, table.name.to_owned(), schema, IdentifierChoice::OneColumn)?, schema, &rules)?;
             Ok(Self { encoder, packer: Packers::new(BodyForm::Records, 1_000, 5_000_000), rows: Vec::new() })
         }
 

@@ -64,7 +64,7 @@ pub enum Error {
         /// `First reject: row 118, CLEVERTAP-523: …`.
         first: String,
         /// How to go on.
-        remedy: &'static str,
+        remedy: String,
         /// Where the statement stands.
         outcome: Box<Outcome>,
     },
@@ -219,7 +219,7 @@ mod tests {
             failed_rows: "clevertap.failed_rows".into(),
         };
         let error =
-            Error::Rejected { first: "First reject: row 118, CLEVERTAP-523".into(), remedy: "Mend it.", outcome: Box::new(outcome) };
+            Error::Rejected { first: "First reject: row 118, CLEVERTAP-523".into(), remedy: "Mend it.".into(), outcome: Box::new(outcome) };
         let wrapped = DataFusionError::from(error).context("while executing");
         assert_eq!(Error::find(&wrapped).and_then(Error::tally).map(|t| t.accepted), Some(1997));
         assert!(wrapped.to_string().contains("1997 accepted, 3 rejected, 0 in doubt, 4000 unsent of 6000 rows read (run 7"));

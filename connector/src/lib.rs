@@ -31,7 +31,7 @@
 //! | `project_schema/`, `account`, `relation` | events and properties of the project; an account; a table of an account |
 //! | `read/` | filters to calls, calls to pages, pages to batches |
 //! | `write/` | batches to bodies, bodies to answers, answers to fates |
-//! | `accounts`, `catalog/` | names to tables; the system tables; `STORED AS CLEVERTAP` |
+//! | `catalog/` | names to tables; the system tables; `STORED AS CLEVERTAP` |
 //! | `dml/` | INSERT by name; UPDATE and DELETE as the people that their WHERE names |
 //! | `optimizer/` | every rule of ours and where it stands |
 //! | `register`, `session`, `diagnose/`, `bench_support` | what an embedder calls |
@@ -42,7 +42,6 @@
 //! state.
 
 mod account;
-mod accounts;
 #[doc(hidden)]
 pub mod bench_support;
 mod catalog;
@@ -75,7 +74,7 @@ pub use error::{Error, Outcome, Result};
 pub use fate::{Fate, Tally};
 pub use options::{DryRun, InDoubt, ListMode, LongValues, NaiveTime, Nulls, OnReject, Options, SchemaCheck, Setting, TypeMismatch};
 pub use redact::without_values;
-pub use register::register;
+pub use register::{event_schema_provider, register, register_in, schema_provider, unregister};
 pub use runs::failed_rows::FailedRow;
 pub use runs::{Run, RunWarning, Status};
 pub use session::ClevertapSql;

@@ -163,7 +163,7 @@ mod tests {
             settled_through: 2,
             failed_rows: "clevertap.failed_rows".into(),
         };
-        let error = Error::Rejected { first: "First reject: row 2".into(), remedy: "Mend it.", outcome: Box::new(outcome) };
+        let error = Error::Rejected { first: "First reject: row 2".into(), remedy: "Mend it.".into(), outcome: Box::new(outcome) };
         let failure = Failure::from(DataFusionError::from(error).context("somewhere"));
         assert!(matches!(&failure, Failure::Written(text) if text.contains("1 accepted, 1 rejected")), "{failure}");
     }

@@ -21,7 +21,7 @@ const CONNECTOR: &[&[&str]] = &[
     &["runs"],
     &["client"],
     &["account"],
-    &["accounts", "relation"],
+    &["relation"],
     &["read"],
     &["write"],
     &["bench_support", "catalog", "diagnose"],

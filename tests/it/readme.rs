@@ -61,7 +61,7 @@ async fn generated() -> Vec<String> {
     let world = World::new();
     let rows = world
         .rows(
-            "SELECT concat('| `clevertap.', table_name, '` | ', CASE WHEN reads AND writes THEN 'read, write' WHEN reads THEN 'read' ELSE 'write' END,
+            "SELECT concat('| `', table_name, '` | ', CASE WHEN reads AND writes THEN 'read, write' WHEN reads THEN 'read' ELSE 'write' END,
              ' | ', coalesce(required_filters, ''), ' | ', description, ' |') AS line FROM clevertap.tables",
         )
         .await;

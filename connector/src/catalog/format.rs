@@ -23,8 +23,8 @@ use object_store::{ObjectMeta, ObjectStore};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::accounts::Accounts;
 use crate::catalog::provider::{ClevertapTable, ColumnMatching};
+use crate::catalog::registered::Registered;
 use crate::error::Error;
 use crate::tables;
 use crate::write::job::Job;
@@ -39,10 +39,12 @@ fn table_of(location: &str, session: &dyn Session) -> Result<ClevertapTable, Err
     if url.scheme() != "clevertap" {
         return Err(wrong("does not begin with clevertap://"));
     }
-    let accounts = session.config().get_extension::<Accounts>().ok_or_else(|| wrong("names an account, and none is registered"))?;
-    let name = url.host_str().unwrap_or_default();
-    let account =
-        accounts.find(name).ok_or_else(|| wrong(&format!("names an account that is not registered (there are: {})", accounts.names())))?;
+    let registered = Registered::in_session(session).ok_or_else(|| wrong("was met in a session that has no catalogue of its own"))?;
+    // A URL has its host in lower case where the scheme is a known one; this one's is as it was written, but for escapes.
+    let name = percent_decode_str(url.host_str().unwrap_or_default()).decode_utf8_lossy().into_owned();
+    let Some((account, schema_name)) = registered.find(&name) else {
+        return Err(wrong(&format!("names an account that is not registered (there are: {})", registered.names().join(", "))));
+    };
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("holds a ? or a #, which end the path of a URL: write %3F and %23"));
     }
@@ -61,7 +63,7 @@ fn table_of(location: &str, session: &dyn Session) -> Result<ClevertapTable, Err
     if event.is_some() && !std::ptr::eq(table, tables::events()) {
         return Err(wrong("names an event of a table that has none"));
     }
-    Ok(ClevertapTable::new(&account, table, event.as_deref()))
+    Ok(ClevertapTable::new(&account, &schema_name, table, event.as_deref()))
 }
 
 /// Option names as DataFusion hands them over: `format.on_reject`, `clevertap.on_reject`.

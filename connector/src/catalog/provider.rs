@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::read::projection::typed_fields;
 use crate::read::{discover, plan};
-use crate::relation::Relation;
+use crate::relation::{Relation, SchemaName};
 use crate::table::{Read, Table, Write};
 use crate::tables;
 use crate::write::hooks::FateWatch;
@@ -49,14 +49,14 @@ pub(crate) enum ColumnMatching {
 
 impl ClevertapTable {
     /// The table with its fixed columns.
-    pub(crate) fn new(account: &Account, table: &'static Table, event: Option<&str>) -> Self {
-        let relation = Relation::new(account, table, event);
+    pub(crate) fn new(account: &Account, schema_name: &SchemaName, table: &'static Table, event: Option<&str>) -> Self {
+        let relation = Relation::new(account, schema_name, table, event);
         Self { relation, matching: ColumnMatching::ByPosition, options: Vec::new(), statement: WriteStatement::default() }
     }
 
     /// `clevertap_events."Name"` with a column for each property that is known of it.
-    pub(crate) async fn discovered(account: &Account, event: &str) -> Self {
-        let bare = Self::new(account, tables::events(), Some(event));
+    pub(crate) async fn discovered(account: &Account, schema_name: &SchemaName, event: &str) -> Self {
+        let bare = Self::new(account, schema_name, tables::events(), Some(event));
         let Some(Read::Export(export)) = &bare.relation.table.read else { return bare };
         let taken: Vec<&str> = bare.relation.schema.fields().iter().map(|field| field.name().as_str()).collect();
         let typed = discover::typed_columns(account, export, event, &taken).await;

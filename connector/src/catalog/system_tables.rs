@@ -16,6 +16,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 
 use crate::account::Account;
 use crate::options::Options;
+use crate::relation::SchemaName;
 use crate::runs::failed_rows;
 use crate::tables::TABLES;
 
@@ -26,36 +27,40 @@ pub(crate) struct SystemTable {
     pub(crate) name: &'static str,
     /// One sentence.
     pub(crate) about: &'static str,
-    rows: fn(&Account, &Options) -> Result<RecordBatch>,
+    rows: fn(&Context<'_>) -> Result<RecordBatch>,
+}
+
+/// What a system table is made of.
+struct Context<'a> {
+    account: &'a Account,
+    schema_name: &'a SchemaName,
+    options: &'a Options,
 }
 
 /// All of them, in the order in which `clevertap.tables` shows them.
 pub(crate) static SYSTEM_TABLES: &[SystemTable] = &[
-    SystemTable { name: "runs", about: "Statements that wrote, with their four counts.", rows: |account, _| runs(account) },
+    SystemTable { name: "runs", about: "Statements that wrote, with their four counts.", rows: |of| runs(of.account) },
     SystemTable {
         name: "failed_rows",
         about: "Rows that were read and not accepted, with the record and the reason.",
-        rows: |account, _| Ok(failed_rows::batch(&account.failed_rows())?),
+        rows: |of| Ok(failed_rows::batch(&of.account.failed_rows())?),
     },
     SystemTable {
         name: "warnings",
         about: "What was done to rows that were sent all the same, and what reads found odd.",
-        rows: |account, _| warnings(account),
+        rows: |of| warnings(of.account),
     },
-    SystemTable {
-        name: "limits",
-        about: "The account's budget of requests in flight, one row an API.",
-        rows: |account, _| limits(account),
-    },
-    SystemTable { name: "options", about: "Every SET clevertap.<name>.", rows: |_, options| settings(options) },
-    SystemTable { name: "tables", about: "This list.", rows: |_, _| tables() },
+    SystemTable { name: "limits", about: "The account's budget of requests in flight, one row an API.", rows: |of| limits(of.account) },
+    SystemTable { name: "options", about: "Every SET clevertap.<name>.", rows: |of| settings(of.options) },
+    SystemTable { name: "tables", about: "This list.", rows: |of| tables(of.schema_name) },
 ];
 
 impl SystemTable {
-    /// The table over `account`.
-    pub(crate) fn provider(&'static self, account: &Account) -> Result<Arc<dyn TableProvider>> {
-        let schema = (self.rows)(account, &Options::default())?.schema();
-        let rows = Rows { table: self, account: account.clone(), schema: Arc::clone(&schema) };
+    /// The table over `account`, in the schema of this name.
+    pub(crate) fn provider(&'static self, account: &Account, schema_name: &SchemaName) -> Result<Arc<dyn TableProvider>> {
+        let schema = (self.rows)(&Context { account, schema_name, options: &Options::default() })?.schema();
+        let (account, schema_name) = (account.clone(), schema_name.clone());
+        let rows = Rows { table: self, account, schema_name, schema: Arc::clone(&schema) };
         Ok(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(rows)])?))
     }
 }
@@ -64,6 +69,7 @@ impl SystemTable {
 struct Rows {
     table: &'static SystemTable,
     account: Account,
+    schema_name: SchemaName,
     schema: SchemaRef,
 }
 
@@ -73,10 +79,10 @@ impl PartitionStream for Rows {
     }
 
     fn execute(&self, task: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (table, account) = (self.table, self.account.clone());
+        let (table, account, schema_name) = (self.table, self.account.clone(), self.schema_name.clone());
         let rows = futures::stream::once(async move {
             let options = task.session_config().options().extensions.get::<Options>().cloned().unwrap_or_default();
-            (table.rows)(&account, &options)
+            (table.rows)(&Context { account: &account, schema_name: &schema_name, options: &options })
         });
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
     }
@@ -145,7 +151,7 @@ fn settings(options: &Options) -> Result<RecordBatch> {
     ])
 }
 
-fn tables() -> Result<RecordBatch> {
+fn tables(schema_name: &SchemaName) -> Result<RecordBatch> {
     struct Line {
         name: &'static str,
         reads: bool,
@@ -163,7 +169,7 @@ fn tables() -> Result<RecordBatch> {
     let local = SYSTEM_TABLES.iter().map(|table| Line { name: table.name, reads: true, writes: false, filters: None, about: table.about });
     let lines: Vec<Line> = remote.chain(local).collect();
     table(vec![
-        ("table_name", texts(lines.iter().map(|line| Some(line.name)))),
+        ("table_name", texts(lines.iter().map(|line| Some(schema_name.table(line.name))))),
         ("reads", Arc::new(lines.iter().map(|line| Some(line.reads)).collect::<BooleanArray>())),
         ("writes", Arc::new(lines.iter().map(|line| Some(line.writes)).collect::<BooleanArray>())),
         ("required_filters", texts(lines.iter().map(|line| line.filters.as_ref()))),

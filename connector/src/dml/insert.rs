@@ -149,9 +149,10 @@ async fn ours(state: &SessionState, reference: &TableReference) -> Result<Option
 
 /// Refuses the clauses of other systems' INSERTs.
 fn check_clauses(insert: &ast::Insert, table: &ClevertapTable) -> Result<InsertOp> {
+    let after = update::read_after(table);
     let extra = [
         (insert.on.is_some(), "ON CONFLICT", "an INSERT of a profile is an upsert already"),
-        (insert.returning.is_some(), "RETURNING", "read clevertap.runs and clevertap.failed_rows after it"),
+        (insert.returning.is_some(), "RETURNING", after.as_str()),
         (insert.ignore, "IGNORE", "SET clevertap.on_reject = 'skip' goes on past rejects"),
         (insert.partitioned.is_some(), "PARTITION", "leave it out"),
     ];

@@ -189,10 +189,14 @@ pub(crate) fn check_assigned(table: &ClevertapTable, column: &str) -> Result<()>
 
 /// What CleverTap has no call for.
 fn refused(table: &ClevertapTable, op: &WriteOp) -> DataFusionError {
-    let qualified = table.qualified();
+    let (qualified, people) = (table.qualified(), table.relation.sibling("profiles"));
     Error::NotAppend(match op {
-        WriteOp::Truncate => format!("TRUNCATE {qualified} would take everything, and CleverTap has no call for it: DELETE FROM clevertap.profiles WHERE … takes people"),
-        WriteOp::MergeInto(_) => format!("MERGE INTO {qualified} is not planned: INSERT INTO clevertap.profiles is an upsert already, and UPDATE changes those who are there"),
+        WriteOp::Truncate => format!(
+            "TRUNCATE {qualified} would take everything, and CleverTap has no call for it: DELETE FROM {people} WHERE … takes people"
+        ),
+        WriteOp::MergeInto(_) => format!(
+            "MERGE INTO {qualified} is not planned: INSERT INTO {people} is an upsert already, and UPDATE changes those who are there"
+        ),
         other => format!("{qualified} accepts INSERT INTO, UPDATE and DELETE only, not {}: nothing was sent", other.name().to_uppercase()),
     })
     .into()

@@ -32,10 +32,12 @@ pub(crate) fn returning(statement: &ast::Statement) -> Option<&ObjectName> {
 
 /// The error about a RETURNING.
 pub(crate) fn returns_nothing(statement: &str, table: &ClevertapTable) -> Error {
-    Error::NotAppend(format!(
-        "{statement} {} takes no RETURNING: read clevertap.runs and clevertap.failed_rows after it",
-        table.qualified()
-    ))
+    Error::NotAppend(format!("{statement} {} takes no RETURNING: {}", table.qualified(), read_after(table)))
+}
+
+/// Where a statement's outcome is read, as the end of a sentence.
+pub(super) fn read_after(table: &ClevertapTable) -> String {
+    format!("read {} and {} after it", table.relation.sibling("runs"), table.relation.sibling("failed_rows"))
 }
 
 /// Refuses what CleverTap has no call for, with what to write instead.
@@ -46,13 +48,13 @@ pub(crate) fn check_clauses(update: &ast::Update, table: &ClevertapTable) -> Res
     if update.returning.is_some() || update.output.is_some() {
         return Err(returns_nothing("UPDATE", table));
     }
+    let from = format!(
+        "INSERT INTO {} SELECT identity, … FROM t changes the properties that it names and leaves the others; \
+         WHERE identity IN (SELECT …) changes all to one value",
+        table.qualified()
+    );
     let extra = [
-        (
-            update.from.is_some() || !update.table.joins.is_empty(),
-            "FROM",
-            "INSERT INTO clevertap.profiles SELECT identity, … FROM t changes the properties that it names and leaves the others; \
-             WHERE identity IN (SELECT …) changes all to one value",
-        ),
+        (update.from.is_some() || !update.table.joins.is_empty(), "FROM", from.as_str()),
         (update.limit.is_some() || !update.order_by.is_empty(), "LIMIT", "WHERE identity IN (SELECT … LIMIT n) names whom to change"),
         (update.or.is_some() || !update.optimizer_hints.is_empty(), "OR or hint", "leave it out"),
     ];

@@ -17,6 +17,7 @@ mod timestamps;
 
 use std::sync::Arc;
 
+use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::AnalyzerRule;
 
@@ -35,7 +36,7 @@ const JOIN_KEYS_BYTES: usize = 4 * 1024 * 1024;
 /// Adds the rules and the options `clevertap.*` to the state that `builder` makes. [`register`](crate::register) does this too; a
 /// process that only runs parts of plans, such as the worker of a cluster, needs nothing else.
 ///
-/// The rules, the analyzer and the configuration that the builder has are kept; call it once for a builder.
+/// The rules, the analyzer and the configuration that the builder has are kept. Rules that are there already are not added again.
 ///
 /// ```
 /// use datafusion::execution::SessionStateBuilder;
@@ -57,6 +58,9 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         optimizer.hash_join_inlist_pushdown_max_distinct_values.max(Options::default().lookups_max);
     optimizer.hash_join_inlist_pushdown_max_size = optimizer.hash_join_inlist_pushdown_max_size.max(JOIN_KEYS_BYTES);
     *builder.config() = Some(config);
+    if builder.analyzer().as_ref().is_some_and(|analyzer| analyzer.rules.iter().any(|rule| rule.name() == RewriteDml.name())) {
+        return builder;
+    }
     // The analyzer itself is kept: it also holds what other crates rewrite, of which a new one would know nothing.
     let analyzer = builder.analyzer().get_or_insert_default();
     analyzer.rules.splice(0..0, [Arc::new(CoerceIdentifiers) as Arc<dyn AnalyzerRule + Send + Sync>, Arc::new(ResolveLocalTime)]);
@@ -64,4 +68,9 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder.optimizer().get_or_insert_default().rules.insert(0, Arc::new(RewriteSubseconds));
     SwapLookupSides::add_to(&mut builder.physical_optimizers().get_or_insert_default().rules);
     builder.with_physical_optimizer_rule(Arc::new(BindLookupFilters)).with_physical_optimizer_rule(Arc::new(AtomicCopy))
+}
+
+/// Whether a state has the rules.
+pub(crate) fn is_installed(state: &SessionState) -> bool {
+    state.analyzer().rules.iter().any(|rule| rule.name() == RewriteDml.name())
 }

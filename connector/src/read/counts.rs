@@ -73,7 +73,7 @@ pub(crate) async fn ask(
                 continue;
             }
             if said.contains("invalid event") {
-                return Err(Error::Refused(discover::unknown_event(&scan.relation.account, event, &scan.relation.qualified()).await));
+                return Err(Error::Refused(discover::unknown_event(&scan.relation, event).await));
             }
             return Err(Error::Refused(format!("{} {path} was answered {words:?} (HTTP {}).", request.method, answer.status)));
         }

@@ -21,6 +21,7 @@ use crate::options::Options;
 use crate::project_schema::{self, Events, Known, Properties, TypedColumn, form};
 use crate::read::lists;
 use crate::read::query::{DayRange, Window, event_query, poll_wait, today};
+use crate::relation::Relation;
 use crate::table::{Export, Read, Resend, Table, ValueForm};
 use crate::tables::{self, query};
 
@@ -254,9 +255,9 @@ pub(crate) fn is_date(text: &str) -> bool {
 }
 
 /// The sentence about an event that the project does not have, with names that are near.
-pub(crate) async fn unknown_event(account: &Account, event: &str, table: &str) -> String {
+pub(crate) async fn unknown_event(relation: &Relation, event: &str) -> String {
     let mut near: Vec<(f64, String)> = Vec::new();
-    if let Ok(Some(records)) = schema_records(account, tables::event_schema(), PATIENCE).await {
+    if let Ok(Some(records)) = schema_records(&relation.account, tables::event_schema(), PATIENCE).await {
         let folded = event.to_lowercase();
         near.extend(project_schema::events(&records).into_keys().map(|name| (normalized_levenshtein(&folded, &name.to_lowercase()), name)));
         near.retain(|(likeness, _)| *likeness >= NEAR);
@@ -265,10 +266,11 @@ pub(crate) async fn unknown_event(account: &Account, event: &str, table: &str) -
     }
     let names: Vec<_> = near.iter().map(|(_, name)| format!("\"{name}\"")).collect();
     let hint = if names.is_empty() {
-        "clevertap.event_schema lists the events that there are".to_owned()
+        format!("{} lists the events that there are", relation.sibling("event_schema"))
     } else {
         format!("it has {}", names.join(", "))
     };
+    let table = relation.qualified();
     format!("{table}: the project has no event \"{event}\"; names are exact, capitals included, and {hint}")
 }
 

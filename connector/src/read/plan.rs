@@ -256,7 +256,7 @@ fn check_days(scan: &Scan, range: DayRange) -> Result<(), Error> {
         return Ok(());
     }
     let instead = bucket.map_or_else(
-        || "from_date and to_date, ask for one day, or count day by day in clevertap.trend_analysis_daily".into(),
+        || format!("from_date and to_date, ask for one day, or count day by day in {}", scan.relation.sibling("trend_analysis_daily")),
         |start| format!("\"{start}\""),
     );
     Err(Error::Filter(format!(

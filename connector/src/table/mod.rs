@@ -134,14 +134,6 @@ pub(crate) enum Shape {
 }
 
 impl Table {
-    /// Its name with its schema, or, of an event, that of the event's table: `clevertap.profiles`, `clevertap_events."Charged"`.
-    pub(crate) fn qualified(&self, event: Option<&str>) -> String {
-        match event {
-            Some(event) => format!("clevertap_events.\"{event}\""),
-            None => format!("clevertap.{}", self.name),
-        }
-    }
-
     /// Whether writing it erases.
     pub(crate) fn erases(&self) -> bool {
         self.write.as_ref().is_some_and(Write::erases)

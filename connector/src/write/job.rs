@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 
-use crate::account::{Access, Account};
+use crate::account::Access;
 use crate::client::Api;
 use crate::error::Error;
 use crate::fate::Tally;
@@ -64,7 +64,7 @@ pub(crate) struct WriteStatement {
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) statement: WriteStatement,
-    pub(crate) account: Account,
+    pub(crate) relation: Relation,
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) options: Options,
     pub(crate) rules: Rules,
@@ -75,8 +75,8 @@ impl Job {
     /// Maps `source` onto `relation`, or says why it cannot be written.
     pub(crate) fn new(statement: &WriteStatement, relation: &Relation, source: &Schema, options: &Options) -> Result<Self, Error> {
         let Relation { account, table, event, .. } = relation;
-        let mapping = Mapping::new(table, event.as_deref(), source, statement.operation.identifier_choice())?;
-        let (id, qualified) = (account.id(), mapping.qualified());
+        let mapping = Mapping::new(table, event.as_deref(), relation.qualified(), source, statement.operation.identifier_choice())?;
+        let (id, qualified) = (account.id(), mapping.qualified().to_owned());
         if account.access() == Access::Read {
             return Err(Error::Unauthorized(format!(
                 "account \"{id}\" was opened to be read only, and {qualified} would be written; open it with write access"
@@ -107,7 +107,7 @@ impl Job {
         Encoder::new(&mapping, source, &rules)?;
         Ok(Self {
             statement: statement.clone(),
-            account: account.clone(),
+            relation: relation.clone(),
             mapping: Arc::new(mapping.with_origins(&statement.sources)),
             options: options.clone(),
             rules,
@@ -120,11 +120,11 @@ impl Job {
         Run {
             run_id: 0,
             label: self.options.run_label.clone(),
-            account: self.account.id().to_owned(),
-            table_name: self.mapping.qualified(),
+            account: self.relation.account.id().to_owned(),
+            table_name: self.mapping.qualified().to_owned(),
             operation: self.statement.operation.name(),
             statement: self.statement.text.clone(),
-            started_at: self.account.clock().now(),
+            started_at: self.relation.account.clock().now(),
             finished_at: None,
             status: Status::Running,
             input_complete: false,

@@ -22,6 +22,8 @@ pub(crate) struct Mapping {
     pub(crate) table: &'static Table,
     /// The event that every row is, where the table is `clevertap_events."Name"`.
     pub(crate) event: Option<String>,
+    /// The table as it is registered: `clevertap.profiles`.
+    qualified: String,
     /// In the order of the source.
     pub(crate) fields: Vec<MappedField>,
     /// Which column says whose row it is.
@@ -76,8 +78,13 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Error::Unwritable`] names the column and the remedy.
-    pub(crate) fn new(table: &'static Table, event: Option<&str>, source: &Schema, identifier_choice: IdentifierChoice) -> Result<Self> {
-        let qualified = table.qualified(event);
+    pub(crate) fn new(
+        table: &'static Table,
+        event: Option<&str>,
+        qualified: String,
+        source: &Schema,
+        identifier_choice: IdentifierChoice,
+    ) -> Result<Self> {
         let Some(open) = table.write.as_ref().map(|write| write.record_spec().open) else {
             return Err(Error::Unwritable(format!("{qualified} is only read: CleverTap has no call that writes it")));
         };
@@ -92,15 +99,15 @@ impl Mapping {
             }
             fields.push(field);
         }
-        let mapping = Self { table, event: event.map(Into::into), fields, identifier_choice };
-        mapping.check_identifier(&qualified)?;
-        mapping.check_required(&qualified)?;
+        let mapping = Self { table, event: event.map(Into::into), qualified, fields, identifier_choice };
+        mapping.check_identifier(&mapping.qualified)?;
+        mapping.check_required(&mapping.qualified)?;
         Ok(mapping)
     }
 
-    /// `clevertap.profiles`, `clevertap_events."Charged"`.
-    pub(crate) fn qualified(&self) -> String {
-        self.table.qualified(self.event.as_deref())
+    /// The table as it is registered: `clevertap.profiles`, `clevertap_events."Charged"`.
+    pub(crate) fn qualified(&self) -> &str {
+        &self.qualified
     }
 
     /// The same, told from the columns behind the source's own.
@@ -220,7 +227,7 @@ fn map_column(
         };
         if shape == Shape::EventName && event.is_some() {
             return Err(Error::Unwritable(format!(
-                "{qualified}: column \"{name}\" names an event, and the table already does; leave it out, or insert into clevertap.events"
+                "{qualified}: column \"{name}\" names an event, and the table already does; leave it out, or insert into the table events"
             )));
         }
         if shape == Shape::Items && event.is_some_and(|event| event != tables::CHARGED) {
@@ -314,7 +321,13 @@ mod tests {
 
     fn map(table: &str, event: Option<&str>, columns: &[&str]) -> Result<Mapping> {
         let fields: Vec<_> = columns.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
-        Mapping::new(tables::find(table).expect("a table"), event, &Schema::new(fields), IdentifierChoice::OneColumn)
+        Mapping::new(
+            tables::find(table).expect("a table"),
+            event,
+            format!("clevertap.{table}"),
+            &Schema::new(fields),
+            IdentifierChoice::OneColumn,
+        )
     }
 
     #[test]

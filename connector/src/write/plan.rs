@@ -56,14 +56,14 @@ impl WriteExec {
 
     /// Everything that a driver needs; no request is made.
     async fn driver(&self, task: &TaskContext) -> Result<Driver> {
-        let Job { account, mapping, options, rules, .. } = &self.job;
+        let Job { relation, mapping, options, rules, .. } = &self.job;
         let Some(Write::Batch { path, form, rows_max, order, .. }) = &mapping.table.write else {
             return Err(DataFusionError::Internal("a mapping of a table that is not written".into()));
         };
         let (run, settler) = Settler::begin(&self.job, task).await?;
         let retry_for = std::time::Duration::from_millis(options.retry_for_ms);
         let settings = LaneSettings { stop: run.stop.clone(), ..LaneSettings::new(Api::of(path), options) };
-        let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(account.client(), settings)));
+        let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(relation.account.client(), settings)));
         let figure = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
         Ok(Driver {
             mapping: Arc::clone(mapping),

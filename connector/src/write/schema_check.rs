@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::options::{DryRun, SchemaCheck};
 use crate::project_schema::{Events, Properties, form};
 use crate::read::discover::{self, is_date};
+use crate::relation::Relation;
 use crate::runs::Warning;
 use crate::table::{Shape, Table, ValueForm};
 use crate::write::encode::Operator;
@@ -99,7 +100,7 @@ pub(crate) struct Checker {
 impl Checker {
     /// The check of a job, if its options and its table ask for one.
     pub(crate) fn of(job: &Job) -> Option<Self> {
-        let Job { account, mapping, options, .. } = job;
+        let Job { relation: Relation { account, .. }, mapping, options, .. } = job;
         let open = mapping.fields.iter().any(|field| matches!(field.class, Class::Custom | Class::Unfolded));
         let wanted = options.schema_check != SchemaCheck::Off && mapping.table.write.as_ref()?.record_spec().open.is_some();
         (wanted && (open || mapping.table.is_of_events())).then(|| Self {

@@ -38,6 +38,8 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 pub(crate) struct Settler {
     account: Account,
+    /// `clevertap.failed_rows`.
+    failed_rows_table: String,
     run: Arc<LiveRun>,
     run_id: u64,
     table: Arc<str>,
@@ -60,7 +62,8 @@ impl Settler {
     /// # Errors
     /// [`Error::Setting`] if failed rows cannot be written where they should be.
     pub(crate) async fn begin(job: &Job, task: &TaskContext) -> Result<(Arc<LiveRun>, Self)> {
-        let Job { account, options, watch, .. } = job;
+        let Job { relation, options, watch, .. } = job;
+        let account = &relation.account;
         let folder = match &options.failed_rows_to {
             Some(to) => Some(failed_rows_file::folder(to, task).await?),
             None => None,
@@ -72,6 +75,7 @@ impl Settler {
         };
         let settler = Self {
             account: account.clone(),
+            failed_rows_table: relation.sibling("failed_rows"),
             run: Arc::clone(&run),
             run_id,
             table,
@@ -236,7 +240,7 @@ impl Settler {
                 tally,
                 input_complete,
                 settled_through,
-                failed_rows: self.file.as_ref().map_or_else(|| "clevertap.failed_rows".to_owned(), FailedRowsFile::place),
+                failed_rows: self.file.as_ref().map_or_else(|| self.failed_rows_table.clone(), FailedRowsFile::place),
             })
         };
         let error = match stopped {
@@ -247,8 +251,10 @@ impl Settler {
                     .or(self.first_doubt.as_ref())
                     .map_or_else(String::new, |first| first.trim_end_matches('.').to_owned()),
                 remedy: match self.on_reject {
-                    OnReject::Stop => "SET clevertap.on_reject = 'skip' to go on past rejects and read them from clevertap.failed_rows.",
-                    OnReject::Skip => "More rows failed than clevertap.failed_max allows: mend them, or raise it.",
+                    OnReject::Stop => {
+                        format!("SET clevertap.on_reject = 'skip' to go on past rejects and read them from {}.", self.failed_rows_table)
+                    }
+                    OnReject::Skip => "More rows failed than clevertap.failed_max allows: mend them, or raise it.".to_owned(),
                 },
                 outcome: outcome(),
             }),

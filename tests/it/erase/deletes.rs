@@ -215,11 +215,8 @@ async fn whoever_watches_is_asked_with_the_count_and_can_say_no() {
             heard.lock().expect("a lock").push(format!("{}: {}", erasure.statement, erasure.rows));
             Box::pin(async move { consents })
         });
-        let config = world.ctx.copied_config().with_extension(std::sync::Arc::new(consent));
-        let state = SessionStateBuilder::new_from_existing(world.ctx.state())
-            .with_config(config)
-            .with_catalog_list(std::sync::Arc::clone(world.ctx.state().catalog_list()))
-            .build();
+        let mut state = world.ctx.state();
+        state.config_mut().set_extension(std::sync::Arc::new(consent));
         let ctx = SessionContext::new_with_state(state);
         for sql in ["DELETE FROM clevertap.profiles WHERE identity IN ('p1', 'p2')", "DELETE FROM clevertap.profiles WHERE 1 = 0"] {
             let result = ctx.clevertap_sql(sql).await.expect("planned").collect().await;

@@ -80,7 +80,7 @@ pub(crate) fn people(
             return Err(unnamed("DELETE FROM", table).into());
         }
         let plan = LogicalPlanBuilder::from(scan.clone()).filter(predicate.clone())?.build()?;
-        return Ok(People { plan, keys: "read from clevertap.profiles".into() });
+        return Ok(People { plan, keys: format!("read from {}", table.qualified()) });
     };
     let alone = purpose == Purpose::Erasure && column != "email" && speaks_of(predicate, column)?;
     let described = match (&keys, alone) {

@@ -213,7 +213,7 @@ pub(super) fn key_column(plan: &LogicalPlan, column: &str) -> Result<Expr> {
     };
     if !fits {
         return Err(Error::Filter(format!(
-            "clevertap.profiles: \"{column}\" is compared with a subquery of type {data_type}; an identifier is text or a whole number: \
+            "\"{column}\" is compared with a subquery of type {data_type}; an identifier is text or a whole number: \
              write CAST(x AS text) in the subquery"
         ))
         .into());

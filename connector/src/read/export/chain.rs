@@ -309,7 +309,7 @@ impl Chains {
         let said = words.to_lowercase();
         let table = self.scan.relation.qualified();
         if said.contains("invalid event") {
-            return Error::Refused(discover::unknown_event(&self.scan.relation.account, event, &table).await).into();
+            return Error::Refused(discover::unknown_event(&self.scan.relation, event).await).into();
         }
         if said.contains("export not allowed") {
             return Broken::NotExported(Error::Refused(format!(

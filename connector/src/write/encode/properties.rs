@@ -127,7 +127,7 @@ fn operator<'a, 'j>(pairs: &'a [(String, Json<'j>)]) -> Option<(Operator, &'a Js
 fn operate(row: &mut Row<'_>, operator: Operator, operand: &Json<'_>, style: Style, out: &mut Vec<u8>) -> Checked<bool> {
     if !row.plan.context.operators {
         let key = operator.key();
-        return Err(problem(KEY, format!("holds the operator {key}, which properties of clevertap.profiles take alone; send its value")));
+        return Err(problem(KEY, format!("holds the operator {key}, which properties of people take alone; send its value")));
     }
     match (operator, operand) {
         (_, Json::Null) => return Ok(false),

@@ -89,7 +89,7 @@ fn property(data_type: &DataType, context: &Context) -> Result<Role, String> {
         DataType::Struct(fields) => match Operator::of(fields) {
             None => Ok(nested),
             Some((operator, _)) if !context.operators => Err(format!(
-                "holds the operator {}, which properties of clevertap.profiles take alone; give the field another name, or send its value",
+                "holds the operator {}, which properties of people take alone; give the field another name, or send its value",
                 operator.key()
             )),
             Some((operator, operand)) => operand_fits(operator, operand).map(|()| Role::Operator(operator)),

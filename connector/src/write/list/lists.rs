@@ -71,7 +71,7 @@ impl Lists {
         let column = job.mapping.table.column_like(&job.mapping.identifier().name).map_or("", |column| column.name);
         let kind = list.kinds.iter().find(|(name, _)| *name == column).map_or("", |(_, kind)| *kind);
         let (run, settler) = Settler::begin(&job, task).await?;
-        let calls = Calls::new(&job.account, list, &job.options, &run.stop);
+        let calls = Calls::new(&job.relation.account, list, &job.options, &run.stop);
         let task = Arc::clone(task);
         Ok(Self {
             header: list.header,

@@ -89,8 +89,14 @@ fn where_several_columns_may_say_whose_row_it_is_the_first_that_has_a_value_does
     columns.extend([("identity", Arc::clone(keys.column(0))), ("object_id", Arc::clone(keys.column(1)))]);
     let people = batch(&columns);
     let encoded = |table: &str, batch: &RecordBatch| {
-        let mapping =
-            Mapping::new(tables::find(table).expect("a table"), None, &batch.schema(), IdentifierChoice::FirstThere).expect("a mapping");
+        let mapping = Mapping::new(
+            tables::find(table).expect("a table"),
+            None,
+            format!("clevertap.{table}"),
+            &batch.schema(),
+            IdentifierChoice::FirstThere,
+        )
+        .expect("a mapping");
         Encoder::new(&mapping, &batch.schema(), &rules()).and_then(|mut encoder| encoder.encode(batch)).expect("encoded")
     };
     assert_eq!(
