@@ -93,6 +93,38 @@ pub enum Error {
     },
 }
 
+/// What went wrong, by who must act: [`Error::kind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The operator fixes an option, a flag or the account.
+    Setting,
+    /// The author of the query adds a filter.
+    Filter,
+    /// The author of the query changes a column.
+    Unwritable,
+    /// The author of the query uses another statement.
+    NotAppend,
+    /// The author of the query takes fewer rows, or raises a bound.
+    TooMany,
+    /// Nobody: a person did not consent.
+    Declined,
+    /// The operator checks credentials, region or access level.
+    Unauthorized,
+    /// Author or operator: CleverTap refused the request, and will refuse it again.
+    Refused,
+    /// Nobody yet: trying was given up.
+    Unavailable,
+    /// Us: CleverTap's answer is not understood.
+    Answer,
+    /// The author of the data: rows were refused.
+    Rejected,
+    /// The author decides whether rows in doubt are sent again.
+    InDoubt,
+    /// Whoever stopped the statement, or acts on an error that is not of this crate, such as one of the source.
+    Stopped,
+}
+
 /// Where a statement that wrote stands when it ends in an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -154,6 +186,26 @@ impl Error {
         }
     }
 
+    /// Who must act. Of a statement that stopped for an error of this crate, it is the kind of that error: a wrong passcode is
+    /// [`ErrorKind::Unauthorized`] whether it was met while reading or while writing.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Setting(_) => ErrorKind::Setting,
+            Self::Filter(_) => ErrorKind::Filter,
+            Self::Unwritable(_) => ErrorKind::Unwritable,
+            Self::NotAppend(_) => ErrorKind::NotAppend,
+            Self::TooMany(_) => ErrorKind::TooMany,
+            Self::Declined(_) => ErrorKind::Declined,
+            Self::Unauthorized(_) => ErrorKind::Unauthorized,
+            Self::Refused(_) => ErrorKind::Refused,
+            Self::Unavailable(_) => ErrorKind::Unavailable,
+            Self::Answer(_) => ErrorKind::Answer,
+            Self::Rejected { .. } => ErrorKind::Rejected,
+            Self::InDoubt { .. } => ErrorKind::InDoubt,
+            Self::Stopped { source, .. } => source.as_deref().and_then(|source| find(source)).map_or(ErrorKind::Stopped, Self::kind),
+        }
+    }
+
     /// The sentence without its code: for where the code stands elsewhere.
     pub(crate) fn sentence(&self) -> String {
         let text = self.to_string();
@@ -176,20 +228,25 @@ impl Error {
 
     /// Our error inside what DataFusion returned, however deep it is wrapped.
     pub fn find(error: &DataFusionError) -> Option<&Self> {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(error) = cause {
-            if let Some(ours) = error.downcast_ref::<Self>() {
-                return Some(ours);
-            }
-            cause = match error.downcast_ref::<DataFusionError>() {
-                // `source()` of these two skips the boxed error itself.
-                Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
-                Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
-                _ => error.source(),
-            };
-        }
-        None
+        find(error)
     }
+}
+
+/// Our error inside of another one, however deep it is wrapped.
+fn find<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(ours) = error.downcast_ref::<Error>() {
+            return Some(ours);
+        }
+        cause = match error.downcast_ref::<DataFusionError>() {
+            // `source()` of these two skips the boxed error itself.
+            Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
+            Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
+            _ => error.source(),
+        };
+    }
+    None
 }
 
 impl From<Error> for DataFusionError {

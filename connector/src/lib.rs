@@ -70,15 +70,15 @@ mod write;
 pub use account::{Access, Account, AccountSettings, Clock};
 pub use client::{Answer, Call, Failure, FailureKind, Method, Put, Region, Secret, Transport};
 pub use diagnose::{Probe, ZoneProof, check, prove_time_zone};
-pub use error::{Error, Outcome, Result};
+pub use error::{Error, ErrorKind, Outcome, Result};
 pub use fate::{Fate, Tally};
 pub use options::{DryRun, InDoubt, ListMode, LongValues, NaiveTime, Nulls, OnReject, Options, SchemaCheck, Setting, TypeMismatch};
 pub use redact::without_values;
 pub use register::{event_schema_provider, register, register_in, schema_provider, unregister};
 pub use runs::failed_rows::FailedRow;
 pub use runs::{Run, RunWarning, Status};
-pub use session::ClevertapSql;
-pub use write::hooks::{EraseConsent, Erasure, FateWatch};
+pub use session::{ClevertapPlan, ClevertapSql};
+pub use write::hooks::{EraseConsent, Erasure, FateWatch, SettledRows};
 
 /// The first page, whose Rust blocks run as tests.
 #[doc = include_str!("../../README.md")]

@@ -7,6 +7,7 @@ use std::any::Any;
 use std::fmt::Display;
 
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
+use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use datafusion::error::DataFusionError;
 
 use crate::error::Error;
@@ -303,6 +304,23 @@ impl Options {
         self.settings().into_iter().filter_map(changed).collect()
     }
 
+    /// The same options, if each has a value that SET would take: fields that are set by type may hold any. Planning asks for it.
+    ///
+    /// ```
+    /// use datafusion_clevertap::Options;
+    ///
+    /// assert!(Options::default().validated().is_ok());
+    /// assert!(Options { upload_concurrency: 0, ..Options::default() }.validated().is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Setting`] names the first option whose value SET would refuse, and the right values.
+    pub fn validated(self) -> Result<Self, Error> {
+        let mut checked = Self::default();
+        self.settings().iter().try_for_each(|setting| checked.set_text(&setting.name, &setting.value))?;
+        Ok(self)
+    }
+
     /// Sets the option `name`, with or without its prefix.
     ///
     /// # Errors
@@ -311,7 +329,12 @@ impl Options {
         let short = name.strip_prefix("clevertap.").unwrap_or(name);
         let Some(option) = DESCRIPTORS.iter().find(|option| option.name == short) else {
             let names: Vec<_> = DESCRIPTORS.iter().map(|option| option.name).collect();
-            return Err(Error::Setting(format!("option \"clevertap.{short}\" is not there; expected one of {}", names.join(", "))));
+            let likeness = |name: &&str| normalized_levenshtein(short, name);
+            let nearest = names.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other))).unwrap_or_default();
+            return Err(Error::Setting(format!(
+                "option \"clevertap.{short}\" is not there, and the nearest name is \"{nearest}\"; expected one of {}",
+                names.join(", ")
+            )));
         };
         (option.write)(self, value.trim())
             .map_err(|expected| Error::Setting(format!("option \"clevertap.{short}\" is \"{value}\"; expected {expected}")))

@@ -5,45 +5,97 @@
 
 use async_trait::async_trait;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::context::SessionState;
+use datafusion::execution::context::{SQLOptions, SessionState};
 use datafusion::logical_expr::{Explain, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::sql::parser::Statement;
 
 use crate::dml::insert::{plan_by_name, with_statement_text};
 use crate::dml::rule::target_of;
 use crate::optimizer::BIND_LOOKUP_FILTERS;
 use crate::register::with_config;
 
-/// SQL whose INSERTs are matched by name: columns are matched by name, and any column may be written.
+/// SQL whose INSERTs are matched by name: columns keep the names that they were given, and any column may be written.
 #[async_trait]
 pub trait ClevertapSql {
     /// Plans one statement, like `SessionContext::sql`, with INSERT INTO our tables and UPDATE of people planned by name; also inside of
     /// EXPLAIN and PREPARE. An INSERT or COPY whose source is only scans, filters and projections is planned in one partition, so that its
     /// rows keep the file's order.
-    async fn clevertap_sql(&self, sql: &str) -> Result<DataFrame>;
+    async fn clevertap_sql(&self, sql: &str) -> Result<DataFrame> {
+        self.clevertap_sql_with_options(sql, SQLOptions::new()).await
+    }
+
+    /// The same, refusing what `options` do not allow (DDL, DML, SET), like `SessionContext::sql_with_options`.
+    ///
+    /// ```
+    /// # use datafusion::prelude::SessionContext;
+    /// use datafusion::execution::context::SQLOptions;
+    /// use datafusion_clevertap::ClevertapSql;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let ctx = SessionContext::new();
+    /// let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    /// assert!(ctx.clevertap_sql_with_options("SET datafusion.execution.batch_size = 1", read_only).await.is_err());
+    /// # }
+    /// ```
+    async fn clevertap_sql_with_options(&self, sql: &str, options: SQLOptions) -> Result<DataFrame>;
+
+    /// The same for a statement that was parsed before.
+    async fn clevertap_statement(&self, statement: Statement, options: SQLOptions) -> Result<DataFrame>;
 }
 
 #[async_trait]
 impl ClevertapSql for SessionContext {
-    async fn clevertap_sql(&self, sql: &str) -> Result<DataFrame> {
+    async fn clevertap_sql_with_options(&self, sql: &str, options: SQLOptions) -> Result<DataFrame> {
         let state = self.state();
         let statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
-        let plan = match plan_by_name(&state, statement.clone(), sql).await? {
-            Some(plan) => plan,
-            None => with_statement_text(state.statement_to_plan(statement).await?, sql)?,
-        };
-        if let LogicalPlan::Explain(explain) = &plan {
-            check_explained(&state, explain).await?;
-        }
-        let frame = self.execute_logical_plan(plan).await?;
-        // Of EXECUTE this is the plan that was prepared.
-        if !keeps_order(frame.logical_plan()) {
-            return Ok(frame);
-        }
-        let (state, plan) = frame.into_parts();
-        let one_partition = with_config(state, |config| config.with_target_partitions(1));
-        Ok(DataFrame::new(one_partition.build(), plan))
+        run(self, plan_statement(&state, statement, sql, options).await?).await
     }
+
+    async fn clevertap_statement(&self, statement: Statement, options: SQLOptions) -> Result<DataFrame> {
+        let state = self.state();
+        run(self, state.clevertap_plan(statement, options).await?).await
+    }
+}
+
+/// The same for who has a state and no context, such as a service that plans for its own scheduler.
+#[async_trait]
+pub trait ClevertapPlan {
+    /// Plans one statement as [`ClevertapSql::clevertap_statement`] does, and runs nothing. Whoever runs it sets
+    /// `datafusion.execution.target_partitions` to 1 where the order of the source is to be kept.
+    async fn clevertap_plan(&self, statement: Statement, options: SQLOptions) -> Result<LogicalPlan>;
+}
+
+#[async_trait]
+impl ClevertapPlan for SessionState {
+    async fn clevertap_plan(&self, statement: Statement, options: SQLOptions) -> Result<LogicalPlan> {
+        let sql = statement.to_string();
+        plan_statement(self, statement, &sql, options).await
+    }
+}
+
+async fn plan_statement(state: &SessionState, statement: Statement, sql: &str, options: SQLOptions) -> Result<LogicalPlan> {
+    let plan = match plan_by_name(state, statement.clone(), sql).await? {
+        Some(plan) => plan,
+        None => with_statement_text(state.statement_to_plan(statement).await?, sql)?,
+    };
+    options.verify_plan(&plan)?;
+    if let LogicalPlan::Explain(explain) = &plan {
+        check_explained(state, explain).await?;
+    }
+    Ok(plan)
+}
+
+async fn run(ctx: &SessionContext, plan: LogicalPlan) -> Result<DataFrame> {
+    let frame = ctx.execute_logical_plan(plan).await?;
+    // Of EXECUTE this is the plan that was prepared.
+    if !keeps_order(frame.logical_plan()) {
+        return Ok(frame);
+    }
+    let (state, plan) = frame.into_parts();
+    let one_partition = with_config(state, |config| config.with_target_partitions(1));
+    Ok(DataFrame::new(one_partition.build(), plan))
 }
 
 /// Plans what is explained, as EXPLAIN itself does: of what one of our rules refuses, it shows the first half of the plan and no error.

@@ -20,7 +20,7 @@ use crate::read::{discover, plan};
 use crate::relation::{Relation, SchemaName};
 use crate::table::{Read, Table, Write};
 use crate::tables;
-use crate::write::hooks::FateWatch;
+use crate::write::hooks::{EraseConsent, FateWatch};
 use crate::write::job::{Job, WriteStatement};
 use crate::write::list;
 use crate::write::plan::WriteExec;
@@ -72,7 +72,7 @@ impl ClevertapTable {
         for (name, value) in &self.options {
             options.set_text(name, value)?;
         }
-        Ok(options)
+        options.validated()
     }
 
     /// `clevertap.profiles`.
@@ -109,6 +109,7 @@ impl ClevertapTable {
         let options = self.effective_options(session)?;
         let mut job = Job::new(&self.statement, &self.relation, &input.schema(), &options)?;
         job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
+        job.consent = session.config().get_extension::<EraseConsent>().map(|consent| consent.as_ref().clone());
         match self.relation.table.write {
             Some(Write::List(_)) => list::committed(input, job),
             _ => Ok(WriteExec::committed(input, job)),

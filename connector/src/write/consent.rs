@@ -29,18 +29,26 @@ pub(crate) struct ConsentExec {
 
 #[derive(Debug, Clone)]
 struct Erases {
-    /// `DELETE FROM clevertap.profiles`.
-    statement: String,
+    /// What is shown to whoever is asked; the rows are counted when it runs.
+    erasure: Erasure,
     rows_max: u64,
-    needs_consent: bool,
+    /// Who is asked; nobody about a dry run.
+    consent: Option<EraseConsent>,
 }
 
 impl ConsentExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, job: &Job) -> Self {
         let verb = if job.statement.operation == Operation::Delete { "DELETE FROM" } else { "INSERT INTO" };
-        let statement = format!("{verb} {}", job.mapping.qualified());
-        let erases = Erases { statement, rows_max: job.options.delete_rows_max, needs_consent: job.options.dry_run == DryRun::Off };
-        Self { input, erases }
+        let table = job.mapping.qualified();
+        let erasure = Erasure {
+            account: job.relation.account.id().to_owned(),
+            table: table.to_owned(),
+            statement: format!("{verb} {table}"),
+            label: job.options.run_label.clone(),
+            rows: 0,
+        };
+        let consent = job.consent.clone().filter(|_| job.options.dry_run == DryRun::Off);
+        Self { input, erases: Erases { erasure, rows_max: job.options.delete_rows_max, consent } }
     }
 }
 
@@ -60,7 +68,8 @@ impl Erases {
                 memory.free();
             }
         }
-        let Self { statement, rows_max, needs_consent } = self;
+        let Self { erasure, rows_max, consent } = self;
+        let statement = erasure.statement.clone();
         if rows > rows_max {
             return Err(Error::TooMany(format!(
                 "{statement} would take {rows} rows, and clevertap.delete_rows_max is {rows_max}: nothing was sent. \
@@ -68,9 +77,8 @@ impl Erases {
             ))
             .into());
         }
-        let consent = task.session_config().get_extension::<EraseConsent>().filter(|_| needs_consent && rows > 0);
-        if let Some(consent) = consent
-            && !consent.is_given(Erasure { statement: statement.clone(), rows }).await
+        if let Some(consent) = consent.filter(|_| rows > 0)
+            && !consent.is_given(Erasure { rows, ..erasure }).await
         {
             return Err(Error::Declined(format!("{statement} was not confirmed: nothing was sent.")).into());
         }

@@ -249,8 +249,8 @@ impl Driver {
         }
         self.run.warn(self.encoder.end(&batch));
         self.settler.accept(&good);
-        if self.settler.must_stop() {
-            self.stop(Stopped::Rejects);
+        if let Some(stopped) = self.settler.must_stop() {
+            self.stop(stopped);
         }
     }
 
@@ -321,8 +321,8 @@ impl Driver {
         if let Some(error) = stop {
             self.stop(error.into());
         }
-        if self.settler.must_stop() {
-            self.stop(Stopped::Rejects);
+        if let Some(stopped) = self.settler.must_stop() {
+            self.stop(stopped);
         }
     }
 

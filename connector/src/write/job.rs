@@ -15,7 +15,7 @@ use crate::relation::Relation;
 use crate::runs::{Run, Status};
 use crate::table::Write;
 use crate::write::encode::{Encoder, Rules};
-use crate::write::hooks::FateWatch;
+use crate::write::hooks::{EraseConsent, FateWatch};
 use crate::write::mapping::{IdentifierChoice, Mapping};
 
 /// What a statement does to its table.
@@ -68,7 +68,9 @@ pub(crate) struct Job {
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) options: Options,
     pub(crate) rules: Rules,
+    /// Who watches, and who is asked before it erases: of the session that planned it.
     pub(crate) watch: Option<FateWatch>,
+    pub(crate) consent: Option<EraseConsent>,
 }
 
 impl Job {
@@ -112,6 +114,7 @@ impl Job {
             options: options.clone(),
             rules,
             watch: None,
+            consent: None,
         })
     }
 

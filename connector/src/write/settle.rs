@@ -19,7 +19,7 @@ use crate::runs::failed_rows::FailedRow;
 use crate::runs::failed_rows_file::{self, FailedRowsFile};
 use crate::runs::{LiveRun, Status};
 use crate::write::encode::Reject;
-use crate::write::hooks::FateWatch;
+use crate::write::hooks::{FateWatch, SettledRows};
 use crate::write::job::Job;
 
 /// A row that was not accepted, with all that is known of it.
@@ -45,6 +45,7 @@ pub(crate) struct Settler {
     table: Arc<str>,
     file: Option<FailedRowsFile>,
     watch: Option<FateWatch>,
+    watch_panicked: bool,
     on_reject: OnReject,
     failed_max: Option<u64>,
     kept_max: usize,
@@ -81,6 +82,7 @@ impl Settler {
             table,
             file: folder.map(|folder| FailedRowsFile::new(folder, run_id, started_at)),
             watch: watch.clone(),
+            watch_panicked: false,
             on_reject: options.on_reject,
             failed_max: options.failed_max,
             kept_max: options.failed_rows_max,
@@ -127,8 +129,19 @@ impl Settler {
             }
             run.settled_through = self.settled.through();
         }
-        if let Some(watch) = &self.watch {
-            watch.call(&rows.iter().map(|row| (*row, None)).collect::<Vec<_>>());
+        if self.watch.is_some() {
+            self.tell_watch(&rows.iter().map(|row| (*row, None)).collect::<Vec<_>>());
+        }
+    }
+
+    /// Calls the watch of the session, if there is one; the first panic is its last call.
+    fn tell_watch(&mut self, rows: &[(u64, Option<Fate>)]) {
+        let Some(watch) = self.watch.as_ref().filter(|_| !rows.is_empty()) else { return };
+        let (account, table) = (self.account.id(), &*self.table);
+        let settled = SettledRows { account, table, run_id: self.run_id, dry_run: self.dry, rows };
+        if watch.call(settled).is_err() {
+            self.watch = None;
+            self.watch_panicked = true;
         }
     }
 
@@ -168,9 +181,7 @@ impl Settler {
             }
             Fate::Unsent => {}
         }
-        if let Some(watch) = &self.watch {
-            watch.call(&[(row, Some(fate))]);
-        }
+        self.tell_watch(&[(row, Some(fate))]);
         let row = FailedRow {
             run_id: self.run_id,
             table_name: Arc::clone(&self.table),
@@ -206,13 +217,21 @@ impl Settler {
         } += rows;
     }
 
-    /// Whether the rows that failed so far stop the statement.
-    pub(crate) fn must_stop(&self) -> bool {
+    /// Why what has settled so far stops the statement, if it does: rows that failed, or a watch that panicked.
+    pub(crate) fn must_stop(&self) -> Option<Stopped> {
+        if self.watch_panicked {
+            return Some(self.panicked());
+        }
         let tally = self.run.get().tally;
-        match self.on_reject {
+        let stops = match self.on_reject {
             OnReject::Stop => tally.rejected > 0 && !self.dry,
             OnReject::Skip => self.failed_max.is_some_and(|max| tally.rejected + tally.in_doubt > max),
-        }
+        };
+        stops.then_some(Stopped::Rejects)
+    }
+
+    fn panicked(&self) -> Stopped {
+        Stopped::because("The FateWatch of the session panicked, and was told of no further row")
     }
 
     /// The file that evidence is written to, if there is one.
@@ -225,6 +244,7 @@ impl Settler {
     /// # Errors
     /// [`Error::Stopped`] for `stopped`, [`Error::Rejected`] where rejects stopped it, [`Error::InDoubt`] if rows are in doubt.
     pub(crate) fn end(&mut self, stopped: Option<Stopped>, input_complete: bool) -> Result<u64> {
+        let stopped = stopped.or_else(|| self.watch_panicked.then(|| self.panicked()));
         let (tally, settled_through) = {
             let mut run = self.run.get();
             let tally = run.tally;

@@ -53,7 +53,7 @@ impl Confirmations {
 impl Confirmation {
     /// `DELETE FROM clevertap.profiles takes 3 rows, and nothing brings them back. Type 3 to go on:`.
     pub(crate) fn prompt(&self) -> String {
-        let Erasure { statement, rows } = &self.erasure;
+        let Erasure { statement, rows, .. } = &self.erasure;
         prompt(statement, *rows, "rows")
     }
 
@@ -94,7 +94,9 @@ mod tests {
             [(Some("3\n"), true), (Some(" 3 "), true), (Some("4"), false), (Some("yes"), false), (Some(""), false), (None, false)]
         {
             let (answer, answered) = oneshot::channel();
-            let confirmation = Confirmation { erasure: Erasure { statement: "DELETE FROM clevertap.profiles".into(), rows: 3 }, answer };
+            let mut erasure = Erasure::default();
+            (erasure.statement, erasure.rows) = ("DELETE FROM clevertap.profiles".into(), 3);
+            let confirmation = Confirmation { erasure, answer };
             assert_eq!(
                 confirmation.prompt(),
                 "DELETE FROM clevertap.profiles takes 3 rows, and nothing brings them back. Type 3 to go on:"

@@ -170,7 +170,7 @@ async fn a_watch_sees_every_fate_once() {
     type Seen = Vec<(u64, Option<Fate>)>;
     let seen: Arc<Mutex<Seen>> = Arc::default();
     let ledger = Arc::clone(&seen);
-    let watch = FateWatch::new(move |fates| ledger.lock().expect("a ledger").extend_from_slice(fates));
+    let watch = FateWatch::new(move |fates| ledger.lock().expect("a ledger").extend_from_slice(fates.rows));
     let ctx = SessionContext::new_with_config(SessionConfig::new().with_extension(Arc::new(watch)));
     register(&ctx, "clevertap", world.account.clone()).expect("registered");
     ctx.sql("SET clevertap.on_reject = 'skip'").await.expect("set");

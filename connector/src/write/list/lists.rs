@@ -177,8 +177,8 @@ impl Lists {
             self.settler.read(1);
             if rejects.is_valid(at) {
                 self.reject(row, rejects.value(at))?;
-                if self.settler.must_stop() {
-                    self.stop(Stopped::Rejects).await;
+                if let Some(stopped) = self.settler.must_stop() {
+                    self.stop(stopped).await;
                 }
                 continue;
             }
@@ -230,8 +230,7 @@ impl Lists {
                 self.settle(Ending::Failed { fate, code, reason }).await?;
                 match stop {
                     Some(error) => Err(error.into()),
-                    None if self.settler.must_stop() => Err(Stopped::Rejects),
-                    None => Ok(()),
+                    None => self.settler.must_stop().map_or(Ok(()), Err),
                 }
             }
         }
