@@ -176,6 +176,33 @@ impl Account {
         self.inner.runs.stop(run_id)
     }
 
+    /// The run of this id, as it stands; `None` where this account has none, or no longer remembers it.
+    pub fn run(&self, run_uid: &str) -> Option<Run> {
+        self.inner.runs.find(run_uid)
+    }
+
+    /// Stops the run of this id, as [`Account::stop`] does.
+    pub fn stop_run(&self, run_uid: &str) -> bool {
+        self.inner.runs.stop_uid(run_uid)
+    }
+
+    /// Waits until the run of this id has ended; `None` where there is none. A plan that never runs has no run: see
+    /// [`run_uids`](crate::run_uids).
+    pub async fn wait(&self, run_uid: &str) -> Option<Run> {
+        self.inner.runs.wait(run_uid).await
+    }
+
+    /// Stops all statements that write, and waits for their end, so that each row has its fate and its evidence; whether all of them
+    /// ended within this time. Statements go on to be taken: stop those first.
+    pub async fn shutdown(&self, within: Duration) -> bool {
+        tokio::time::timeout(within, self.inner.runs.shutdown()).await.is_ok()
+    }
+
+    /// The last rows of this run that were read and not accepted.
+    pub fn failed_rows_of(&self, run_uid: &str) -> Vec<FailedRow> {
+        self.failed_rows().into_iter().filter(|row| *row.run_uid == *run_uid).collect()
+    }
+
     /// The last rows that were read and not accepted: `clevertap.failed_rows`.
     pub fn failed_rows(&self) -> Vec<FailedRow> {
         self.inner.failed_rows.snapshot()
@@ -184,6 +211,12 @@ impl Account {
     /// What was done to rows that were sent all the same, and what queries that read found odd: `clevertap.warnings`.
     pub fn warnings(&self) -> Vec<RunWarning> {
         self.inner.runs.warnings()
+    }
+
+    /// An id for a run, unique for good: a UUID of version 7.
+    pub(crate) fn new_run_uid(&self) -> Arc<str> {
+        let millis = u64::try_from(self.clock().now().timestamp_millis()).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.inner.client.random_bytes()).into_uuid().to_string().into()
     }
 
     /// Its budgets: `clevertap.limits`.

@@ -4,6 +4,7 @@
 //! last, the stable code in brackets. No message holds a value that belongs to a person, and none holds a passcode.
 
 use std::fmt;
+use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 
@@ -132,6 +133,8 @@ pub struct Outcome {
     pub table: String,
     /// The run in `clevertap.runs`.
     pub run_id: u64,
+    /// The same, unique for good.
+    pub run_uid: Arc<str>,
     /// The four counts.
     pub tally: Tally,
     /// Whether every row of the source was read.
@@ -270,6 +273,7 @@ mod tests {
         let outcome = Outcome {
             table: "clevertap.events".into(),
             run_id: 7,
+            run_uid: "0198".into(),
             tally: Tally { read: 6000, accepted: 1997, rejected: 3, in_doubt: 0, unsent: 4000 },
             input_complete: false,
             settled_through: 2000,

@@ -79,6 +79,7 @@ pub use runs::failed_rows::FailedRow;
 pub use runs::{Run, RunWarning, Status};
 pub use session::{ClevertapPlan, ClevertapSql};
 pub use write::hooks::{EraseConsent, Erasure, FateWatch, SettledRows};
+pub use write::run_uids::run_uids;
 
 /// The first page, whose Rust blocks run as tests.
 #[doc = include_str!("../../README.md")]

@@ -158,6 +158,7 @@ mod tests {
         let outcome = Outcome {
             table: "clevertap.events".into(),
             run_id: 7,
+            run_uid: "0198".into(),
             tally: Tally { read: 3, accepted: 1, rejected: 1, in_doubt: 0, unsent: 1 },
             input_complete: false,
             settled_through: 2,

@@ -12,7 +12,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_clevertap::{
     ClevertapPlan, ClevertapSql, EraseConsent, Error, ErrorKind, FateWatch, Options, event_schema_provider, optimizer, register,
-    register_in, schema_provider, unregister,
+    register_in, run_uids, schema_provider, unregister,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -357,4 +357,54 @@ async fn options_that_are_set_by_type_are_checked_as_by_set() {
         }
     }
     assert_eq!(stored(&world), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_known_before_it_runs_and_is_followed_by_its_id() {
+    let world = World::new();
+    world.set("on_reject", "skip").await;
+    let frame = world.ctx.clevertap_sql("INSERT INTO clevertap.profiles (identity) VALUES ('a'), (''), ('b')").await.expect("planned");
+    let plan = frame.create_physical_plan().await.expect("planned");
+    let uids = run_uids(&plan);
+    let [uid] = &uids[..] else { panic!("one node writes: {uids:?}") };
+    assert_eq!((uid.len(), uid.as_bytes().get(14)), (36, Some(&b'7')));
+    assert!(world.account.run(uid).is_none());
+    for again in 0..2 {
+        datafusion::physical_plan::collect(Arc::clone(&plan), world.ctx.task_ctx()).await.expect("two are accepted");
+        let run = world.account.wait(uid).await.expect("it has run");
+        assert_eq!((run.run_id, run.tally.accepted, run.tally.rejected), (1, 2, 1));
+        let failed = world.account.failed_rows_of(uid);
+        assert_eq!(failed.iter().map(|row| (row.row_number, row.dry_run)).collect::<Vec<_>>(), [(2, false)]);
+        let runs = world.account.runs();
+        assert_eq!(runs.len(), again + 1, "a plan that is run again is another run");
+        assert!(runs.iter().skip(1).all(|run| *run.run_uid != **uid));
+    }
+    assert!(world.account.wait("nobody").await.is_none() && !world.account.stop_run("nobody"));
+    let shown = world.rows("SELECT run_uid FROM clevertap.runs WHERE run_id = 1").await;
+    assert!(pretty_format_batches(&shown).expect("a table").to_string().contains(uid));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_stops_what_runs_and_waits_for_its_fates() {
+    let world = World::with(Settings { latency_ms: 1_000, ..Settings::default() });
+    world.set("body_rows_max", 1).await;
+    world.one_in_flight().await;
+    let values: Vec<String> = (0..50).map(|at| format!("('p{at}')")).collect();
+    let insert = format!("INSERT INTO clevertap.profiles (identity) VALUES {}", values.join(", "));
+    let frame = world.ctx.clevertap_sql(&insert).await.expect("planned");
+    let running = tokio::task::LocalSet::new();
+    let ended = running
+        .run_until(async {
+            let load = tokio::task::spawn_local(frame.collect());
+            tokio::time::sleep(std::time::Duration::from_millis(3_500)).await;
+            assert!(world.account.shutdown(std::time::Duration::from_secs(10)).await);
+            load.await.expect("no panic")
+        })
+        .await;
+    let error = ended.expect_err("it was stopped");
+    let tally = Error::find(&error).and_then(Error::tally).expect("counts");
+    assert_eq!((tally.read, tally.accepted + tally.unsent), (50, 50), "{error}");
+    assert!(tally.accepted >= 3 && tally.unsent > 40, "{error}");
+    assert_eq!(stored(&world).len() as u64, tally.accepted);
+    assert!(world.account.shutdown(std::time::Duration::ZERO).await, "nothing runs");
 }

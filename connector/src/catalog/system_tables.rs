@@ -92,6 +92,7 @@ fn runs(account: &Account) -> Result<RecordBatch> {
     let runs = account.runs();
     table(vec![
         ("run_id", numbers(runs.iter().map(|run| run.run_id))),
+        ("run_uid", texts(runs.iter().map(|run| Some(&run.run_uid)))),
         ("label", texts(runs.iter().map(|run| Some(&run.label)))),
         ("account", texts(runs.iter().map(|run| Some(&run.account)))),
         ("table_name", texts(runs.iter().map(|run| Some(&run.table_name)))),

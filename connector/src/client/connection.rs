@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use url::Url;
 
 use super::classify;
@@ -132,6 +132,11 @@ impl Client {
     pub(super) fn backoff(&self, tries: u32) -> Duration {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         retry::wait(tries + 1, &mut *rng)
+    }
+
+    /// Ten random bytes, from the same source as the jitter of retries.
+    pub(crate) fn random_bytes(&self) -> [u8; 10] {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).random()
     }
 
     pub(super) fn host_answered(&self) -> bool {

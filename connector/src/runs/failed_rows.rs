@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch, StringViewArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringViewArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, Utc};
 
@@ -20,6 +20,10 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 pub struct FailedRow {
     /// Its run.
     pub run_id: u64,
+    /// The same, unique for good.
+    pub run_uid: Arc<str>,
+    /// Whether that was a dry run, of which nothing is stored.
+    pub dry_run: bool,
     /// `clevertap.profiles`.
     pub table_name: Arc<str>,
     /// What became of it.
@@ -77,6 +81,8 @@ pub(crate) fn schema() -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8View, nullable);
     Arc::new(Schema::new(vec![
         Field::new("run_id", DataType::UInt64, false),
+        text("run_uid", false),
+        Field::new("dry_run", DataType::Boolean, false),
         text("table_name", false),
         text("fate", false),
         Field::new("row_number", DataType::UInt64, false),
@@ -97,6 +103,8 @@ pub(crate) fn batch(rows: &[FailedRow]) -> Result<RecordBatch> {
     let fates: Vec<String> = rows.iter().map(|row| row.fate.to_string()).collect();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.run_id))),
+        Arc::new(rows.iter().map(|row| Some(&*row.run_uid)).collect::<StringViewArray>()),
+        Arc::new(rows.iter().map(|row| Some(row.dry_run)).collect::<BooleanArray>()),
         text(rows.iter().map(|row| Some(row.table_name.as_ref()))),
         text(fates.iter().map(|fate| Some(fate.as_str()))),
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.row_number))),
@@ -117,6 +125,8 @@ mod tests {
     fn row(number: u64) -> FailedRow {
         FailedRow {
             run_id: 1,
+            run_uid: "0198".into(),
+            dry_run: false,
             table_name: "clevertap.events".into(),
             fate: Fate::Unsent,
             row_number: number,

@@ -129,6 +129,8 @@ mod tests {
     fn row(number: u64) -> FailedRow {
         FailedRow {
             run_id: 1,
+            run_uid: "0198".into(),
+            dry_run: false,
             table_name: "clevertap.events".into(),
             fate: Fate::Unsent,
             row_number: number,

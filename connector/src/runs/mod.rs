@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) mod failed_rows;
 pub(crate) mod failed_rows_file;
@@ -29,6 +30,8 @@ const READER_WARNINGS_MAX: usize = 1_000;
 pub struct Run {
     /// Counts from 1 in an account.
     pub run_id: u64,
+    /// Unique for good: a UUID of version 7, which sorts by time.
+    pub run_uid: Arc<str>,
     /// `SET clevertap.run_label`.
     pub label: String,
     /// The account's id.
@@ -142,11 +145,18 @@ pub(crate) struct LiveRun {
     pub(crate) stop: Stop,
     /// Whether a person stopped it.
     pub(crate) by_hand: AtomicBool,
+    /// Told when it has ended.
+    ended: CancellationToken,
 }
 
 impl LiveRun {
     pub(crate) fn get(&self) -> MutexGuard<'_, Run> {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes whoever waits for its end.
+    pub(crate) fn end(&self) {
+        self.ended.cancel();
     }
 
     fn stop_by_hand(&self) {
@@ -179,7 +189,12 @@ impl Runs {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.0 += 1;
         run.run_id = runs.0;
-        let live = Arc::new(LiveRun { run: Mutex::new(run), stop: Stop::default(), by_hand: AtomicBool::new(false) });
+        let live = Arc::new(LiveRun {
+            run: Mutex::new(run),
+            stop: Stop::default(),
+            by_hand: AtomicBool::new(false),
+            ended: CancellationToken::new(),
+        });
         if runs.1.len() == RUNS_MAX {
             runs.1.pop_front();
         }
@@ -201,6 +216,39 @@ impl Runs {
             run.run_id == run_id && run.status == Status::Running
         };
         runs.1.iter().find(running).inspect(|run| run.stop_by_hand()).is_some()
+    }
+
+    /// The run of this id, as it stands.
+    pub(crate) fn find(&self, run_uid: &str) -> Option<Run> {
+        self.live(run_uid).map(|run| run.get().clone())
+    }
+
+    /// Stops the run of this id, unless it has ended; whether it was running.
+    pub(crate) fn stop_uid(&self, run_uid: &str) -> bool {
+        let running = self.live(run_uid).filter(|run| run.get().status == Status::Running);
+        running.inspect(|run| run.stop_by_hand()).is_some()
+    }
+
+    /// Waits until the run of this id has ended, and says how; `None` where there is none.
+    pub(crate) async fn wait(&self, run_uid: &str) -> Option<Run> {
+        let run = self.live(run_uid)?;
+        run.ended.cancelled().await;
+        Some(run.get().clone())
+    }
+
+    /// Stops every run, and waits until all have ended.
+    pub(crate) async fn shutdown(&self) {
+        let runs: Vec<Arc<LiveRun>> = self.runs.lock().unwrap_or_else(PoisonError::into_inner).1.iter().cloned().collect();
+        let running: Vec<_> = runs.into_iter().filter(|run| run.get().status == Status::Running).collect();
+        running.iter().for_each(|run| run.stop_by_hand());
+        for run in running {
+            run.ended.cancelled().await;
+        }
+    }
+
+    fn live(&self, run_uid: &str) -> Option<Arc<LiveRun>> {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.1.iter().find(|run| *run.get().run_uid == *run_uid).cloned()
     }
 
     /// Notes what a query that reads found, once for each code, column and message; the oldest go first.

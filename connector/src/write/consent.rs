@@ -45,6 +45,7 @@ impl ConsentExec {
             table: table.to_owned(),
             statement: format!("{verb} {table}"),
             label: job.options.run_label.clone(),
+            run_uid: job.run_uids.planned().to_string(),
             rows: 0,
         };
         let consent = job.consent.clone().filter(|_| job.options.dry_run == DryRun::Off);

@@ -25,6 +25,8 @@ pub struct Erasure {
     pub statement: String,
     /// `SET clevertap.run_label`.
     pub label: String,
+    /// The run that it will be: `run_uid` in `clevertap.runs`.
+    pub run_uid: String,
     /// How many rows it takes.
     pub rows: u64,
 }
@@ -68,6 +70,8 @@ pub struct SettledRows<'a> {
     pub table: &'a str,
     /// The run in `clevertap.runs`.
     pub run_id: u64,
+    /// The same, unique for good.
+    pub run_uid: &'a str,
     /// Whether the statement is a dry run, of which nothing is stored.
     pub dry_run: bool,
     /// Row numbers, from 1 in the order in which the statement read them, and what became of them; `None` is accepted.

@@ -3,10 +3,11 @@
 //! In: a relation and the schema of a source. Out: a [`Job`], or why the source cannot be written to the table.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::Schema;
 
-use crate::account::Access;
+use crate::account::{Access, Account};
 use crate::client::Api;
 use crate::error::Error;
 use crate::fate::Tally;
@@ -60,6 +61,28 @@ pub(crate) struct WriteStatement {
     pub(crate) keys: Option<String>,
 }
 
+/// The ids of a plan's runs: the first is known when it is planned, and each further run of the same plan has one of its own.
+#[derive(Debug)]
+pub(crate) struct RunUids {
+    planned: Arc<str>,
+    is_taken: AtomicBool,
+}
+
+impl RunUids {
+    fn new(account: &Account) -> Self {
+        Self { planned: account.new_run_uid(), is_taken: AtomicBool::new(false) }
+    }
+
+    /// That of the first run.
+    pub(crate) fn planned(&self) -> &Arc<str> {
+        &self.planned
+    }
+
+    fn next(&self, account: &Account) -> Arc<str> {
+        if self.is_taken.swap(true, Ordering::SeqCst) { account.new_run_uid() } else { Arc::clone(&self.planned) }
+    }
+}
+
 /// What a write needs besides its input: made when the statement is planned.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
@@ -71,6 +94,7 @@ pub(crate) struct Job {
     /// Who watches, and who is asked before it erases: of the session that planned it.
     pub(crate) watch: Option<FateWatch>,
     pub(crate) consent: Option<EraseConsent>,
+    pub(crate) run_uids: Arc<RunUids>,
 }
 
 impl Job {
@@ -115,6 +139,7 @@ impl Job {
             rules,
             watch: None,
             consent: None,
+            run_uids: Arc::new(RunUids::new(account)),
         })
     }
 
@@ -122,6 +147,7 @@ impl Job {
     pub(crate) fn new_run(&self) -> Run {
         Run {
             run_id: 0,
+            run_uid: self.run_uids.next(&self.relation.account),
             label: self.options.run_label.clone(),
             account: self.relation.account.id().to_owned(),
             table_name: self.mapping.qualified().to_owned(),

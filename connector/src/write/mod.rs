@@ -21,5 +21,6 @@ pub(crate) mod list;
 pub(crate) mod mapping;
 pub(crate) mod plan;
 mod response;
+pub(crate) mod run_uids;
 mod schema_check;
 mod settle;

@@ -46,6 +46,10 @@ impl WriteExec {
         Self { properties: one_row(&input, &accepted_schema()), input, job, metrics: ExecutionPlanMetricsSet::new() }
     }
 
+    pub(crate) fn job(&self) -> &Job {
+        &self.job
+    }
+
     /// The plan of a whole write: this node under its commit, and, where it erases, above the node that counts before anything is sent.
     pub(crate) fn committed(mut input: Arc<dyn ExecutionPlan>, job: Job) -> Arc<dyn ExecutionPlan> {
         if job.mapping.table.erases() {

@@ -42,6 +42,7 @@ pub(crate) struct Settler {
     failed_rows_table: String,
     run: Arc<LiveRun>,
     run_id: u64,
+    run_uid: Arc<str>,
     table: Arc<str>,
     file: Option<FailedRowsFile>,
     watch: Option<FateWatch>,
@@ -70,15 +71,16 @@ impl Settler {
             None => None,
         };
         let run = account.runs_kept().begin(job.new_run());
-        let (run_id, table, started_at) = {
+        let (run_id, run_uid, table, started_at) = {
             let run = run.get();
-            (run.run_id, Arc::from(run.table_name.as_str()), run.started_at)
+            (run.run_id, Arc::clone(&run.run_uid), Arc::from(run.table_name.as_str()), run.started_at)
         };
         let settler = Self {
             account: account.clone(),
             failed_rows_table: relation.sibling("failed_rows"),
             run: Arc::clone(&run),
             run_id,
+            run_uid,
             table,
             file: folder.map(|folder| FailedRowsFile::new(folder, run_id, started_at)),
             watch: watch.clone(),
@@ -138,7 +140,7 @@ impl Settler {
     fn tell_watch(&mut self, rows: &[(u64, Option<Fate>)]) {
         let Some(watch) = self.watch.as_ref().filter(|_| !rows.is_empty()) else { return };
         let (account, table) = (self.account.id(), &*self.table);
-        let settled = SettledRows { account, table, run_id: self.run_id, dry_run: self.dry, rows };
+        let settled = SettledRows { account, table, run_id: self.run_id, run_uid: &self.run_uid, dry_run: self.dry, rows };
         if watch.call(settled).is_err() {
             self.watch = None;
             self.watch_panicked = true;
@@ -184,6 +186,8 @@ impl Settler {
         self.tell_watch(&[(row, Some(fate))]);
         let row = FailedRow {
             run_id: self.run_id,
+            run_uid: Arc::clone(&self.run_uid),
+            dry_run: self.dry,
             table_name: Arc::clone(&self.table),
             fate,
             row_number: row,
@@ -257,6 +261,7 @@ impl Settler {
             Box::new(Outcome {
                 table: self.table.to_string(),
                 run_id: self.run_id,
+                run_uid: Arc::clone(&self.run_uid),
                 tally,
                 input_complete,
                 settled_through,
@@ -299,6 +304,7 @@ impl Settler {
             (run.error_code, run.error) = (Some(error.code().to_owned()), Some(error.to_string()));
         }
         drop(run);
+        self.run.end();
         error.map_or(Ok(tally.accepted), Err)
     }
 
@@ -307,6 +313,8 @@ impl Settler {
         let mut run = self.run.get();
         run.status = Status::Cancelled;
         run.finished_at = Some(self.account.clock().now());
+        drop(run);
+        self.run.end();
     }
 }
 

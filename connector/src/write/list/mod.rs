@@ -52,6 +52,11 @@ pub(crate) fn committed(input: Arc<dyn ExecutionPlan>, job: Job) -> Result<Arc<d
     Ok(Arc::new(CommitExec::new(Arc::new(ListsExec::new(members, job)))))
 }
 
+/// What a plan node writes, if it writes lists.
+pub(crate) fn job_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&Job> {
+    plan.downcast_ref::<ListsExec>().map(|node| &node.job)
+}
+
 /// The calls of the table.
 fn calls(job: &Job) -> Result<&'static List> {
     match &job.mapping.table.write {
