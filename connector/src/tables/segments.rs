@@ -4,7 +4,7 @@
 //! SELECT segment_id, name FROM clevertap.segments;
 //! ```
 //!
-//! Wire format: not documented by CleverTap, only used by one public client; read 2026-11-21. Members of a segment cannot be read.
+//! Wire format: not documented by CleverTap; taken from a public client, read 2026-11-21. The members of a segment cannot be read.
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{Either, Rest};
