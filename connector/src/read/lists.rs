@@ -1,7 +1,7 @@
 //! Calls that return a list, in one answer or in pages: reports, campaigns, the schema, groups, blocks, segments.
 //!
 //! In: the description of a call. Out: records in the form that the page decoder reads. Keys without a column are collected in `extra`,
-//! because CleverTap adds keys without notice.
+//! because the keys of these records are not fixed.
 
 use std::collections::BTreeMap;
 

@@ -23,7 +23,8 @@ use crate::table::Source::{At, Either, Filter};
 use crate::table::Target::{self, Optional, Required};
 use crate::table::{BodyForm, Column, Export, Open, Order, Read, Resend, Source, Table, Write, column};
 
-/// A column that only exists in reads. Writes refuse the name, because the value would not end up in this column.
+/// A column that only exists in reads. Writes refuse the name, because a property of that name would be
+/// mistaken for this column.
 const fn only_in_reads(name: &'static str, kind: Kind, source: Source) -> Column {
     const HINT: Target = Target::Nowhere { hint: "only reads have it: give it another name, or put it into \"properties\"" };
     column(name, kind, source, HINT)

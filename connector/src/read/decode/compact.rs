@@ -17,7 +17,8 @@ impl<'a, L: Lanes> Walk<'a, L> {
     /// The bytes at `at`, unless the page ends before.
     #[inline(always)]
     pub(super) fn window(&self, at: usize) -> Option<&'a Window> {
-        // No page is larger, so this changes nothing; but it shows the compiler that the sum below cannot overflow, which saves a comparison.
+        // No page is larger, so the mask changes nothing. But it lets the compiler see that the sum below cannot overflow, which saves a
+        // comparison.
         let at = at & PAGE_BYTES_MAX;
         self.bytes.get(at..at + 128)?.first_chunk()
     }

@@ -1,7 +1,6 @@
 //! The byte span of a value in the page.
 //!
-//! In: start, end and kind, from the walk. Out: the same for the columns, in eight bytes per value, so that a block of records fits the L1
-//! cache.
+//! In: start, end and kind, from the walk. Out: the same for the columns, in eight bytes per value.
 
 use super::escape::unescape;
 

@@ -148,8 +148,8 @@ mod tests {
             let mut days = Days::new(zone);
             for _ in 0..2 {
                 let seconds = days.packed_time(packed(digits)).expect("a time");
-                let shown = chrono::DateTime::from_timestamp(seconds, 0).expect("in range").format("%Y-%m-%d %H:%M").to_string();
-                assert_eq!(shown, expected, "{digits} in {zone}");
+                let time = chrono::DateTime::from_timestamp(seconds, 0).expect("in range").format("%Y-%m-%d %H:%M").to_string();
+                assert_eq!(time, expected, "{digits} in {zone}");
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Converts JSON values: one function for each form.
 //!
-//! In: the page and the span of a value. Out: the value, or `None` if it does not fit the form. They are apart from `column`, so that each
-//! can be inlined into its loop.
+//! In: the page and the span of a value. Out: the value, or `None` if it does not fit the form.
 
 use super::number::{self, Eight};
 use super::span::{ByteSpan, JsonKind};
