@@ -89,7 +89,7 @@ fn probes_of(table: &Table, today: NaiveDate) -> Vec<(Request, String)> {
         Some(Read::Lookup(lookup)) => vec![by_key(lookup)],
         Some(Read::Counts(call)) => vec![counts::probe(call, NOBODY, today)],
         Some(Read::Slices(call)) => vec![lists::slice_request(call, (today, today))],
-        Some(Read::Whole(call)) => vec![lists::request(call, 1)],
+        Some(Read::List(call)) => vec![lists::request(call, 1)],
         None => Vec::new(),
     };
     let with_name = |request: Request| {

@@ -34,7 +34,7 @@ pub(crate) use lookup_joins::BIND_LOOKUP_FILTERS;
 /// Bytes of keys that a join may push down: the default of `clevertap.lookups_max` keys of 400 bytes each.
 const JOIN_KEYS_BYTES: usize = 4 * 1024 * 1024;
 
-/// Adds the rules and the options `clevertap.*` to `builder`. [`register`](crate::register) does this too. A process that only runs
+/// Adds the rules and the options `clevertap.*` to `builder`. [`register`](crate::register()) does this too. A process that only runs
 /// parts of plans, such as a worker of a cluster, needs nothing else.
 ///
 /// Existing rules and configuration of the builder are kept. Call it once per builder.

@@ -177,9 +177,11 @@ fn rewrite_comparison(expr: &Expr, schema: &DFSchema, simplifier: &ExprSimplifie
 fn seconds_column<'e>(expr: &'e Expr, schema: &'e DFSchema) -> Option<(&'e Expr, &'e DataType)> {
     let Expr::Cast(Cast { expr, field }) = expr else { return None };
     let Expr::Column(column) = expr.as_ref() else { return None };
-    let own = schema.field_from_column(column).ok()?.data_type();
-    let (DataType::Timestamp(TimeUnit::Second, zone), DataType::Timestamp(unit, cast_to)) = (own, field.data_type()) else { return None };
-    (*unit != TimeUnit::Second && zone.is_some() == cast_to.is_some()).then_some((expr, own))
+    let column_type = schema.field_from_column(column).ok()?.data_type();
+    let (DataType::Timestamp(TimeUnit::Second, zone), DataType::Timestamp(unit, cast_to)) = (column_type, field.data_type()) else {
+        return None;
+    };
+    (*unit != TimeUnit::Second && zone.is_some() == cast_to.is_some()).then_some((expr, column_type))
 }
 
 /// The whole second before a constant timestamp that has a fraction. `None` if it has none.

@@ -171,7 +171,7 @@ fn lane(account: &Account, path: &'static str, retry_for: Duration) -> Lane {
 /// The records of a schema call. `None` if the answer has no list.
 async fn schema_records(account: &Account, table: &Table, retry_for: Duration) -> Result<Option<Vec<Value>>> {
     match &table.read {
-        Some(Read::Whole(call)) => lists::fetch_all(&lane(account, call.path, retry_for), call, table).await,
+        Some(Read::List(call)) => lists::fetch_all(&lane(account, call.path, retry_for), call, table).await,
         _ => Ok(None),
     }
 }

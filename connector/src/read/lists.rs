@@ -36,7 +36,7 @@ pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: DayR
 }
 
 /// The records of a list. If the answer has no list, it is empty.
-pub(crate) async fn whole(lane: &Lane, call: &ListCall, table: &Table) -> Result<Vec<Value>> {
+pub(crate) async fn fetch_or_empty(lane: &Lane, call: &ListCall, table: &Table) -> Result<Vec<Value>> {
     Ok(fetch_all(lane, call, table).await?.unwrap_or_default())
 }
 
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn keys_without_a_column_are_in_the_rest() {
         let table = crate::tables::find("event_schema").unwrap();
-        let Some(crate::table::Read::Whole(call)) = &table.read else { panic!("a list") };
+        let Some(crate::table::Read::List(call)) = &table.read else { panic!("a list") };
         let record = json!({"name":"Charged","status":"Active","eventCount":5,"properties":[{"name":"Amount","dataType":"Number","unit":"USD"},"Plan"]});
         let Value::Object(record) = record else { panic!("an object") };
         let rows: Vec<_> = items(record, call).into_iter().map(|record| finish(record, table)).collect();

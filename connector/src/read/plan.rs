@@ -69,7 +69,7 @@ fn capabilities<'a>(table: &'a Table, typed: &'a [(String, bool)]) -> FilterCapa
             ..no_filters
         },
         Some(Read::Slices(slices)) => FilterCapabilities { days: std::slice::from_ref(&slices.day), ..no_filters },
-        Some(Read::Lookup(_) | Read::Whole(_)) | None => no_filters,
+        Some(Read::Lookup(_) | Read::List(_)) | None => no_filters,
     }
 }
 
@@ -138,8 +138,8 @@ pub(crate) fn scan(
         Some(Read::Lookup(lookup)) => Some(plan_lookup(lookup, &scan, filters)?),
         Some(Read::Counts(counts)) => plan_counts(counts, &scan, filters)?,
         Some(Read::Slices(slices)) => plan_slices(slices, &scan, filters)?,
-        Some(Read::Whole(call)) => {
-            Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::Whole(call)], &scan, Constants::new())?)))
+        Some(Read::List(call)) => {
+            Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::List(call)], &scan, Constants::new())?)))
         }
         None => return Err(Error::Filter(format!("{} is written, not read", relation.qualified())).into()),
     };
@@ -369,7 +369,7 @@ impl Table {
             }
             Read::Counts(_) => Some("event_name (= or IN) and a range on event_date".into()),
             Read::Slices(call) => Some(format!("a range on {}", call.day)),
-            Read::Whole(_) => None,
+            Read::List(_) => None,
         }
     }
 }

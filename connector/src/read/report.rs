@@ -45,7 +45,7 @@ pub(crate) enum ReportRequest {
     /// A slice of days.
     Slice { call: &'static Slices, range: DayRange },
     /// A whole list.
-    Whole(&'static ListCall),
+    List(&'static ListCall),
 }
 
 #[derive(Debug)]
@@ -96,8 +96,8 @@ impl ReportPlan {
                 counts::top_values(scan, lane, self.path, event, *range, top_values).await
             }
             ReportRequest::Slice { call, range } => lists::slice(lane, call, scan.relation.table, *range).await,
-            ReportRequest::Whole(call) => {
-                let records = lists::whole(lane, call, scan.relation.table).await?;
+            ReportRequest::List(call) => {
+                let records = lists::fetch_or_empty(lane, call, scan.relation.table).await?;
                 scan.relation.account.project_schema().learn(scan.relation.table, &records);
                 Ok(records)
             }
@@ -111,7 +111,7 @@ impl ReportPlan {
             ReportRequest::Total { event, range, .. }
             | ReportRequest::Trend { event, range, .. }
             | ReportRequest::TopValues { event, range, .. } => (event, range),
-            ReportRequest::Slice { .. } | ReportRequest::Whole(_) => return constants,
+            ReportRequest::Slice { .. } | ReportRequest::List(_) => return constants,
         };
         constants.extend(day_constants(*range));
         constants.insert("event_name", ScalarValue::Utf8View(Some(event.clone())));
@@ -191,7 +191,7 @@ impl fmt::Display for ReportPlan {
                     ranges.push(*range);
                 }
                 ReportRequest::Slice { range, .. } => ranges.push(*range),
-                ReportRequest::Whole(call) => each.extend(call.pages.map(|pages| format!("pages of {}", pages.rows_max))),
+                ReportRequest::List(call) => each.extend(call.pages.map(|pages| format!("pages of {}", pages.rows_max))),
             }
             if let ReportRequest::Trend { trend, .. } = request {
                 each.extend(trend.events.then(|| "events".to_owned()));

@@ -19,7 +19,7 @@ pub(crate) enum Read {
     /// One request for each slice of a range of days.
     Slices(Slices),
     /// The whole list, in one request or in numbered pages.
-    Whole(ListCall),
+    List(ListCall),
 }
 
 /// One request for each key; the answer has at most one record.

@@ -20,7 +20,7 @@ pub(crate) static TABLE: Table = Table {
         read_only("updated_at", Text, At("/updatedAt")),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(ListCall {
+    read: Some(Read::List(ListCall {
         path: "/v1/contentBlock/list",
         request: ListRequest::Query(&[]),
         records: Some("contentBlocks"),

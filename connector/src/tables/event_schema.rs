@@ -21,7 +21,7 @@ pub(crate) static TABLE: Table = Table {
         read_only("property_type", Text, Either(&["/property/dataType", "/property/type", "/property/data_type"])),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(ListCall {
+    read: Some(Read::List(ListCall {
         path: "/getSchema",
         request: ListRequest::Query(&[("type", "events")]),
         records: Some("events"),

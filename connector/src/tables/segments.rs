@@ -18,7 +18,7 @@ pub(crate) static TABLE: Table = Table {
         read_only("name", Text, Either(&["/name", "/segmentName", "/segment_name"])),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(ListCall {
+    read: Some(Read::List(ListCall {
         path: "/1/segments/list.json",
         request: ListRequest::Body("{}"),
         records: Some("segments"),
