@@ -1,6 +1,6 @@
 //! `ct_delete()`: removes a property from a profile.
 //!
-//! Nothing comes in; the constant `{$delete: 1}` goes out, once a query and not once a row.
+//! In: nothing. Out: the scalar `{$delete: 1}`, which is not expanded to one value per row.
 //!
 //! ```
 //! # use datafusion::error::Result;

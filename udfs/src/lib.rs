@@ -1,6 +1,6 @@
-//! SQL functions for CleverTap: what a profile property is to *become*, and phone numbers as CleverTap wants them.
+//! SQL functions for CleverTap: operators that change a profile property, and phone numbers in CleverTap's format.
 //!
-//! In comes a `SELECT`, out goes a column that `INSERT INTO clevertap.profiles` understands:
+//! In: SQL values. Out: a column that `INSERT INTO clevertap.profiles` understands:
 //!
 //! | Function | CleverTap gets | Arrow type |
 //! |---|---|---|
@@ -12,11 +12,11 @@
 //! | `ct_delete()` | `{"$delete": 1}` | `Struct("$delete": Int64)` |
 //! | `ct_phone(text [, region])` | `"+919812345678"` | `Utf8View` |
 //!
-//! An operator is a struct of exactly one field, so that it needs no type of its own and survives every engine and
-//! file format that Arrow does. NULL in, NULL out: a NULL row is a property that is left out.
+//! An operator is a struct with exactly one field, so it needs no extension type and works with every engine and file
+//! format that supports Arrow. NULL in, NULL out: a NULL row leaves the property out.
 //!
-//! One column holds one operator. `CASE WHEN new THEN ct_add(tag) ELSE ct_remove(tag) END` asks for two in one and
-//! is refused at plan time or when it runs: write two `INSERT`s.
+//! One column holds one operator. `CASE WHEN new THEN ct_add(tag) ELSE ct_remove(tag) END` would mix two and is refused
+//! at plan time or at run time: write two `INSERT`s.
 //!
 //! This crate cannot reach the network and knows nothing about the connector.
 //!
@@ -55,14 +55,14 @@ use datafusion::error::Result;
 use datafusion::logical_expr::registry::FunctionRegistry;
 use datafusion::logical_expr::{DocSection, ScalarUDF};
 
-/// Where DataFusion's generated documentation lists these functions.
+/// The section of DataFusion's generated documentation that lists these functions.
 const SECTION: DocSection = DocSection {
     include: true,
     label: "CleverTap Functions",
     description: Some("Operators on CleverTap profile properties, and phone numbers."),
 };
 
-/// Every function of this crate, in the order of their names.
+/// All functions of this crate, sorted by name.
 ///
 /// ```
 /// let names: Vec<String> = datafusion_clevertap_udfs::all().iter().map(|f| f.name().to_owned()).collect();
@@ -80,13 +80,13 @@ pub fn all() -> Vec<ScalarUDF> {
     ]
 }
 
-/// Makes every function of this crate known to `registry`: a `SessionContext` or a `SessionState`.
+/// Registers all functions of this crate with `registry`, such as a `SessionContext` or a `SessionState`.
 ///
-/// Functions of these names that were there before are replaced.
+/// Replaces functions that have the same names.
 ///
 /// # Errors
 ///
-/// What the registry says, if it cannot take functions (a read-only one).
+/// The registry's error if it cannot register functions, such as a read-only one.
 ///
 /// ```
 /// use datafusion::logical_expr::registry::FunctionRegistry;

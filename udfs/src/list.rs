@@ -1,9 +1,9 @@
-//! `ct_add(x)`, `ct_remove(x)`, `ct_set(x)`: what becomes of a list on a profile.
+//! `ct_add(x)`, `ct_remove(x)`, `ct_set(x)`: change a list on a profile.
 //!
-//! In comes a list of text, or one text, which is taken as a list of one; numbers, booleans and dates are taken as
-//! their text, because a CleverTap list holds text. `{$add: […]}`, `{$remove: […]}` or `{$set: […]}` goes out, always
-//! with items of type `Utf8View`: every kind of list and text reaches it without copying long texts, and
-//! who writes rows has one type to read. A NULL among the items stays there; who writes rows decides about it.
+//! In: a list of text, or one text, which is treated as a list of one. Numbers, booleans and dates are cast to text, because
+//! a CleverTap list holds text. Out: `{$add: […]}`, `{$remove: […]}` or `{$set: […]}`, always with items of type `Utf8View`:
+//! every list and string type casts to it without copying long texts, and the writer has only one type to read. NULL items
+//! are kept; the writer decides what to do with them.
 //!
 //! ```
 //! # use datafusion::error::Result;
@@ -118,7 +118,7 @@ impl ScalarUDFImpl for List {
             {
                 Ok(vec![list_type()])
             }
-            single if has_text(single) => Ok(vec![DataType::Utf8View]),
+            scalar if has_text(scalar) => Ok(vec![DataType::Utf8View]),
             other => plan_err!(
                 "{} was given {other}; expected a list of text, or one text. array_agg(…) and string_to_array(…, ',') make lists",
                 self.name
@@ -156,7 +156,7 @@ fn list_type() -> DataType {
     DataType::List(item())
 }
 
-/// Whether every value of this type has one text. Bytes have none: they may not be UTF-8.
+/// Whether every value of this type can be cast to text. Bytes cannot: they may not be UTF-8.
 fn has_text(value: &DataType) -> bool {
     match value {
         DataType::Dictionary(_, value) => has_text(value),

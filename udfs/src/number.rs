@@ -1,8 +1,8 @@
-//! `ct_incr(number)`, `ct_decr(number)`: add to and subtract from a number on a profile.
+//! `ct_incr(number)`, `ct_decr(number)`: add to or subtract from a number on a profile.
 //!
-//! Any integer, float or decimal comes in and keeps its type and its digits; `{$incr: n}` or `{$decr: n}` goes out.
-//! CleverTap wants a number above zero. That is not looked at here: the function answers for every number, and the
-//! write refuses the row, where it can be named and counted.
+//! In: any integer, float or decimal. Out: `{$incr: n}` or `{$decr: n}` with the same type and digits. CleverTap requires a
+//! number above zero. The function does not check that: the write rejects such a row, and there it has a number and is
+//! counted.
 //!
 //! ```
 //! # use datafusion::error::Result;

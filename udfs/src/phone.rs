@@ -1,16 +1,17 @@
-//! `ct_phone(text [, region])`: a phone number as CleverTap takes it, E.164, or NULL where the text is no valid number.
+//! `ct_phone(text [, region])`: a phone number in E.164, as CleverTap accepts it, or NULL if the text is not a valid number.
 //!
-//! In comes text, a dictionary of text, or an integer; `Utf8View` goes out. The region is an ISO 3166 code of two
-//! letters, such as `'IN'`: a constant or a column.
+//! In: text, a dictionary of text, or an integer. Out: `Utf8View`. The region is an ISO 3166 code of two letters, such as
+//! `'IN'`: a literal or a column.
 //!
-//! - Without a region only numbers with a leading `+` are read. `00` is not: it leads out of most countries, and out of
-//!   the United States or Japan it does not; with a region it is read where people there dial it.
-//! - A constant that is no region is an error. In a column, a region that is NULL or none counts as no region, so that
-//!   one odd row stops nobody: its number is read if it has a `+`.
+//! - Without a region only numbers with a leading `+` are read. A leading `00` is not: it is the international prefix of most
+//!   countries, but not of the United States or Japan. With a region it is read if it is the prefix there.
+//! - A literal that is not a region is an error. In a column, NULL or an invalid code counts as no region, so that a bad row
+//!   does not fail the query: its number is read if it has a `+`.
 //! - An extension is dropped: E.164 has none.
-//! - What comes out goes in again unchanged, with any region. A number that would not is none.
+//! - A result is a fixed point: `ct_phone` of it gives the same number with any region. A number for which this does not hold
+//!   is NULL.
 //!
-//! `WHERE phone IS NOT NULL AND ct_phone(phone, 'IN') IS NULL` finds what is lost.
+//! `WHERE phone IS NOT NULL AND ct_phone(phone, 'IN') IS NULL` finds the numbers that are lost.
 //!
 //! ```
 //! # use datafusion::error::Result;
@@ -154,10 +155,10 @@ fn region_type(given: &DataType) -> Result<DataType> {
     }
 }
 
-/// A constant that stands where a region should, and is none.
+/// The error for a literal that is not a region.
 struct WrongRegion;
 
-/// The region that a constant names; a NULL names none.
+/// The region of a literal; NULL means no region.
 fn constant_region(value: &ScalarValue) -> Result<Option<country::Id>, WrongRegion> {
     match value.try_as_str() {
         Some(Some(code)) => e164::region(code).map(Some).ok_or(WrongRegion),
@@ -167,14 +168,14 @@ fn constant_region(value: &ScalarValue) -> Result<Option<country::Id>, WrongRegi
     }
 }
 
-/// The constant is not repeated here: with the arguments swapped it is somebody's phone number.
+/// The message does not quote the literal: if the arguments were swapped, it is someone's phone number.
 fn wrong_region() -> String {
     format!(
         "{NAME} was given a region that is no ISO 3166 code of two letters; expected one such as 'IN', 'US' or 'GB': {NAME}(phone, 'IN')"
     )
 }
 
-/// Reads a constant or a column in one region.
+/// Reads a scalar or an array with one region.
 fn read(phone: &ColumnarValue, region: Option<country::Id>) -> Result<ColumnarValue> {
     match phone {
         ColumnarValue::Array(phones) => Ok(ColumnarValue::Array(column(phones, region)?)),
@@ -188,7 +189,7 @@ fn read(phone: &ColumnarValue, region: Option<country::Id>) -> Result<ColumnarVa
     }
 }
 
-/// Reads a column in one region: each value of a dictionary once, unless it has more values than there are rows.
+/// Reads an array with one region. Each value of a dictionary is read once, unless it has more values than rows.
 fn column(phones: &ArrayRef, region: Option<country::Id>) -> Result<ArrayRef> {
     Ok(match phones.data_type() {
         DataType::Utf8 => Arc::new(rows(phones.as_string::<i32>(), region)),
@@ -220,7 +221,7 @@ where
     numbers.finish()
 }
 
-/// Reads each row in its own region, which is looked up where it differs from the row before.
+/// Reads each row with its own region, which is looked up only when it changes from one row to the next.
 fn with_regions(phones: &StringViewArray, regions: &StringViewArray) -> StringViewArray {
     let mut reader = Reader::default();
     let mut numbers = StringViewBuilder::with_capacity(phones.len());

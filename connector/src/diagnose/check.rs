@@ -1,6 +1,6 @@
-//! Does an account answer, and what may it do: one small request an API, nothing stored.
+//! Which APIs an account can use: one small request per API, which stores nothing.
 //!
-//! In: an account. Out: one [`Probe`] an API. Paths come from the tables.
+//! In: an account. Out: one [`Probe`] per API. The paths come from the tables, so that a new table is checked without a change here.
 
 use chrono::NaiveDate;
 
@@ -13,35 +13,35 @@ use crate::read::{counts, lists};
 use crate::table::{KeyLocation, Lookup, Read, Resend, Shape, Table, Write};
 use crate::tables::{DRY_RUN, TABLES};
 
-/// Nobody has this identity.
+/// An identity that no profile has.
 const NOBODY: &str = "datafusion-clevertap-check";
 
-/// What one API answered.
+/// The result of the request to one API.
 #[derive(Debug)]
 pub struct Probe {
-    /// The call: `POST /1/upload?dryRun=1`.
+    /// Such as `POST /1/upload?dryRun=1`.
     pub call: String,
-    /// The tables that need it.
+    /// The tables that use the call.
     pub tables: Vec<&'static str>,
-    /// Nothing, or why it was refused.
+    /// `Ok` if the API answered, or why it refused.
     pub outcome: Result<()>,
 }
 
-/// Asks each API that a table needs, once: uploads with `dryRun=1`, which stores nothing, look-ups for somebody who is not there,
-/// counts and exports of an event that is not there, lists. An account that is opened to be read only is not asked about uploads.
+/// Sends one request to each API that a table uses: uploads with `dryRun=1`, which stores nothing; look-ups of a key that does not
+/// exist; counts and exports of an event that does not exist; lists. Uploads are skipped for an account that was opened read-only.
 pub async fn check(account: &Account) -> Vec<Probe> {
     let mut probes: Vec<(Request, String, Vec<&'static str>)> = Vec::new();
-    let mut add = |request: Request, call: String, table: &'static str| match probes.iter_mut().find(|(_, known, _)| *known == call) {
+    let mut add = |request: Request, call: String, table: &'static str| match probes.iter_mut().find(|(_, existing, _)| *existing == call) {
         Some((_, _, tables)) => tables.push(table),
         None => probes.push((request, call, vec![table])),
     };
     for table in TABLES {
-        // Nothing but an upload can be asked without being done.
+        // Uploads are the only writes with a dry run.
         if let Some(Write::Batch { path, fixed, .. }) = &table.write
             && Api::of(path).is_upload()
             && account.access() >= crate::account::Access::Write
         {
-            // Whether this one record would pass is not asked: an answer about it is enough.
+            // Whether this record is valid does not matter: any answer about it shows that the API works.
             let identifier = table.columns.iter().find(|column| column.target.shape() == Some(Shape::Identifier));
             let key = identifier.and_then(|column| column.target.pointer()).unwrap_or("/identity").trim_start_matches('/');
             let pairs: Vec<String> = fixed.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
@@ -53,24 +53,24 @@ pub async fn check(account: &Account) -> Vec<Probe> {
             add(request, call, table.name);
         }
     }
-    let mut asked = Vec::with_capacity(probes.len());
+    let mut results = Vec::with_capacity(probes.len());
     for (request, call, tables) in probes {
         let options = Options { retry_for_ms: 10_000, timeout_ms: 10_000, ..Options::default() };
         let lane = Lane::new(account.client(), LaneSettings::new(Api::of(request.path), &options));
-        let outcome = lane.fetch(&request, answers).await.map(drop);
-        asked.push(Probe { call, tables, outcome });
+        let outcome = lane.fetch(&request, is_api_answer).await.map(drop);
+        results.push(Probe { call, tables, outcome });
     }
-    asked
+    results
 }
 
-/// Whether an answer shows that the API is there: an object with something in it.
-fn answers(answer: &Answer) -> bool {
+/// Whether the answer comes from the API: a JSON object that is not empty.
+fn is_api_answer(answer: &Answer) -> bool {
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer.body).is_ok_and(|keys| !keys.is_empty())
 }
 
-/// One small request to each API behind a table's reads.
+/// One small request for each read call of a table.
 fn probes_of(table: &Table, today: NaiveDate) -> Vec<(Request, String)> {
-    /// In progress; what is wrong with an event that is not there; nobody; a campaign that is not there.
+    /// In progress; no such event; no such profile; no such campaign.
     const UNDERSTOOD: &[i64] = &[2, 400, 404, 409];
     let export = |path: &'static str| {
         let window = Window { event: None, range: (today, today) };
@@ -89,15 +89,15 @@ fn probes_of(table: &Table, today: NaiveDate) -> Vec<(Request, String)> {
         Some(Read::Lookup(lookup)) => vec![by_key(lookup)],
         Some(Read::Counts(call)) => vec![counts::probe(call, NOBODY, today)],
         Some(Read::Slices(call)) => vec![lists::slice_request(call, (today, today))],
-        Some(Read::Whole(call)) => vec![lists::request(call, 1)],
+        Some(Read::List(call)) => vec![lists::request(call, 1)],
         None => Vec::new(),
     };
-    let named = |request: Request| {
+    let with_name = |request: Request| {
         let query: Vec<_> =
             request.query.iter().filter(|(_, value)| value != NOBODY).map(|(name, value)| format!("{name}={value}")).collect();
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
         let call = format!("{} {}{query}", request.method, request.path);
         (request.understanding(UNDERSTOOD), call)
     };
-    requests.into_iter().map(named).collect()
+    requests.into_iter().map(with_name).collect()
 }

@@ -1,4 +1,4 @@
-//! What an account can be asked about itself: which APIs answer, and whether its time zone is the project's.
+//! Diagnostics for an account: which APIs answer, and whether the configured time zone is the project's.
 
 mod check;
 mod time_zone;

@@ -1,7 +1,7 @@
-//! Whether the account's time zone is the project's: CleverTap does not tell it, but an exported page gives it away.
+//! Checks the account's time zone against the project's. No API returns the project's zone, but exported records reveal it.
 //!
-//! In: an account. Out: whether the times of one page, which are on the project's clock, agree with the instants at which the same
-//! people are said to have done the same event last; or which offset from UTC does.
+//! In: an account. Out: a [`ZoneProof`]. An exported record has the event's time on the project's clock, and the profile in it has the
+//! instant at which the person last did that event. Where both are the same occurrence, their difference is the offset from UTC.
 
 use std::collections::BTreeMap;
 
@@ -17,38 +17,38 @@ use crate::read::query::today;
 use crate::table::{Export, Read, Source};
 use crate::tables::{self, query};
 
-/// Events that are tried until one has a page.
+/// Most events to try until one has records.
 const EVENTS_MAX: usize = 10;
 
-/// How far back pages are looked for.
+/// How far back records may be.
 const DAYS_BACK: Days = Days::new(90);
 
-/// Zones differ by quarters of an hour.
+/// Offsets from UTC are multiples of a quarter of an hour, in seconds.
 const QUARTER: i64 = 900;
 
-/// No clock is further from UTC.
+/// The largest offset from UTC, in seconds.
 const OFFSET_MAX: i64 = 14 * 3_600;
 
-/// What an exported page says about the time zone.
+/// The result of [`prove_time_zone`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ZoneProof {
-    /// So many records agree with the account's zone, and no offset fits more.
+    /// The account's zone fits the records, and no other offset fits more of them.
     Agrees {
-        /// Records that agree.
+        /// Number of records that agree.
         records: usize,
     },
-    /// Another offset from UTC fits, in seconds.
+    /// Another offset fits more records.
     Differs {
-        /// The offset that fits.
+        /// Seconds from UTC.
         offset: i64,
-        /// Records that it fits.
+        /// Number of records that it fits.
         records: usize,
     },
-    /// No record could tell.
+    /// No record shows the offset.
     Unknown,
 }
 
-/// Looks for a page that tells the project's clock.
+/// Compares exported records with the account's time zone.
 ///
 /// # Errors
 /// As a query over `clevertap.events`.
@@ -71,7 +71,7 @@ pub async fn prove_time_zone(account: &Account) -> Result<ZoneProof> {
             (i64::from(zone?.offset_from_utc_datetime(&at).fix().local_minus_utc()) == *offset).then_some(())
         };
         let agreeing = offsets.iter().filter(|(at, offset)| agrees((at, offset)).is_some()).count();
-        // Where the clock was set in between, two offsets are right.
+        // If the clocks changed within the range, two offsets are correct, so the zone may agree with more records than either.
         return Ok(if agreeing >= count {
             ZoneProof::Agrees { records: agreeing }
         } else {
@@ -86,22 +86,22 @@ fn count_each(mut counts: BTreeMap<i64, usize>, offset: &i64) -> BTreeMap<i64, u
     counts
 }
 
-/// The column whose part of a record holds the summary.
+/// The column with the event summary of the profile.
 const SUMMARY: &str = "profile_events";
 
-/// How far the project's clock is from UTC, by the instant at which it showed a time: a record that is its person's last of the event.
+/// The offset of the project's clock by instant, from the records that are the person's last occurrence of the event.
 fn offsets(records: &[Value], event: &str, export: &Export) -> BTreeMap<i64, i64> {
-    let place = tables::events().columns.iter().find(|column| column.name == SUMMARY).and_then(|column| match column.source {
+    let summary = tables::events().columns.iter().find(|column| column.name == SUMMARY).and_then(|column| match column.source {
         Source::At(pointer) => Some(pointer),
         _ => None,
     });
     let offset = |record: &Value| {
-        let shown = record.pointer(export.time?)?;
-        let shown = shown.as_i64().map_or_else(|| shown.as_str().map(str::to_owned), |packed| Some(packed.to_string()))?;
-        let shown = NaiveDateTime::parse_from_str(&shown, "%Y%m%d%H%M%S").ok()?.and_utc().timestamp();
-        let last = record.pointer(place?)?.get(event)?.get(query::LAST_SEEN)?.as_i64()?;
-        let offset = shown - last;
-        // Of any other record than the last, the difference is no quarter of an hour, but for chance.
+        let local_time = record.pointer(export.time?)?;
+        let local_time = local_time.as_i64().map_or_else(|| local_time.as_str().map(str::to_owned), |packed| Some(packed.to_string()))?;
+        let local_time = NaiveDateTime::parse_from_str(&local_time, "%Y%m%d%H%M%S").ok()?.and_utc().timestamp();
+        let last = record.pointer(summary?)?.get(event)?.get(query::LAST_SEEN)?.as_i64()?;
+        let offset = local_time - last;
+        // For any other occurrence the difference is a multiple of a quarter of an hour only by chance.
         (offset % QUARTER == 0 && offset.abs() <= OFFSET_MAX).then_some((last, offset))
     };
     records.iter().filter_map(offset).collect()

@@ -1,9 +1,9 @@
-//! A file of what was read is there only if all of it was: COPY of our tables into files.
+//! Makes COPY of our tables to files atomic: a file appears only if the scan succeeded.
 //!
-//! In: the plan as it will run. Out: where it writes files of what a scan of ours reads, the same between two nodes. DataFusion ends
-//! the files well when its source fails, and tells of the failure afterwards, so that half an export would stand where an older
-//! file was, and could be read. So below the writer a failure is kept from it ([`HoldErrorExec`]), and above it the writer is dropped for it
-//! ([`AbortOnErrorExec`]): what is dropped before its end leaves no file.
+//! In: the final physical plan. Out: the same plan, in which each file writer above a [`ScanExec`] sits between two nodes. When its
+//! input fails, DataFusion's writer finishes its files and returns the error afterwards. The result would be a valid file with half an
+//! export, in place of an older one. So the node below the writer hides the error from it ([`HoldErrorExec`]), and the node above drops
+//! the writer and returns the error ([`AbortOnErrorExec`]): a writer that is dropped before its end leaves no file.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,24 +38,24 @@ impl PhysicalOptimizerRule for AtomicCopy {
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
-            if !node.is::<DataSinkExec>() || !reads(&node)? {
+            if !node.is::<DataSinkExec>() || !reads_clevertap(&node)? {
                 return Ok(Transformed::no(node));
             }
             let failure = Arc::<SourceError>::default();
-            let held = node.children().into_iter().map(|input| HoldErrorExec::held(input, &failure)).collect();
-            let writer = node.replace_children(held, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))?;
+            let inputs = node.children().into_iter().map(|input| HoldErrorExec::wrap(input, &failure)).collect();
+            let writer = node.replace_children(inputs, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))?;
             Ok(Transformed::yes(Arc::new(AbortOnErrorExec { writer, failure }) as _))
         })
         .data()
     }
 }
 
-/// Whether rows of ours come out of a plan.
-fn reads(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+/// Whether the plan contains a scan of ours.
+fn reads_clevertap(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     plan.exists(|node| Ok(node.is::<ScanExec>()))
 }
 
-/// What the source failed with, between the two nodes.
+/// The error of the input, shared by the two nodes.
 #[derive(Debug, Default)]
 struct SourceError {
     error: Mutex<Option<DataFusionError>>,
@@ -68,7 +68,7 @@ impl SourceError {
         self.reported.notify_one();
     }
 
-    /// Waits for one, for ever if there is none.
+    /// Waits for an error. Never returns if the input does not fail.
     async fn reported(&self) -> DataFusionError {
         loop {
             self.reported.notified().await;
@@ -79,7 +79,7 @@ impl SourceError {
     }
 }
 
-/// The source of a writer, which never fails: it only does not end.
+/// The input of a writer. Instead of returning an error, its stream never ends.
 #[derive(Debug)]
 struct HoldErrorExec {
     source: Arc<dyn ExecutionPlan>,
@@ -87,7 +87,7 @@ struct HoldErrorExec {
 }
 
 impl HoldErrorExec {
-    fn held(source: &Arc<dyn ExecutionPlan>, failure: &Arc<SourceError>) -> Arc<dyn ExecutionPlan> {
+    fn wrap(source: &Arc<dyn ExecutionPlan>, failure: &Arc<SourceError>) -> Arc<dyn ExecutionPlan> {
         Arc::new(Self { source: Arc::clone(source), failure: Arc::clone(failure) })
     }
 }
@@ -112,7 +112,7 @@ impl ExecutionPlan for HoldErrorExec {
     fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (source, failure) = (self.source.execute(partition, task)?, Arc::clone(&self.failure));
         let schema = source.schema();
-        let held = source.then(move |batch| {
+        let batches = source.then(move |batch| {
             let failure = Arc::clone(&failure);
             async move {
                 match batch {
@@ -124,11 +124,11 @@ impl ExecutionPlan for HoldErrorExec {
                 }
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, held)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 }
 
-/// A writer that is dropped when its source fails.
+/// Drops the writer when its input fails.
 #[derive(Debug)]
 struct AbortOnErrorExec {
     writer: Arc<dyn ExecutionPlan>,
@@ -151,7 +151,7 @@ impl ExecutionPlan for AbortOnErrorExec {
     fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (writer, failure) = (self.writer.execute(partition, task)?, Arc::clone(&self.failure));
         let schema = writer.schema();
-        let written = futures::stream::unfold(Some(writer), move |writer| {
+        let batches = futures::stream::unfold(Some(writer), move |writer| {
             let failure = Arc::clone(&failure);
             async move {
                 let mut writer = writer?;
@@ -160,10 +160,10 @@ impl ExecutionPlan for AbortOnErrorExec {
                     error = failure.reported() => Err(error),
                     next = writer.next() => next?,
                 };
-                let goes_on = next.is_ok();
-                Some((next, goes_on.then_some(writer)))
+                let is_ok = next.is_ok();
+                Some((next, is_ok.then_some(writer)))
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, written)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 }

@@ -1,8 +1,8 @@
-//! Numbers compared with identifiers are made text.
+//! Casts integers that are compared with identifiers to text.
 //!
-//! In: a plan before DataFusion makes the sides of a comparison alike: it would read identifiers as numbers, and end at the first
-//! one that is none. Out: the same, where an integer is compared with an identifier of ours, with the integer as text. A float, a
-//! decimal, a date or an instant has no text that an identifier could be: that is an error.
+//! In: a plan before DataFusion's type coercion, which would cast the identifiers to numbers and fail at the first one that is not a
+//! number. Out: the same plan, with a cast to text around each integer that is compared with an identifier of ours. A float, decimal,
+//! date or timestamp has no text form that an identifier could equal, so comparing one is an error.
 
 use std::sync::Arc;
 
@@ -29,15 +29,15 @@ impl AnalyzerRule for CoerceIdentifiers {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = plan.transform_up_with_subqueries(|plan| {
-            let schema = of_inputs(&plan);
-            if !schema.fields().iter().any(|field| is_marked(field.metadata())) {
+            let schema = input_schema(&plan);
+            if !schema.fields().iter().any(|field| has_identifier_mark(field.metadata())) {
                 return Ok(Transformed::no(plan));
             }
             match plan {
                 LogicalPlan::Join(mut join) => {
                     let mut changed = false;
                     for (left, right) in &mut join.on {
-                        if let Some(pair) = alike(left, right, &schema)? {
+                        if let Some(pair) = coerce(left, right, &schema)? {
                             (*left, *right) = pair;
                             changed = true;
                         }
@@ -50,7 +50,7 @@ impl AnalyzerRule for CoerceIdentifiers {
                     Ok(if changed { Transformed::yes(LogicalPlan::Join(join)) } else { Transformed::no(LogicalPlan::Join(join)) })
                 }
                 plan => {
-                    // What stands above refers to an expression by its name.
+                    // Nodes above refer to an expression by its name.
                     let names = NamePreserver::new(&plan);
                     plan.map_expressions(|expr| {
                         let name = names.save(&expr);
@@ -63,33 +63,33 @@ impl AnalyzerRule for CoerceIdentifiers {
     }
 }
 
-/// The columns that the expressions of a node may name.
-pub(crate) fn of_inputs(plan: &LogicalPlan) -> DFSchema {
+/// The columns that the expressions of a node can refer to.
+pub(crate) fn input_schema(plan: &LogicalPlan) -> DFSchema {
     let mut schema = DFSchema::empty();
     plan.inputs().into_iter().for_each(|input| schema.merge(input.schema()));
     schema
 }
 
-fn is_marked(metadata: &std::collections::HashMap<String, String>) -> bool {
+fn has_identifier_mark(metadata: &std::collections::HashMap<String, String>) -> bool {
     metadata.get(IDENTIFIER.0).is_some_and(|value| value == IDENTIFIER.1)
 }
 
 fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => Ok(match alike(&left, &right, schema)? {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => Ok(match coerce(&left, &right, schema)? {
             Some((left, right)) => Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: left.into(), op, right: right.into() })),
             None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
         }),
         Expr::InList(InList { expr, list, negated }) => {
-            let pairs = list.iter().map(|item| alike(&expr, item, schema)).collect::<Result<Vec<_>>>()?;
+            let pairs = list.iter().map(|item| coerce(&expr, item, schema)).collect::<Result<Vec<_>>>()?;
             if pairs.iter().all(Option::is_none) {
                 return Ok(Transformed::no(Expr::InList(InList { expr, list, negated })));
             }
-            let bare = pairs.iter().flatten().map(|(column, _)| column.clone()).next().map_or(expr, Box::new);
+            let column = pairs.iter().flatten().map(|(column, _)| column.clone()).next().map_or(expr, Box::new);
             let list = list.into_iter().zip(pairs).map(|(item, pair)| pair.map_or(item, |(_, item)| item)).collect();
-            Ok(Transformed::yes(Expr::InList(InList { expr: bare, list, negated })))
+            Ok(Transformed::yes(Expr::InList(InList { expr: column, list, negated })))
         }
-        Expr::Between(Between { expr, negated, low, high }) => Ok(match (alike(&expr, &low, schema)?, alike(&expr, &high, schema)?) {
+        Expr::Between(Between { expr, negated, low, high }) => Ok(match (coerce(&expr, &low, schema)?, coerce(&expr, &high, schema)?) {
             (Some((column, low)), Some((_, high))) => {
                 Transformed::yes(Expr::Between(Between { expr: column.into(), negated, low: low.into(), high: high.into() }))
             }
@@ -101,37 +101,37 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })));
             };
             let output = Expr::Column(column);
-            let Some((bare, output)) = alike_in(&expr, &output, schema, inner.schema())? else {
+            let Some((column, output)) = coerce_with(&expr, &output, schema, inner.schema())? else {
                 return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })));
             };
             let plan = LogicalPlanBuilder::from(inner.as_ref().clone()).project([output])?.build()?;
             let subquery = Subquery { subquery: Arc::new(plan), ..subquery };
-            Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: bare.into(), subquery, negated })))
+            Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: column.into(), subquery, negated })))
         }
         expr => Ok(Transformed::no(expr)),
     })
 }
 
-/// Both sides of a comparison as text, if one is an identifier and the other an integer.
-fn alike(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Expr)>> {
-    alike_in(left, right, schema, schema)
+/// Both sides of a comparison as text, if one is an identifier and the other an integer. `None` if nothing changes.
+fn coerce(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Expr)>> {
+    coerce_with(left, right, schema, schema)
 }
 
-fn alike_in(left: &Expr, right: &Expr, schema: &DFSchema, of_right: &DFSchema) -> Result<Option<(Expr, Expr)>> {
+fn coerce_with(left: &Expr, right: &Expr, schema: &DFSchema, right_schema: &DFSchema) -> Result<Option<(Expr, Expr)>> {
     if let Some(name) = identifier(left, schema) {
-        return Ok(as_text(right, of_right, &name)?.map(|right| (uncast(left).clone(), right)));
+        return Ok(as_text(right, right_schema, &name)?.map(|right| (uncast(left).clone(), right)));
     }
-    if let Some(name) = identifier(right, of_right) {
+    if let Some(name) = identifier(right, right_schema) {
         return Ok(as_text(left, schema, &name)?.map(|left| (left, uncast(right).clone())));
     }
     Ok(None)
 }
 
-/// The name of the identifier that `expr` is, itself or cast to an integer.
+/// The column name, if `expr` is an identifier column, possibly cast to an integer.
 fn identifier(expr: &Expr, schema: &DFSchema) -> Option<String> {
     let Expr::Column(column) = uncast(expr) else { return None };
     let field = schema.field_from_column(column).ok()?;
-    is_marked(field.metadata()).then(|| column.name.clone())
+    has_identifier_mark(field.metadata()).then(|| column.name.clone())
 }
 
 fn uncast(expr: &Expr) -> &Expr {
@@ -141,15 +141,15 @@ fn uncast(expr: &Expr) -> &Expr {
     }
 }
 
-/// An integer as text; `None` for what is text, or nothing, already.
+/// Casts an integer to text. `None` if the expression is not an integer.
 fn as_text(other: &Expr, schema: &DFSchema, name: &str) -> Result<Option<Expr>> {
-    let kind = match other.get_type(schema) {
+    let data_type = match other.get_type(schema) {
         Ok(DataType::Dictionary(_, value)) => *value,
-        Ok(kind) => kind,
-        // A parameter that has no type yet.
+        Ok(data_type) => data_type,
+        // A placeholder without a type yet.
         Err(_) => return Ok(None),
     };
-    match kind {
+    match data_type {
         kind if kind.is_integer() => Ok(Some(cast(other.clone(), DataType::Utf8View))),
         kind if kind.is_floating() || kind.is_decimal() || kind.is_temporal() => Err(Error::Filter(format!(
             "\"{name}\" identifies, so it is text, and is compared with a {kind}; compare it with text or whole numbers: CAST(… AS VARCHAR) \

@@ -1,11 +1,12 @@
-//! Which look-ups wait for a join: two physical rules.
+//! Two physical rules for look-ups that take their keys from a join.
 //!
-//! The first, behind DataFusion's choice of sides. In: a hash join. Out: the same with its sides changed, where a look-up without keys
-//! is read first and the other side could tell them: DataFusion leaves the sides as they are where it knows no size, as of a CSV file.
+//! [`SwapLookupSides`] runs after DataFusion's join selection. In: a hash join. Out: the same join with its sides swapped, if a look-up
+//! without keys is the build side and the other side could provide the keys. DataFusion does not swap sides if it has no statistics, such
+//! as for a CSV file.
 //!
-//! The second, the last of all. In: the plan as it will run. Out: the same plan, each look-up without keys of its own bound to the join
-//! that will know them, or an error that says what the query lacks. Only a hash join's filter is waited for: that of a sort or of an
-//! aggregate is complete when the scan has ended, and waiting for it would never end.
+//! [`BindLookupFilters`] runs last. In: the final plan. Out: the same plan, with each look-up without keys bound to the dynamic filter of
+//! the join that provides them, or an error that names the missing filter. Only the filter of a hash join is waited for: that of a sort
+//! or an aggregate is complete only after the scan has ended, so waiting for it would never end.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,18 +21,17 @@ use datafusion::physical_plan::joins::HashJoinExec;
 
 use crate::read::scan::ScanExec;
 
-/// Reads the side of a join that has the keys before the look-up that wants them.
+/// Makes the side with the keys the build side, so that it is read before the look-up.
 #[derive(Debug)]
 pub(crate) struct SwapLookupSides;
 
 impl SwapLookupSides {
-    /// The rule behind which it stands.
-    const BEHIND: &str = "join_selection";
+    const AFTER: &str = "join_selection";
 
-    /// Adds it to DataFusion's rules.
+    /// Inserts the rule after DataFusion's join selection.
     pub(crate) fn add_to(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
-        let behind = rules.iter().position(|rule| rule.name() == Self::BEHIND).map_or(0, |at| at + 1);
-        rules.insert(behind, Arc::new(Self));
+        let index = rules.iter().position(|rule| rule.name() == Self::AFTER).map_or(0, |at| at + 1);
+        rules.insert(index, Arc::new(Self));
     }
 }
 
@@ -47,12 +47,13 @@ impl PhysicalOptimizerRule for SwapLookupSides {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
             let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(Transformed::no(node)) };
-            // Of these the other side's keys leave out what this side need not tell.
-            let hands_on = matches!(
+            // With these join types, look-up rows without a match are not in the result. So once the look-up is the probe side, the
+            // join pushes its keys down to it as a filter.
+            let pushes_keys = matches!(
                 join.join_type(),
                 JoinType::Inner | JoinType::LeftSemi | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
             );
-            if hands_on && is_keyless(join.left()) && !is_keyless(join.right()) {
+            if pushes_keys && needs_join_keys(join.left()) && !needs_join_keys(join.right()) {
                 join.swap_inputs(*join.partition_mode()).map(Transformed::yes)
             } else {
                 Ok(Transformed::no(node))
@@ -62,19 +63,19 @@ impl PhysicalOptimizerRule for SwapLookupSides {
     }
 }
 
-/// Whether a look-up without keys is read there, with nothing in between that a filter of keys does not pass.
-fn is_keyless(plan: &Arc<dyn ExecutionPlan>) -> bool {
+/// Whether `plan` is a look-up without keys below nodes with one input, through which a filter can be pushed down.
+fn needs_join_keys(plan: &Arc<dyn ExecutionPlan>) -> bool {
     match plan.children()[..] {
-        [] => plan.downcast_ref::<ScanExec>().is_some_and(ScanExec::is_keyless),
-        [input] => is_keyless(input),
+        [] => plan.downcast_ref::<ScanExec>().is_some_and(ScanExec::needs_join_keys),
+        [input] => needs_join_keys(input),
         _ => false,
     }
 }
 
-/// The name of [`BindLookupFilters`], which DataFusion puts before its errors.
+/// The name of [`BindLookupFilters`]. DataFusion prefixes the errors of a rule with its name.
 pub(crate) const BIND_LOOKUP_FILTERS: &str = "clevertap_bind_lookup_filters";
 
-/// Binds look-ups to the filters of joins, and refuses those that have neither keys nor a join.
+/// Binds look-ups to the dynamic filters of joins. A look-up with neither keys nor a join is an error.
 #[derive(Debug)]
 pub(crate) struct BindLookupFilters;
 
@@ -88,16 +89,16 @@ impl PhysicalOptimizerRule for BindLookupFilters {
     }
 
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut joined = HashSet::new();
+        let mut join_filters = HashSet::new();
         plan.apply(|node| {
             if node.is::<HashJoinExec>() {
-                joined.extend(node.dynamic_expressions_produced().iter().filter_map(|filter| filter.expression_id()));
+                join_filters.extend(node.dynamic_expressions_produced().iter().filter_map(|filter| filter.expression_id()));
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
         plan.apply(|node| {
             if let Some(scan) = node.downcast_ref::<ScanExec>() {
-                scan.settle(&|filter| filter.expression_id().is_some_and(|id| joined.contains(&id)))?;
+                scan.bind_join_filter(&|filter| filter.expression_id().is_some_and(|id| join_filters.contains(&id)))?;
             }
             Ok(TreeNodeRecursion::Continue)
         })?;

@@ -1,14 +1,16 @@
-//! Every rule of ours, one a file, and the order in which they stand among DataFusion's.
+//! Our analyzer, optimizer and physical rules, and where they run among DataFusion's.
 //!
-//! | rule | kind | stands | because |
+//! In: a [`SessionStateBuilder`]. Out: the same builder with the rules installed. Each position has a reason:
+//!
+//! | rule | kind | position | because |
 //! |---|---|---|---|
-//! | `CoerceIdentifiers` | analyzer | first | DataFusion would make numbers of the identifiers that are compared with one |
-//! | `ResolveLocalTime` | analyzer | behind it | times that a clock shows twice or never are instants before casts are made |
-//! | `RewriteDml` | analyzer | last | it takes INSERT, UPDATE and DELETE as all other rules left them |
-//! | `RewriteSubseconds` | optimizer | first | the first rule of DataFusion takes the casts of columns away |
-//! | `SwapLookupSides` | physical | behind `join_selection` | a look-up must be read after the side that has its keys |
-//! | `BindLookupFilters` | physical | last | a join's filter appears only in a plan that stands |
-//! | `AtomicCopy` | physical | last | it wraps the writers of files as they will run |
+//! | `CoerceIdentifiers` | analyzer | first | type coercion would cast identifiers that are compared with a number to numbers |
+//! | `ResolveLocalTime` | analyzer | second | ambiguous and skipped local times must be instants before type coercion casts them |
+//! | `RewriteDml` | analyzer | last | it rewrites INSERT, UPDATE and DELETE as analyzed by all other rules |
+//! | `RewriteSubseconds` | optimizer | first | the first rule of DataFusion removes the casts of columns |
+//! | `SwapLookupSides` | physical | after `join_selection` | a look-up must run after the side that has its keys |
+//! | `BindLookupFilters` | physical | last | dynamic filters are pushed down at the end of physical optimization |
+//! | `AtomicCopy` | physical | last | it wraps the file writers of the final plan |
 
 mod atomic_copy;
 mod identifier_casts;
@@ -30,13 +32,13 @@ use timestamps::{ResolveLocalTime, RewriteSubseconds};
 
 pub(crate) use lookup_joins::BIND_LOOKUP_FILTERS;
 
-/// Bytes of the keys that a join hands on: as many as may be looked up, of 400 bytes each.
+/// Bytes of keys that a join may push down: the default of `clevertap.lookups_max` keys of 400 bytes each.
 const JOIN_KEYS_BYTES: usize = 4 * 1024 * 1024;
 
-/// Adds the rules and the options `clevertap.*` to the state that `builder` makes. [`register`](crate::register) does this too; a
-/// process that only runs parts of plans, such as the worker of a cluster, needs nothing else.
+/// Adds the rules and the options `clevertap.*` to `builder`. [`register`](crate::register()) does this too. A process that only runs
+/// parts of plans, such as a worker of a cluster, needs nothing else.
 ///
-/// The rules, the analyzer and the configuration that the builder has are kept. Rules that are there already are not added again.
+/// Existing rules and configuration of the builder are kept. Rules that are there already are not added again.
 ///
 /// ```
 /// use datafusion::execution::SessionStateBuilder;
@@ -52,7 +54,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     if options.extensions.get::<Options>().is_none() {
         options.extensions.insert(Options::default());
     }
-    // A join hands on as many keys as may be looked up.
+    // A join pushes down its keys as a list only up to these limits. They must allow as many keys as may be looked up.
     let optimizer = &mut options.optimizer;
     optimizer.hash_join_inlist_pushdown_max_distinct_values =
         optimizer.hash_join_inlist_pushdown_max_distinct_values.max(Options::default().lookups_max);
@@ -61,7 +63,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     if builder.analyzer().as_ref().is_some_and(|analyzer| analyzer.rules.iter().any(|rule| rule.name() == RewriteDml.name())) {
         return builder;
     }
-    // The analyzer itself is kept: it also holds what other crates rewrite, of which a new one would know nothing.
+    // The existing analyzer is extended, because it also holds the function rewrites that other crates registered.
     let analyzer = builder.analyzer().get_or_insert_default();
     analyzer.rules.splice(0..0, [Arc::new(CoerceIdentifiers) as Arc<dyn AnalyzerRule + Send + Sync>, Arc::new(ResolveLocalTime)]);
     analyzer.rules.push(Arc::new(RewriteDml));

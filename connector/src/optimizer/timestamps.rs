@@ -1,11 +1,12 @@
-//! What instants are compared with: two rules.
+//! Two rules for comparisons with timestamps.
 //!
-//! The first, before DataFusion reads text as an instant. In: text without a zone, compared with an instant of a project. Out: the instant,
-//! where the project's clock shows that time twice (the earlier one) or not at all (shifted forward): DataFusion has an error for both.
+//! [`ResolveLocalTime`] runs before DataFusion casts text to timestamps. In: text without a zone, compared with a timestamp of a project.
+//! Out: the instant, if the local time is ambiguous (the earlier instant) or skipped (shifted forward). DataFusion's cast is an error for
+//! both.
 //!
-//! The second, before DataFusion takes the casts of columns away. In: a plan in which a column of whole seconds is compared with an instant between two of them, as in
-//! `event_time < '2026-01-31 23:59:59.999'`. Out: the same comparison with a whole second, here `<= 23:59:59`. DataFusion would compare
-//! with what is left of the instant when its fraction is cut off, `< 23:59:59`, and leave out the rows of that second.
+//! [`RewriteSubseconds`] runs before DataFusion removes the casts of columns. In: a comparison of a column of whole seconds with a
+//! timestamp that has a fraction, as in `event_time < '2026-01-31 23:59:59.999'`. Out: the same comparison with a whole second, here
+//! `<= 23:59:59`. DataFusion would truncate the fraction, compare `< 23:59:59`, and lose the rows of that second.
 
 use std::sync::Arc;
 
@@ -23,10 +24,9 @@ use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, LogicalPlan, Ope
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use crate::optimizer::identifier_casts::of_inputs;
+use crate::optimizer::identifier_casts::input_schema;
 use crate::wall_clock::instant;
 
-/// The first.
 #[derive(Debug)]
 pub(crate) struct ResolveLocalTime;
 
@@ -37,24 +37,24 @@ impl AnalyzerRule for ResolveLocalTime {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = plan.transform_up_with_subqueries(|plan| {
-            let schema = of_inputs(&plan);
+            let schema = input_schema(&plan);
             if !schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Timestamp(TimeUnit::Second, Some(_)))) {
                 return Ok(Transformed::no(plan));
             }
             let names = NamePreserver::new(&plan);
             plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let set = expr.transform_up(|expr| Ok(set(expr, &schema)))?;
-                Ok(set.update_data(|expr| name.restore(expr)))
+                let resolved = expr.transform_up(|expr| Ok(resolve_comparison(expr, &schema)))?;
+                Ok(resolved.update_data(|expr| name.restore(expr)))
             })
         })?;
         Ok(rewritten.data)
     }
 }
 
-/// A comparison whose text is an instant now, if it was a time that a clock shows twice or never.
-fn set(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let instant = |column: &Expr, other: &mut Expr| match shown(column, other, schema) {
+/// Replaces text in a comparison by its instant, if it is an ambiguous or skipped local time.
+fn resolve_comparison(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let resolve = |column: &Expr, other: &mut Expr| match resolved_instant(column, other, schema) {
         Some(instant) => {
             *other = instant;
             true
@@ -64,16 +64,16 @@ fn set(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let (mut expr, mut changed) = (expr, false);
     match &mut expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
-            changed = instant(left, right) || instant(right, left);
+            changed = resolve(left, right) || resolve(right, left);
         }
         Expr::Between(Between { expr, low, high, .. }) => {
             for bound in [low, high] {
-                changed |= instant(expr, bound);
+                changed |= resolve(expr, bound);
             }
         }
         Expr::InList(InList { expr, list, .. }) => {
             for item in list {
-                changed |= instant(expr, item);
+                changed |= resolve(expr, item);
             }
         }
         _ => {}
@@ -81,8 +81,8 @@ fn set(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     if changed { Transformed::yes(expr) } else { Transformed::no(expr) }
 }
 
-/// The instant of a text that is compared with a column of instants, if the clock of its zone shows that time twice or never.
-fn shown(column: &Expr, text: &Expr, schema: &DFSchema) -> Option<Expr> {
+/// The instant of a text that is compared with a timestamp column, if the text is an ambiguous or skipped time in the column's zone.
+fn resolved_instant(column: &Expr, text: &Expr, schema: &DFSchema) -> Option<Expr> {
     let (Expr::Column(column), Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _)) = (column, text) else {
         return None;
     };
@@ -99,7 +99,6 @@ fn shown(column: &Expr, text: &Expr, schema: &DFSchema) -> Option<Expr> {
     Some(lit(ScalarValue::TimestampNanosecond(Some(nanos), Some(Arc::clone(name)))))
 }
 
-/// The second.
 #[derive(Debug)]
 pub(crate) struct RewriteSubseconds;
 
@@ -117,11 +116,11 @@ impl OptimizerRule for RewriteSubseconds {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let schema = of_inputs(&plan);
+        let schema = input_schema(&plan);
         if !schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Timestamp(TimeUnit::Second, _))) {
             return Ok(Transformed::no(plan));
         }
-        // now() has a fraction too, once it is known.
+        // Simplifying turns now() into a literal, which has a fraction too.
         let context = SimplifyContext::builder()
             .with_schema(schema.clone().into())
             .with_config_options(config.options())
@@ -130,42 +129,43 @@ impl OptimizerRule for RewriteSubseconds {
         let names = NamePreserver::new(&plan);
         plan.map_expressions(|expr| {
             let name = names.save(&expr);
-            let whole =
-                expr.transform_up(|expr| Ok(whole(&expr, &schema, &simplifier).map_or_else(|| Transformed::no(expr), Transformed::yes)))?;
-            Ok(whole.update_data(|expr| name.restore(expr)))
+            let rewritten = expr.transform_up(|expr| {
+                Ok(rewrite_comparison(&expr, &schema, &simplifier).map_or_else(|| Transformed::no(expr), Transformed::yes))
+            })?;
+            Ok(rewritten.update_data(|expr| name.restore(expr)))
         })
     }
 }
 
-/// A comparison with whole seconds, if it was one with a fraction.
-fn whole(expr: &Expr, schema: &DFSchema, simplifier: &ExprSimplifier) -> Option<Expr> {
+/// The comparison with whole seconds, if it was one with a fraction.
+fn rewrite_comparison(expr: &Expr, schema: &DFSchema, simplifier: &ExprSimplifier) -> Option<Expr> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (seconds(left, schema), seconds(right, schema)) {
-            (Some(column), None) => compared(column, *op, fraction(right, simplifier)?),
-            (None, Some(column)) => compared(column, op.swap()?, fraction(left, simplifier)?),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (seconds_column(left, schema), seconds_column(right, schema)) {
+            (Some(column), None) => compare_with_seconds(column, *op, floor_of_fraction(right, simplifier)?),
+            (None, Some(column)) => compare_with_seconds(column, op.swap()?, floor_of_fraction(left, simplifier)?),
             _ => None,
         },
         Expr::Between(Between { expr, negated, low, high }) => {
             let (low_op, high_op) = if *negated { (Operator::Lt, Operator::Gt) } else { (Operator::GtEq, Operator::LtEq) };
-            let column = seconds(expr, schema)?;
-            let (below, above) = (fraction(low, simplifier), fraction(high, simplifier));
-            if below.is_none() && above.is_none() {
+            let column = seconds_column(expr, schema)?;
+            let (low_floor, high_floor) = (floor_of_fraction(low, simplifier), floor_of_fraction(high, simplifier));
+            if low_floor.is_none() && high_floor.is_none() {
                 return None;
             }
-            let side = |op, bound: &Expr, after: Option<i64>| match after {
-                Some(after) => compared(column, op, after),
+            let side = |op, bound: &Expr, floor: Option<i64>| match floor {
+                Some(floor) => compare_with_seconds(column, op, floor),
                 None => Some(Expr::BinaryExpr(BinaryExpr::new(expr.clone(), op, Box::new(bound.clone())))),
             };
-            let (low, high) = (side(low_op, low, below)?, side(high_op, high, above)?);
+            let (low, high) = (side(low_op, low, low_floor)?, side(high_op, high, high_floor)?);
             Some(if *negated { low.or(high) } else { low.and(high) })
         }
         Expr::InList(InList { expr, list, negated }) => {
-            let column = seconds(expr, schema)?;
-            let after = list.iter().find_map(|item| fraction(item, simplifier))?;
-            // No second is between two.
-            let list: Vec<Expr> = list.iter().filter(|item| fraction(item, simplifier).is_none()).cloned().collect();
+            let column = seconds_column(expr, schema)?;
+            let floor = list.iter().find_map(|item| floor_of_fraction(item, simplifier))?;
+            // A whole second never equals an item with a fraction.
+            let list: Vec<Expr> = list.iter().filter(|item| floor_of_fraction(item, simplifier).is_none()).cloned().collect();
             if list.is_empty() {
-                return compared(column, if *negated { Operator::NotEq } else { Operator::Eq }, after);
+                return compare_with_seconds(column, if *negated { Operator::NotEq } else { Operator::Eq }, floor);
             }
             Some(Expr::InList(InList { expr: expr.clone(), list, negated: *negated }))
         }
@@ -173,17 +173,19 @@ fn whole(expr: &Expr, schema: &DFSchema, simplifier: &ExprSimplifier) -> Option<
     }
 }
 
-/// The column of whole seconds, with its type, that a comparison has cast to a finer unit.
-fn seconds<'e>(expr: &'e Expr, schema: &'e DFSchema) -> Option<(&'e Expr, &'e DataType)> {
+/// The column and its type, if `expr` is a cast of a column of whole seconds to a finer unit.
+fn seconds_column<'e>(expr: &'e Expr, schema: &'e DFSchema) -> Option<(&'e Expr, &'e DataType)> {
     let Expr::Cast(Cast { expr, field }) = expr else { return None };
     let Expr::Column(column) = expr.as_ref() else { return None };
-    let own = schema.field_from_column(column).ok()?.data_type();
-    let (DataType::Timestamp(TimeUnit::Second, zone), DataType::Timestamp(unit, cast_to)) = (own, field.data_type()) else { return None };
-    (*unit != TimeUnit::Second && zone.is_some() == cast_to.is_some()).then_some((expr, own))
+    let column_type = schema.field_from_column(column).ok()?.data_type();
+    let (DataType::Timestamp(TimeUnit::Second, zone), DataType::Timestamp(unit, cast_to)) = (column_type, field.data_type()) else {
+        return None;
+    };
+    (*unit != TimeUnit::Second && zone.is_some() == cast_to.is_some()).then_some((expr, column_type))
 }
 
-/// The second after which an instant lies that is between two of them.
-fn fraction(expr: &Expr, simplifier: &ExprSimplifier) -> Option<i64> {
+/// The whole second before a constant timestamp that has a fraction. `None` if it has none.
+fn floor_of_fraction(expr: &Expr, simplifier: &ExprSimplifier) -> Option<i64> {
     let value = match expr {
         Expr::Literal(value, _) => value.clone(),
         expr if expr.any_column_refs() || expr.is_volatile() => return None,
@@ -201,18 +203,18 @@ fn fraction(expr: &Expr, simplifier: &ExprSimplifier) -> Option<i64> {
     (value.rem_euclid(unit) != 0).then(|| value.div_euclid(unit))
 }
 
-/// `column op x`, where x lies between the seconds `after` and `after + 1`.
-fn compared((column, kind): (&Expr, &DataType), op: Operator, after: i64) -> Option<Expr> {
+/// `column op x`, where x lies between the seconds `floor` and `floor + 1`.
+fn compare_with_seconds((column, kind): (&Expr, &DataType), op: Operator, floor: i64) -> Option<Expr> {
     let DataType::Timestamp(_, zone) = kind else { return None };
     let second = |second: i64| lit(ScalarValue::TimestampSecond(Some(second), zone.clone()));
-    let before = || column.clone().lt_eq(second(after));
-    let behind = || Some(column.clone().gt_eq(second(after.checked_add(1)?)));
+    let at_or_before = || column.clone().lt_eq(second(floor));
+    let after = || Some(column.clone().gt_eq(second(floor.checked_add(1)?)));
     match op {
-        Operator::Lt | Operator::LtEq => Some(before()),
-        Operator::Gt | Operator::GtEq => behind(),
-        // Both at once never, and NULL for NULL.
-        Operator::Eq => Some(before().and(behind()?)),
-        Operator::NotEq => Some(before().or(behind()?)),
+        Operator::Lt | Operator::LtEq => Some(at_or_before()),
+        Operator::Gt | Operator::GtEq => after(),
+        // Both are never true at once, but the result is still NULL for NULL.
+        Operator::Eq => Some(at_or_before().and(after()?)),
+        Operator::NotEq => Some(at_or_before().or(after()?)),
         Operator::IsNotDistinctFrom => Some(lit(false)),
         Operator::IsDistinctFrom => Some(lit(true)),
         _ => None,

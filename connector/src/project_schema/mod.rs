@@ -1,7 +1,7 @@
-//! What is known of a project's schema: its events, the properties of each, those of people, and the typed columns made of them.
+//! The cached schema of a project: its events, their properties, the properties of people, and the typed columns made from them.
 //!
-//! In: records of the schema call, and what was seen in pages; `read/discover` asks for both. Out: what was learnt, kept for all
-//! sessions of the account until the schema is read again. Nothing is asked here.
+//! In: records of the schema call and sampled pages; `read/discover` fetches both. Out: the cache, shared by all sessions of the account
+//! until the schema is read again. No request is made here, so that the account can hold the cache without depending on `read`.
 
 mod types;
 
@@ -15,34 +15,34 @@ use crate::table::{Table, ValueForm};
 use crate::tables;
 pub(crate) use types::{Events, Properties, events, form};
 
-/// A property as a column.
+/// An event property as a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TypedColumn {
-    /// Its name, in the event and in SQL.
+    /// The name of the property and of the column.
     pub(crate) name: String,
-    /// The keys that lead to it in a record.
+    /// The object keys from the record to the value.
     pub(crate) path: Vec<String>,
-    /// What its values become.
     pub(crate) form: ValueForm,
 }
 
-/// What is known of an account's project.
+/// The cache of one account.
 #[derive(Debug, Default)]
 pub(crate) struct ProjectSchema {
     known: Mutex<Known>,
-    /// Held while CleverTap is asked: whoever comes second finds what the first one learnt.
-    pub(crate) asking: tokio::sync::Mutex<()>,
+    /// Held during a fetch, so that a concurrent caller finds the result instead of sending the same request.
+    pub(crate) fetching: tokio::sync::Mutex<()>,
 }
 
+/// The cached values; `None` means not fetched yet.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) events: Option<Arc<Events>>,
     pub(crate) people: Option<Arc<Properties>>,
-    /// Why a write could not learn the schema; no write asks again.
+    /// Why a write could not fetch the schema. Later writes do not try again.
     pub(crate) unavailable: Option<String>,
-    /// When a property could not be looked at.
+    /// When the schema or a sample page could not be fetched.
     pub(crate) failed_at: Option<Instant>,
-    /// The typed columns of each event.
+    /// Typed columns by event.
     pub(crate) typed: HashMap<String, Arc<[TypedColumn]>>,
 }
 
@@ -51,7 +51,7 @@ impl ProjectSchema {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the records of a schema call.
+    /// Stores the records of a schema call.
     pub(crate) fn learn(&self, table: &Table, records: &[Value]) {
         let mut known = self.known();
         if std::ptr::eq(table, tables::event_schema()) {
@@ -62,7 +62,8 @@ impl ProjectSchema {
         }
     }
 
-    /// Keeps the properties that a write is about to create, each with its event, which for those of people means nothing.
+    /// Stores the properties that a write is about to create, as pairs of event and property. For properties of people the event is
+    /// ignored.
     pub(crate) fn created(&self, of_events: bool, properties: Vec<(String, String)>) {
         let mut known = self.known();
         let Known { events, people, .. } = &mut *known;

@@ -1,7 +1,7 @@
-//! The project's schema: its events and their properties, and those of people, as the schema call tells them.
+//! Events and properties as the schema call returns them.
 //!
-//! In: records of that call. Out: names, each with CleverTap's word for its type. The words are not documented: what is not known
-//! here has no type.
+//! In: records of that call. Out: names, each with CleverTap's type name. The type names are not documented, so a property with an
+//! unfamiliar one has no type.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +10,21 @@ use serde_json::Value;
 use crate::table::{Source, Table, ValueForm};
 use crate::tables;
 
-/// Properties by name, each with CleverTap's word for its type, if it told one.
+/// Properties by name, each with CleverTap's type name if the record has one.
 pub(crate) type Properties = BTreeMap<String, Option<String>>;
 
 /// Events by name.
 pub(crate) type Events = BTreeMap<String, Event>;
 
-/// An event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// Whether CleverTap drops its records in silence.
+    /// Whether CleverTap silently drops records of this event.
     pub(crate) discarded: bool,
-    /// What it was sent with.
+    /// The properties that records of this event have had.
     pub(crate) properties: Properties,
 }
 
-/// Records by event: each is one property of it, or none.
+/// Groups records by event. A record is one property of its event, or an event without properties.
 pub(crate) fn events(records: &[Value]) -> Events {
     let mut events = Events::new();
     for record in records {
@@ -38,7 +37,6 @@ pub(crate) fn events(records: &[Value]) -> Events {
     events
 }
 
-/// Records as the properties of people.
 pub(crate) fn people(records: &[Value]) -> Properties {
     records.iter().filter_map(|record| property(tables::profile_schema(), record)).collect()
 }
@@ -48,7 +46,7 @@ fn property(table: &Table, record: &Value) -> Option<(String, Option<String>)> {
     Some((name.to_owned(), text(table, record, "property_type").map(str::to_owned)))
 }
 
-/// What a column of the schema's table has in a record.
+/// The value of a table column in a record.
 fn text<'a>(table: &Table, record: &'a Value, name: &str) -> Option<&'a str> {
     let column = table.columns.iter().find(|column| column.name == name)?;
     let pointers: &[&str] = match &column.source {
@@ -59,9 +57,9 @@ fn text<'a>(table: &Table, record: &'a Value, name: &str) -> Option<&'a str> {
     pointers.iter().find_map(|pointer| record.pointer(pointer).and_then(Value::as_str))
 }
 
-/// The form behind CleverTap's word for a type.
-pub(crate) fn form(word: &str) -> Option<ValueForm> {
-    Some(match word.to_lowercase().as_str() {
+/// The value form for CleverTap's type name.
+pub(crate) fn form(type_name: &str) -> Option<ValueForm> {
+    Some(match type_name.to_lowercase().as_str() {
         "string" | "text" | "str" => ValueForm::Text,
         "int" | "integer" | "long" => ValueForm::Int64,
         "number" | "num" | "numeric" | "float" | "double" | "decimal" => ValueForm::Float64,

@@ -1,7 +1,7 @@
-//! Counts that CleverTap computes while one waits: ask, take a ticket, ask again.
+//! Counts, which CleverTap computes asynchronously: the first answer may hold only a request id, which is then polled.
 //!
-//! In: an event, days, conditions. Out: the numbers. A ticket is asked for again after 1, 2, 4, 8, 15 … seconds until
-//! `retry_for_ms` is over; one that has grown invalid is drawn anew.
+//! In: an event, days, conditions. Out: the numbers. A request id is polled after 1, 2, 4, 8, 15 … seconds until `retry_for_ms` has
+//! passed. If CleverTap calls the id invalid, the count is requested again: the ids expire.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,13 +23,13 @@ use crate::tables::{TABLES, query};
 /// The longest range of a trend.
 const TREND_DAYS_MAX: u64 = 365;
 
-/// How often a ticket is drawn anew after it was called invalid.
-const TICKETS_MAX: u32 = 3;
+/// How often a count is requested again because its request id became invalid.
+const RESTARTS_MAX: u32 = 3;
 
-/// The name of the group in a request that has one.
+/// The name of the group in requests with one group.
 const GROUP: &str = "g";
 
-/// A request that shows whether a count answers, for an event that need not be there.
+/// A request that tests whether the API answers. The event need not exist.
 pub(crate) fn probe(call: &Counts, event: &str, day: NaiveDate) -> Request {
     let group = match call.of {
         CountOf::Total(_) => None,
@@ -41,16 +41,15 @@ pub(crate) fn probe(call: &Counts, event: &str, day: NaiveDate) -> Request {
     Request::post(call.path, Value::Object(body).to_string(), Resend::Idempotent)
 }
 
-/// The way to the API of a count.
 pub(crate) fn lane(scan: &Scan, path: &'static str) -> Lane {
     Lane::new(scan.relation.account.client(), LaneSettings::new(Api::of(path), &scan.options))
 }
 
-/// Asks and waits: the keys of the final answer.
+/// Requests a count and polls until it is ready. Returns the keys of the final answer.
 ///
 /// # Errors
-/// As `Lane::fetch`; `Refused` for an unknown event; `Unavailable` when the time is over.
-pub(crate) async fn ask(
+/// Those of `Lane::fetch`; `Refused` if the event does not exist; `Unavailable` if it is not ready in time.
+pub(crate) async fn poll(
     scan: &Scan,
     lane: &Lane,
     path: &'static str,
@@ -59,27 +58,27 @@ pub(crate) async fn ask(
 ) -> Result<BTreeMap<String, Box<RawValue>>> {
     const UNDERSTOOD: &[i64] = &[400];
     let began = Instant::now();
-    let question = Request::post(path, serde_json::to_vec(body).unwrap_or_default(), Resend::Idempotent).understanding(UNDERSTOOD);
-    let mut request = question.clone();
-    let (mut tries, mut tickets) = (0, 0);
+    let first_request = Request::post(path, serde_json::to_vec(body).unwrap_or_default(), Resend::Idempotent).understanding(UNDERSTOOD);
+    let mut request = first_request.clone();
+    let (mut tries, mut restarts) = (0, 0);
     loop {
         let answer = lane.fetch(&request, has_status).await?;
         if let Some(failure) = failure_of(&answer) {
             let words = failure.words.unwrap_or_default();
-            let said = words.to_lowercase();
-            if said.contains("invalid request id") && tickets < TICKETS_MAX {
-                tickets += 1;
-                request = question.clone();
+            let lowercase = words.to_lowercase();
+            if lowercase.contains("invalid request id") && restarts < RESTARTS_MAX {
+                restarts += 1;
+                request = first_request.clone();
                 continue;
             }
-            if said.contains("invalid event") {
+            if lowercase.contains("invalid event") {
                 return Err(Error::Refused(discover::unknown_event(&scan.relation, event).await));
             }
             return Err(Error::Refused(format!("{} {path} was answered {words:?} (HTTP {}).", request.method, answer.status)));
         }
         let mut keys: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&answer.body)
             .map_err(|_| Error::Answer(format!("{path} was answered with no JSON object. Please report this.")))?;
-        let ticket = keys.remove(query::REQUEST_ID);
+        let request_id = keys.remove(query::REQUEST_ID);
         match keys.get("status").map(|status| status.get()) {
             Some("\"success\"") => return Ok(keys),
             Some("\"partial\"") => {}
@@ -90,10 +89,10 @@ pub(crate) async fn ask(
                 )));
             }
         }
-        // The number may be beyond 2^53: it is kept as its digits.
-        let ticket = ticket.map(|ticket| ticket.get().trim_matches('"').to_owned());
-        if let Some(ticket) = ticket {
-            request = Request::get(path).with(query::REQUEST_ID, ticket).understanding(UNDERSTOOD);
+        // The id may be a number beyond 2^53, so it is kept as text.
+        let request_id = request_id.map(|id| id.get().trim_matches('"').to_owned());
+        if let Some(request_id) = request_id {
+            request = Request::get(path).with(query::REQUEST_ID, request_id).understanding(UNDERSTOOD);
         } else if request.query.is_empty() {
             return Err(Error::Answer(format!("{path} was answered \"partial\" without a ticket. Please report this.")));
         }
@@ -113,16 +112,16 @@ fn integer(value: &RawValue, path: &str) -> Result<i64> {
     text.parse().map_err(|_| Error::Answer(format!("{path} was answered with a count that is no whole number. Please report this.")))
 }
 
-/// How many in all.
+/// The number of occurrences or people, depending on the path.
 pub(crate) async fn total(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: DayRange) -> Result<i64> {
     let window = Window { event: None, range };
-    let keys = ask(scan, lane, path, event, &event_query(event, &window)).await?;
+    let keys = poll(scan, lane, path, event, &event_query(event, &window)).await?;
     let count = keys.get(query::COUNT).ok_or_else(|| Error::Answer(format!("{path} was answered without a count. Please report this.")))?;
     integer(count, path)
 }
 
-/// What CleverTap counts of an export's window: occurrences, or people.
-pub(crate) async fn of_export(scan: &Scan, export: &Export, event: &str, window: &Window, conditions: &[Condition]) -> Result<u64> {
+/// CleverTap's count for a window of an export: occurrences for events, people for profiles.
+pub(crate) async fn count_window(scan: &Scan, export: &Export, event: &str, window: &Window, conditions: &[Condition]) -> Result<u64> {
     let of = if export.time.is_some() { "events" } else { "people" };
     let path = TABLES.iter().find_map(|table| match &table.read {
         Some(Read::Counts(counts)) if counts.of == CountOf::Total(of) => Some(counts.path),
@@ -133,60 +132,59 @@ pub(crate) async fn of_export(scan: &Scan, export: &Export, event: &str, window:
     if !conditions.is_empty() {
         body.insert(query::EVENT_PROPERTIES.into(), conditions.iter().map(Condition::json).collect());
     }
-    let keys = ask(scan, &lane(scan, path), path, event, &body).await?;
+    let keys = poll(scan, &lane(scan, path), path, event, &body).await?;
     let count = keys.get(query::COUNT).ok_or_else(|| Error::Answer(format!("{path} was answered without a count. Please report this.")))?;
     Ok(u64::try_from(integer(count, path)?).unwrap_or_default())
 }
 
-/// What a trend is asked for.
+/// The parameters of a trend.
 #[derive(Debug, Clone)]
 pub(crate) struct Trend {
-    /// The grain.
     pub(crate) bucket: Bucket,
-    /// Whether people are wanted too: one request more.
+    /// Whether people are counted, which takes a request of its own.
     pub(crate) people: bool,
-    /// The property whose sum is wanted: one request more.
+    /// The property to sum up, which takes a request of its own.
     pub(crate) sum_of: Option<String>,
-    /// Whether occurrences are wanted.
+    /// Whether occurrences are counted.
     pub(crate) events: bool,
 }
 
-/// The numbers of a trend, one record a bucket, those without events too.
+/// The numbers of a trend: one record for each bucket, including those without events.
 pub(crate) async fn trend(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: DayRange, trend: &Trend) -> Result<Vec<Value>> {
-    let grain = match trend.bucket {
+    let trend_type = match trend.bucket {
         Bucket::Day => query::DAILY,
         Bucket::Week => query::WEEKLY,
         Bucket::Month => query::MONTHLY,
     };
     let mut rows: BTreeMap<String, Map<String, Value>> =
-        buckets(range, trend.bucket).map(|start| (key_of(start, trend.bucket), row(start, trend.bucket))).collect();
-    let mut asked = Vec::new();
+        buckets(range, trend.bucket).map(|start| (bucket_key(start, trend.bucket), row(start, trend.bucket))).collect();
+    let mut series = Vec::new();
     if trend.events {
-        asked.push(("events", None));
+        series.push(("events", None));
     }
     if trend.people {
-        asked.push(("people", Some((query::UNIQUE, Value::Bool(true)))));
+        series.push(("people", Some((query::UNIQUE, Value::Bool(true)))));
     }
     if let Some(property) = &trend.sum_of {
-        asked.push(("property_sum", Some((query::SUM_OF, property.as_str().into()))));
+        series.push(("property_sum", Some((query::SUM_OF, property.as_str().into()))));
     }
-    for (column, extra) in asked {
+    for (column, extra) in series {
         for row in rows.values_mut() {
             row.insert(column.into(), 0.into());
         }
         let mut body = event_query(event, &Window { event: None, range });
-        body.insert(query::GROUPS.into(), json!({ GROUP: { query::TREND_TYPE: grain } }));
+        body.insert(query::GROUPS.into(), json!({ GROUP: { query::TREND_TYPE: trend_type } }));
         body.extend(extra.map(|(key, value)| (key.to_owned(), value)));
-        let keys = ask(scan, lane, path, event, &body).await?;
+        let keys = poll(scan, lane, path, event, &body).await?;
         let group: BTreeMap<String, Value> = match keys.get(GROUP) {
             Some(group) => serde_json::from_str(group.get())
                 .map_err(|_| Error::Answer(format!("{path} was answered with a trend that is no object. Please report this.")))?,
-            // Zeros that nobody counted would look like days without events.
+            // Without this error, the default zeros would look like days without events.
             None => return Err(Error::Answer(format!("{path} was answered without a trend. Please report this."))),
         };
         for (key, value) in group {
-            // A bucket that was not expected is a row all the same: nothing that CleverTap counted is left out.
-            let unexpected = || start_of(&key, trend.bucket).map_or_else(Map::new, |start| row(start, trend.bucket));
+            // An unexpected bucket becomes a row too, so that no count is dropped.
+            let unexpected = || bucket_start(&key, trend.bucket).map_or_else(Map::new, |start| row(start, trend.bucket));
             rows.entry(key.clone()).or_insert_with(unexpected).insert(column.into(), value);
         }
     }
@@ -196,12 +194,12 @@ pub(crate) async fn trend(scan: &Scan, lane: &Lane, path: &'static str, event: &
 fn row(start: NaiveDate, bucket: Bucket) -> Map<String, Value> {
     let mut row = Map::new();
     row.insert("event_date".into(), packed_midnight(start).into());
-    row.insert("bucket".into(), key_of(start, bucket).into());
+    row.insert("bucket".into(), bucket_key(start, bucket).into());
     row
 }
 
-/// The name of a bucket in an answer: `20260131`, `202605`, `202601`.
-fn key_of(start: NaiveDate, bucket: Bucket) -> String {
+/// The key of a bucket in an answer: `20260131` (day), `202605` (week), `202601` (month).
+fn bucket_key(start: NaiveDate, bucket: Bucket) -> String {
     match bucket {
         Bucket::Day => start.format("%Y%m%d").to_string(),
         Bucket::Week => format!("{:04}{:02}", start.iso_week().year(), start.iso_week().week()),
@@ -209,8 +207,8 @@ fn key_of(start: NaiveDate, bucket: Bucket) -> String {
     }
 }
 
-/// The first day of the bucket of this name.
-fn start_of(key: &str, bucket: Bucket) -> Option<NaiveDate> {
+/// The first day of the bucket with this key.
+fn bucket_start(key: &str, bucket: Bucket) -> Option<NaiveDate> {
     let number: i32 = key.parse().ok()?;
     let part = |unit: i32| u32::try_from(number % unit).ok();
     match bucket {
@@ -242,8 +240,8 @@ fn buckets(range: DayRange, bucket: Bucket) -> impl Iterator<Item = NaiveDate> {
     std::iter::successors(Some(floor(range.0, bucket)), move |start| next(*start, bucket)).take_while(move |start| *start <= range.1)
 }
 
-/// A range widened to whole buckets, and cut between buckets into ranges of at most a year.
-pub(crate) fn years(range: DayRange, bucket: Bucket) -> Vec<DayRange> {
+/// Widens a range to whole buckets and splits it between buckets into ranges of at most a year.
+pub(crate) fn trend_ranges(range: DayRange, bucket: Bucket) -> Vec<DayRange> {
     let mut ranges: Vec<DayRange> = Vec::new();
     for start in buckets(range, bucket) {
         let end = next(start, bucket).and_then(|next| next.pred_opt()).unwrap_or(start);
@@ -255,29 +253,35 @@ pub(crate) fn years(range: DayRange, bucket: Bucket) -> Vec<DayRange> {
     ranges
 }
 
-/// What a top count is asked for: at most five properties of one kind.
+/// The parameters of a top count: at most five properties of one kind.
 #[derive(Debug, Clone)]
-pub(crate) struct Tops {
-    /// The properties.
+pub(crate) struct TopValues {
     pub(crate) properties: Vec<String>,
-    /// Their kind.
+    /// One of `PROPERTY_TYPES`.
     pub(crate) kind: String,
-    /// How many values of each.
+    /// Number of values per property.
     pub(crate) top_n: i64,
 }
 
-/// The most frequent values of up to five properties, one record a value.
-pub(crate) async fn tops(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: DayRange, tops: &Tops) -> Result<Vec<Value>> {
+/// The most frequent values of up to five properties, one record for each value.
+pub(crate) async fn top_values(
+    scan: &Scan,
+    lane: &Lane,
+    path: &'static str,
+    event: &str,
+    range: DayRange,
+    parameters: &TopValues,
+) -> Result<Vec<Value>> {
     let mut groups = Map::new();
-    for (at, property) in tops.properties.iter().enumerate() {
-        let group = json!({ query::PROPERTY_TYPE: tops.kind, query::NAME: property, query::TOP_N: tops.top_n });
+    for (at, property) in parameters.properties.iter().enumerate() {
+        let group = json!({ query::PROPERTY_TYPE: parameters.kind, query::NAME: property, query::TOP_N: parameters.top_n });
         groups.insert(format!("{GROUP}{at}"), group);
     }
     let mut body = event_query(event, &Window { event: None, range });
     body.insert(query::GROUPS.into(), Value::Object(groups));
-    let keys = ask(scan, lane, path, event, &body).await?;
+    let keys = poll(scan, lane, path, event, &body).await?;
     let mut rows = Vec::new();
-    for (at, property) in tops.properties.iter().enumerate() {
+    for (at, property) in parameters.properties.iter().enumerate() {
         let Some(group) = keys.get(&format!("{GROUP}{at}")) else { continue };
         let group: BTreeMap<String, BTreeMap<String, Value>> = serde_json::from_str(group.get())
             .map_err(|_| Error::Answer(format!("{path} was answered with a group that is not by type. Please report this.")))?;
@@ -301,21 +305,21 @@ mod tests {
     }
 
     #[test]
-    fn buckets_have_the_names_that_answers_use() {
+    fn bucket_keys_are_those_of_answers() {
         let of =
-            |from: &str, to: &str, bucket| buckets((day(from), day(to)), bucket).map(|start| key_of(start, bucket)).collect::<Vec<_>>();
+            |from: &str, to: &str, bucket| buckets((day(from), day(to)), bucket).map(|start| bucket_key(start, bucket)).collect::<Vec<_>>();
         assert_eq!(of("2026-12-31", "2027-01-01", Bucket::Day), ["20261231", "20270101"]);
         assert_eq!(of("2026-12-29", "2027-01-05", Bucket::Week), ["202653", "202701"]);
         assert_eq!(of("2026-12-29", "2027-01-05", Bucket::Month), ["202612", "202701"]);
         for (key, bucket) in [("20261231", Bucket::Day), ("202653", Bucket::Week), ("202612", Bucket::Month)] {
-            assert_eq!(start_of(key, bucket).map(|start| key_of(start, bucket)).as_deref(), Some(key));
+            assert_eq!(bucket_start(key, bucket).map(|start| bucket_key(start, bucket)).as_deref(), Some(key));
         }
     }
 
     #[test]
-    fn a_range_over_a_year_is_cut_between_buckets() {
+    fn a_range_over_a_year_is_split_between_buckets() {
         for bucket in [Bucket::Day, Bucket::Week, Bucket::Month] {
-            let ranges = years((day("2024-02-15"), day("2026-11-20")), bucket);
+            let ranges = trend_ranges((day("2024-02-15"), day("2026-11-20")), bucket);
             assert!(ranges.windows(2).all(|pair| pair[0].1.succ_opt() == Some(pair[1].0)), "{ranges:?}");
             assert!(ranges.iter().all(|(first, last)| last.signed_duration_since(*first).num_days() < 366), "{ranges:?}");
             assert!(ranges.iter().all(|(first, _)| floor(*first, bucket) == *first), "{ranges:?}");

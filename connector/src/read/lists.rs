@@ -1,6 +1,7 @@
-//! Lists that one request, or page after page, answers with: reports, campaigns, the schema, groups, blocks, segments.
+//! Calls that return a list, in one answer or in pages: reports, campaigns, the schema, groups, blocks, segments.
 //!
-//! In: the shape of a call. Out: records, whose keys without a column are gathered under `extra`.
+//! In: the description of a call. Out: records in the form that the page decoder reads. Keys without a column are collected in `extra`,
+//! because the keys of these records are not fixed.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::read::query::{DayRange, packed_day, packed_midnight};
 use crate::table::{Kind, ListCall, ListRequest, Resend, Slices, Source, Table};
 use crate::tables::query;
 
-/// Pages after which a list that never ends is an error.
+/// A list with more pages is an error: it might never end.
 const PAGES_MAX: usize = 100_000;
 
 /// The request for one slice of days.
@@ -34,18 +35,18 @@ pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: DayR
     Ok(records.into_iter().map(|record| finish(record, table)).collect())
 }
 
-/// The records of a whole list; an answer without one is an empty one.
-pub(crate) async fn whole(lane: &Lane, call: &ListCall, table: &Table) -> Result<Vec<Value>> {
+/// The records of a list. If the answer has no list, it is empty.
+pub(crate) async fn fetch_or_empty(lane: &Lane, call: &ListCall, table: &Table) -> Result<Vec<Value>> {
     Ok(fetch_all(lane, call, table).await?.unwrap_or_default())
 }
 
-/// The records of a whole list; `None` where the first answer has none.
+/// The records of a list. `None` if the first answer has no list.
 pub(crate) async fn fetch_all(lane: &Lane, call: &ListCall, table: &Table) -> Result<Option<Vec<Value>>> {
     let mut all = Vec::new();
     for page in 1..=PAGES_MAX {
         let answer = lane.fetch(&request(call, page), |answer| is_list(answer, call)).await?;
-        let found = match records(&answer, call.records, call.path)? {
-            Some(found) => found,
+        let page_records = match records(&answer, call.records, call.path)? {
+            Some(records) => records,
             None if page == 1 => return Ok(None),
             None => {
                 return Err(Error::Answer(format!(
@@ -54,8 +55,8 @@ pub(crate) async fn fetch_all(lane: &Lane, call: &ListCall, table: &Table) -> Re
                 )));
             }
         };
-        let is_last = call.pages.is_none_or(|pages| found.len() < pages.rows_max);
-        all.extend(found.into_iter().flat_map(|record| items(record, call)).map(|record| finish(record, table)));
+        let is_last = call.pages.is_none_or(|pages| page_records.len() < pages.rows_max);
+        all.extend(page_records.into_iter().flat_map(|record| items(record, call)).map(|record| finish(record, table)));
         if is_last {
             return Ok(Some(all));
         }
@@ -79,21 +80,22 @@ pub(crate) fn request(call: &ListCall, page: usize) -> Request {
     }
 }
 
-/// Whether an answer can be believed: it has a status, or, of a call that knows none, its list.
+/// Whether the answer comes from the API: it has a status, or the list for a call whose answers have no status.
 fn is_list(answer: &Answer, call: &ListCall) -> bool {
     let keys: Option<BTreeMap<String, &RawValue>> = serde_json::from_slice(&answer.body).ok();
     keys.is_some_and(|keys| keys.contains_key("status") || call.records.is_some_and(|records| keys.contains_key(records)))
 }
 
-/// The records of an answer; `None` where there is no list.
+/// The records of an answer. `None` if it has no list.
 fn records(answer: &Answer, key: Option<&str>, path: &str) -> Result<Option<Vec<Map<String, Value>>>> {
-    let unread =
+    let unreadable =
         |what: &str| Error::Answer(format!("{path} was answered with {what}, which this version does not read. Please report this."));
-    let mut keys: Map<String, Value> = serde_json::from_slice(&answer.body).map_err(|_| unread("something that is not a JSON object"))?;
+    let mut keys: Map<String, Value> =
+        serde_json::from_slice(&answer.body).map_err(|_| unreadable("something that is not a JSON object"))?;
     match keys.get("status") {
         None => {}
         Some(Value::String(status)) if status.eq_ignore_ascii_case("success") => {}
-        Some(status) => return Err(unread(&format!("status {status}"))),
+        Some(status) => return Err(unreadable(&format!("status {status}"))),
     }
     let Some(key) = key else {
         keys.remove("status");
@@ -104,40 +106,40 @@ fn records(answer: &Answer, key: Option<&str>, path: &str) -> Result<Option<Vec<
         Some(Value::Array(list)) => {
             let record = |item| match item {
                 Value::Object(record) => Ok(record),
-                // A list of names alone.
+                // Some lists hold only names.
                 Value::String(name) => Ok(Map::from_iter([("name".to_owned(), Value::String(name))])),
-                _ => Err(unread(&format!("a \"{key}\" whose items are not objects"))),
+                _ => Err(unreadable(&format!("a \"{key}\" whose items are not objects"))),
             };
             list.into_iter().map(record).collect::<Result<_>>().map(Some)
         }
-        Some(_) => Err(unread(&format!("a \"{key}\" that is not a list"))),
+        Some(_) => Err(unreadable(&format!("a \"{key}\" that is not a list"))),
     }
 }
 
-/// A record as one for each of its items.
+/// Expands a record to one record for each item of its inner list.
 fn items(mut record: Map<String, Value>, call: &ListCall) -> Vec<Map<String, Value>> {
     let Some((list, prefix)) = call.items else { return vec![record] };
     let Some(Value::Array(items)) = record.remove(list) else { return vec![record] };
     if items.is_empty() {
         return vec![record];
     }
-    let with = |item| {
+    let with_item = |item| {
         let item =
             if let Value::String(name) = item { Value::Object(Map::from_iter([("name".to_owned(), Value::String(name))])) } else { item };
         let mut row = record.clone();
         row.insert(prefix.to_owned(), item);
         row
     };
-    items.into_iter().map(with).collect()
+    items.into_iter().map(with_item).collect()
 }
 
-/// A record as the page decoder reads it: days packed, and what no column takes gathered.
+/// Converts a record to the form that the page decoder reads: days are packed, and keys without a column are collected under [`REST`].
 fn finish(mut record: Map<String, Value>, table: &Table) -> Value {
-    let mut taken = Value::Object(record.clone());
+    let mut rest = Value::Object(record.clone());
     for column in table.read_columns() {
         let pointers: &[&str] = match &column.source {
             Source::At(pointer) => std::slice::from_ref(pointer),
-            Source::Asked(pointers) | Source::Either(pointers) => pointers,
+            Source::LookupKey(pointers) | Source::Either(pointers) => pointers,
             Source::Filter | Source::Rest | Source::Nowhere => continue,
         };
         for pointer in pointers {
@@ -146,17 +148,17 @@ fn finish(mut record: Map<String, Value>, table: &Table) -> Value {
                 let Some(value) = record.get(key) else { continue };
                 match day_of(value) {
                     Some(day) => record.insert(key.to_owned(), packed_midnight(day).into()),
-                    // It is NULL in its column, and stays in the rest.
+                    // The column is NULL, and the value stays in the rest.
                     None => {
                         record.remove(key);
                         continue;
                     }
                 };
             }
-            remove(&mut taken, pointer);
+            remove(&mut rest, pointer);
         }
     }
-    if let Value::Object(rest) = taken
+    if let Value::Object(rest) = rest
         && !rest.is_empty()
     {
         record.insert(REST.to_owned(), Value::Object(rest));
@@ -164,7 +166,7 @@ fn finish(mut record: Map<String, Value>, table: &Table) -> Value {
     Value::Object(record)
 }
 
-/// Takes out what is at a pointer, and an object that is empty for it.
+/// Removes the value at a pointer, and its parents if they become empty.
 fn remove(value: &mut Value, pointer: &str) {
     let Some((parent, key)) = pointer.rsplit_once('/') else { return };
     let Some(Value::Object(object)) = value.pointer_mut(parent) else { return };
@@ -174,9 +176,9 @@ fn remove(value: &mut Value, pointer: &str) {
     }
 }
 
-/// A day, as reports write it: CleverTap shows no form, so that the common ones are read.
+/// Parses a day of a report. CleverTap does not document the format, so the common ones are accepted.
 fn day_of(value: &Value) -> Option<NaiveDate> {
-    /// From here on a number is seconds since 1970 and no day of the calendar.
+    /// A number from here on is epoch seconds and not a packed day.
     const SECONDS: i64 = 100_000_000;
     let number = |number: i64| match number {
         ..SECONDS => NaiveDate::parse_from_str(&number.to_string(), "%Y%m%d").ok(),
@@ -189,9 +191,9 @@ fn day_of(value: &Value) -> Option<NaiveDate> {
             Ok(value) => number(value),
             Err(_) => {
                 let day = text.trim().split(['T', ' ']).next()?;
-                let whole =
+                let with_month_name =
                     || ["%d %b %Y", "%d %b, %Y", "%b %d, %Y"].iter().find_map(|form| NaiveDate::parse_from_str(text.trim(), form).ok());
-                day.parse().ok().or_else(whole)
+                day.parse().ok().or_else(with_month_name)
             }
         },
         _ => None,
@@ -225,9 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn what_no_column_takes_is_in_the_rest() {
+    fn keys_without_a_column_are_in_the_rest() {
         let table = crate::tables::find("event_schema").unwrap();
-        let Some(crate::table::Read::Whole(call)) = &table.read else { panic!("a list") };
+        let Some(crate::table::Read::List(call)) = &table.read else { panic!("a list") };
         let record = json!({"name":"Charged","status":"Active","eventCount":5,"properties":[{"name":"Amount","dataType":"Number","unit":"USD"},"Plan"]});
         let Value::Object(record) = record else { panic!("an object") };
         let rows: Vec<_> = items(record, call).into_iter().map(|record| finish(record, table)).collect();

@@ -1,12 +1,20 @@
-//! The read path: WHERE, projection and LIMIT -> calls -> pages -> batches.
+//! The read path: from filters, projection and limit to requests, pages and batches.
+//!
+//! In: what DataFusion pushes down into a scan. Out: a [`ScanExec`](scan::ScanExec), which makes requests only when it runs. Planning is
+//! apart from running, so that EXPLAIN costs nothing and a missing filter is a plan error.
 //!
 //! ```text
-//! filters ─▶ pushdown   keys, days, conditions that CleverTap looks at ─▶ plan ─▶ scan ──┬─▶ lookup   one request a key
-//!                       (keys, ranges, condition)                       (ScanExec)      ├─▶ export   windows: chains of pages
-//!                                                                                       └─▶ report   counts, lists: small answers
-//! projection   the columns of a scan to those of a page, and back     decode   bytes -> Arrow
-//! query        days and windows, as requests say them                 spec     what a scan is told, what it counts
-//! discover     events, properties, types: asks, and keeps them in project_schema
+//! filters ─▶ pushdown ─▶ plan ─▶ scan ──┬─▶ lookup   one request for each key
+//!            keys         ReadPlan     │
+//!            ranges                    ├─▶ export   windows of days, each a chain of pages
+//!            condition                 │
+//!                                      └─▶ report   small answers: counts, lists
+//!
+//! spec         parameters and metrics of a scan
+//! projection   the columns of a scan to those of a page, and pages to batches
+//! decode       the bytes of a page to Arrow arrays
+//! query        the JSON of days and events in requests
+//! discover     fetches events, properties and types into project_schema
 //! ```
 
 pub(crate) mod counts;

@@ -1,7 +1,8 @@
-//! From the filters of a query to the work that answers it.
+//! Plans scans: from filters, projection and limit to a [`ScanExec`].
 //!
-//! In: what DataFusion offers to push down. Out: how much of it is taken, and a leaf that makes no request before it runs. What a
-//! table cannot be asked without is an error that names just that and shows a WHERE that works.
+//! In: what DataFusion offers to push down. Out: the pushdown support of each filter, and a scan that makes no request before it runs. A
+//! missing filter is a plan error that names it and shows a WHERE clause that works, because a full export would be slow and rarely what
+//! the user wants.
 
 use std::sync::Arc;
 
@@ -20,23 +21,23 @@ use crate::read::pushdown::condition::PropertyColumns;
 use crate::read::pushdown::keys::key_filter;
 use crate::read::pushdown::{FilterCapabilities, PushedFilters};
 use crate::read::query::{DayRange, today};
-use crate::read::report::{CountArguments, ReportPlan, ReportRequest, questions, slices};
+use crate::read::report::{CountArguments, ReportPlan, ReportRequest, count_requests, slice_requests};
 use crate::read::scan::{ReadPlan, ScanExec, WithoutKeys};
 use crate::read::spec::Scan;
 use crate::relation::Relation;
 use crate::table::{Bucket, CountOf, Counts, Export, Kind, Lookup, Read, Slices, Source, Table, ValueForm};
 use crate::tables::query::PROPERTY_TYPES;
 
-/// Columns by which a count is asked for, besides its days.
-const COUNT_ASKS: &[(&str, &str)] = &[("event_name", ""), ("property", ""), ("property_type", ""), ("top_n", "")];
-/// The column by which an export is asked for, besides its days.
-const EVENT: &[(&str, &str)] = &[("event_name", "")];
-/// Columns that say the days of a request, where its rows have none of their own.
+/// Filter columns of counts, besides days.
+const COUNT_FILTERS: &[(&str, &str)] = &[("event_name", ""), ("property", ""), ("property_type", ""), ("top_n", "")];
+/// Filter columns of exports, besides days.
+const EXPORT_FILTERS: &[(&str, &str)] = &[("event_name", "")];
+/// Filter columns for the days of a request whose rows have no day of their own.
 const RANGE_DAYS: &[&str] = &["event_date", "from_date", "to_date"];
-/// Values of a property where nobody says how many, and the most there may be.
+/// The default and the maximum of `top_n`.
 const TOP_N: (i64, i64) = (10, 100);
 
-/// Typed columns as a filter may name them: those whose values CleverTap compares as this does.
+/// The typed columns that CleverTap compares in the same way as DataFusion, and whether they are numbers.
 fn comparable_columns(relation: &Relation) -> Vec<(String, bool)> {
     let comparable = |form: &ValueForm| match form {
         ValueForm::Float64 | ValueForm::Int64 => Some(true),
@@ -46,18 +47,17 @@ fn comparable_columns(relation: &Relation) -> Vec<(String, bool)> {
     relation.typed.iter().filter_map(|column| Some((column.name.clone(), comparable(&column.form)?))).collect()
 }
 
-/// How a table may be asked.
 fn capabilities<'a>(table: &'a Table, typed: &'a [(String, bool)]) -> FilterCapabilities<'a> {
-    let none = FilterCapabilities { days: &[], bucket_starts: None, instant: None, pinned: &[], properties: None };
+    let no_filters = FilterCapabilities { days: &[], bucket_starts: None, instant: None, pinned: &[], properties: None };
     match &table.read {
         Some(Read::Export(_)) => FilterCapabilities {
             days: &["event_date"],
             instant: Some("event_time"),
-            pinned: EVENT,
+            pinned: EXPORT_FILTERS,
             properties: Some(PropertyColumns { json: "properties", typed }),
-            ..none
+            ..no_filters
         },
-        Some(Read::People { .. }) => FilterCapabilities { days: RANGE_DAYS, pinned: EVENT, ..none },
+        Some(Read::People { .. }) => FilterCapabilities { days: RANGE_DAYS, pinned: EXPORT_FILTERS, ..no_filters },
         Some(Read::Counts(counts)) => FilterCapabilities {
             days: RANGE_DAYS,
             bucket_starts: match counts.of {
@@ -65,15 +65,15 @@ fn capabilities<'a>(table: &'a Table, typed: &'a [(String, bool)]) -> FilterCapa
                 CountOf::Trend(Bucket::Month) => Some(("month_start", 31)),
                 _ => None,
             },
-            pinned: COUNT_ASKS,
-            ..none
+            pinned: COUNT_FILTERS,
+            ..no_filters
         },
-        Some(Read::Slices(slices)) => FilterCapabilities { days: std::slice::from_ref(&slices.day), ..none },
-        Some(Read::Lookup(_) | Read::Whole(_)) | None => none,
+        Some(Read::Slices(slices)) => FilterCapabilities { days: std::slice::from_ref(&slices.day), ..no_filters },
+        Some(Read::Lookup(_) | Read::List(_)) | None => no_filters,
     }
 }
 
-/// The keys by which a table is looked up.
+/// The look-up keys of a table: column and parameter.
 fn keys(table: &Table) -> &'static [(&'static str, &'static str)] {
     match &table.read {
         Some(Read::People { lookup, .. } | Read::Lookup(lookup)) => lookup.keys,
@@ -81,46 +81,47 @@ fn keys(table: &Table) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Whether `filter` speaks of days that rows do not have, so that it cannot be checked again.
-fn is_only_asked(table: &Table, filter: &Expr) -> bool {
-    let only =
+/// Whether `filter` refers to days of the request that the rows do not have, so that it cannot be evaluated above the scan.
+fn refers_to_request_days(table: &Table, filter: &Expr) -> bool {
+    let is_request_day =
         |name: &str| table.columns.iter().any(|column| column.name == name && column.kind == Kind::Day && column.source == Source::Filter);
-    filter.column_refs().iter().any(|column| only(&column.name))
+    filter.column_refs().iter().any(|column| is_request_day(&column.name))
 }
 
-/// How much of each filter is taken.
+/// The pushdown support of each filter.
 ///
 /// # Errors
-/// [`Error::Filter`] for a condition on the days of a request that is no range.
+/// [`Error::Filter`] for a filter on the days of a request that is not a range.
 pub(crate) fn pushdown(relation: &Relation, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>, Error> {
     let keys = keys(relation.table);
-    let keyed = filters.iter().filter(|filter| key_filter(filter, keys).is_some()).count();
+    let key_filters = filters.iter().filter(|filter| key_filter(filter, keys).is_some()).count();
     let typed = comparable_columns(relation);
     let capabilities = capabilities(relation.table, &typed);
     let mut pushed = PushedFilters::default();
-    let of = |filter: &&Expr| {
+    let support = |filter: &&Expr| {
         if key_filter(filter, keys).is_some() {
-            // The asked column holds what was asked, so that a LIMIT may end the look-ups. Only one filter becomes requests.
-            let exactly = if keyed == 1 { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Inexact };
-            return Ok(exactly);
+            // The key column holds the requested key, so the filter is exact and a LIMIT can stop the look-ups. Only one key filter
+            // becomes requests: if there are several, all are evaluated again.
+            let support = if key_filters == 1 { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Inexact };
+            return Ok(support);
         }
-        let taken = pushed.add(filter, capabilities);
-        if taken != TableProviderFilterPushDown::Exact && is_only_asked(relation.table, filter) {
+        let support = pushed.add(filter, capabilities);
+        if support != TableProviderFilterPushDown::Exact && refers_to_request_days(relation.table, filter) {
             return Err(Error::Filter(format!(
                 "{}: \"event_date\", \"from_date\" and \"to_date\" say which days are asked for, and take one range: \
                  event_date BETWEEN '2026-01-01' AND '2026-01-31'",
                 relation.qualified()
             )));
         }
-        Ok(taken)
+        Ok(support)
     };
-    filters.iter().map(of).collect()
+    filters.iter().map(support).collect()
 }
 
-/// The leaf that reads `table`.
+/// The plan node that reads the table of `relation`.
 ///
 /// # Errors
-/// [`Error::Filter`] where the query lacks a filter, [`Error::Setting`] where it needs a time zone.
+/// [`Error::Filter`] if a required filter is missing, [`Error::Setting`] if the query needs a time zone and the account has none.
 pub(crate) fn scan(
     relation: &Relation,
     options: Options,
@@ -131,62 +132,62 @@ pub(crate) fn scan(
     let projection = projection.cloned().unwrap_or_else(|| (0..relation.schema.fields().len()).collect());
     let schema = Arc::new(relation.schema.project(&projection)?);
     let scan = Scan { relation: relation.clone(), options, projection, schema, limit };
-    let work = match &relation.table.read {
-        Some(Read::Export(export)) => exported(export, &scan, filters)?,
-        Some(Read::People { lookup, export }) => people(lookup, export, &scan, filters)?,
-        Some(Read::Lookup(lookup)) => Some(looked_up(lookup, &scan, filters)?),
-        Some(Read::Counts(counts)) => counted(counts, &scan, filters)?,
-        Some(Read::Slices(slices)) => sliced(slices, &scan, filters)?,
-        Some(Read::Whole(call)) => {
-            Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::Whole(call)], &scan, Constants::new())?)))
+    let read = match &relation.table.read {
+        Some(Read::Export(export)) => plan_export(export, &scan, filters)?,
+        Some(Read::People { lookup, export }) => plan_people(lookup, export, &scan, filters)?,
+        Some(Read::Lookup(lookup)) => Some(plan_lookup(lookup, &scan, filters)?),
+        Some(Read::Counts(counts)) => plan_counts(counts, &scan, filters)?,
+        Some(Read::Slices(slices)) => plan_slices(slices, &scan, filters)?,
+        Some(Read::List(call)) => {
+            Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::List(call)], &scan, Constants::new())?)))
         }
         None => return Err(Error::Filter(format!("{} is written, not read", relation.qualified())).into()),
     };
-    Ok(match work {
-        Some(ReadPlan::Lookup(LookupPlan { keys: LookupKeys::Given(asked), .. })) if asked.values.is_empty() => nothing(&scan),
-        Some(work) => Arc::new(ScanExec::new(scan, work)),
-        None => nothing(&scan),
+    Ok(match read {
+        Some(ReadPlan::Lookup(LookupPlan { keys: LookupKeys::Given(keys), .. })) if keys.values.is_empty() => empty(&scan),
+        Some(read) => Arc::new(ScanExec::new(scan, read)),
+        None => empty(&scan),
     })
 }
 
-/// What a contradiction leaves.
-fn nothing(scan: &Scan) -> Arc<dyn ExecutionPlan> {
+/// The plan for filters that contradict each other.
+fn empty(scan: &Scan) -> Arc<dyn ExecutionPlan> {
     Arc::new(EmptyExec::new(Arc::clone(&scan.schema)))
 }
 
-/// The error about filters that are missing.
-fn missing(scan: &Scan, lacks: &[&str], example: &str) -> Error {
+/// The error for missing filters.
+fn missing(scan: &Scan, filters: &[&str], example: &str) -> Error {
     Error::Filter(format!(
         "{} needs a filter on {} to be read, and this query has none. For example: WHERE {example}",
         scan.relation.qualified(),
-        lacks.join(" and one on ")
+        filters.join(" and one on ")
     ))
 }
 
 const NAME: &str = "\"event_name\" (= or IN)";
 const DAYS: &str = "\"event_date\" (a range)";
 
-fn exported(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+fn plan_export(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
     let typed = comparable_columns(&scan.relation);
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &typed));
-    let own = scan.relation.event.as_ref();
+    let table_event = scan.relation.event.as_ref();
     let days = "\"event_time\" or \"event_date\" (a range with a first day)";
-    let mut lacks = Vec::new();
+    let mut missing_filters = Vec::new();
     let mut example = "event_date BETWEEN '2026-01-01' AND '2026-01-31'".to_owned();
-    if own.is_none() {
+    if table_event.is_none() {
         example = format!("event_name = 'Charged' AND {example}");
-        lacks.extend(pushed.values("event_name").is_none().then_some(NAME));
+        missing_filters.extend(pushed.values("event_name").is_none().then_some(NAME));
     }
-    lacks.extend((!pushed.has_range()).then_some(days));
-    if !lacks.is_empty() && !pushed.is_nothing() {
-        return Err(missing(scan, &lacks, &example).into());
+    missing_filters.extend((!pushed.has_range()).then_some(days));
+    if !missing_filters.is_empty() && !pushed.is_contradiction() {
+        return Err(missing(scan, &missing_filters, &example).into());
     }
-    let events: Vec<String> = match (own, pushed.values("event_name")) {
-        (Some(own), None) => vec![own.clone()],
-        (Some(own), Some(values)) => values.iter().filter(|value| *value == own).cloned().collect(),
+    let events: Vec<String> = match (table_event, pushed.values("event_name")) {
+        (Some(event), None) => vec![event.clone()],
+        (Some(event), Some(values)) => values.iter().filter(|value| *value == event).cloned().collect(),
         (None, values) => values.unwrap_or_default().to_vec(),
     };
-    if events.is_empty() || pushed.is_nothing() {
+    if events.is_empty() || pushed.is_contradiction() {
         return Ok(None);
     }
     let today = today(&scan.relation.account);
@@ -194,28 +195,28 @@ fn exported(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Op
     let Some(range) = pushed.range(&scan.relation.account, until, &|| missing(scan, &[days], &example))? else { return Ok(None) };
     let keep = match pushed.instants() {
         Some(_) if scan.relation.account.time_zone().is_none() => return Err(Error::needs_time_zone().into()),
-        Some(span) => RowFilter::Inside(span),
+        Some(bounds) => RowFilter::Inside(bounds),
         None => RowFilter::All,
     };
-    let work = ExportPlan::plan(export, scan, Some(&events), range, today, pushed.conditions, keep)?;
-    Ok(Some(ReadPlan::Export(Arc::new(work))))
+    let export = ExportPlan::plan(export, scan, Some(&events), range, today, pushed.conditions, keep)?;
+    Ok(Some(ReadPlan::Export(Arc::new(export))))
 }
 
-fn people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+fn plan_people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
     let by_event = pushed.values("event_name").is_some();
-    if let Some(asked) = filters.iter().find_map(|filter| key_filter(filter, lookup.keys)) {
+    if let Some(keys) = filters.iter().find_map(|filter| key_filter(filter, lookup.keys)) {
         if by_event || pushed.has_range() {
             return Err(Error::Filter(format!(
                 "{} is read by key or by event, not by both: take out either the filter on \"{}\" or those on \"event_name\" and its days",
                 scan.relation.qualified(),
-                asked.column
+                keys.column
             ))
             .into());
         }
-        return Ok(Some(ReadPlan::Lookup(LookupPlan::of(lookup, asked, scan)?)));
+        return Ok(Some(ReadPlan::Lookup(LookupPlan::of(lookup, keys, scan)?)));
     }
-    if pushed.is_nothing() {
+    if pushed.is_contradiction() {
         return Ok(None);
     }
     let example = "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31'";
@@ -224,35 +225,39 @@ fn people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters
         (Some(events), true) => {
             let Some(range) = pushed.range(&scan.relation.account, today, &|| missing(scan, &[DAYS], example))? else { return Ok(None) };
             check_days(scan, range)?;
-            let work = ExportPlan::plan(export, scan, Some(events), range, today, Vec::new(), RowFilter::All)?;
-            Ok(Some(ReadPlan::Export(Arc::new(work))))
+            let export = ExportPlan::plan(export, scan, Some(events), range, today, Vec::new(), RowFilter::All)?;
+            Ok(Some(ReadPlan::Export(Arc::new(export))))
         }
         (Some(_), false) => Err(missing(scan, &[DAYS], example).into()),
         (None, true) => Err(missing(scan, &[NAME], example).into()),
         (None, false) => {
-            let otherwise = if scan.options.full_scan {
+            let without_keys = if scan.options.full_scan {
                 let range: DayRange = (BEGINNING, today);
                 WithoutKeys::Sweep(Arc::new(ExportPlan::plan(export, scan, None, range, today, Vec::new(), RowFilter::NewPeople)?))
             } else {
-                let missing = keyless(lookup, scan, "identity = 'cust-1001'");
+                let missing = missing_key(lookup, scan, "identity = 'cust-1001'");
                 WithoutKeys::Refuse(format!(
                     "{missing}, WHERE {example}, or a join on one of them. SET clevertap.full_scan = true reads everybody who can be listed, \
                      event by event"
                 ))
             };
-            Ok(Some(ReadPlan::DeferredLookup { lookup: LookupPlan { call: lookup, keys: LookupKeys::OfJoin }, otherwise }))
+            Ok(Some(ReadPlan::DeferredLookup { lookup: LookupPlan { call: lookup, keys: LookupKeys::FromJoin }, without_keys }))
         }
     }
 }
 
-/// Refuses to show as NULL the day of rows that are of several days: compared with a day, as in a join, it would leave out all of them.
-/// Who selects the first and the last day as well, as `*` does, sees what the row is of.
+/// Refuses `event_date` if rows cover several days. It would be NULL, so comparing it with a day, as in a join, would drop all rows. It is
+/// allowed together with the first and the last day, as in `SELECT *`, because then the user sees which days a row covers.
 fn check_days(scan: &Scan, range: DayRange) -> Result<(), Error> {
     let table = scan.relation.table;
-    let shown = |name: &str| scan.schema.fields().iter().any(|field| field.name() == name);
+    let is_projected = |name: &str| scan.schema.fields().iter().any(|field| field.name() == name);
     let bucket = capabilities(table, &[]).bucket_starts.map(|(start, _)| start);
-    let is_asked = table.columns.iter().any(|column| column.name == "event_date" && column.source == Source::Filter);
-    if !is_asked || !shown("event_date") || (shown("from_date") && shown("to_date")) || (range.0 == range.1 && bucket.is_none()) {
+    let is_request_day = table.columns.iter().any(|column| column.name == "event_date" && column.source == Source::Filter);
+    if !is_request_day
+        || !is_projected("event_date")
+        || (is_projected("from_date") && is_projected("to_date"))
+        || (range.0 == range.1 && bucket.is_none())
+    {
         return Ok(());
     }
     let instead = bucket.map_or_else(
@@ -267,17 +272,20 @@ fn check_days(scan: &Scan, range: DayRange) -> Result<(), Error> {
     )))
 }
 
-fn looked_up(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
-    if let Some(asked) = filters.iter().find_map(|filter| key_filter(filter, lookup.keys)) {
-        return Ok(ReadPlan::Lookup(LookupPlan::of(lookup, asked, scan)?));
+fn plan_lookup(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
+    if let Some(keys) = filters.iter().find_map(|filter| key_filter(filter, lookup.keys)) {
+        return Ok(ReadPlan::Lookup(LookupPlan::of(lookup, keys, scan)?));
     }
     let key = lookup.keys.first().map(|(key, _)| *key).unwrap_or_default();
-    let missing = format!("{}, or a join on it", keyless(lookup, scan, &format!("{key} = '1767225600'")));
-    Ok(ReadPlan::DeferredLookup { lookup: LookupPlan { call: lookup, keys: LookupKeys::OfJoin }, otherwise: WithoutKeys::Refuse(missing) })
+    let missing = format!("{}, or a join on it", missing_key(lookup, scan, &format!("{key} = '1767225600'")));
+    Ok(ReadPlan::DeferredLookup {
+        lookup: LookupPlan { call: lookup, keys: LookupKeys::FromJoin },
+        without_keys: WithoutKeys::Refuse(missing),
+    })
 }
 
-/// The error about a key that is missing.
-fn keyless(lookup: &Lookup, scan: &Scan, example: &str) -> String {
+/// The message for a missing key.
+fn missing_key(lookup: &Lookup, scan: &Scan, example: &str) -> String {
     let names: Vec<_> = lookup.keys.iter().map(|(column, _)| format!("\"{column}\"")).collect();
     format!(
         "{} needs a filter (= or IN) on {} to be read, and this query has none. For example: WHERE {example}",
@@ -286,70 +294,70 @@ fn keyless(lookup: &Lookup, scan: &Scan, example: &str) -> String {
     )
 }
 
-fn counted(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
-    let tops = call.of == CountOf::TopValues;
+    let is_top_values = call.of == CountOf::TopValues;
     let mut example = "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31'".to_owned();
-    let mut lacks = Vec::new();
-    lacks.extend(pushed.values("event_name").is_none().then_some(NAME));
-    lacks.extend((!pushed.has_range()).then_some(DAYS));
-    if tops {
+    let mut missing_filters = Vec::new();
+    missing_filters.extend(pushed.values("event_name").is_none().then_some(NAME));
+    missing_filters.extend((!pushed.has_range()).then_some(DAYS));
+    if is_top_values {
         example.push_str(" AND property = 'Currency'");
-        lacks.extend(pushed.values("property").is_none().then_some("\"property\" (= or IN)"));
+        missing_filters.extend(pushed.values("property").is_none().then_some("\"property\" (= or IN)"));
     }
-    if pushed.is_nothing() {
+    if pushed.is_contradiction() {
         return Ok(None);
     }
-    if !lacks.is_empty() {
-        return Err(missing(scan, &lacks, &example).into());
+    if !missing_filters.is_empty() {
+        return Err(missing(scan, &missing_filters, &example).into());
     }
     let Some(range) = pushed.range(&scan.relation.account, today(&scan.relation.account), &|| missing(scan, &[DAYS], &example))? else {
         return Ok(None);
     };
     check_days(scan, range)?;
-    let one = |column: &str| match pushed.values(column) {
+    let single_value = |column: &str| match pushed.values(column) {
         Some([_, _, ..]) => Err(Error::Filter(format!(
             "{} takes one value of \"{column}\" in a query, and this one has several",
             scan.relation.qualified()
         ))),
         values => Ok(values.and_then(|values| values.first()).cloned()),
     };
-    let kind = one("property_type")?.unwrap_or_else(|| PROPERTY_TYPES[0].to_owned());
+    let kind = single_value("property_type")?.unwrap_or_else(|| PROPERTY_TYPES[0].to_owned());
     if !PROPERTY_TYPES.contains(&kind.as_str()) {
         return Err(Error::Filter(format!("\"property_type\" is \"{kind}\"; expected one of {}", PROPERTY_TYPES.join(", "))).into());
     }
-    let top_n = one("top_n")?.map_or(Ok(TOP_N.0), |text| text.parse().ok().filter(|n| (1..=TOP_N.1).contains(n)).ok_or(()));
+    let top_n = single_value("top_n")?.map_or(Ok(TOP_N.0), |text| text.parse().ok().filter(|n| (1..=TOP_N.1).contains(n)).ok_or(()));
     let top_n = top_n.map_err(|()| Error::Filter(format!("\"top_n\" takes a number from 1 to {}", TOP_N.1)))?;
-    let mut shown = Constants::new();
-    if tops {
-        shown.insert("property_type", ScalarValue::Utf8View(Some(kind.clone())));
-        shown.insert("top_n", ScalarValue::Int64(Some(top_n)));
+    let mut constants = Constants::new();
+    if is_top_values {
+        constants.insert("property_type", ScalarValue::Utf8View(Some(kind.clone())));
+        constants.insert("top_n", ScalarValue::Int64(Some(top_n)));
     } else {
-        shown.insert("property", ScalarValue::Utf8View(one("property")?));
+        constants.insert("property", ScalarValue::Utf8View(single_value("property")?));
     }
     let arguments = CountArguments { properties: pushed.values("property").unwrap_or_default().to_vec(), kind, top_n };
     let events = pushed.values("event_name").unwrap_or_default();
-    let work = ReportPlan::of(call.path, questions(call, events, range, scan, &arguments), scan, shown)?;
-    Ok(Some(ReadPlan::Report(Arc::new(work))))
+    let report = ReportPlan::of(call.path, count_requests(call, events, range, scan, &arguments), scan, constants)?;
+    Ok(Some(ReadPlan::Report(Arc::new(report))))
 }
 
-fn sliced(call: &'static Slices, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+fn plan_slices(call: &'static Slices, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
-    if pushed.is_nothing() {
+    if pushed.is_contradiction() {
         return Ok(None);
     }
-    let lacks = format!("\"{}\" (a range with a first day)", call.day);
-    let error = || missing(scan, &[&lacks], &format!("{} BETWEEN '2026-01-01' AND '2026-01-31'", call.day));
-    // What is planned for next year is a campaign too.
+    let range_filter = format!("\"{}\" (a range with a first day)", call.day);
+    let no_range = || missing(scan, &[&range_filter], &format!("{} BETWEEN '2026-01-01' AND '2026-01-31'", call.day));
+    // A campaign may be scheduled for next year.
     let today = today(&scan.relation.account);
-    let Some(range) = pushed.range(&scan.relation.account, today.checked_add_days(AHEAD).unwrap_or(today), &error)? else {
+    let Some(range) = pushed.range(&scan.relation.account, today.checked_add_days(AHEAD).unwrap_or(today), &no_range)? else {
         return Ok(None);
     };
-    Ok(Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, slices(call, range), scan, Constants::new())?))))
+    Ok(Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, slice_requests(call, range), scan, Constants::new())?))))
 }
 
 impl Table {
-    /// The filters without which a read is refused, as `clevertap.tables` shows them.
+    /// The filters that a read requires, as shown in `clevertap.tables`.
     pub(crate) fn required_filters(&self) -> Option<String> {
         let keys = || keys(self).iter().map(|(key, _)| *key).collect::<Vec<_>>().join(" or ");
         match self.read.as_ref()? {
@@ -361,7 +369,7 @@ impl Table {
             }
             Read::Counts(_) => Some("event_name (= or IN) and a range on event_date".into()),
             Read::Slices(call) => Some(format!("a range on {}", call.day)),
-            Read::Whole(_) => None,
+            Read::List(_) => None,
         }
     }
 }

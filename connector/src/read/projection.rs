@@ -1,7 +1,7 @@
-//! From the columns of a scan to those of a page, and back to batches.
+//! Maps the columns of a scan to columns of a page, and decoded pages to batches.
 //!
-//! In: a table's columns, those that a query projects, what is the same in every row. Out: the slots that the page decoder fills,
-//! and batches of the query's schema.
+//! In: a table's columns, the projection, and values that are the same in every row. Out: the slots that the page decoder fills, and
+//! batches with the scan's schema. The decoder knows no tables and no SQL columns; they are translated here.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -26,26 +26,26 @@ use crate::read::spec::Scan;
 use crate::relation::Relation;
 use crate::table::{Column, Kind, Source, ValueForm};
 
-/// What is the same in every row: the filter columns of a request, by name.
+/// Values that are the same in every row of a request, by column name: its filter columns.
 pub(crate) type Constants = BTreeMap<&'static str, ScalarValue>;
 
-/// What all rows of a range of days have in common: of one day, the day itself too.
-pub(crate) fn of_days((first, last): DayRange) -> Constants {
+/// The constants of a range of days. A range of one day has an `event_date` too.
+pub(crate) fn day_constants((first, last): DayRange) -> Constants {
     let day = |date| ScalarValue::Date32(i32::try_from(days(date)).ok());
-    let own = (first == last).then(|| ("event_date", day(first)));
-    [("from_date", day(first)), ("to_date", day(last))].into_iter().chain(own).collect()
+    let event_date = (first == last).then(|| ("event_date", day(first)));
+    [("from_date", day(first)), ("to_date", day(last))].into_iter().chain(event_date).collect()
 }
 
 /// Where a column of the query comes from.
 #[derive(Debug, Clone)]
 enum ColumnOrigin {
-    /// The slot of the page.
+    /// The slot with this index.
     Slot(usize),
-    /// The constant of this name; NULL where there is none.
+    /// The constant of this name, or NULL if there is none.
     Constant(&'static str),
 }
 
-/// How the columns of a scan come out of pages.
+/// The mapping between the columns of a scan and the slots of a page.
 #[derive(Debug, Clone)]
 pub(crate) struct PageProjection {
     schema: SchemaRef,
@@ -53,33 +53,32 @@ pub(crate) struct PageProjection {
     records: &'static str,
     origins: Vec<ColumnOrigin>,
     zone: Option<Tz>,
-    /// The slot of the instants, where rows are kept by them.
+    /// The slot of the timestamp, for [`RowFilter::Inside`].
     time: Option<usize>,
-    /// The slot that tells people apart, where each is a row once.
+    /// The slot that identifies people, for [`RowFilter::NewPeople`].
     person: Option<usize>,
 }
 
-/// Which rows of a page are kept, besides what the filters above the scan do.
+/// Which rows of a page the scan returns. Filters above the scan apply as well.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum RowFilter {
-    /// All.
     #[default]
     All,
-    /// Those inside of these instants.
+    /// Rows whose timestamp is within these bounds.
     Inside(Bounds),
-    /// The first of each person.
+    /// The first row of each person.
     NewPeople,
 }
 
-/// People that were seen: two hashes of each, so that no two are taken for one.
+/// The people seen so far, as 128 bits of hash each: less memory than their identities, with practically no collisions.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SeenPeople {
     people: HashSet<u128>,
     hashers: [RandomState; 2],
 }
 
-impl Seen {
-    /// Whether somebody is new. Who has no name at all is.
+impl SeenPeople {
+    /// Whether a person is new. A record without identifiers always is.
     fn is_new(&mut self, person: Option<&str>) -> bool {
         let Some(person) = person else { return true };
         let [high, low] = &self.hashers;
@@ -87,34 +86,34 @@ impl Seen {
     }
 }
 
-/// How records stand in a page.
+/// Where the records of a page are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordLayout {
     /// The key of the list of records.
     pub(crate) records: &'static str,
-    /// The key of the record inside of each item, where it does not stand there itself.
-    pub(crate) inside: Option<&'static str>,
-    /// The column whose value is what was asked, which stands in each item under [`ASKED`].
-    pub(crate) asked: Option<&'static str>,
+    /// The key of the record in each item of the list. `None`: the item is the record.
+    pub(crate) record: Option<&'static str>,
+    /// The key column of a look-up. Its value is in each item under [`LOOKUP_KEY`].
+    pub(crate) lookup_key: Option<&'static str>,
 }
 
-/// The key of what was asked, in the pages that look-ups make of their answers.
-pub(crate) const ASKED: &str = "asked";
-/// The key of the records in the pages that are made here.
+/// The JSON key of the requested key in pages that look-ups build from their answers.
+pub(crate) const LOOKUP_KEY: &str = "asked";
+/// The JSON key of the records in pages that are built here.
 pub(crate) const RECORDS: &str = "records";
-/// The key of a record in the pages that look-ups make of their answers.
+/// The JSON key of a record in pages that look-ups build from their answers.
 pub(crate) const RECORD: &str = "record";
-/// The key of the rest of a record, in the pages that are made here.
+/// The JSON key for the rest of a record ([`Source::Rest`]) in pages that are built here.
 pub(crate) const REST: &str = "\u{0}rest";
 
-/// Pages that are made here, of whole records.
-pub(crate) const MADE: RecordLayout = RecordLayout { records: RECORDS, inside: None, asked: None };
+/// The layout of pages that are built here from records.
+pub(crate) const BUILT_PAGE: RecordLayout = RecordLayout { records: RECORDS, record: None, lookup_key: None };
 
 impl PageProjection {
-    /// How `projection` of `table` comes out, with what `keep` needs, projected or not.
+    /// The mapping for `projection`. Slots that `keep` needs are added even if they are not projected.
     ///
     /// # Errors
-    /// `Error::Setting` where an instant is projected or trimmed and there is no time zone.
+    /// `Error::Setting` if a timestamp is projected or filtered and the account has no time zone.
     pub(crate) fn new(
         relation: &Relation,
         schema: &SchemaRef,
@@ -124,7 +123,7 @@ impl PageProjection {
     ) -> Result<Self> {
         let zone = relation.account.time_zone();
         let columns: Vec<&Column> = relation.table.read_columns().collect();
-        let mut shape = Self {
+        let mut mapping = Self {
             schema: Arc::clone(schema),
             slots: Vec::new(),
             records: layout.records,
@@ -136,33 +135,33 @@ impl PageProjection {
         for &index in projection {
             let origin = match columns.get(index) {
                 Some(column) if column.kind == Kind::Instant && zone.is_none() => return Err(Error::needs_time_zone().into()),
-                Some(column) => shape.origin(column, layout),
-                None => shape.add(slot_of(&relation.typed[index - columns.len()])),
+                Some(column) => mapping.origin(column, layout),
+                None => mapping.add(slot_of(&relation.typed[index - columns.len()])),
             };
             if let (ColumnOrigin::Slot(slot), Some(column)) = (&origin, columns.get(index))
                 && column.kind == Kind::Instant
             {
-                shape.time = Some(*slot);
+                mapping.time = Some(*slot);
             }
-            shape.origins.push(origin);
+            mapping.origins.push(origin);
         }
         if keep == RowFilter::NewPeople {
-            let named = ["identity", "object_id"].into_iter().filter_map(|name| columns.iter().find(|column| column.name == name));
-            let pointers = named.flat_map(|column| match column.source {
-                Source::Asked(pointers) | Source::Either(pointers) => pointers,
+            let identifiers = ["identity", "object_id"].into_iter().filter_map(|name| columns.iter().find(|column| column.name == name));
+            let pointers = identifiers.flat_map(|column| match column.source {
+                Source::LookupKey(pointers) | Source::Either(pointers) => pointers,
                 _ => &[],
             });
-            let paths = pointers.map(|pointer| steps(layout.inside, pointer)).collect();
-            shape.person = Some(shape.slots.len());
-            shape.add(Slot { name: "identity".into(), paths, form: ValueForm::Text });
+            let paths = pointers.map(|pointer| path_of(layout.record, pointer)).collect();
+            mapping.person = Some(mapping.slots.len());
+            mapping.add(Slot { name: "identity".into(), paths, form: ValueForm::Text });
         }
-        if matches!(keep, RowFilter::Inside(_)) && shape.time.is_none() {
+        if matches!(keep, RowFilter::Inside(_)) && mapping.time.is_none() {
             let column = columns.iter().find(|column| column.kind == Kind::Instant);
-            if let Some(ColumnOrigin::Slot(slot)) = column.map(|column| shape.origin(column, layout)) {
-                shape.time = Some(slot);
+            if let Some(ColumnOrigin::Slot(slot)) = column.map(|column| mapping.origin(column, layout)) {
+                mapping.time = Some(slot);
             }
         }
-        Ok(shape)
+        Ok(mapping)
     }
 
     fn add(&mut self, slot: Slot) -> ColumnOrigin {
@@ -171,12 +170,14 @@ impl PageProjection {
     }
 
     fn origin(&mut self, column: &Column, layout: RecordLayout) -> ColumnOrigin {
-        let asked = layout.asked == Some(column.name);
+        let is_lookup_key = layout.lookup_key == Some(column.name);
         let paths: Vec<Vec<String>> = match column.source {
             Source::Filter | Source::Nowhere => return ColumnOrigin::Constant(column.name),
-            Source::Asked(_) if asked => vec![vec![ASKED.to_owned()]],
-            Source::At(pointer) => vec![steps(layout.inside, pointer)],
-            Source::Asked(pointers) | Source::Either(pointers) => pointers.iter().map(|pointer| steps(layout.inside, pointer)).collect(),
+            Source::LookupKey(_) if is_lookup_key => vec![vec![LOOKUP_KEY.to_owned()]],
+            Source::At(pointer) => vec![path_of(layout.record, pointer)],
+            Source::LookupKey(pointers) | Source::Either(pointers) => {
+                pointers.iter().map(|pointer| path_of(layout.record, pointer)).collect()
+            }
             Source::Rest => vec![vec![REST.to_owned()]],
         };
         let form = match column.kind {
@@ -190,15 +191,14 @@ impl PageProjection {
         self.add(Slot { name: column.name.to_owned(), paths, form })
     }
 
-    /// A decoder of its pages.
     pub(crate) fn decoder(&self) -> PageDecoder {
         PageDecoder::new(self.slots.clone(), self.records, self.zone)
     }
 
-    /// Notes the values of a page that did not fit their columns, as `clevertap.type_mismatch` says.
+    /// Reports values that did not fit their column as a warning or an error, depending on `clevertap.type_mismatch`.
     ///
     /// # Errors
-    /// `Error::Answer` where it says `error`.
+    /// `Error::Answer` if the option is `error`.
     fn check_types(&self, page: &Page, scan: &Scan) -> Result<(), Error> {
         let table = scan.relation.qualified();
         for (Slot { name, .. }, count) in self.slots.iter().zip(&page.mismatches).filter(|(_, count)| **count > 0) {
@@ -213,17 +213,17 @@ impl PageProjection {
         Ok(())
     }
 
-    /// A page as rows of the query: those that are to be kept.
+    /// Converts a page to a batch of the rows that `keep` selects.
     ///
     /// # Errors
-    /// `Error::Answer` for values that are not of their type, where the session says so; DataFusion's.
+    /// `Error::Answer` for values of another type, if the session is configured so; otherwise Arrow's errors.
     pub(crate) fn batch(
         &self,
         page: &Page,
         constants: &Constants,
         scan: &Scan,
         keep: RowFilter,
-        seen: &Mutex<Seen>,
+        seen: &Mutex<SeenPeople>,
     ) -> Result<RecordBatch> {
         self.check_types(page, scan)?;
         let columns = self.origins.iter().zip(self.schema.fields()).map(|(origin, field)| match origin {
@@ -237,8 +237,9 @@ impl PageProjection {
         let options = RecordBatchOptions::new().with_row_count(Some(page.rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
         let mask: BooleanArray = match (keep, self.time, self.person) {
-            (RowFilter::Inside(span), Some(time), _) => {
-                let inside = |second: &i64| span.first.is_none_or(|first| first <= *second) && span.last.is_none_or(|last| *second <= last);
+            (RowFilter::Inside(bounds), Some(time), _) => {
+                let inside =
+                    |second: &i64| bounds.first.is_none_or(|first| first <= *second) && bounds.last.is_none_or(|last| *second <= last);
                 page.columns[time].as_primitive::<TimestampSecondType>().values().iter().map(|second| Some(inside(second))).collect()
             }
             (RowFilter::NewPeople, _, Some(person)) => {
@@ -250,34 +251,33 @@ impl PageProjection {
         if mask.true_count() == page.rows { Ok(batch) } else { Ok(filter_record_batch(&batch, &mask)?) }
     }
 
-    /// Records that were made here, as rows of the query.
+    /// Converts records to a batch. They go through the page decoder, so that all reads convert values in the same way.
     ///
     /// # Errors
-    /// DataFusion's, or one that says that the answer of `call` is not what this version reads.
+    /// `Error::Answer` if the records, which came from `call`, cannot be decoded; otherwise Arrow's errors.
     pub(crate) fn rows(&self, records: &[Value], constants: &Constants, scan: &Scan, call: &str) -> Result<RecordBatch> {
         let page = serde_json::json!({ RECORDS: records }).to_string();
-        let page = self.decoder().decode(&Bytes::from(page)).map_err(|unread| unreadable(call, &unread))?;
+        let page = self.decoder().decode(&Bytes::from(page)).map_err(|error| unreadable(call, &error))?;
         self.batch(&page, constants, scan, RowFilter::All, &Mutex::default())
     }
 }
 
-/// An answer that this version does not read.
-pub(crate) fn unreadable(call: &str, unread: &PageError) -> DataFusionError {
-    Error::Answer(format!("{call} was answered with a body that cannot be read: {unread}. Please report this.")).into()
+/// The error for an answer of `call` that cannot be decoded.
+pub(crate) fn unreadable(call: &str, error: &PageError) -> DataFusionError {
+    Error::Answer(format!("{call} was answered with a body that cannot be read: {error}. Please report this.")).into()
 }
 
-/// A typed column as the page decoder fills it.
 fn slot_of(column: &TypedColumn) -> Slot {
     Slot { name: column.name.clone(), paths: vec![column.path.clone()], form: column.form }
 }
 
-/// The fields of typed columns.
+/// The Arrow fields of typed columns.
 pub(crate) fn typed_fields(typed: &[TypedColumn], records: &str, zone: Option<Tz>) -> Vec<Field> {
     PageDecoder::new(typed.iter().map(slot_of).collect(), records, zone).fields()
 }
 
-/// A JSON pointer as the keys of a path.
-fn steps(inside: Option<&str>, pointer: &str) -> Vec<String> {
-    let own = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
-    inside.map(str::to_owned).into_iter().chain(own).collect()
+/// Converts a JSON pointer below `record` to a path of keys.
+fn path_of(record: Option<&str>, pointer: &str) -> Vec<String> {
+    let steps = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+    record.map(str::to_owned).into_iter().chain(steps).collect()
 }

@@ -1,7 +1,7 @@
-//! Reads of a few requests with small answers: counts, trends, reports, lists.
+//! Reads that consist of a few requests with small answers: counts, trends, reports, lists.
 //!
-//! In: the shape of a table's call and what a query wants. Out: the list of requests, which EXPLAIN shows, and a batch for each,
-//! in their order, as many at once as the account allows.
+//! In: the description of a table's call and the filters of a query. Out: the list of requests, which EXPLAIN shows, and one batch for
+//! each. Requests run concurrently, as far as the account allows; their batches keep the order of the requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,204 +15,185 @@ use futures::stream::BoxStream;
 
 use crate::client::Lane;
 use crate::error::Error;
-use crate::read::counts::{self, Tops, Trend};
+use crate::read::counts::{self, TopValues, Trend};
 use crate::read::lists;
-use crate::read::projection::{Constants, MADE, PageProjection, RowFilter, of_days};
+use crate::read::projection::{BUILT_PAGE, Constants, PageProjection, RowFilter, day_constants};
 use crate::read::query::DayRange;
 use crate::read::spec::{Counters, Scan};
 use crate::table::{CountOf, Counts, ListCall, Slices};
 use crate::tables::query::GROUPS_MAX;
 
-/// One question: several requests only where it is polled, has pages, or asks for people and sums beside occurrences.
+/// The unit of a report. Sends several HTTP requests only if it is polled, is paged, or needs people or sums besides occurrences.
 #[derive(Debug, Clone)]
 pub(crate) enum ReportRequest {
     /// One number.
     Total {
-        /// The column that it fills.
+        /// The column of the number.
         column: &'static str,
-        /// The event.
         event: String,
-        /// The days.
         range: DayRange,
     },
     /// A number for each bucket.
     Trend {
-        /// The event.
         event: String,
-        /// The days, whole buckets, at most a year.
+        /// Whole buckets, at most a year.
         range: DayRange,
-        /// What is counted.
         trend: Trend,
     },
     /// The most frequent values of some properties.
-    Tops {
-        /// The event.
-        event: String,
-        /// The days.
-        range: DayRange,
-        /// Of what.
-        tops: Tops,
-    },
+    TopValues { event: String, range: DayRange, top_values: TopValues },
     /// A slice of days.
-    Slice {
-        /// The call.
-        call: &'static Slices,
-        /// The days.
-        range: DayRange,
-    },
+    Slice { call: &'static Slices, range: DayRange },
     /// A whole list.
-    Whole(&'static ListCall),
+    List(&'static ListCall),
 }
 
-/// A report, planned.
 #[derive(Debug)]
 pub(crate) struct ReportPlan {
     path: &'static str,
-    questions: Vec<ReportRequest>,
-    shape: PageProjection,
-    /// Values that the query asked for and every row shows.
-    shown: Constants,
+    requests: Vec<ReportRequest>,
+    projection: PageProjection,
+    /// Values of the query's filters, which are the same in every row.
+    constants: Constants,
 }
 
 impl ReportPlan {
-    /// A report of these questions.
-    ///
     /// # Errors
-    /// DataFusion's, if a column cannot be made.
-    pub(crate) fn of(path: &'static str, questions: Vec<ReportRequest>, scan: &Scan, shown: Constants) -> Result<Self> {
-        let shape = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, MADE, RowFilter::All)?;
-        Ok(Self { path, questions, shape, shown })
+    /// `Error::Setting` if a column needs a time zone and the account has none.
+    pub(crate) fn of(path: &'static str, requests: Vec<ReportRequest>, scan: &Scan, constants: Constants) -> Result<Self> {
+        let projection = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, BUILT_PAGE, RowFilter::All)?;
+        Ok(Self { path, requests, projection, constants })
     }
 
-    /// Runs it.
     pub(crate) fn stream(self: Arc<Self>, scan: Scan, counters: Counters) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let lane = Arc::new(counts::lane(&scan, self.path));
         let at_once = lane.in_flight_max();
         let report = Arc::clone(&self);
-        // Questions share the lane: what it has sent is told once.
-        let counted = Arc::new(AtomicU64::new(0));
-        let answered = futures::stream::iter(self.questions.clone()).map(move |question| {
+        // The requests share the lane and its counts; each adds only what was not reported before.
+        let reported = Arc::new(AtomicU64::new(0));
+        let batches = futures::stream::iter(self.requests.clone()).map(move |request| {
             let (lane, scan, report) = (Arc::clone(&lane), scan.clone(), Arc::clone(&report));
-            let (counters, counted) = (counters.clone(), Arc::clone(&counted));
+            let (counters, reported) = (counters.clone(), Arc::clone(&reported));
             async move {
-                let records = report.answer(&question, &scan, &lane).await?;
+                let records = report.fetch(&request, &scan, &lane).await?;
                 let sent = lane.counts().requests;
                 counters
-                    .add("requests", usize::try_from(sent.saturating_sub(counted.fetch_max(sent, Ordering::Relaxed))).unwrap_or_default());
-                report.shape.rows(&records, &report.constants(&question), &scan, report.path)
+                    .add("requests", usize::try_from(sent.saturating_sub(reported.fetch_max(sent, Ordering::Relaxed))).unwrap_or_default());
+                report.projection.rows(&records, &report.constants_of(&request), &scan, report.path)
             }
         });
-        Ok(answered.buffered(at_once).boxed())
+        Ok(batches.buffered(at_once).boxed())
     }
 
-    async fn answer(&self, question: &ReportRequest, scan: &Scan, lane: &Lane) -> Result<Vec<serde_json::Value>, Error> {
-        match question {
+    async fn fetch(&self, request: &ReportRequest, scan: &Scan, lane: &Lane) -> Result<Vec<serde_json::Value>, Error> {
+        match request {
             ReportRequest::Total { column, event, range } => {
                 let total = counts::total(scan, lane, self.path, event, *range).await?;
                 Ok(vec![serde_json::json!({ *column: total })])
             }
             ReportRequest::Trend { event, range, trend } => counts::trend(scan, lane, self.path, event, *range, trend).await,
-            ReportRequest::Tops { event, range, tops } => counts::tops(scan, lane, self.path, event, *range, tops).await,
+            ReportRequest::TopValues { event, range, top_values } => {
+                counts::top_values(scan, lane, self.path, event, *range, top_values).await
+            }
             ReportRequest::Slice { call, range } => lists::slice(lane, call, scan.relation.table, *range).await,
-            ReportRequest::Whole(call) => {
-                let records = lists::whole(lane, call, scan.relation.table).await?;
+            ReportRequest::List(call) => {
+                let records = lists::fetch_or_empty(lane, call, scan.relation.table).await?;
                 scan.relation.account.project_schema().learn(scan.relation.table, &records);
                 Ok(records)
             }
         }
     }
 
-    /// What a question's rows have in common.
-    fn constants(&self, question: &ReportRequest) -> Constants {
-        let mut constants = self.shown.clone();
-        let (event, range) = match question {
+    /// The constants of a request's rows.
+    fn constants_of(&self, request: &ReportRequest) -> Constants {
+        let mut constants = self.constants.clone();
+        let (event, range) = match request {
             ReportRequest::Total { event, range, .. }
             | ReportRequest::Trend { event, range, .. }
-            | ReportRequest::Tops { event, range, .. } => (event, range),
-            ReportRequest::Slice { .. } | ReportRequest::Whole(_) => return constants,
+            | ReportRequest::TopValues { event, range, .. } => (event, range),
+            ReportRequest::Slice { .. } | ReportRequest::List(_) => return constants,
         };
-        constants.extend(of_days(*range));
+        constants.extend(day_constants(*range));
         constants.insert("event_name", ScalarValue::Utf8View(Some(event.clone())));
         constants
     }
 }
 
-/// The questions of a count.
-pub(crate) fn questions(
+/// The requests of a count.
+pub(crate) fn count_requests(
     call: &'static Counts,
     events: &[String],
     range: DayRange,
     scan: &Scan,
     arguments: &CountArguments,
 ) -> Vec<ReportRequest> {
-    let wants = |column: &str| scan.schema.fields().iter().any(|field| field.name() == column);
-    let mut questions = Vec::new();
+    let is_projected = |column: &str| scan.schema.fields().iter().any(|field| field.name() == column);
+    let mut requests = Vec::new();
     for event in events {
         let event = event.clone();
         match call.of {
-            CountOf::Total(column) => questions.push(ReportRequest::Total { column, event, range }),
+            CountOf::Total(column) => requests.push(ReportRequest::Total { column, event, range }),
             CountOf::Trend(bucket) => {
-                let sum_of = arguments.properties.first().filter(|_| wants("property_sum")).cloned();
-                let people = wants("people");
-                // Something must say which buckets there are.
-                let trend = Trend { bucket, events: wants("events") || (!people && sum_of.is_none()), people, sum_of };
-                let of = |range| ReportRequest::Trend { event: event.clone(), range, trend: trend.clone() };
-                questions.extend(counts::years(range, bucket).into_iter().map(of));
+                let sum_of = arguments.properties.first().filter(|_| is_projected("property_sum")).cloned();
+                let people = is_projected("people");
+                // At least one series is needed to know the buckets.
+                let trend = Trend { bucket, events: is_projected("events") || (!people && sum_of.is_none()), people, sum_of };
+                let request = |range| ReportRequest::Trend { event: event.clone(), range, trend: trend.clone() };
+                requests.extend(counts::trend_ranges(range, bucket).into_iter().map(request));
             }
             CountOf::TopValues => {
-                let of = |properties: &[String]| {
-                    let tops = Tops { properties: properties.to_vec(), kind: arguments.kind.clone(), top_n: arguments.top_n };
-                    ReportRequest::Tops { event: event.clone(), range, tops }
+                let request = |properties: &[String]| {
+                    let top_values = TopValues { properties: properties.to_vec(), kind: arguments.kind.clone(), top_n: arguments.top_n };
+                    ReportRequest::TopValues { event: event.clone(), range, top_values }
                 };
-                questions.extend(arguments.properties.chunks(GROUPS_MAX).map(of));
+                requests.extend(arguments.properties.chunks(GROUPS_MAX).map(request));
             }
         }
     }
-    questions
+    requests
 }
 
-/// What a query may ask of a count besides event and days.
+/// The arguments of a count besides event and days.
 #[derive(Debug, Clone)]
 pub(crate) struct CountArguments {
-    /// Properties of the event.
     pub(crate) properties: Vec<String>,
-    /// The kind of property.
+    /// One of `PROPERTY_TYPES`.
     pub(crate) kind: String,
-    /// Values of each.
+    /// Number of values per property.
     pub(crate) top_n: i64,
 }
 
-/// A range cut into slices.
-pub(crate) fn slices(call: &'static Slices, range: DayRange) -> Vec<ReportRequest> {
-    let mut questions = Vec::new();
+/// Splits a range into slices that the call allows.
+pub(crate) fn slice_requests(call: &'static Slices, range: DayRange) -> Vec<ReportRequest> {
+    let mut requests = Vec::new();
     let mut first = range.0;
     while first <= range.1 {
         let last = first.checked_add_days(chrono::Days::new(u64::from(call.days_max) - 1)).unwrap_or(range.1).min(range.1);
-        questions.push(ReportRequest::Slice { call, range: (first, last) });
+        requests.push(ReportRequest::Slice { call, range: (first, last) });
         let Some(next) = last.succ_opt() else { break };
         first = next;
     }
-    questions
+    requests
 }
 
 impl fmt::Display for ReportPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "call={}, questions={}", self.path, self.questions.len())?;
+        write!(f, "call={}, questions={}", self.path, self.requests.len())?;
         let mut events: Vec<&str> = Vec::new();
         let mut ranges = Vec::new();
         let mut each = Vec::new();
-        for question in &self.questions {
-            match question {
+        for request in &self.requests {
+            match request {
                 ReportRequest::Total { event, range, .. }
                 | ReportRequest::Trend { event, range, .. }
-                | ReportRequest::Tops { event, range, .. } => {
+                | ReportRequest::TopValues { event, range, .. } => {
                     events.push(event);
                     ranges.push(*range);
                 }
                 ReportRequest::Slice { range, .. } => ranges.push(*range),
-                ReportRequest::Whole(call) => each.extend(call.pages.map(|pages| format!("pages of {}", pages.rows_max))),
+                ReportRequest::List(call) => each.extend(call.pages.map(|pages| format!("pages of {}", pages.rows_max))),
             }
-            if let ReportRequest::Trend { trend, .. } = question {
+            if let ReportRequest::Trend { trend, .. } = request {
                 each.extend(trend.events.then(|| "events".to_owned()));
                 each.extend(trend.people.then(|| "people".to_owned()));
                 each.extend(trend.sum_of.as_ref().map(|property| format!("sum of \"{property}\"")));

@@ -1,8 +1,8 @@
-//! The one leaf that reads CleverTap: what is asked, for which columns, until how many rows.
+//! The physical plan node that reads CleverTap.
 //!
-//! In: a [`Scan`] and the [`ReadPlan`] that planning chose. Out: batches, when it runs; planning and EXPLAIN make no request. The
-//! filter of a join reaches a leaf only in a plan that stands: [`ReadPlan::DeferredLookup`] keeps it until then, and the rule in `late.rs`
-//! decides whether it is waited for.
+//! In: a [`Scan`] and the [`ReadPlan`] that planning chose. Out: batches, when it runs; planning and EXPLAIN make no request. DataFusion
+//! pushes the dynamic filter of a join down only at the end of physical optimization: [`ReadPlan::DeferredLookup`] keeps it, and the rule
+//! `BindLookupFilters` in `optimizer/lookup_joins.rs` decides whether the scan waits for it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,52 +32,46 @@ use crate::read::lookup::{LookupKeys, LookupPlan};
 use crate::read::report::ReportPlan;
 use crate::read::spec::{Counters, Scan};
 
-/// How the rows are got.
+/// The way in which the rows are fetched.
 #[derive(Debug, Clone)]
 pub(crate) enum ReadPlan {
-    /// One request a key.
+    /// One request for each key.
     Lookup(LookupPlan),
-    /// One request a key, of keys that a join will know.
-    DeferredLookup {
-        /// How to look up.
-        lookup: LookupPlan,
-        /// What is done where no join knows them.
-        otherwise: WithoutKeys,
-    },
-    /// Pages of cursors.
+    /// One request for each key; a join provides the keys when the query runs.
+    DeferredLookup { lookup: LookupPlan, without_keys: WithoutKeys },
+    /// Pages of an export.
     Export(Arc<ExportPlan>),
-    /// A list of requests, an answer each.
+    /// A fixed list of requests, each with one small answer.
     Report(Arc<ReportPlan>),
 }
 
-/// What becomes of a read that has no keys and is in no join that has.
+/// What a [`ReadPlan::DeferredLookup`] does if no join provides keys.
 #[derive(Debug, Clone)]
 pub(crate) enum WithoutKeys {
-    /// It is refused: what the query lacks.
+    /// It is a plan error; the text names the missing filter.
     Refuse(String),
-    /// Everybody is read who can be listed.
+    /// Reads all people who can be listed.
     Sweep(Arc<ExportPlan>),
 }
 
-/// A filter that a join fills in while the query runs.
+/// A filter whose values DataFusion fills in while the query runs.
 type DynamicFilter = Arc<dyn PhysicalExpr>;
 
-/// The leaf.
 #[derive(Debug)]
 pub(crate) struct ScanExec {
     scan: Scan,
-    work: ReadPlan,
-    /// What joins and others above would leave out: looked at, never relied on.
+    read: ReadPlan,
+    /// Dynamic filters of nodes above. Only used to find keys; the nodes above still apply them.
     filters: Vec<DynamicFilter>,
-    /// The filter that is waited for: its place in `filters`, once the late rule has found that a join fills it.
-    waits_for: OnceLock<usize>,
+    /// Index in `filters` of the join filter that holds the keys. Set by the rule `BindLookupFilters`.
+    join_filter: OnceLock<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl ScanExec {
-    /// A leaf of one partition: the requests inside share the account's budget.
-    pub(crate) fn new(scan: Scan, work: ReadPlan) -> Self {
+    /// Has one partition: requests run concurrently inside it and share the account's request budget.
+    pub(crate) fn new(scan: Scan, read: ReadPlan) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&scan.schema)),
             Partitioning::UnknownPartitioning(1),
@@ -87,36 +81,36 @@ impl ScanExec {
         .with_scheduling_type(SchedulingType::Cooperative);
         Self {
             scan,
-            work,
+            read,
             filters: Vec::new(),
-            waits_for: OnceLock::new(),
+            join_filter: OnceLock::new(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
     }
 
-    /// Chooses, among the filters of which `fills` says that a join fills them, the one that holds the keys.
+    /// Chooses the filter that holds the keys, among those for which `is_join_filter` is true.
     ///
     /// # Errors
-    /// [`Error::Filter`] where the query has no key and no join has one.
-    pub(crate) fn settle(&self, fills: &dyn Fn(&DynamicFilter) -> bool) -> Result<(), Error> {
-        let ReadPlan::DeferredLookup { lookup, otherwise } = &self.work else { return Ok(()) };
-        let keyed = |filter: &DynamicFilter| fills(filter) && lookup.key_of(filter, &self.scan).is_some();
-        match (self.filters.iter().position(keyed), otherwise) {
-            // A plan may pass the rule twice: the first finding stands.
-            (Some(at), _) => drop(self.waits_for.set(at)),
+    /// [`Error::Filter`] if neither the query nor a join has keys.
+    pub(crate) fn bind_join_filter(&self, is_join_filter: &dyn Fn(&DynamicFilter) -> bool) -> Result<(), Error> {
+        let ReadPlan::DeferredLookup { lookup, without_keys } = &self.read else { return Ok(()) };
+        let has_key = |filter: &DynamicFilter| is_join_filter(filter) && lookup.key_of(filter, &self.scan).is_some();
+        match (self.filters.iter().position(has_key), without_keys) {
+            // A plan may run through the rule twice; the first result is kept.
+            (Some(index), _) => drop(self.join_filter.set(index)),
             (None, WithoutKeys::Sweep(_)) => {}
             (None, WithoutKeys::Refuse(missing)) => return Err(Error::Filter(missing.clone())),
         }
         Ok(())
     }
 
-    /// Whether it waits for the keys of a join.
-    pub(crate) fn is_keyless(&self) -> bool {
-        matches!(self.work, ReadPlan::DeferredLookup { .. })
+    /// Whether the scan has no keys of its own.
+    pub(crate) fn needs_join_keys(&self) -> bool {
+        matches!(self.read, ReadPlan::DeferredLookup { .. })
     }
 
-    /// Waits for the join, and takes its keys.
+    /// Waits until the join has filled in `filter`, and takes the keys from it.
     async fn keys(lookup: LookupPlan, filter: DynamicFilter, scan: Scan) -> Result<LookupPlan, Error> {
         if let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
             dynamic.wait_complete().await;
@@ -130,25 +124,26 @@ impl ScanExec {
 
     fn stream(&self, context: &Arc<TaskContext>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let counters = Counters(self.metrics.clone());
-        Ok(match &self.work {
+        Ok(match &self.read {
             ReadPlan::Lookup(lookup) => lookup.clone().stream(self.scan.clone(), counters)?,
-            ReadPlan::DeferredLookup { lookup, otherwise } => {
-                match (self.waits_for.get().and_then(|at| self.filters.get(*at)), otherwise) {
-                    (Some(filter), otherwise) => {
-                        let (scan, context, otherwise) = (self.scan.clone(), Arc::clone(context), otherwise.clone());
+            ReadPlan::DeferredLookup { lookup, without_keys } => {
+                match (self.join_filter.get().and_then(|index| self.filters.get(*index)), without_keys) {
+                    (Some(filter), without_keys) => {
+                        let (scan, context, without_keys) = (self.scan.clone(), Arc::clone(context), without_keys.clone());
                         let keys = Self::keys(lookup.clone(), Arc::clone(filter), self.scan.clone());
-                        // Nothing has been asked yet: where the keys are too many, or no list, a sweep that is allowed has them all.
-                        let found = async move {
-                            match (keys.await, otherwise) {
+                        // If there are too many keys, or the filter is not a list of keys, fall back to the full scan if it is
+                        // allowed. No request has been made yet.
+                        let batches = async move {
+                            match (keys.await, without_keys) {
                                 (Ok(lookup), _) => lookup.stream(scan, counters),
                                 (Err(_), WithoutKeys::Sweep(export)) => export.stream(&scan, counters, &context),
                                 (Err(error), WithoutKeys::Refuse(_)) => Err(error.into()),
                             }
                         };
-                        futures::stream::once(found).try_flatten().boxed()
+                        futures::stream::once(batches).try_flatten().boxed()
                     }
                     (None, WithoutKeys::Sweep(export)) => Arc::clone(export).stream(&self.scan, counters, context)?,
-                    // The rule has found a join, and the plan was reset since.
+                    // The rule found a join, but the plan was reset since.
                     (None, WithoutKeys::Refuse(_)) => {
                         return Err(Error::Filter(format!(
                             "{}: in a recursive query no keys of a join come to a look-up; write its rows to a table first, and join that",
@@ -167,11 +162,11 @@ impl ScanExec {
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ScanExec: table={}, ", self.scan.relation.qualified())?;
-        match &self.work {
+        match &self.read {
             ReadPlan::Lookup(lookup) => write!(f, "{lookup}")?,
-            ReadPlan::DeferredLookup { lookup, otherwise } => {
-                let key = self.waits_for.get().and_then(|at| lookup.key_of(self.filters.get(*at)?, &self.scan));
-                match (key, otherwise) {
+            ReadPlan::DeferredLookup { lookup, without_keys } => {
+                let key = self.join_filter.get().and_then(|index| lookup.key_of(self.filters.get(*index)?, &self.scan));
+                match (key, without_keys) {
                     (Some(key), _) => {
                         write!(f, "call={}, by={key} of the join, at most {} requests", lookup.call(), self.scan.options.lookups_max)?
                     }
@@ -200,7 +195,7 @@ impl ExecutionPlan for ScanExec {
     }
 
     fn apply_expressions(&self, f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        // A join computes its filter only if it finds it here.
+        // A join computes its dynamic filter only if a node below exposes it here.
         apply_expression_roots(&self.filters, f)
     }
 
@@ -213,8 +208,8 @@ impl ExecutionPlan for ScanExec {
     }
 
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
-        // The join that filled the filter starts anew, and will not fill it again: to wait for it would never end.
-        if self.is_keyless() { Ok(Arc::new(Self::new(self.scan.clone(), self.work.clone()))) } else { Ok(self) }
+        // The join above is reset too and will not fill in this filter again, so waiting for it would never end.
+        if self.needs_join_keys() { Ok(Arc::new(Self::new(self.scan.clone(), self.read.clone()))) } else { Ok(self) }
     }
 
     fn handle_child_pushdown_result(
@@ -223,22 +218,22 @@ impl ExecutionPlan for ScanExec {
         result: ChildPushdownResult,
         _: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        let answer = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; result.parent_filters.len()]);
-        if !matches!((&self.work, phase), (ReadPlan::DeferredLookup { .. }, FilterPushdownPhase::Post)) || result.parent_filters.is_empty()
+        let propagation = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; result.parent_filters.len()]);
+        if !matches!((&self.read, phase), (ReadPlan::DeferredLookup { .. }, FilterPushdownPhase::Post)) || result.parent_filters.is_empty()
         {
-            return Ok(answer);
+            return Ok(propagation);
         }
-        let mut keyed = Self::new(self.scan.clone(), self.work.clone());
-        keyed.filters.clone_from(&self.filters);
-        keyed.filters.extend(result.parent_filters.into_iter().map(|parent| parent.filter));
-        Ok(answer.with_updated_node(Arc::new(keyed)))
+        let mut scan = Self::new(self.scan.clone(), self.read.clone());
+        scan.filters.clone_from(&self.filters);
+        scan.filters.extend(result.parent_filters.into_iter().map(|parent| parent.filter));
+        Ok(propagation.with_updated_node(Arc::new(scan)))
     }
 
     fn statistics_from_inputs(&self, _: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        /// Larger than what it is joined with, so that a join reads the other side first and has keys for this one.
+        /// Larger than any other input, so that a join makes the other side its build side and has keys for this one.
         const MANY: usize = 1 << 40;
-        let rows = match &self.work {
-            ReadPlan::Lookup(LookupPlan { keys: LookupKeys::Given(asked), .. }) => asked.values.len(),
+        let rows = match &self.read {
+            ReadPlan::Lookup(LookupPlan { keys: LookupKeys::Given(keys), .. }) => keys.values.len(),
             _ => MANY,
         };
         let rows = self.scan.limit.map_or(rows, |limit| limit.min(rows));
@@ -250,14 +245,14 @@ impl ExecutionPlan for ScanExec {
             return Err(DataFusionError::Internal(format!("a scan of CleverTap has one partition, not {partition}")));
         }
         let rows = MetricBuilder::new(&self.metrics).output_rows(0);
-        let left = AtomicUsize::new(self.scan.limit.unwrap_or(usize::MAX));
+        let remaining = AtomicUsize::new(self.scan.limit.unwrap_or(usize::MAX));
         let batches = self.stream(&context)?.map_ok(move |batch| {
-            let taken = batch.num_rows().min(left.load(Ordering::Relaxed));
-            left.fetch_sub(taken, Ordering::Relaxed);
-            rows.add(taken);
-            (batch.slice(0, taken), left.load(Ordering::Relaxed) == 0)
+            let count = batch.num_rows().min(remaining.load(Ordering::Relaxed));
+            remaining.fetch_sub(count, Ordering::Relaxed);
+            rows.add(count);
+            (batch.slice(0, count), remaining.load(Ordering::Relaxed) == 0)
         });
-        // Ends with the batch that holds the last row, so that no further page is asked for.
+        // Ends with the batch that reaches the limit, so that no further page is requested.
         let batches = futures::stream::unfold(Some(Box::pin(batches)), |stream| async move {
             let mut stream = stream?;
             match stream.next().await? {

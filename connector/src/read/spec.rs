@@ -1,4 +1,7 @@
-//! What a scan is: the table, the columns, the options, the limit; and what it counts while it runs.
+//! The parameters and the metrics of a scan.
+//!
+//! In: table, options, projection and limit, at plan time. Out: [`Scan`], which all kinds of read share, and [`Counters`]. They are apart
+//! from `scan`, so that `lookup`, `export` and `report` do not depend on the plan node that runs them.
 
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
@@ -6,26 +9,24 @@ use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder}
 use crate::options::Options;
 use crate::relation::Relation;
 
-/// What every kind of read is told.
+/// The parameters of every kind of read.
 #[derive(Debug, Clone)]
 pub(crate) struct Scan {
     pub(crate) relation: Relation,
-    /// As they were when the query was planned.
+    /// As of planning.
     pub(crate) options: Options,
-    /// Columns of the table, by their place in its schema.
+    /// Indices of the projected columns in the table's schema.
     pub(crate) projection: Vec<usize>,
-    /// These columns.
+    /// The projected schema.
     pub(crate) schema: SchemaRef,
-    /// Rows after which nobody asks for more.
     pub(crate) limit: Option<usize>,
 }
 
-/// What a running read counts: shown by EXPLAIN ANALYZE.
+/// The metrics of a running read, shown by EXPLAIN ANALYZE.
 #[derive(Debug, Clone)]
 pub(crate) struct Counters(pub(crate) ExecutionPlanMetricsSet);
 
 impl Counters {
-    /// Adds to the counter of this name.
     pub(crate) fn add(&self, name: &'static str, count: usize) {
         MetricBuilder::new(&self.0).global_counter(name).add(count);
     }

@@ -1,8 +1,8 @@
 //! What a table is: data, checked when the crate is compiled.
 //!
 //! A [`Table`] names its columns, where a read finds each of them ([`Source`]) and where a write puts it ([`Target`]), and
-//! the call behind each direction ([`Read`], [`Write`]). Schema, catalogue, mapping, encoding and `clevertap.tables` follow
-//! from it. Wire names are JSON pointers and exist in `tables/` alone.
+//! the call behind each direction ([`Read`], [`Write`]). Schema, catalog, mapping, encoding and `clevertap.tables` are derived
+//! from it. Wire names are JSON pointers and are spelled in `tables/` only.
 
 mod read;
 mod value_form;
@@ -16,84 +16,79 @@ pub(crate) use self::read::{Bucket, CountOf, Counts, Export, KeyLocation, ListCa
 pub use self::value_form::ValueForm;
 pub(crate) use self::write::{BodyForm, Completion, List, Listing, Open, Order, RecordSpec, Resend, Write};
 
-/// One table, one `static` a file of `tables/`.
+/// A table: each file of `tables/` holds one as a `static`.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Its name in SQL: snake case, plural.
+    /// SQL name: snake case, plural.
     pub(crate) name: &'static str,
     /// One sentence: what a row is.
     pub(crate) about: &'static str,
-    /// In the order in which `SELECT *` shows them.
+    /// In the order of `SELECT *`.
     pub(crate) columns: &'static [Column],
-    /// How it is read, if it can be.
+    /// `None`: the table cannot be read.
     pub(crate) read: Option<Read>,
-    /// How it is written, if it can be.
+    /// `None`: the table cannot be written.
     pub(crate) write: Option<Write>,
 }
 
-/// One column of a table.
 #[derive(Debug)]
 pub(crate) struct Column {
-    /// Its name in SQL.
     pub(crate) name: &'static str,
-    /// What its values are, as a read shows them.
     pub(crate) kind: Kind,
-    /// Where a read finds it.
     pub(crate) source: Source,
-    /// Where a write puts it.
     pub(crate) target: Target,
 }
 
-/// What the values of a column are.
+/// The type of a column's values in reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Text, `Utf8View`.
+    /// `Utf8View`.
     Text,
-    /// JSON as text, `Utf8View`.
+    /// JSON text, `Utf8View`.
     Json,
     /// An instant in the project's time zone, whole seconds.
     Instant,
-    /// A day of the project's calendar.
+    /// A calendar day in the project's time zone.
     Day,
-    /// How many: `Int64`.
+    /// `Int64`.
     Count,
-    /// A number that may have a fraction.
+    /// `Float64`.
     Number,
 }
 
 /// Where a read finds a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Reads do not have it.
+    /// The column does not exist in reads.
     Nowhere,
-    /// At this JSON pointer of a record.
+    /// At this JSON pointer in the record.
     At(&'static str),
-    /// What the filter asked for, where it asked for this column; else at the first of these JSON pointers where something is.
-    Asked(&'static [&'static str]),
-    /// At the first of these JSON pointers of a record where something is.
+    /// The value of the key filter if the look-up was by this column, else the first of these JSON pointers that has a value.
+    LookupKey(&'static [&'static str]),
+    /// The first of these JSON pointers that has a value.
     Either(&'static [&'static str]),
-    /// What the query asked for: the same in every row of a request. NULL where it did not ask.
+    /// The value that the query filtered on: the same in every row of a request. NULL without such a filter.
     Filter,
-    /// What no other column of the record took, as a JSON object.
+    /// The keys of the record that no other column takes, as a JSON object.
     Rest,
 }
 
 /// Where a write puts a column: a JSON pointer of one or two steps, and the shape of the value there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// Writes do not take it: `hint` says what to do instead.
+    /// The column cannot be written.
     Nowhere {
-        /// The remedy, as a sentence.
+        /// A sentence that says what to do instead.
         hint: &'static str,
     },
-    /// A row without it is rejected.
+    /// A row without a value is rejected.
     Required(&'static str, Shape),
-    /// A row without it is sent without it.
+    /// Left out of the record if the row has no value.
     Optional(&'static str, Shape),
 }
 
 impl Target {
-    /// The JSON pointer, if writes take the column.
+    /// `None` if the column cannot be written.
     pub(crate) const fn pointer(&self) -> Option<&'static str> {
         match self {
             Self::Nowhere { .. } => None,
@@ -101,7 +96,7 @@ impl Target {
         }
     }
 
-    /// The shape of the value, if writes take the column.
+    /// `None` if the column cannot be written.
     pub(crate) const fn shape(&self) -> Option<Shape> {
         match self {
             Self::Nowhere { .. } => None,
@@ -113,58 +108,56 @@ impl Target {
 /// The shape of a written value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Says whose record it is: always text, exactly one such column a statement.
+    /// Identifies the person of the record: always text; a statement uses exactly one such column.
     Identifier,
-    /// Text that names a person but not this record (`link_identity`): always text.
+    /// Identifies a person, but not the one of this record (`link_identity`): always text.
     Identity,
-    /// Integer epoch seconds.
     EpochSeconds,
-    /// The name of an event.
     EventName,
-    /// Any value, by the rules of design.md 3.2.
+    /// Any value, encoded by its Arrow type.
     Value,
     /// As `Value`, but a boolean is `Y` or `N`.
     YesNo,
-    /// A JSON object as it is, never as text.
+    /// A JSON object, written as an object and never as a string.
     Object,
-    /// A list of flat objects: `Items` of the event Charged.
+    /// A list of flat objects: `Items` of the event `Charged`.
     Items,
-    /// Struct, map or JSON text whose keys become fields beside the other columns.
+    /// A struct, map or JSON text. Its keys become fields next to the other columns.
     Properties,
 }
 
 impl Table {
-    /// Whether writing it erases.
+    /// Whether a write erases data.
     pub(crate) fn erases(&self) -> bool {
         self.write.as_ref().is_some_and(Write::erases)
     }
 
-    /// Whether each of its rows is an event.
+    /// Whether each row is an event.
     pub(crate) fn is_of_events(&self) -> bool {
         self.columns.iter().any(|column| column.target.shape() == Some(Shape::EventName))
     }
 
-    /// The columns that SQL sees: those that a read has, or, where there is no read, those that a write takes.
+    /// The SQL schema: the columns of a read, or the columns of a write if the table cannot be read.
     pub(crate) fn schema(&self, time_zone: Option<&str>) -> SchemaRef {
-        let shown = |column: &&Column| match self.read {
+        let is_visible = |column: &&Column| match self.read {
             Some(_) => column.source != Source::Nowhere,
             None => column.target.pointer().is_some(),
         };
-        Arc::new(Schema::new(self.columns.iter().filter(shown).map(|column| column.field(time_zone)).collect::<Vec<_>>()))
+        Arc::new(Schema::new(self.columns.iter().filter(is_visible).map(|column| column.field(time_zone)).collect::<Vec<_>>()))
     }
 
-    /// The columns that a read has, in the order of its schema.
+    /// The columns of a read, in schema order.
     pub(crate) fn read_columns(&self) -> impl Iterator<Item = &'static Column> + use<> {
         self.columns.iter().filter(|column| column.source != Source::Nowhere)
     }
 
-    /// The column of this name as a write means it: case, blanks, `_` and `-` do not count.
+    /// Finds a column by name, ignoring case, spaces, `_` and `-`.
     pub(crate) fn column_like(&self, name: &str) -> Option<&'static Column> {
-        let wanted = loose(name);
-        self.columns.iter().find(|column| loose(column.name) == wanted)
+        let name = normalized(name);
+        self.columns.iter().find(|column| normalized(column.name) == name)
     }
 
-    /// Refuses, when the crate is compiled, a table that contradicts itself.
+    /// Fails to compile if the table contradicts itself.
     #[must_use]
     pub(crate) const fn checked(self) -> Self {
         assert!(!self.name.is_empty() && !self.about.is_empty(), "a table has a name and a sentence");
@@ -188,24 +181,24 @@ impl Table {
     }
 }
 
-/// The metadata of a field that names a person or a thing: such text is compared with text alone (`write` and `read` agree).
+/// Field metadata that marks an identifier. Identifiers are text and are compared with text only; reads and writes both rely on it.
 pub(crate) const IDENTIFIER: (&str, &str) = ("clevertap.identifier", "text");
 
 impl Column {
-    /// The column as a field, marked where it is an identifier.
+    /// The Arrow field, with [`IDENTIFIER`] as metadata on identifiers.
     pub(crate) fn field(&self, time_zone: Option<&str>) -> Field {
         let field = Field::new(self.name, self.kind.data_type(time_zone), true);
         if self.is_identifier() { field.with_metadata([(IDENTIFIER.0.to_owned(), IDENTIFIER.1.to_owned())].into()) } else { field }
     }
 
-    /// Whether its text identifies: a number on the other side of a comparison is made text.
+    /// Whether the column holds identifiers: an integer compared with it is cast to text.
     pub(crate) fn is_identifier(&self) -> bool {
         self.kind == Kind::Text && (self.target.shape() == Some(Shape::Identifier) || self.name.ends_with("_id"))
     }
 }
 
 impl Kind {
-    /// The Arrow type of the column; an instant is in the project's time zone, or without one where none is set.
+    /// The Arrow type. An instant is in the project's time zone, or has none if the account has none.
     pub(crate) fn data_type(self, time_zone: Option<&str>) -> DataType {
         match self {
             Self::Text | Self::Json => DataType::Utf8View,
@@ -217,17 +210,17 @@ impl Kind {
     }
 }
 
-/// A name without what people spell differently: case, blanks, `_` and `-`.
-pub(crate) fn loose(name: &str) -> String {
+/// The name in lower case, without spaces, `_` and `-`: spellings that people mix up compare equal.
+fn normalized(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
-/// A column, in one line of a table.
+/// A column in one line.
 pub(crate) const fn column(name: &'static str, kind: Kind, source: Source, target: Target) -> Column {
     Column { name, kind, source, target }
 }
 
-/// A column that only reads have, of a table that is only read.
+/// A column of a table that cannot be written.
 pub(crate) const fn read_only(name: &'static str, kind: Kind, source: Source) -> Column {
     column(name, kind, source, Target::Nowhere { hint: "the table is only read" })
 }

@@ -1,93 +1,86 @@
-//! How a table may be read: the few shapes of a call, and what each must be told.
+//! How a table is read: one type for each shape of a read call.
 //!
-//! In: nothing, these are data. Out: what `read/plan` turns into work. A shape says where a record is and how a request carries what
-//! a query asks; the words of the query language that all of them share are in `tables`.
+//! In: nothing, these are data. Out: what `read/plan` turns into requests. A shape says where the records of an answer are and which
+//! parameters carry the filters of a query. The query language that the calls share is in `tables`.
 
-/// How a table is read: the shape of its call, and what a query must say for it to be made.
+/// The shape of a table's read call. It decides which filters a query needs.
 #[derive(Debug)]
 pub(crate) enum Read {
-    /// Pages of a cursor, one chain for each event name and window of days.
+    /// Pages of a cursor: one chain of pages for each event name and window of days.
     Export(Export),
-    /// One request a key, or, where the query has no key but an event and days, an export.
+    /// A look-up if the query has keys, an export if it has an event and days.
     People {
-        /// By key.
         lookup: Lookup,
-        /// By event.
         export: Export,
     },
-    /// One request a key, one record a key at most.
     Lookup(Lookup),
-    /// One request for each event name and range, whose answer is polled.
+    /// One request for each event name and range of days; the answer is polled.
     Counts(Counts),
     /// One request for each slice of a range of days.
     Slices(Slices),
-    /// The whole list, in one request or page after page.
-    Whole(ListCall),
+    /// The whole list, in one request or in numbered pages.
+    List(ListCall),
 }
 
-/// One request a key.
+/// One request for each key; the answer has at most one record.
 #[derive(Debug)]
 pub(crate) struct Lookup {
-    /// The path of the call.
     pub(crate) path: &'static str,
-    /// Column of each key that may be asked, and the parameter that carries it.
+    /// The key columns, each with the request parameter that carries its value.
     pub(crate) keys: &'static [(&'static str, &'static str)],
-    /// Where the key stands in the request.
     pub(crate) key_location: KeyLocation,
-    /// Where the record is in the answer.
+    /// JSON pointer of the record in the answer.
     pub(crate) record: &'static str,
-    /// Codes of a `fail` that may mean "there is no such record".
-    pub(crate) nobody: &'static [i64],
-    /// Words, in any case, of which one must be there for that; without any, the code is enough.
-    pub(crate) nobody_says: &'static [&'static str],
+    /// Codes of a `fail` that may mean that the record does not exist.
+    pub(crate) not_found_codes: &'static [i64],
+    /// A `fail` means that only if its message contains one of these, in any case. Empty: the code alone decides.
+    pub(crate) not_found_words: &'static [&'static str],
 }
 
 impl Lookup {
-    /// Whether a `fail` with one of the codes means "there is no such record".
-    pub(crate) fn is_nobody(&self, words: Option<&str>) -> bool {
+    /// Whether a `fail` with one of [`Lookup::not_found_codes`] means that the record does not exist.
+    pub(crate) fn is_not_found(&self, words: Option<&str>) -> bool {
         let words = words.unwrap_or_default().to_lowercase();
-        self.nobody_says.is_empty() || self.nobody_says.iter().any(|said| words.contains(said))
+        self.not_found_words.is_empty() || self.not_found_words.iter().any(|expected| words.contains(expected))
     }
 }
 
 /// Where a request carries its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyLocation {
-    /// In the query of a GET.
+    /// The query string of a GET.
     Query,
-    /// In the body of a POST: a number where it is one.
+    /// The JSON body of a POST. A key that is a number is sent as one.
     Body,
 }
 
-/// Pages of a cursor.
+/// Pages that a cursor walks through.
 #[derive(Debug)]
 pub(crate) struct Export {
-    /// The path of the call.
     pub(crate) path: &'static str,
-    /// Where the records of a page are.
+    /// The key of the records in a page.
     pub(crate) records: &'static str,
-    /// Parameters that ask for a part of a record, with the columns that need it; the part is left out where no column does.
+    /// Parameters that request a part of the record, each with the columns that need it. Parts that no projected column needs are
+    /// not requested.
     pub(crate) parts: &'static [(&'static str, &'static [&'static str])],
-    /// Where the time of a record is, and with it the day: a range of days can be cut there into windows, and its edges
-    /// trimmed to the second. `None`: a record stands for the whole range, which is one chain.
+    /// JSON pointer of the record's time. With it, a range of days can be split into windows and its edges trimmed to the second.
+    /// `None`: a record covers the whole range, so the range is one chain.
     pub(crate) time: Option<&'static str>,
-    /// Where the properties are that a query may compare: their object in a record.
+    /// JSON pointer of the object of properties that a query may filter on.
     pub(crate) properties: Option<&'static str>,
 }
 
-/// Polled counts.
+/// Counts that CleverTap computes while the client polls.
 #[derive(Debug)]
 pub(crate) struct Counts {
-    /// The path of the call.
     pub(crate) path: &'static str,
-    /// What is counted.
     pub(crate) of: CountOf,
 }
 
-/// What a polled count answers with.
+/// What a count returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CountOf {
-    /// One number, for this column.
+    /// One number, which fills this column.
     Total(&'static str),
     /// A number for each day, week or month.
     Trend(Bucket),
@@ -95,64 +88,59 @@ pub(crate) enum CountOf {
     TopValues,
 }
 
-/// The grain of a trend.
+/// The bucket size of a trend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bucket {
-    /// One day.
     Day,
     /// Seven days, Monday first (ISO 8601).
     Week,
-    /// A calendar month.
     Month,
 }
 
 /// One request for each slice of a range of days.
 #[derive(Debug)]
 pub(crate) struct Slices {
-    /// The path of the call.
     pub(crate) path: &'static str,
-    /// The column whose range is asked for.
+    /// The column that the query filters by a range of days.
     pub(crate) day: &'static str,
     /// The longest slice, in days.
     pub(crate) days_max: u32,
-    /// Whether `from` and `to` are text instead of numbers.
+    /// Whether `from` and `to` are sent as strings instead of numbers.
     pub(crate) days_as_text: bool,
-    /// Where the records are in the answer.
+    /// The key of the records in the answer.
     pub(crate) records: &'static str,
 }
 
-/// A whole list.
+/// A call that returns a whole list.
 #[derive(Debug)]
 pub(crate) struct ListCall {
-    /// The path of the call.
     pub(crate) path: &'static str,
-    /// What the request says besides its page.
+    /// The request without its page parameters.
     pub(crate) request: ListRequest,
-    /// Where the records are; `None`: the answer itself is the one record.
+    /// The key of the records in the answer. `None`: the answer itself is the only record.
     pub(crate) records: Option<&'static str>,
-    /// A list in each record whose items are the rows, each with the keys of its record: its name, and the prefix of the keys of
-    /// an item. A record without items is one row.
+    /// Set if each record holds a list whose items become rows: the key of that list, and the key under which a row holds its item.
+    /// A row also keeps the other keys of its record. A record without items is one row.
     pub(crate) items: Option<(&'static str, &'static str)>,
-    /// How further pages are asked for.
+    /// `None`: the answer is not paged.
     pub(crate) pages: Option<Pages>,
 }
 
-/// What a request for a whole list says.
+/// The request for a whole list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ListRequest {
-    /// A GET with this query.
+    /// A GET with this query string.
     Query(&'static [(&'static str, &'static str)]),
-    /// A POST of this JSON object.
+    /// A POST with this JSON object as body.
     Body(&'static str),
 }
 
-/// Numbered pages, from 1; one that is not full is the last.
+/// Numbered pages, starting at 1. A page that is not full is the last.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pages {
-    /// The parameter of the page's number.
+    /// The parameter for the page number.
     pub(crate) number: &'static str,
-    /// The parameter of its size.
+    /// The parameter for the page size.
     pub(crate) size: &'static str,
-    /// Records of a page.
     pub(crate) rows_max: usize,
 }

@@ -1,28 +1,28 @@
-//! What a JSON value of an answer becomes in Arrow.
+//! The conversion of a JSON value of an answer to Arrow.
 
-/// What a value becomes. What does not fit is NULL and counted as a mismatch, unless it says otherwise.
+/// The Arrow form of a JSON value. A value that does not fit becomes NULL and counts as a mismatch, unless the variant says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueForm {
-    /// Utf8View. A string is unescaped; a number or boolean keeps its JSON text (digits exact); an object or array is its JSON text.
+    /// Utf8View. A string is unescaped. A number, boolean, object or array becomes its JSON text, with all its digits.
     Text,
-    /// Utf8View: the JSON text of whatever is there, cut by byte range.
+    /// Utf8View: the JSON text of any value, copied byte for byte.
     Json,
-    /// Int64: an integer; exact beyond 2^53. The text of one does not fit: CleverTap, asked to compare, does not take it for a number
+    /// Int64: an integer, exact beyond 2^53. A string of digits does not fit: CleverTap's own comparisons do not treat it as a number
     /// either.
     Int64,
-    /// Float64: a number; the text of one does not fit, nor does an integer that a float cannot hold exactly.
+    /// Float64: a number. A string of digits does not fit, nor does an integer that a float cannot represent exactly.
     Float64,
-    /// Boolean: true or false, or text true or false in any case.
+    /// Boolean: true or false, or a string of either in any case.
     Boolean,
-    /// Timestamp(Second, zone) of the years 1 to 9999: text `$D_` with epoch seconds, or with exactly eight digits that are a
-    /// calendar date, which is 00:00 of that day in the project's zone; plain integers are epoch seconds. Without a zone: UTC.
+    /// Timestamp(Second, zone) in the years 1 to 9999. A string `$D_` followed by epoch seconds, or by exactly eight digits that are a
+    /// calendar date and mean 00:00 of that day in the project's zone. A plain integer is epoch seconds. Without a zone: UTC.
     Date,
-    /// Timestamp(Second, zone): the packed integer yyyyMMddHHmmss, or its 14 digits as text, in the project's zone. A repeated
-    /// hour is the earlier instant, a skipped time is shifted forward by the gap. Missing or broken, the page cannot be read: an
-    /// event without a time is not a row that we may invent.
+    /// Timestamp(Second, zone): the packed integer yyyyMMddHHmmss, or its 14 digits as a string, in the project's zone. In a repeated
+    /// hour the earlier instant is used; a skipped time is shifted forward by the gap. If the value is missing or malformed, the whole
+    /// page cannot be read: we must not make up a time for an event.
     PackedTime,
-    /// Date32: the day of the same packed integer, with the same refusals; needs no zone.
+    /// Date32: the day of the same packed integer, with the same errors. Needs no zone.
     PackedDay,
-    /// `List<Utf8View>`: a list of scalars as text, whose nulls stay; a scalar is a list of one.
+    /// `List<Utf8View>`: a list of scalars as text, with its nulls. A scalar becomes a list of one.
     TextList,
 }

@@ -1,55 +1,49 @@
-//! What the file of a table says of its writes: the call, what its bodies look like, what a second copy of a record would do.
+//! How a table is written: the call, the form of its bodies, and the effect of sending a record twice.
+//!
+//! In: nothing, these are data. Out: what `write` turns into requests.
 
-/// How a table is written.
 #[derive(Debug)]
 pub(crate) enum Write {
-    /// Rows in bodies.
+    /// Requests whose bodies hold many records.
     Batch {
-        /// The path of the call.
         path: &'static str,
-        /// What a body looks like, and what its answer tells.
         form: BodyForm,
-        /// Records that one body may hold, by the API.
+        /// Most records in one body, by the API.
         rows_max: usize,
-        /// Keys that every record carries, with their JSON values.
+        /// Keys that every record has, with their JSON values.
         fixed: &'static [(&'static str, &'static str)],
-        /// Where columns that the table does not name are put, if it takes them: `/profileData`.
+        /// Where columns that the table does not name are written, such as `/profileData`. `None`: they are an error.
         open: Option<Open>,
-        /// What happens if a record is stored twice.
         resend: Resend,
-        /// Whether records of one identity must arrive in input order.
         order: Order,
     },
-    /// Rows in files, one file a list: put at a URL that CleverTap gives out, and named in a last call.
+    /// A file for each list: uploaded to a URL that CleverTap returns, and announced by a final call.
     List(&'static List),
 }
 
-/// The calls that make a custom list of a file.
+/// The calls that turn a file into a custom list.
 #[derive(Debug)]
 pub(crate) struct List {
-    /// Gives out the URL for a file.
+    /// Returns the upload URL for a file.
     pub(crate) url_path: &'static str,
-    /// Where the URL is in its answer.
+    /// JSON pointer of the URL in that answer.
     pub(crate) url: &'static str,
     /// The first line of the file.
     pub(crate) header: &'static str,
-    /// How the file says what kind of identifier a column holds.
+    /// The identifier columns, each with the code that marks it in the file.
     pub(crate) kinds: &'static [(&'static str, &'static str)],
-    /// The largest file.
     pub(crate) bytes_max: u64,
-    /// Takes the word that the file is there.
+    /// Announces that the file has been uploaded.
     pub(crate) completion_path: &'static str,
-    /// The keys of its body.
     pub(crate) completion: Completion,
-    /// Its error where the name is taken.
+    /// The error of that call if a list of this name exists.
     pub(crate) taken: &'static str,
-    /// Tells which lists there are, page by page. Nobody documents it.
+    /// Lists the existing lists, page by page. CleverTap does not document it.
     pub(crate) listing_path: &'static str,
-    /// The keys of its body and of its answer.
     pub(crate) listing: Listing,
 }
 
-/// The keys of a completion's body.
+/// The keys in the body of [`List::completion_path`].
 #[derive(Debug)]
 pub(crate) struct Completion {
     pub(crate) name: &'static str,
@@ -60,7 +54,7 @@ pub(crate) struct Completion {
     pub(crate) replace: &'static str,
 }
 
-/// The keys of a list of lists.
+/// The keys in the body and the answer of [`List::listing_path`].
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) page: &'static str,
@@ -71,69 +65,64 @@ pub(crate) struct Listing {
     pub(crate) pages: &'static str,
 }
 
-/// What a write's records are made with.
+/// What all records of a write have in common. The fields are those of [`Write::Batch`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordSpec {
-    /// Keys that every record carries, with their JSON values.
     pub(crate) fixed: &'static [(&'static str, &'static str)],
-    /// Where columns that the table does not name are put.
     pub(crate) open: Option<&'static Open>,
-    /// What happens if a record is stored twice.
     pub(crate) resend: Resend,
-    /// Whether records of one identity must arrive in input order.
     pub(crate) order: Order,
 }
 
-/// What a body looks like, and what its answer tells.
+/// The form of a request body and of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyForm {
-    /// `{"d":[record, …]}`; the answer has a word on each record.
+    /// `{"d":[record, …]}`. The answer names the records that were refused.
     Records,
-    /// Identifiers alone, of one kind, under the key of their column: `{"identity":["a", …]}`. The answer has a status and no
-    /// word on any of them. Such a call erases, and cannot be undone.
+    /// Only identifiers of one kind, under the key of their column: `{"identity":["a", …]}`. The answer has a status for the whole
+    /// request and nothing about single identifiers. Such a call erases data and cannot be undone.
     Keys,
 }
 
-/// Where columns go that a table does not name.
+/// The object that takes columns which the table does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Open {
-    /// The JSON pointer of the object that takes them.
+    /// Its JSON pointer.
     pub(crate) pointer: &'static str,
-    /// Characters that a name there may not hold, by the API.
+    /// Characters that a name in it must not contain, by the API.
     pub(crate) forbidden: &'static str,
-    /// Fields above which a row draws a warning.
+    /// A row with more fields causes a warning.
     pub(crate) fields_warn: usize,
-    /// Fields above which a row is rejected.
+    /// A row with more fields is rejected.
     pub(crate) fields_max: usize,
-    /// Whether a list of text is a multi-value property and operators are understood; else both are JSON text.
+    /// Whether a list of text is sent as a multi-value property and operators are sent as such. If not, both become JSON text.
     pub(crate) operators: bool,
 }
 
-/// What happens if a request is carried out twice.
+/// The effect of sending the same request twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resend {
-    /// The same end state: it may be sent again after a lost answer.
+    /// The end state is the same: the request may be resent after a lost answer.
     Idempotent,
-    /// A second copy, for ever: a lost answer leaves it in doubt.
+    /// A permanent second copy is stored: after a lost answer the rows are in doubt.
     Appends,
 }
 
-/// Whether two records of one identity may overtake each other.
+/// Whether records of one identity must arrive in input order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// A body waits while a body in flight holds one of its identities.
+    /// A body waits while another body in flight has a record of one of its identities.
     ByIdentity,
-    /// Records carry their own time.
+    /// Records carry their own time, so their order does not matter.
     Any,
 }
 
 impl Write {
-    /// Whether it erases: then the account must have been opened for that, and the rows are bounded.
+    /// Whether the call erases data. If so, the account must allow it and the number of rows is bounded.
     pub(crate) const fn erases(&self) -> bool {
         matches!(self, Self::Batch { form: BodyForm::Keys, .. })
     }
 
-    /// What its records are made with.
     pub(crate) const fn record_spec(&'static self) -> RecordSpec {
         match self {
             Self::Batch { fixed, open, resend, order, .. } => RecordSpec { fixed, open: open.as_ref(), resend: *resend, order: *order },

@@ -1,21 +1,21 @@
-//! `clevertap.campaign_reports`: what became of a campaign.
+//! `clevertap.campaign_reports`: results of campaigns.
 //!
 //! ```sql
 //! SELECT campaign_id, sent, clicked FROM clevertap.campaign_reports WHERE campaign_id IN ('1767225600', '1767225601');
 //! ```
 //!
-//! Wire format: <https://developer.clevertap.com/docs/get-campaign-report-api>, read 2026-11-21. A campaign without a result yet
-//! is no row: CleverTap says so as HTTP 409, as a `fail` with code 500, or as an `error` beside `success`.
+//! Wire format: <https://developer.clevertap.com/docs/get-campaign-report-api>, read 2026-11-21. A campaign without a result
+//! yet has no row: CleverTap answers HTTP 409, a `fail` with code 500, or an `error` next to `success`.
 
 use crate::table::Kind::{Count, Json, Text};
-use crate::table::Source::{Asked, At};
+use crate::table::Source::{At, LookupKey};
 use crate::table::{KeyLocation, Lookup, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "campaign_reports",
     about: "Results of campaigns, one row a campaign that has one.",
     columns: &[
-        read_only("campaign_id", Text, Asked(&[])),
+        read_only("campaign_id", Text, LookupKey(&[])),
         read_only("sent", Count, At("/sent")),
         read_only("clicked", Count, At("/clicked")),
         read_only("result", Json, At("")),
@@ -25,8 +25,8 @@ pub(crate) static TABLE: Table = Table {
         keys: &[("campaign_id", "id")],
         key_location: KeyLocation::Body,
         record: "/result",
-        nobody: &[200, 409, 500],
-        nobody_says: &["no result", "hasn't been completed"],
+        not_found_codes: &[200, 409, 500],
+        not_found_words: &["no result", "hasn't been completed"],
     })),
     write: None,
 }

@@ -1,12 +1,12 @@
-//! `clevertap.campaigns`: campaigns by the day for which they are scheduled.
+//! `clevertap.campaigns`: campaigns by their scheduled day.
 //!
 //! ```sql
 //! SELECT c.name, r.sent, r.clicked FROM clevertap.campaigns c JOIN clevertap.campaign_reports r ON r.campaign_id = c.campaign_id
 //! WHERE c.scheduled_on BETWEEN '2026-01-01' AND '2026-01-31';
 //! ```
 //!
-//! Wire format: <https://developer.clevertap.com/docs/get-campaigns-api>, read 2026-11-21. The pages speak of all campaigns;
-//! those who looked saw only the ones that were created by API. Ranges over 31 days are slow, so they are cut.
+//! Wire format: <https://developer.clevertap.com/docs/get-campaigns-api>, read 2026-11-21. The documentation speaks of all
+//! campaigns; users report that only campaigns created by API are returned. Ranges over 31 days are slow, so they are split.
 
 use crate::table::Kind::{Day, Json, Text};
 use crate::table::Source::{At, Rest};

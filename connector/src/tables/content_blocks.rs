@@ -1,11 +1,11 @@
-//! `clevertap.content_blocks`: blocks of content that messages share.
+//! `clevertap.content_blocks`: content blocks that messages share.
 //!
 //! ```sql
 //! SELECT content_block_id, name, updated_at FROM clevertap.content_blocks;
 //! ```
 //!
-//! Wire format: <https://developer.clevertap.com/docs/settings-api-endpoints>, read 2026-11-21: pages of 100, from 1, the last
-//! one short.
+//! Wire format: <https://developer.clevertap.com/docs/settings-api-endpoints>, read 2026-11-21: pages of 100, starting at 1; the last
+//! one is short.
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Rest};
@@ -20,7 +20,7 @@ pub(crate) static TABLE: Table = Table {
         read_only("updated_at", Text, At("/updatedAt")),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(ListCall {
+    read: Some(Read::List(ListCall {
         path: "/v1/contentBlock/list",
         request: ListRequest::Query(&[]),
         records: Some("contentBlocks"),

@@ -1,13 +1,13 @@
-//! `clevertap.custom_lists`: people who are on a list, to be used as a segment.
+//! `clevertap.custom_lists`: lists of people, which can be used as segments.
 //!
 //! ```sql
 //! SET clevertap.list_email = 'admin@example.org';
 //! INSERT INTO clevertap.custom_lists SELECT 'Big spenders' AS list_name, user_id AS identity FROM 'spenders.parquet';
 //! ```
 //!
-//! One list a name, several in one statement; people who are not there are left out by CleverTap. What became of a list is mailed
-//! to `clevertap.list_email`, and to nobody else: an accepted row is one that was submitted. Wire format:
-//! <https://developer.clevertap.com/docs/custom-list-endpoints>, read 2026-11-24; the list of lists is in nobody's documentation.
+//! Each name is one list; a statement may write several. CleverTap leaves out people who do not exist. It reports the result of a list
+//! only by mail to `clevertap.list_email`, so an accepted row is a row that was submitted. Wire format:
+//! <https://developer.clevertap.com/docs/custom-list-endpoints>, read 2026-11-24; the call that lists existing lists is not documented.
 
 use crate::table::Kind::Text;
 use crate::table::Shape::{Identifier, Identity};

@@ -1,13 +1,13 @@
-//! `clevertap.demerges`: people who were merged by mistake and are split again.
+//! `clevertap.demerges`: splits people who were merged by mistake.
 //!
 //! ```sql
 //! SET clevertap.delete_rows_max = 100;
 //! INSERT INTO clevertap.demerges SELECT user_id AS identity FROM 'merged_by_mistake.csv';
 //! ```
 //!
-//! The identity is reset and each device gets a profile of its own; history of events may be lost, and nothing brings it back. So
-//! it needs an account that may erase, is bounded, and is never sent again after a lost answer, whatever `clevertap.in_doubt`
-//! says. Wire format: <https://developer.clevertap.com/docs/demerge-user-profile-api>, read 2026-11-24.
+//! The identity is reset and each device gets its own profile. Event history may be lost and cannot be restored. So the statement needs
+//! an account that may erase, its rows are bounded, and it is never resent after a lost answer, whatever the value of
+//! `clevertap.in_doubt`. Wire format: <https://developer.clevertap.com/docs/demerge-user-profile-api>, read 2026-11-24.
 
 use crate::table::Kind::Text;
 use crate::table::Shape::Identifier;

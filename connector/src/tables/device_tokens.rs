@@ -1,4 +1,4 @@
-//! `clevertap.device_tokens`: push tokens of devices that CleverTap knows.
+//! `clevertap.device_tokens`: push tokens of devices that have a profile.
 //!
 //! ```sql
 //! INSERT INTO clevertap.device_tokens SELECT ct_id AS object_id, fcm AS token, 'fcm' AS token_type FROM 'tokens.parquet';

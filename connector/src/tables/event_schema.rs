@@ -4,8 +4,8 @@
 //! SELECT DISTINCT event_name, status FROM clevertap.event_schema ORDER BY event_name;
 //! ```
 //!
-//! Wire format: <https://developer.clevertap.com/docs/get-schema>, read 2026-11-21. Its columns are not fixed: what has no column
-//! here is in `extra`. Reading this table refreshes what the session knows of `clevertap_events`.
+//! Wire format: <https://developer.clevertap.com/docs/get-schema>, read 2026-11-21. The keys of its records vary: keys
+//! without a column are in `extra`. Reading this table refreshes the tables of `clevertap_events`.
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Either, Rest};
@@ -21,7 +21,7 @@ pub(crate) static TABLE: Table = Table {
         read_only("property_type", Text, Either(&["/property/dataType", "/property/type", "/property/data_type"])),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(ListCall {
+    read: Some(Read::List(ListCall {
         path: "/getSchema",
         request: ListRequest::Query(&[("type", "events")]),
         records: Some("events"),

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Wire format: <https://developer.clevertap.com/docs/upload-events-api> and
-//! <https://developer.clevertap.com/docs/get-events-api>, read 2026-11-21. The profile in an exported event is that of today, not
-//! that of the event's time; the record has no event name and no id of its own.
+//! <https://developer.clevertap.com/docs/get-events-api>, read 2026-11-21. The profile in an exported event is the current
+//! one, not the one at the time of the event. A record has neither an event name nor an id.
 
 use crate::table::Kind::{self, Day, Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, EventName, Identifier, Items, Properties};
@@ -23,8 +23,9 @@ use crate::table::Source::{At, Either, Filter};
 use crate::table::Target::{self, Optional, Required};
 use crate::table::{BodyForm, Column, Export, Open, Order, Read, Resend, Source, Table, Write, column};
 
-/// A column that only exports of events have: a write of that name would be mistaken for it.
-const fn of_reads(name: &'static str, kind: Kind, source: Source) -> Column {
+/// A column that only exists in reads. Writes refuse the name, because a property of that name would be
+/// mistaken for this column.
+const fn only_in_reads(name: &'static str, kind: Kind, source: Source) -> Column {
     const HINT: Target = Target::Nowhere { hint: "only reads have it: give it another name, or put it into \"properties\"" };
     column(name, kind, source, HINT)
 }
@@ -35,24 +36,24 @@ pub(crate) static TABLE: Table = Table {
     columns: &[
         column("event_name", Text, Filter, Required("/evtName", EventName)),
         column("event_time", Instant, At("/ts"), Required("/ts", EpochSeconds)),
-        of_reads("event_date", Day, At("/ts")),
+        only_in_reads("event_date", Day, At("/ts")),
         column("identity", Text, Either(&["/profile/identity", "/identity"]), Optional("/identity", Identifier)),
         column("object_id", Text, Either(&["/profile/objectId", "/objectId"]), Optional("/objectId", Identifier)),
         column("fbid", Text, Source::Nowhere, Optional("/FBID", Identifier)),
         column("gpid", Text, Source::Nowhere, Optional("/GPID", Identifier)),
-        of_reads("name", Text, At("/profile/name")),
-        of_reads("email", Text, At("/profile/email")),
-        of_reads("phone", Text, At("/profile/phone")),
-        of_reads("platform", Text, At("/profile/platform")),
+        only_in_reads("name", Text, At("/profile/name")),
+        only_in_reads("email", Text, At("/profile/email")),
+        only_in_reads("phone", Text, At("/profile/phone")),
+        only_in_reads("platform", Text, At("/profile/platform")),
         column("items", Json, Source::Nowhere, Optional("/evtData/Items", Items)),
         column("properties", Json, At("/event_props"), Optional("/evtData", Properties)),
-        of_reads("session", Json, At("/session_props")),
-        of_reads("profile_properties", Json, At("/profile/profileData")),
-        of_reads("profile_events", Json, At("/profile/events")),
-        of_reads("os_version", Text, At("/profile/os_version")),
-        of_reads("app_version", Text, At("/profile/app_version")),
-        of_reads("make", Text, At("/profile/make")),
-        of_reads("model", Text, At("/profile/model")),
+        only_in_reads("session", Json, At("/session_props")),
+        only_in_reads("profile_properties", Json, At("/profile/profileData")),
+        only_in_reads("profile_events", Json, At("/profile/events")),
+        only_in_reads("os_version", Text, At("/profile/os_version")),
+        only_in_reads("app_version", Text, At("/profile/app_version")),
+        only_in_reads("make", Text, At("/profile/make")),
+        only_in_reads("model", Text, At("/profile/model")),
     ],
     read: Some(Read::Export(Export {
         path: "/1/events.json",

@@ -1,12 +1,12 @@
-//! `clevertap.message_reports`: what became of the messages that were sent.
+//! `clevertap.message_reports`: results of sent messages.
 //!
 //! ```sql
 //! SELECT message_name, channel, sent, viewed, clicked FROM clevertap.message_reports
 //! WHERE start_date BETWEEN '2026-01-01' AND '2026-01-31';
 //! ```
 //!
-//! Wire format: <https://developer.clevertap.com/docs/get-message-reports-api>, read 2026-11-21. A range is asked for in slices
-//! of 14 days: 90 days in one call were seen to take two minutes. Columns differ by channel: the rest is in `extra`.
+//! Wire format: <https://developer.clevertap.com/docs/get-message-reports-api>, read 2026-11-21. A range is requested in slices
+//! of 14 days: a call for 90 days was seen to take two minutes. Keys differ by channel; those without a column are in `extra`.
 
 use crate::table::Kind::{Count, Day, Json, Text};
 use crate::table::Source::{At, Either, Rest};

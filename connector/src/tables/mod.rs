@@ -1,4 +1,4 @@
-//! One file a table. Adding a table is adding a file, and its two lines here.
+//! All tables, one file each. To add a table, add its file and two lines here.
 
 mod campaign_reports;
 mod campaigns;
@@ -25,7 +25,7 @@ mod trend_analysis_weekly;
 
 use crate::table::Table;
 
-/// Every table of CleverTap, in the order in which `clevertap.tables` shows them.
+/// Every table, in the order of `clevertap.tables`.
 pub(crate) static TABLES: &[&Table] = &[
     &profiles::TABLE,
     &events::TABLE,
@@ -51,100 +51,89 @@ pub(crate) static TABLES: &[&Table] = &[
     &segments::TABLE,
 ];
 
-/// The table of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Table> {
     TABLES.iter().copied().find(|table| table.name == name)
 }
 
-/// People.
 pub(crate) fn profiles() -> &'static Table {
     &profiles::TABLE
 }
 
-/// What DELETE FROM `clevertap.profiles` writes to.
+/// The target of `DELETE FROM clevertap.profiles`.
 pub(crate) fn deletions() -> &'static Table {
     &profiles::DELETIONS
 }
 
-/// What `clevertap_events."Name"` writes to: `events`, with the name fixed.
+/// Also the table behind `clevertap_events."Name"`, which fixes the event name.
 pub(crate) fn events() -> &'static Table {
     &events::TABLE
 }
 
-/// The query of an upload that only looks at its records and stores none:
+/// The query parameter of an upload that checks its records and stores nothing:
 /// <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 pub(crate) const DRY_RUN: (&str, &str) = ("dryRun", "1");
 
-/// An upload of nobody, to be sent with [`DRY_RUN`]: it asks whether CleverTap is there, where a table's own call must not.
+/// Path and body of an upload that is sent with [`DRY_RUN`] to find out whether CleverTap is reachable, for tables whose own call must
+/// not be sent for that.
 pub(crate) const PROBE: (&str, &str) =
     ("/1/upload", r#"{"d":[{"type":"profile","identity":"datafusion-clevertap-probe","profileData":{}}]}"#);
 
-/// The name of the one event that takes `items`.
+/// The only event that takes `items`.
 pub(crate) const CHARGED: &str = "Charged";
 
-/// The event schema, which says what `clevertap_events` holds.
+/// The source of the tables of `clevertap_events`.
 pub(crate) fn event_schema() -> &'static Table {
     &event_schema::TABLE
 }
 
-/// The table that lists the properties of people.
 pub(crate) fn profile_schema() -> &'static Table {
     &profile_schema::TABLE
 }
 
-/// What the schema calls an event whose records are dropped: <https://developer.clevertap.com/docs/get-schema>, read 2026-11-21.
+/// The schema status of an event whose records CleverTap drops: <https://developer.clevertap.com/docs/get-schema>, read 2026-11-21.
 pub(crate) const DISCARDED: &str = "Discarded";
 
-/// The words of the query language that every count and export understands:
+/// The query language of all counts and exports:
 /// <https://developer.clevertap.com/docs/clevertap-query-language>, read 2026-11-21.
 pub(crate) mod query {
-    /// The event.
     pub(crate) const EVENT_NAME: &str = "event_name";
     /// The first day, `YYYYMMDD` in the project's zone.
     pub(crate) const FROM: &str = "from";
-    /// The last day, itself included.
+    /// The last day, inclusive.
     pub(crate) const TO: &str = "to";
-    /// Conditions on properties of the event, all of which must hold.
+    /// Conditions on properties of the event, joined by AND.
     pub(crate) const EVENT_PROPERTIES: &str = "event_properties";
     /// The property of a condition.
     pub(crate) const NAME: &str = "name";
-    /// Its comparison.
+    /// The comparison of a condition.
     pub(crate) const OPERATOR: &str = "operator";
-    /// What it is compared with.
+    /// The value that the property is compared with.
     pub(crate) const VALUE: &str = "value";
-    /// The comparison `=`.
     pub(crate) const EQUALS: &str = "equals";
-    /// The comparison `>`.
     pub(crate) const GREATER: &str = "greater_than";
-    /// The comparison `>=`.
     pub(crate) const GREATER_OR_EQUAL: &str = "greater_than_equals";
-    /// The comparison `<`.
     pub(crate) const LESS: &str = "less_than";
-    /// The comparison `<=`.
     pub(crate) const LESS_OR_EQUAL: &str = "less_than_equals";
-    /// Records of a page of an export.
+    /// Records per page of an export.
     pub(crate) const BATCH_SIZE: &str = "batch_size";
-    /// The place in an export.
+    /// The position in an export.
     pub(crate) const CURSOR: &str = "cursor";
-    /// The ticket of a count that is being computed.
+    /// The id of a count that is still being computed.
     pub(crate) const REQUEST_ID: &str = "req_id";
-    /// What a trend or a top count is grouped by.
+    /// The groups of a trend or a top count.
     pub(crate) const GROUPS: &str = "groups";
-    /// The grain of a trend.
+    /// The bucket size of a trend.
     pub(crate) const TREND_TYPE: &str = "trend_type";
-    /// A trend by days.
     pub(crate) const DAILY: &str = "daily";
-    /// A trend by weeks.
     pub(crate) const WEEKLY: &str = "weekly";
-    /// A trend by months.
     pub(crate) const MONTHLY: &str = "monthly";
-    /// People instead of occurrences.
+    /// Counts people instead of occurrences.
     pub(crate) const UNIQUE: &str = "unique";
-    /// The property whose sum a trend is.
+    /// The property that a trend sums up.
     pub(crate) const SUM_OF: &str = "sum_event_prop";
-    /// The kind of a property that is counted.
+    /// The kind of the counted property.
     pub(crate) const PROPERTY_TYPE: &str = "property_type";
-    /// The kinds that there are, the default first.
+    /// All kinds, the default first.
     pub(crate) const PROPERTY_TYPES: [&str; 8] = [
         "event_properties",
         "session_properties",
@@ -155,16 +144,16 @@ pub(crate) mod query {
         "reachability",
         "geo_fields",
     ];
-    /// How many of its values.
+    /// How many values of the property are returned.
     pub(crate) const TOP_N: &str = "top_n";
-    /// The number that a count answers with.
+    /// The number in the answer of a count.
     pub(crate) const COUNT: &str = "count";
-    /// When a person did an event last, in epoch seconds, in the summary of what they did.
+    /// In a person's event summary: when they last did the event, in epoch seconds.
     pub(crate) const LAST_SEEN: &str = "last_seen";
-    /// Most groups in one request.
+    /// Most groups per request.
     pub(crate) const GROUPS_MAX: usize = 5;
-    /// Most records of a page, by the API.
+    /// Most records per page, by the API.
     pub(crate) const BATCH_SIZE_MAX: usize = 5_000;
-    /// A page takes as many records from each of so many parts of the store, so that a size is best a multiple of it.
+    /// A page takes the same number of records from each of this many partitions of the store, so page sizes are multiples of it.
     pub(crate) const BATCH_SIZE_STEP: usize = 23;
 }

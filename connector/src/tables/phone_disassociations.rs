@@ -1,4 +1,4 @@
-//! `clevertap.phone_disassociations`: phone numbers that shall no longer lead to a person.
+//! `clevertap.phone_disassociations`: detaches phone numbers from their profiles.
 //!
 //! ```sql
 //! INSERT INTO clevertap.phone_disassociations SELECT '+' || msisdn AS phone FROM 'reassigned.csv';

@@ -18,7 +18,7 @@ pub(crate) static TABLE: Table = Table {
         read_only("property_type", Text, Either(&["/dataType", "/type", "/data_type"])),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(ListCall {
+    read: Some(Read::List(ListCall {
         path: "/getSchema",
         request: ListRequest::Query(&[("type", "userProperties")]),
         records: Some("userProperties"),

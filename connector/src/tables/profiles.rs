@@ -16,20 +16,20 @@
 //! ```
 //!
 //! Wire format: <https://developer.clevertap.com/docs/upload-user-profiles-api> and
-//! <https://developer.clevertap.com/docs/get-user-profiles-api>, read 2026-11-21; of the deletion
+//! <https://developer.clevertap.com/docs/get-user-profiles-api>, read 2026-11-21; for deletion
 //! <https://developer.clevertap.com/docs/delete-user-profile-api>, read 2026-11-24.
-//! `event_name`, `event_date`, `from_date` and `to_date` say which export is meant: people who did the event in the range, once
-//! each for every event asked for.
+//! Filters on `event_name`, `event_date`, `from_date` and `to_date` select an export: people who did the event in the range, once for
+//! each event in the filter.
 
 use crate::table::Kind::{Day, Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Value, YesNo};
-use crate::table::Source::{Asked, At, Filter};
+use crate::table::Source::{At, Filter, LookupKey};
 use crate::table::Target::{self, Optional};
 use crate::table::{BodyForm, Column, Export, KeyLocation, Lookup, Open, Order, Read, Resend, Source, Table, Write, column};
 
 const READ_ONLY: Target = Target::Nowhere { hint: "CleverTap keeps it by itself: leave the column out, or give it another name" };
 
-/// A standard field of the upload call that reads do not have as a column of its own.
+/// A standard field of the upload call that has no column in reads.
 const fn field(name: &'static str, target: Target) -> Column {
     column(name, Text, Source::Nowhere, target)
 }
@@ -38,10 +38,10 @@ pub(crate) static TABLE: Table = Table {
     name: "profiles",
     about: "People, one row a person.",
     columns: &[
-        column("identity", Text, Asked(&["/identity"]), Optional("/identity", Identifier)),
-        column("object_id", Text, Asked(&["/objectId", "/platformInfo/0/objectId"]), Optional("/objectId", Identifier)),
+        column("identity", Text, LookupKey(&["/identity"]), Optional("/identity", Identifier)),
+        column("object_id", Text, LookupKey(&["/objectId", "/platformInfo/0/objectId"]), Optional("/objectId", Identifier)),
         column("name", Text, At("/name"), Optional("/profileData/Name", Value)),
-        column("email", Text, Asked(&["/email"]), Optional("/profileData/Email", Value)),
+        column("email", Text, LookupKey(&["/email"]), Optional("/profileData/Email", Value)),
         column("phone", Text, At("/phone"), Optional("/profileData/Phone", Value)),
         column("all_identities", Text, At("/all_identities"), READ_ONLY),
         column("properties", Json, At("/profileData"), Optional("/profileData", Properties)),
@@ -80,8 +80,8 @@ pub(crate) static TABLE: Table = Table {
             keys: &[("identity", "identity"), ("email", "email"), ("object_id", "objectId")],
             key_location: KeyLocation::Query,
             record: "/record",
-            nobody: &[404],
-            nobody_says: &[],
+            not_found_codes: &[404],
+            not_found_words: &[],
         },
         export: Export {
             path: "/1/profiles.json",
@@ -103,7 +103,7 @@ pub(crate) static TABLE: Table = Table {
 }
 .checked();
 
-/// People who are deleted: within a day, in every device of theirs, and for ever.
+/// Deletion is permanent, covers all devices of a person, and takes up to a day.
 pub(crate) static DELETIONS: Table = Table {
     name: "profiles",
     about: "People to be deleted, one row a person.",

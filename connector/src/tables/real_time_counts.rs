@@ -14,7 +14,7 @@ pub(crate) static TABLE: Table = Table {
     name: "real_time_counts",
     about: "People who were active in the last five minutes: one row.",
     columns: &[read_only("people", Count, At("/count")), read_only("breakdown", Json, Rest)],
-    read: Some(Read::Whole(ListCall {
+    read: Some(Read::List(ListCall {
         path: "/1/now.json",
         request: ListRequest::Body("{\"user_type\":true}"),
         records: None,

@@ -4,7 +4,7 @@
 //! SELECT segment_id, name FROM clevertap.segments;
 //! ```
 //!
-//! Wire format: not documented by CleverTap, only used by one public client; read 2026-11-21. Members of a segment cannot be read.
+//! Wire format: not documented by CleverTap; taken from a public client, read 2026-11-21. The members of a segment cannot be read.
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{Either, Rest};
@@ -18,7 +18,7 @@ pub(crate) static TABLE: Table = Table {
         read_only("name", Text, Either(&["/name", "/segmentName", "/segment_name"])),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(ListCall {
+    read: Some(Read::List(ListCall {
         path: "/1/segments/list.json",
         request: ListRequest::Body("{}"),
         records: Some("segments"),

@@ -19,7 +19,7 @@ pub(crate) static TABLE: Table = Table {
         read_only("channels", Json, At("/channels")),
         read_only("extra", Json, Rest),
     ],
-    read: Some(Read::Whole(ListCall {
+    read: Some(Read::List(ListCall {
         path: "/category-groups",
         request: ListRequest::Query(&[]),
         records: Some("list"),

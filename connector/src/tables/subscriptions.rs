@@ -1,10 +1,10 @@
-//! `clevertap.subscriptions`: whether an address may be written to.
+//! `clevertap.subscriptions`: whether an address accepts messages.
 //!
 //! ```sql
 //! INSERT INTO clevertap.subscriptions SELECT 'email' AS type, mail AS value, 'Unsubscribe' AS status FROM 'bounced.csv';
 //! ```
 //!
-//! It holds for the address, in every profile that has it; for one profile alone, write `msg_email` and its like to
+//! A status applies to the address in every profile that has it. For a single profile, write `msg_email` and the like to
 //! `clevertap.profiles`. Wire format: <https://developer.clevertap.com/docs/subscribe-api>, read 2026-11-24.
 
 use crate::table::Kind::Text;

@@ -7,7 +7,7 @@
 //!
 //! Wire format: <https://developer.clevertap.com/docs/top-property-counts-api>, read 2026-11-21. `property_type` is one of
 //! event_properties (the default), session_properties, profile_fields, app_fields, demographics, technographics, reachability,
-//! geo_fields; `top_n` is 10 where nobody says.
+//! geo_fields; `top_n` is 10 by default.
 
 use crate::table::Kind::{Count, Day, Text};
 use crate::table::Source::{At, Filter};

@@ -5,8 +5,8 @@
 //! WHERE event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31' ORDER BY event_date;
 //! ```
 //!
-//! Wire format: <https://developer.clevertap.com/docs/trends-api>, read 2026-11-21. Days without events are there, as 0.
-//! `property_sum` is there with a filter `property = 'Amount'`, which names an integer property of the event.
+//! Wire format: <https://developer.clevertap.com/docs/trends-api>, read 2026-11-21. Days without events have rows with 0.
+//! `property_sum` needs a filter such as `property = 'Amount'`, which names an integer property of the event.
 
 use crate::table::Kind::{Count, Day, Number, Text};
 use crate::table::Source::{At, Filter};

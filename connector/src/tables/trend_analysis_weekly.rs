@@ -5,8 +5,9 @@
 //! WHERE event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-03-31' ORDER BY week_start;
 //! ```
 //!
-//! Wire format: <https://developer.clevertap.com/docs/trends-api>, read 2026-11-21. Weeks are those of ISO 8601, Monday first; the range is widened to whole weeks, and weeks without events are there, as 0.
-//! `property_sum` is there with a filter `property = 'Amount'`, which names an integer property of the event.
+//! Wire format: <https://developer.clevertap.com/docs/trends-api>, read 2026-11-21. Weeks are ISO 8601
+//! weeks, starting on Monday. The range is widened to whole weeks; weeks without events have rows with 0.
+//! `property_sum` needs a filter such as `property = 'Amount'`, which names an integer property of the event.
 
 use crate::table::Kind::{Count, Day, Number, Text};
 use crate::table::Source::{At, Filter};

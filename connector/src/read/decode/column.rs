@@ -1,7 +1,7 @@
-//! One output column: from where the values are to an Arrow array.
+//! Builds one output column: from byte spans to an Arrow array.
 //!
-//! In: the spans of a block of records. Out: at the end of the page an array. A value that does not fit is NULL and is counted;
-//! an event without a time makes the page unreadable.
+//! In: the spans of a block of records. Out: an array at the end of the page. A value that does not fit becomes NULL and is counted. An
+//! event without a time makes the page unreadable, because we must not make up a time.
 
 use std::sync::Arc;
 
@@ -16,40 +16,40 @@ use super::simd::{Kernel, Lanes};
 use super::span::{BLOCK, ByteSpan};
 use super::text::Texts;
 use super::time::Days;
-use super::value::{date, day, float, long, time, truth};
+use super::value::{boolean, date, day, float, int64, time};
 use crate::table::ValueForm;
 
 /// One output column of a page.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot {
-    /// The column's SQL name: for mismatch counts. Never a value.
+    /// The SQL name of the column, used in messages.
     pub(crate) name: String,
-    /// Where the value may be in a record: each a list of object keys; the first present and not null wins. A step "0" into an
-    /// array means its first element.
+    /// Paths to the value in a record, as object keys. The first path with a value other than null wins. In a list, the step "0" is its
+    /// first element.
     pub(crate) paths: Vec<Vec<String>>,
     pub(crate) form: ValueForm,
 }
 
-/// The spans of some records of a page.
+/// The spans of a block of records.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block<'a> {
     pub(super) page: &'a str,
-    /// [`BLOCK`] spans a node; those of the records themselves first.
+    /// [`BLOCK`] spans for each node. Those of the records themselves come first.
     pub(super) spans: &'a [ByteSpan],
     pub(super) records: usize,
 }
 
-/// A column while a page is read.
+/// A column being built.
 #[derive(Debug)]
 pub(super) struct Column {
     name: String,
     form: ValueForm,
-    /// Where the value may be; the first that is one wins.
+    /// The nodes of the slot's paths; the first with a value wins.
     nodes: Vec<usize>,
     zone: Option<Tz>,
     days: Days,
     rows: usize,
-    /// A bit a row: whether it has a value. A word is a block.
+    /// The validity bitmap; one word for each block.
     valid: Vec<u64>,
     values: Values,
     scratch: String,
@@ -60,29 +60,28 @@ pub(super) struct Column {
 enum Values {
     Texts(Texts),
     Lists(Lists),
-    Longs(Vec<i64>),
+    Int64s(Vec<i64>),
     Floats(Vec<f64>),
     Dates(Vec<i32>),
-    Truths(Vec<bool>),
+    Booleans(Vec<bool>),
 }
 
 impl Column {
-    /// The column of a slot whose paths lead to `nodes`.
+    /// `nodes` are those of the slot's paths.
     pub(super) fn new(slot: Slot, nodes: Vec<usize>, zone: Option<Tz>) -> Self {
         let values = match slot.form {
             ValueForm::Text | ValueForm::Json => Values::Texts(Texts::default()),
             ValueForm::TextList => Values::Lists(Lists::default()),
-            ValueForm::Int64 | ValueForm::Date | ValueForm::PackedTime => Values::Longs(Vec::new()),
+            ValueForm::Int64 | ValueForm::Date | ValueForm::PackedTime => Values::Int64s(Vec::new()),
             ValueForm::Float64 => Values::Floats(Vec::new()),
             ValueForm::PackedDay => Values::Dates(Vec::new()),
-            ValueForm::Boolean => Values::Truths(Vec::new()),
+            ValueForm::Boolean => Values::Booleans(Vec::new()),
         };
         let days = Days::new(zone.unwrap_or(Tz::UTC));
         let (valid, scratch) = (Vec::new(), String::new());
         Self { name: slot.name, form: slot.form, nodes, zone, days, rows: 0, valid, values, scratch, mismatches: 0 }
     }
 
-    /// The column's Arrow field.
     pub(super) fn field(&self) -> Field {
         let kind = match self.form {
             ValueForm::Text | ValueForm::Json => DataType::Utf8View,
@@ -100,34 +99,34 @@ impl Column {
         self.zone.unwrap_or(Tz::UTC).name().into()
     }
 
-    /// Whether a zone is needed that is not there.
+    /// Whether the column needs a time zone and has none.
     pub(super) fn is_zoneless(&self) -> bool {
         self.form == ValueForm::PackedTime && self.zone.is_none()
     }
 
-    /// Forgets the page so far.
+    /// Discards the rows of the page so far.
     pub(super) fn clear(&mut self) {
         (self.rows, self.mismatches) = (0, 0);
         self.valid.clear();
         match &mut self.values {
             Values::Texts(texts) => texts.truncate(0),
             Values::Lists(lists) => lists.clear(),
-            Values::Longs(values) => values.clear(),
+            Values::Int64s(values) => values.clear(),
             Values::Floats(values) => values.clear(),
             Values::Dates(values) => values.clear(),
-            Values::Truths(values) => values.clear(),
+            Values::Booleans(values) => values.clear(),
         }
     }
 
     /// Adds the rows of a block.
     ///
     /// # Errors
-    /// A record has no time, and this column wants one.
+    /// A record has no time, and this is a column of times.
     pub(super) fn push(&mut self, block: &Block<'_>, lanes: impl Lanes) -> Result<(), PageError> {
         lanes.run(Push(self, block, lanes))
     }
 
-    /// Refuses a block in which a row has no time, if this column is one of times.
+    /// Fails if this is a column of times and a row of the block has none.
     fn check_times(&self, block: &Block<'_>, valid: u64) -> Result<(), PageError> {
         let row = valid.trailing_ones() as usize;
         if !matches!(self.form, ValueForm::PackedTime | ValueForm::PackedDay) || row >= block.records {
@@ -141,7 +140,7 @@ impl Column {
         })
     }
 
-    /// The array and the mismatches of the page. The column is empty then.
+    /// Takes the array and the number of mismatches, and leaves the column empty.
     pub(super) fn take(&mut self) -> (ArrayRef, u64) {
         let zone = self.zone_name();
         let room = self.rows;
@@ -149,11 +148,11 @@ impl Column {
         let array: ArrayRef = match &mut self.values {
             Values::Texts(texts) => Arc::new(texts.take(nulls)),
             Values::Lists(lists) => Arc::new(lists.take(nulls)),
-            Values::Longs(longs) if self.form == ValueForm::Int64 => Arc::new(Int64Array::new(take(longs).into(), nulls)),
-            Values::Longs(longs) => Arc::new(TimestampSecondArray::new(take(longs).into(), nulls).with_timezone(zone)),
+            Values::Int64s(int64s) if self.form == ValueForm::Int64 => Arc::new(Int64Array::new(take(int64s).into(), nulls)),
+            Values::Int64s(int64s) => Arc::new(TimestampSecondArray::new(take(int64s).into(), nulls).with_timezone(zone)),
             Values::Floats(floats) => Arc::new(Float64Array::new(take(floats).into(), nulls)),
             Values::Dates(dates) => Arc::new(Date32Array::new(take(dates).into(), nulls)),
-            Values::Truths(truths) => Arc::new(BooleanArray::new(BooleanBuffer::from(take(truths)), nulls)),
+            Values::Booleans(booleans) => Arc::new(BooleanArray::new(BooleanBuffer::from(take(booleans)), nulls)),
         };
         self.rows = 0;
         (array, std::mem::take(&mut self.mismatches))
@@ -164,10 +163,10 @@ impl Column {
 struct Push<'c, L>(&'c mut Column, &'c Block<'c>, L);
 
 impl<L: Lanes> Kernel for Push<'_, L> {
-    type Done = Result<(), PageError>;
+    type Output = Result<(), PageError>;
 
     #[inline(always)]
-    fn work(self) -> Self::Done {
+    fn call(self) -> Self::Output {
         let Self(column, block, lanes) = self;
         let (days, scratch, page) = (&mut column.days, &mut column.scratch, block.page);
         let mut merged = [ByteSpan::ABSENT; BLOCK];
@@ -180,17 +179,17 @@ impl<L: Lanes> Kernel for Push<'_, L> {
             valid |= u64::from(span.is_value()) << row;
         }
         let mut misfits = 0;
-        // Adds a value a span, a default where there is none; a bit is set for what does not fit. Not a function that is given a
-        // closure, because a closure may be compiled on its own, for any machine.
+        // Pushes one value for each span, a default if there is none, and sets a bit of `misfits` for values that do not fit. A macro and
+        // not a function with a closure, because a closure may be compiled separately, without the CPU features of this kernel.
         macro_rules! fill {
-            ($values:expr, |$span:ident| $read:expr) => {{
+            ($values:expr, |$span:ident| $convert:expr) => {{
                 let before = $values.len();
                 $values.resize(before + spans.len(), Default::default());
                 for (at, (value, span)) in $values[before..].iter_mut().zip(spans).enumerate() {
                     if span.is_value() {
                         let $span = *span;
-                        match $read {
-                            Some(read) => *value = read,
+                        match $convert {
+                            Some(converted) => *value = converted,
                             None => misfits |= 1u64 << at,
                         }
                     }
@@ -201,22 +200,22 @@ impl<L: Lanes> Kernel for Push<'_, L> {
             (Values::Texts(texts), ValueForm::Json) => texts.add_written(page, spans, lanes),
             (Values::Texts(texts), _) => texts.add(page, spans, lanes),
             (Values::Lists(lists), _) => fill!(lists.lens, |span| lists.items.push(page, span)),
-            (Values::Longs(longs), ValueForm::Date) => fill!(longs, |span| date(page, span, scratch, days)),
-            (Values::Longs(longs), ValueForm::PackedTime) => fill!(longs, |span| time(page, span, scratch, days)),
-            (Values::Longs(longs), _) => fill!(longs, |span| long(page, span)),
+            (Values::Int64s(int64s), ValueForm::Date) => fill!(int64s, |span| date(page, span, scratch, days)),
+            (Values::Int64s(int64s), ValueForm::PackedTime) => fill!(int64s, |span| time(page, span, scratch, days)),
+            (Values::Int64s(int64s), _) => fill!(int64s, |span| int64(page, span)),
             (Values::Floats(floats), _) => fill!(floats, |span| float(page, span)),
             (Values::Dates(dates), _) => fill!(dates, |span| day(page, span, scratch, days)),
-            (Values::Truths(truths), _) => fill!(truths, |span| truth(page, span, scratch)),
+            (Values::Booleans(booleans), _) => fill!(booleans, |span| boolean(page, span, scratch)),
         }
-        let timed = column.check_times(block, valid & !misfits);
+        let times = column.check_times(block, valid & !misfits);
         column.valid.push(valid & !misfits);
         column.mismatches += u64::from(misfits.count_ones());
         column.rows += block.records;
-        timed
+        times
     }
 }
 
-/// The values, leaving room for as many.
+/// Takes the values and leaves a buffer of the same capacity, as the next page is likely of the same size.
 fn take<T>(values: &mut Vec<T>) -> Vec<T> {
     let room = values.len();
     std::mem::replace(values, Vec::with_capacity(room))
@@ -228,13 +227,12 @@ fn nulls(valid: Vec<u64>, rows: usize) -> Option<NullBuffer> {
 }
 
 impl<'a> Block<'a> {
-    /// The spans of a node.
     #[inline(always)]
     fn of(&self, node: usize) -> &'a [ByteSpan] {
         &self.spans[node * BLOCK..][..self.records]
     }
 
-    /// Of each record the first of several nodes that has a value.
+    /// For each record, the span of the first node that has a value.
     fn merge<'b>(&self, nodes: &[usize], merged: &'b mut [ByteSpan; BLOCK]) -> &'b [ByteSpan] {
         for node in nodes.iter().rev() {
             for (merged, span) in merged.iter_mut().zip(self.of(*node)) {

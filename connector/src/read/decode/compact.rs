@@ -1,28 +1,29 @@
-//! The common case: members of objects as compact JSON writes them.
+//! The fast path for compact JSON: object members without whitespace and escapes.
 //!
-//! In: 128 bytes, and a map of where the strings of the page stop. Out: where the key and its value end, or nothing: then the walk
-//! goes the long way, which also finds out what is wrong. Nothing is refused here.
+//! In: 128 bytes, and the map of where the strings of the page end. Out: where the key and its value end, or `None`: then the walk takes
+//! the general path, which also reports errors. Nothing is rejected here.
 //!
-//! What this takes is decided by what each member has to wait for: where it begins. So no member waits for more than a look at the
-//! map; what it is, and whether it is well formed, is found out while later ones are walked already.
+//! The time per member is bound by a data dependency: where a member begins depends on the one before. So its start depends on a look-up
+//! in the map only. The processor checks its kind and its syntax while it already walks later members.
 
 use super::simd::Lanes;
 use super::span::{ByteSpan, JsonKind, PAGE_BYTES_MAX};
 use super::walk::Walk;
 
-/// What is looked at for one member: a key of 32 bytes, a number of as many, and what stands around them.
+/// The bytes examined for one member: a key of up to 32 bytes, a number of up to 32 bytes, and the punctuation around them.
 pub(super) type Window = [u8; 128];
 
 impl<'a, L: Lanes> Walk<'a, L> {
-    /// The bytes ahead, if there are as many.
+    /// The bytes at `at`, unless the page ends before.
     #[inline(always)]
     pub(super) fn window(&self, at: usize) -> Option<&'a Window> {
-        // No page is so long that the sum could overflow, which spares a comparison.
+        // No page is larger, so the mask changes nothing. But it lets the compiler see that the sum below cannot overflow, which saves a
+        // comparison.
         let at = at & PAGE_BYTES_MAX;
         self.bytes.get(at..at + 128)?.first_chunk()
     }
 
-    /// The member at `at`, if it is a key and a scalar, both without escapes: its end.
+    /// The end of the member at `at`, if it is a key and a scalar, both without escapes.
     #[inline(always)]
     pub(super) fn compact_member(&self, at: usize) -> Option<usize> {
         let window = self.window(at)?;
@@ -34,8 +35,8 @@ impl<'a, L: Lanes> Walk<'a, L> {
         Some(self.compact_scalar(window, at, len + 2)?.1)
     }
 
-    /// A string, a number without exponent, true, false or null, which begins at `from` in what is at `at`: where it is, its end, and
-    /// where the next key must begin if a comma follows.
+    /// Walks a string, a number without exponent, true, false or null at `at + from`; `window` starts at `at`. Returns its span, its end,
+    /// and where the next key begins if a comma follows.
     #[inline(always)]
     pub(super) fn compact_scalar(&self, window: &Window, at: usize, from: usize) -> Option<(ByteSpan, usize, usize)> {
         let from = from & 63;
@@ -56,8 +57,8 @@ impl<'a, L: Lanes> Walk<'a, L> {
                 const FALS: u32 = u32::from_le_bytes(*b"fals");
                 const NULL: u32 = u32::from_le_bytes(*b"null");
                 let (kind, len) = match word {
-                    TRUE => (JsonKind::Truth, 4),
-                    FALS if window[from + 4] == b'e' => (JsonKind::Truth, 5),
+                    TRUE => (JsonKind::Boolean, 4),
+                    FALS if window[from + 4] == b'e' => (JsonKind::Boolean, 5),
                     NULL => (JsonKind::Null, 4),
                     _ => return None,
                 };
@@ -66,7 +67,7 @@ impl<'a, L: Lanes> Walk<'a, L> {
         }
     }
 
-    /// A string whose end is not near, or not on the map.
+    /// A string whose end is not near, or not covered by the map.
     #[inline(never)]
     fn long_string(&self, start: usize) -> Option<(ByteSpan, usize, usize)> {
         let (end, escaped) = self.text(start).ok()?;
@@ -77,8 +78,8 @@ impl<'a, L: Lanes> Walk<'a, L> {
     fn compact_number(&self, window: &Window, from: usize) -> Option<(JsonKind, usize)> {
         let number: &[u8; 33] = window[from..].first_chunk()?;
         let minus = usize::from(number[0] == b'-');
-        let others = self.lanes.others(number.first_chunk()?) & !(minus as u32);
-        let mut len = others.trailing_zeros() as usize;
+        let non_digits = self.lanes.non_digits(number.first_chunk()?) & !(minus as u32);
+        let mut len = non_digits.trailing_zeros() as usize;
         let digits = len - minus;
         if digits == 0 || (digits > 1 && number[minus] == b'0') {
             return None;
@@ -86,7 +87,7 @@ impl<'a, L: Lanes> Walk<'a, L> {
         let mut kind = JsonKind::Integer;
         if number[len] == b'.' {
             let whole = len;
-            len = (others & others.wrapping_sub(1)).trailing_zeros() as usize;
+            len = (non_digits & non_digits.wrapping_sub(1)).trailing_zeros() as usize;
             kind = JsonKind::Decimal;
             if len <= whole + 1 {
                 return None;

@@ -1,13 +1,15 @@
-//! Escapes in strings.
+//! Resolves escapes in JSON strings.
+//!
+//! In: the inside of a string that the walk has checked. Out: its text.
 
-/// What the inside of a string means, for one that was walked without a fault.
+/// Appends the unescaped text to `out`. `raw` must be valid.
 pub(super) fn unescape(raw: &str, out: &mut String) {
     let mut parts = raw.split('\\');
     out.push_str(parts.next().unwrap_or_default());
     while let Some(part) = parts.next() {
-        // Of two backslashes in a row the second is what the first escapes.
-        let mut one = part.chars();
-        let meant = match one.next() {
+        // An empty part means two backslashes in a row: an escaped backslash, and the part after it has no escape.
+        let mut chars = part.chars();
+        let unescaped = match chars.next() {
             None => {
                 out.push('\\');
                 out.push_str(parts.next().unwrap_or_default());
@@ -26,12 +28,12 @@ pub(super) fn unescape(raw: &str, out: &mut String) {
                     rest = parts.next().unwrap_or_default();
                     code = 0x1_0000 + ((code & 0x3ff) << 10) + (unit(rest) & 0x3ff);
                 }
-                one = rest.get(5..).unwrap_or_default().chars();
+                chars = rest.get(5..).unwrap_or_default().chars();
                 char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
             }
             Some(same) => same,
         };
-        out.push(meant);
-        out.push_str(one.as_str());
+        out.push(unescaped);
+        out.push_str(chars.as_str());
     }
 }

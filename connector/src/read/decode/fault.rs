@@ -1,8 +1,10 @@
-//! Why a page cannot be read, with the byte where it shows and without any value.
+//! Errors of the decoder.
+//!
+//! In: a fault of the walk. Out: a phrase with the byte offset. Neither contains a value of the page, which may be personal data.
 
 use std::fmt;
 
-/// Why a page cannot be read: a short phrase without any value, with the byte offset.
+/// FaultKind a page cannot be read: a short phrase and the byte offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PageError {
     phrase: String,
@@ -23,44 +25,43 @@ impl PageError {
     }
 }
 
-/// What broke the walk, and where.
+/// FaultKind and where the walk failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fault {
-    pub(super) why: Why,
+    pub(super) kind: FaultKind,
     pub(super) at: usize,
 }
 
-/// What may break a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// The bytes end before the value does.
-    Ends,
-    /// Something else than what JSON has here.
+pub(super) enum FaultKind {
+    /// The page ends within a value.
+    UnexpectedEnd,
+    /// A byte that JSON does not allow here.
     Syntax,
     /// A control character in a string.
     Control,
-    /// An escape that JSON does not have, or half of a surrogate pair.
+    /// An invalid escape, or half of a surrogate pair.
     Escape,
-    /// A number that is written as no number is, or lies beyond 64-bit floats.
+    /// An invalid number, or one out of the range of 64-bit floats.
     Number,
-    /// Objects and lists in each other, too many.
-    Deep,
-    /// A page that is no object.
+    /// Objects and lists are nested too deeply.
+    TooDeep,
+    /// The page is not an object.
     NotObject,
 }
 
 impl Fault {
-    /// For the reader; `record` is the one being walked.
-    pub(super) fn tell(self, record: Option<usize>) -> PageError {
-        let what = match self.why {
-            Why::Ends if record.is_some() => return PageError::new("ends in the middle of a record", self.at),
-            Why::Ends => return PageError::new("ends too early", self.at),
-            Why::NotObject => return PageError::new("is not a JSON object", self.at),
-            Why::Syntax => "broken JSON",
-            Why::Control => "a control character in a string",
-            Why::Escape => "a broken escape in a string",
-            Why::Number => "a broken number",
-            Why::Deep => "more than 127 levels",
+    /// `record` is the one being walked.
+    pub(super) fn into_page_error(self, record: Option<usize>) -> PageError {
+        let what = match self.kind {
+            FaultKind::UnexpectedEnd if record.is_some() => return PageError::new("ends in the middle of a record", self.at),
+            FaultKind::UnexpectedEnd => return PageError::new("ends too early", self.at),
+            FaultKind::NotObject => return PageError::new("is not a JSON object", self.at),
+            FaultKind::Syntax => "broken JSON",
+            FaultKind::Control => "a control character in a string",
+            FaultKind::Escape => "a broken escape in a string",
+            FaultKind::Number => "a broken number",
+            FaultKind::TooDeep => "more than 127 levels",
         };
         let phrase = record.map_or_else(|| format!("has {what}"), |record| format!("record {record} has {what}"));
         PageError::new(phrase, self.at)

@@ -1,4 +1,6 @@
-//! Columns of lists of text.
+//! Columns of type `List<Utf8View>`.
+//!
+//! In: the spans of lists, or of scalars, which become lists of one. Out: the array.
 
 use std::sync::Arc;
 
@@ -11,15 +13,14 @@ use super::span::{ByteSpan, JsonKind};
 use super::text::Texts;
 use super::walk::Walk;
 
-/// Lists of a page, while it is read.
+/// A list column being built.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    /// Items of each row.
+    /// The number of items of each row.
     pub(super) lens: Vec<usize>,
     pub(super) items: Items,
 }
 
-/// The items of all rows.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     texts: Texts,
@@ -27,19 +28,16 @@ pub(super) struct Items {
 }
 
 impl Lists {
-    /// The field of an item.
     pub(super) fn item() -> FieldRef {
         Arc::new(Field::new_list_field(DataType::Utf8View, true))
     }
 
-    /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.lens.clear();
         self.items.texts.truncate(0);
         self.items.valid.clear();
     }
 
-    /// The array.
     pub(super) fn take(&mut self, nulls: Option<NullBuffer>) -> ListArray {
         let offsets = OffsetBuffer::from_lengths(self.lens.drain(..));
         let valid = NullBuffer::from_iter(self.items.valid.drain(..));
@@ -49,10 +47,10 @@ impl Lists {
 }
 
 impl Items {
-    /// Adds the scalars of a list, or a scalar as a list of one; says how many. Nothing is added where a list holds more than
-    /// scalars.
+    /// Adds the scalars of a list, or a scalar as a list of one. Returns the number of items. `None` if the value has an item that is not
+    /// a scalar; then nothing is added.
     pub(super) fn push(&mut self, page: &str, span: ByteSpan) -> Option<usize> {
-        if span.kind() != JsonKind::Nest {
+        if span.kind() != JsonKind::Nested {
             self.item(page, span);
             return Some(1);
         }
@@ -68,10 +66,10 @@ impl Items {
     fn scalars(&mut self, page: &str, span: ByteSpan) -> Option<()> {
         let walk = Walk::new(page, Words);
         let mut at = walk.enter(b'[', span.start(), 0).ok()?;
-        // The list was walked before: it is well formed.
+        // The list was walked before, so it is valid.
         while walk.byte(at)? != b']' {
             let (kind, end) = walk.value(at, 0).ok()?;
-            if kind == JsonKind::Nest {
+            if kind == JsonKind::Nested {
                 return None;
             }
             self.item(page, ByteSpan::new(kind, at, end));

@@ -1,19 +1,19 @@
-//! A page of records to Arrow arrays, in one pass over its bytes.
+//! Decodes a page of records to Arrow arrays, in one pass over its bytes.
 //!
-//! In: the slots, once a scan; then the body of each answer. Out: [`Page`], or `PageError`. No network, no plan, no table here.
+//! In: the slots, once per scan; then the body of each answer. Out: [`Page`], or `PageError`. No network, plan or table is known here.
 //!
 //! ```text
-//! slots -> tree     the paths as one tree of expected keys                once a scan
-//! body  -> StringMap      where strings stop (strings, simd: 32 bytes at a time)
-//!       -> walk     (object, compact) checks everything,
-//!                   keeps where each wanted value is (span)               64 records at a time
-//!       -> column   (value, text, list, number, time) makes values        a column at a time
+//! slots -> Tree        all paths as one tree of expected keys            once per scan
+//! body  -> StringMap   where strings end (strings, simd)                 32 bytes at a time
+//!       -> Walk        (object, compact) checks the JSON and
+//!                      keeps the byte span of each needed value (span)   64 records at a time
+//!       -> Column      (value, text, list, number, time) makes values    one column at a time
 //!       -> Page
 //! ```
 //!
-//! There is no DOM and no tape: of a record nothing is kept but eight bytes for each wanted place. The walk knows no types and the
-//! columns know no JSON, so that each loop does one thing, and what comes last in an object wins by overwriting. A page is read if
-//! and only if serde_json reads it (`tests/oracle.rs` holds both to that).
+//! There is no DOM and no tape: a record is reduced to eight bytes for each needed value. The walk knows no types and the columns know no
+//! JSON, so each loop does one thing. If a key is repeated in an object, the last one wins by overwriting the span. A page is accepted if
+//! and only if serde_json accepts it; `tests/oracle.rs` compares both.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -43,7 +43,7 @@ use chrono_tz::Tz;
 pub(crate) use self::column::Slot;
 use self::column::{Block, Column};
 pub(crate) use self::fault::PageError;
-use self::fault::{Fault, Why};
+use self::fault::{Fault, FaultKind};
 use self::object::Record;
 use self::simd::{CpuFeatures, Lanes, Words};
 use self::span::{BLOCK, ByteSpan, JsonKind, PAGE_BYTES_MAX};
@@ -57,62 +57,60 @@ pub(crate) struct PageDecoder {
     records_key: String,
     tree: Tree,
     columns: Vec<Column>,
-    /// Of the records of a block, a node after the other.
+    /// The spans of a block of records, grouped by node.
     spans: Vec<ByteSpan>,
-    /// Where strings stop in the page.
+    /// The buffer of the [`StringMap`], reused for each page.
     bits: Vec<u8>,
-    reach: CpuFeatures,
+    cpu: CpuFeatures,
 }
 
-/// What a page holds.
+/// A decoded page.
 #[derive(Debug)]
 pub(crate) struct Page {
     /// In the order of the slots.
     pub(crate) columns: Vec<ArrayRef>,
     pub(crate) rows: usize,
-    /// As the answer wrote it, unescaped as JSON, never percent-decoded. `next_cursor`, else `cursor`; None where absent or empty.
+    /// `next_cursor`, else `cursor`; `None` if absent or empty. Unescaped as JSON, but never percent-decoded.
     pub(crate) cursor: Option<String>,
     pub(crate) status: Option<String>,
-    /// Values that did not fit their column, per slot; they are NULL.
+    /// Per slot, the number of values that did not fit its form and became NULL.
     pub(crate) mismatches: Vec<u64>,
 }
 
-/// What a walk over a page finds besides the columns.
+/// What the walk finds outside the records.
 #[derive(Debug, Default)]
 struct Envelope {
     status: ByteSpan,
     next_cursor: ByteSpan,
     cursor: ByteSpan,
     rows: usize,
-    /// Records that were walked, for the words of a fault.
+    /// The record being walked, for error messages.
     record: Option<usize>,
-    /// JSON, but not of the shape of a page. Told when the rest is known to be JSON, and if no second `records` replaces it.
-    misshapen: Option<PageError>,
+    /// Valid JSON that is not a page. Reported only at the end: the rest may be invalid JSON, and a second `records` may replace it.
+    shape_error: Option<PageError>,
 }
 
 impl PageDecoder {
-    /// A decoder of pages whose records stand under `records_key`. `zone` is the project's.
+    /// A decoder of pages with their records under `records_key`. `zone` is the project's time zone.
     pub(crate) fn new(slots: Vec<Slot>, records_key: &str, zone: Option<Tz>) -> Self {
-        let (tree, places) = Tree::new(slots.iter().flat_map(|slot| slot.paths.iter().map(Vec::as_slice)));
-        let mut places = places.into_iter();
+        let (tree, nodes) = Tree::new(slots.iter().flat_map(|slot| slot.paths.iter().map(Vec::as_slice)));
+        let mut nodes = nodes.into_iter();
         let column = |slot: Slot| {
-            let nodes = places.by_ref().take(slot.paths.len()).collect();
+            let nodes = nodes.by_ref().take(slot.paths.len()).collect();
             Column::new(slot, nodes, zone)
         };
         let columns = slots.into_iter().map(column).collect();
         let spans = vec![ByteSpan::ABSENT; tree.spans()];
-        Self { records_key: records_key.to_owned(), tree, columns, spans, bits: Vec::new(), reach: CpuFeatures::most() }
+        Self { records_key: records_key.to_owned(), tree, columns, spans, bits: Vec::new(), cpu: CpuFeatures::detect() }
     }
 
-    /// The fields of the columns, nullable, in the order of the slots.
+    /// The fields of the columns, in slot order. All are nullable.
     pub(crate) fn fields(&self) -> Vec<Field> {
         self.columns.iter().map(Column::field).collect()
     }
 
-    /// Reads a page.
-    ///
     /// # Errors
-    /// `PageError`: the page is not JSON, not an envelope with records, or an event in it has no time.
+    /// The page is not JSON, not an object with a list of records, or one of its events has no time.
     pub(crate) fn decode(&mut self, body: &Bytes) -> Result<Page, PageError> {
         self.columns.iter_mut().for_each(Column::clear);
         if self.columns.iter().any(Column::is_zoneless) {
@@ -121,40 +119,40 @@ impl PageDecoder {
         if body.len() > PAGE_BYTES_MAX {
             return Err(PageError::new("is larger than 512 MiB", PAGE_BYTES_MAX));
         }
-        let body = simdutf8::compat::from_utf8(body).map_err(|broken| PageError::new("is not UTF-8", broken.valid_up_to()))?;
-        self.tree.begin();
+        let body = simdutf8::compat::from_utf8(body).map_err(|error| PageError::new("is not UTF-8", error.valid_up_to()))?;
+        self.tree.begin_page();
         let mut envelope = Envelope::default();
-        let walked = match self.reach {
+        let result = match self.cpu {
             CpuFeatures::Words => self.walk(body, Words, &mut envelope),
             #[cfg(target_arch = "x86_64")]
             CpuFeatures::Avx2(avx2) => self.walk(body, avx2, &mut envelope),
         };
-        walked.map_err(|fault| fault.tell(envelope.record))?;
+        result.map_err(|fault| fault.into_page_error(envelope.record))?;
         let cursor = if envelope.next_cursor.is_value() { envelope.next_cursor } else { envelope.cursor };
         if cursor.is_value() && !is_text(cursor) {
             return Err(PageError::new("has a cursor that is not text", cursor.start()));
         }
-        if let Some(misshapen) = envelope.misshapen {
-            return Err(misshapen);
+        if let Some(error) = envelope.shape_error {
+            return Err(error);
         }
         let (columns, mismatches) = self.columns.iter_mut().map(Column::take).unzip();
         let cursor = text(body, cursor).filter(|cursor| !cursor.is_empty());
         Ok(Page { columns, rows: envelope.rows, cursor, status: text(body, envelope.status), mismatches })
     }
 
-    /// Walks the whole page.
+    /// Walks the page with the given instructions.
     fn walk<L: Lanes>(&mut self, body: &str, lanes: L, envelope: &mut Envelope) -> Result<(), Fault> {
         let mut bits = std::mem::take(&mut self.bits);
-        let walked = self.page(&Walk { map: StringMap::new(body, &mut bits, lanes), ..Walk::new(body, lanes) }, envelope);
+        let result = self.page(&Walk { map: StringMap::new(body, &mut bits, lanes), ..Walk::new(body, lanes) }, envelope);
         self.bits = bits;
-        walked
+        result
     }
 
-    /// The whole page.
+    /// Walks the page, which must be one object.
     fn page<L: Lanes>(&mut self, walk: &Walk<'_, L>, envelope: &mut Envelope) -> Result<(), Fault> {
         let mut at = walk.blanks(0);
         if walk.byte(at).is_some_and(|byte| byte != b'{') {
-            return Err(Fault { why: Why::NotObject, at });
+            return Err(Fault { kind: FaultKind::NotObject, at });
         }
         at = walk.enter(b'{', at, 0)?;
         let mut is_open = walk.byte(at) != Some(b'}');
@@ -181,17 +179,17 @@ impl PageDecoder {
             at = if is_open { walk.blanks(at + 1) } else { at };
         }
         at = walk.blanks(walk.expect(b'}', at)?);
-        if at == walk.page.len() { Ok(()) } else { Err(Fault { why: Why::Syntax, at }) }
+        if at == walk.page.len() { Ok(()) } else { Err(Fault { kind: FaultKind::Syntax, at }) }
     }
 
-    /// What stands under the records' key; where that key comes once more, the last one counts.
+    /// Walks the value of the records key. If the key is repeated, the last value counts.
     fn records<L: Lanes>(&mut self, walk: &Walk<'_, L>, at: usize, envelope: &mut Envelope) -> Result<usize, Fault> {
         self.columns.iter_mut().for_each(Column::clear);
-        (envelope.rows, envelope.misshapen) = (0, None);
+        (envelope.rows, envelope.shape_error) = (0, None);
         if walk.byte(at) != Some(b'[') {
             let (kind, end) = walk.value(at, 1)?;
             if kind != JsonKind::Null {
-                envelope.misshapen = Some(PageError::new("has records that are not a list", at));
+                envelope.shape_error = Some(PageError::new("has records that are not a list", at));
             }
             return Ok(end);
         }
@@ -205,10 +203,10 @@ impl PageDecoder {
                 walk.object(&mut Record { tree: &mut self.tree, row }, 0, at, 2)?
             } else {
                 let end = walk.value(at, 2)?.1;
-                envelope.misshapen.get_or_insert_with(|| PageError::new(format!("record {} is not a JSON object", envelope.rows), at));
+                envelope.shape_error.get_or_insert_with(|| PageError::new(format!("record {} is not a JSON object", envelope.rows), at));
                 end
             };
-            self.spans[envelope.rows % BLOCK] = ByteSpan::new(JsonKind::Nest, at, end);
+            self.spans[envelope.rows % BLOCK] = ByteSpan::new(JsonKind::Nested, at, end);
             envelope.rows += 1;
             if envelope.rows.is_multiple_of(BLOCK) {
                 self.flush(walk, BLOCK, envelope);
@@ -222,12 +220,12 @@ impl PageDecoder {
         walk.expect(b']', at)
     }
 
-    /// Gives the block's records to the columns.
+    /// Passes a block of records to the columns.
     fn flush<L: Lanes>(&mut self, walk: &Walk<'_, L>, records: usize, envelope: &mut Envelope) {
         let block = Block { page: walk.page, spans: &self.spans, records };
         for column in &mut self.columns {
-            if let Err(unread) = column.push(&block, walk.lanes) {
-                envelope.misshapen.get_or_insert(unread);
+            if let Err(error) = column.push(&block, walk.lanes) {
+                envelope.shape_error.get_or_insert(error);
             }
         }
         self.spans.fill(ByteSpan::ABSENT);
@@ -238,7 +236,7 @@ fn is_text(span: ByteSpan) -> bool {
     matches!(span.kind(), JsonKind::Plain | JsonKind::Escaped)
 }
 
-/// The text of a string.
+/// The unescaped text, if the value is a string.
 fn text(body: &str, span: ByteSpan) -> Option<String> {
     is_text(span).then(|| span.text(body, &mut String::new()).to_owned())
 }

@@ -1,10 +1,11 @@
-//! Numbers from the digits of a page.
+//! Parses numbers.
 //!
-//! Up to 16 bytes are read at once, ending with the number; longer ones go the exact way of the standard library.
+//! In: the range of a number in the page. Out: its value. The 16 bytes that end with the number are parsed at once; longer numbers go
+//! through the standard library, which is exact but slower.
 
 use super::span::JsonKind;
 
-/// Which bytes count of the 16 that end with a number, by its length; the later eight first.
+/// Masks for the digits in the 16 bytes that end with a number, by its length; the last eight bytes first.
 const MASKS: [(u64, u64); 17] = {
     let mut masks = [(u64::MAX, u64::MAX); 17];
     let mut len = 0;
@@ -18,14 +19,14 @@ const ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
 const HIGH_HALVES: u64 = u64::from_ne_bytes([0xf0; 8]);
 const SIXES: u64 = u64::from_ne_bytes([6; 8]);
 
-/// The eight bytes that end at `end`, '0' to '9' as 0 to 9, if the page has them.
+/// The eight bytes before `end`, with '0' to '9' as 0 to 9. `None` if there are fewer.
 #[inline(always)]
 fn eight_before(bytes: &[u8], end: usize) -> Option<u64> {
     let word = bytes.get(..end)?.last_chunk()?;
     Some(u64::from_le_bytes(*word) ^ ZEROS)
 }
 
-/// The same of sixteen bytes, the later eight first, with 0 for all before the last `len`. `len` is at most 16.
+/// The sixteen bytes before `end` in the same form, the last eight first, with 0 before the last `len` bytes. `len` is at most 16.
 #[inline(always)]
 fn sixteen_before(bytes: &[u8], end: usize, len: usize) -> Option<(u64, u64)> {
     let both: &[u8; 16] = bytes.get(..end)?.last_chunk()?;
@@ -36,11 +37,11 @@ fn sixteen_before(bytes: &[u8], end: usize, len: usize) -> Option<(u64, u64)> {
 
 /// Whether one of the bytes is above 9.
 #[inline(always)]
-fn has_others(digits: u64) -> bool {
+fn has_non_digits(digits: u64) -> bool {
     (digits | ((digits & !HIGH_HALVES) + SIXES)) & HIGH_HALVES != 0
 }
 
-/// The number whose eight digits are the bytes, the first the most significant: pairs of digits, then of pairs, then of those.
+/// The number of eight digits, one per byte, the first byte the most significant. Combines digits to pairs, pairs to fours, fours to eight.
 #[inline(always)]
 fn eight(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
@@ -49,33 +50,32 @@ fn eight(digits: u64) -> u64 {
     high.wrapping_add(low) >> 32
 }
 
-/// The eight digits that are the bytes of a word, 0 to 9, the first the lowest.
+/// Eight digits as the bytes of a word, each 0 to 9, the first digit in the lowest byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Eight(u64);
 
 impl Eight {
-    /// The eight digits `start..end`, if they are that.
+    /// `None` unless `start..end` is eight digits.
     #[inline(always)]
     pub(super) fn new(bytes: &[u8], start: usize, end: usize) -> Option<Self> {
         let word = u64::from_le_bytes(*bytes.get(start..end)?.as_array()?) ^ ZEROS;
-        (!has_others(word)).then_some(Self(word))
+        (!has_non_digits(word)).then_some(Self(word))
     }
 
-    /// The fourteen digits `start..end`, if they are that: the first eight, and the last six after two zeros.
+    /// The first eight and the last six digits, the latter padded with two zeros. `None` unless `start..end` is fourteen digits.
     #[inline(always)]
     pub(super) fn fourteen(bytes: &[u8], start: usize, end: usize) -> Option<(Self, Self)> {
         let all: &[u8; 14] = bytes.get(start..end)?.as_array()?;
         let first = u64::from_le_bytes(*all.first_chunk()?) ^ ZEROS;
         let last = (u64::from_le_bytes(*all.last_chunk()?) ^ ZEROS) & MASKS[6].0;
-        (!has_others(first) && !has_others(last)).then_some((Self(first), Self(last)))
+        (!has_non_digits(first) && !has_non_digits(last)).then_some((Self(first), Self(last)))
     }
 
-    /// The number.
     pub(super) fn number(self) -> u64 {
         eight(self.0)
     }
 
-    /// The four numbers of two digits.
+    /// The four two-digit numbers.
     #[inline(always)]
     pub(super) fn pairs(self) -> [u64; 4] {
         let pairs = self.0 * 10 + (self.0 >> 8);
@@ -83,7 +83,7 @@ impl Eight {
     }
 }
 
-/// The digits `end - len .. end`, which are digits.
+/// The number `end - len .. end`, which must be digits.
 #[inline(always)]
 fn digits(bytes: &[u8], end: usize, len: usize) -> Option<u64> {
     match sixteen_before(bytes, end, len) {
@@ -93,12 +93,12 @@ fn digits(bytes: &[u8], end: usize, len: usize) -> Option<u64> {
     }
 }
 
-/// The number `start..end`, if it is digits and nothing else.
+/// The number `start..end`, or `None` if it is not all digits.
 #[inline(always)]
 pub(super) fn checked_digits(bytes: &[u8], start: usize, end: usize) -> Option<u64> {
     let len = end.checked_sub(start).filter(|len| *len > 0)?;
     match sixteen_before(bytes, end, len) {
-        Some((late, early)) if has_others(late) || has_others(early) => None,
+        Some((late, early)) if has_non_digits(late) || has_non_digits(early) => None,
         Some((late, early)) => Some(eight(early) * 100_000_000 + eight(late)),
         None => {
             let is_number = bytes.get(start..end)?.iter().all(u8::is_ascii_digit);
@@ -112,7 +112,7 @@ fn parse<T: std::str::FromStr>(bytes: &[u8], start: usize, end: usize) -> Option
     std::str::from_utf8(bytes.get(start..end)?).ok()?.parse().ok()
 }
 
-/// The integer `start..end`, written as JSON writes one.
+/// The integer `start..end`, which must be valid JSON.
 #[inline(always)]
 pub(super) fn integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
     let negative = bytes.get(start) == Some(&b'-');
@@ -124,10 +124,10 @@ pub(super) fn integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
     Some(if negative { -size } else { size })
 }
 
-/// Powers of ten that a float holds exactly.
+/// Powers of ten that a float represents exactly.
 const TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// The float `start..end`, written as JSON writes a number; an integer that no float is, is none.
+/// The float `start..end`, which must be valid JSON. `None` for an integer that a float cannot represent exactly.
 #[inline(always)]
 pub(super) fn float(bytes: &[u8], start: usize, end: usize, kind: JsonKind) -> Option<f64> {
     let negative = bytes.get(start) == Some(&b'-');
@@ -143,26 +143,26 @@ pub(super) fn float(bytes: &[u8], start: usize, end: usize, kind: JsonKind) -> O
     Some(if negative { -size } else { size })
 }
 
-/// At most 15 digits and a point: the digits and the power of ten are exact, so that their quotient is the nearest float.
+/// A decimal with at most 15 digits. The digits and the power of ten are exact floats, so their quotient is the nearest float.
 #[inline(always)]
 fn short_decimal(bytes: &[u8], end: usize, len: usize) -> Option<f64> {
     if len > 8 {
         return middle_decimal(bytes, end, len);
     }
     let digits = eight_before(bytes, end)? & MASKS[len].0;
-    // The first that is no digit, which must be the point and the only one.
+    // The first byte that is not a digit must be the point, and the only one.
     let marks = digits & HIGH_HALVES;
     let point = marks.trailing_zeros() & 56;
     if digits >> point & 0xff != u64::from(b'.' ^ b'0') || marks >> point > 0xff {
         return None;
     }
-    // What is before the point moves up to what is after it.
+    // The digits before the point move up to those after it.
     let before = (1 << point) - 1;
     let mantissa = eight((digits & before) << 8 | (digits & !before & !(0xff << point)));
     Some(mantissa as f64 / TENS[7 - (point / 8) as usize])
 }
 
-/// The same with more than eight bytes.
+/// The same for more than eight bytes.
 #[inline(never)]
 fn middle_decimal(bytes: &[u8], end: usize, len: usize) -> Option<f64> {
     let text = bytes.get(end.checked_sub(len).filter(|_| len <= 16)?..end)?;
@@ -173,7 +173,7 @@ fn middle_decimal(bytes: &[u8], end: usize, len: usize) -> Option<f64> {
     Some(mantissa as f64 / TENS.get(fraction.len())?)
 }
 
-/// A long integer, if a float holds it exactly.
+/// A long integer, if a float represents it exactly.
 #[cold]
 fn whole_float(bytes: &[u8], start: usize, end: usize) -> Option<f64> {
     let text = std::str::from_utf8(bytes.get(start..end)?).ok()?;
@@ -185,7 +185,7 @@ fn whole_float(bytes: &[u8], start: usize, end: usize) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// What kind of number a text is, if it is one as JSON writes it.
+    /// The kind of number, if the text is a JSON number.
     fn kind(text: &[u8]) -> Option<JsonKind> {
         fn run(text: &[u8]) -> (&[u8], &[u8]) {
             text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count())
@@ -212,7 +212,7 @@ mod tests {
         rest.is_empty().then_some(kind)
     }
 
-    /// The text at the end of a page, with and without enough bytes before it.
+    /// Reads the text at the end of a page and on its own, which takes the fast and the slow path.
     fn both<T: PartialEq + std::fmt::Debug>(text: &str, read: impl Fn(&[u8], usize, usize) -> T) -> T {
         let long = format!("{{\"records\":[{{\"a\":{text}");
         let found = read(long.as_bytes(), long.len() - text.len(), long.len());
@@ -231,19 +231,19 @@ mod tests {
     }
 
     #[test]
-    fn floats_are_the_nearest_and_integers_must_be_held_exactly() {
-        let near = |text: &str| both(text, |bytes, start, end| float(bytes, start, end, kind(text.as_bytes()).unwrap()));
+    fn floats_are_rounded_to_nearest_and_integers_must_be_exact() {
+        let read = |text: &str| both(text, |bytes, start, end| float(bytes, start, end, kind(text.as_bytes()).unwrap()));
         for text in ["0.1", "-0.5", "1234567.89", "12345678901234.5", "1.7976931348623157e308", "5e-324", "0.30000000000000004", "1E2"] {
-            assert_eq!(near(text), Some(text.parse::<f64>().unwrap()), "{text}");
+            assert_eq!(read(text), Some(text.parse::<f64>().unwrap()), "{text}");
         }
-        assert_eq!(near("9007199254740992"), Some(9_007_199_254_740_992.0));
-        assert_eq!(near("9007199254740993"), None);
-        assert_eq!(near("-0").map(f64::to_bits), Some((-0.0f64).to_bits()));
-        assert_eq!(near("1e999"), None);
+        assert_eq!(read("9007199254740992"), Some(9_007_199_254_740_992.0));
+        assert_eq!(read("9007199254740993"), None);
+        assert_eq!(read("-0").map(f64::to_bits), Some((-0.0f64).to_bits()));
+        assert_eq!(read("1e999"), None);
     }
 
     #[test]
-    fn a_text_is_a_number_as_json_writes_it_or_not_at_all() {
+    fn only_json_numbers_are_numbers() {
         let kinds = [
             ("0", Some(JsonKind::Integer)),
             ("-10", Some(JsonKind::Integer)),

@@ -1,38 +1,38 @@
-//! The walk through objects in which something is wanted, by the tree of expected keys.
+//! Walks objects that contain needed values, guided by the tree of expected keys.
 //!
-//! In: an offset and a node. Out: the offset after the object, and in the record's row where the wanted values are. What comes last
-//! in an object wins: it overwrites what came before, and what was below that is forgotten.
+//! In: an offset and a node. Out: the offset after the object, and the spans of needed values in the record's row. If a key is repeated,
+//! the last one wins, as in serde_json: it overwrites the span, and the spans below the earlier value are cleared.
 
 use super::escape::unescape;
-use super::fault::{Fault, Why};
+use super::fault::{Fault, FaultKind};
 use super::simd::{Kernel, Lanes};
 use super::span::{BLOCK, ByteSpan, JsonKind};
-use super::tree::{Tree, UNWANTED, foreseen};
+use super::tree::{NOT_NEEDED, Tree, match_expected};
 use super::walk::{LEVELS_MAX, Walk};
 
-/// What is kept of a record while it is walked.
+/// The record being walked.
 #[derive(Debug)]
 pub(super) struct Record<'r> {
     pub(super) tree: &'r mut Tree,
-    /// A span a node, a block apart.
+    /// One span for each node, [`BLOCK`] apart.
     pub(super) row: &'r mut [ByteSpan],
 }
 
-/// Where the common case ended: the walk goes on byte by byte until it is over.
+/// Where the fast path stopped and the general path continues.
 enum Next {
     /// Before a key.
     Key,
-    /// Before a value, with where its spans are.
+    /// Before a value: the index of its spans, and its offset.
     Value(usize, usize),
     /// After a value.
     Separator,
 }
 
 impl<L: Lanes> Walk<'_, L> {
-    /// The key at `start`, which was not foreseen at `place` of the object's keys, and its colon: the next place, where the spans of its
-    /// node are, and the offset past both.
+    /// Walks the key at `start`, which is not the one expected at `place`, and its colon. Returns the next place, the index of the key's
+    /// spans, and the offset after the colon.
     #[inline(never)]
-    fn unforeseen(&self, tree: &mut Tree, node: usize, mut place: usize, start: usize) -> Result<(usize, usize, usize), Fault> {
+    fn unexpected_key(&self, tree: &mut Tree, node: usize, mut place: usize, start: usize) -> Result<(usize, usize, usize), Fault> {
         let (end, escaped) = self.text(start)?;
         let at = self.expect(b':', self.blanks(end))?;
         let raw = self.page.get(start + 1..end - 1).unwrap_or_default();
@@ -47,56 +47,57 @@ impl<L: Lanes> Walk<'_, L> {
         Ok((place, spans, at))
     }
 
-    /// The object at `at`, whose wanted values go into `record`. `levels` are open around it.
+    /// Walks the object at `at` and stores the spans of needed values in `record`. `levels` is the nesting depth around it.
     #[inline(never)]
     pub(super) fn object(&self, record: &mut Record<'_>, node: usize, at: usize, levels: u32) -> Result<usize, Fault> {
         self.lanes.run(Object { walk: self, record, node, at, levels })
     }
 
-    /// The value at `at`, whose spans go there, if it is wanted.
+    /// Walks the value at `at`, and stores its span if `spans` is not [`NOT_NEEDED`].
     #[inline(never)]
-    fn any(&self, record: &mut Record<'_>, spans: usize, at: usize, levels: u32) -> Result<usize, Fault> {
-        if spans == UNWANTED { Ok(self.value(at, levels)?.1) } else { self.wanted(record, spans / BLOCK, at, levels) }
+    fn value_of(&self, record: &mut Record<'_>, spans: usize, at: usize, levels: u32) -> Result<usize, Fault> {
+        if spans == NOT_NEEDED { Ok(self.value(at, levels)?.1) } else { self.needed(record, spans / BLOCK, at, levels) }
     }
 
-    /// The value at `at`, which `node` and perhaps nodes below it want. A key that came before in its object is forgotten.
+    /// Walks the value at `at` and stores its span in `node`, and those of values inside in the nodes below. Spans of an earlier value of
+    /// the same key are cleared.
     #[inline(always)]
-    fn wanted(&self, record: &mut Record<'_>, node: usize, at: usize, levels: u32) -> Result<usize, Fault> {
+    fn needed(&self, record: &mut Record<'_>, node: usize, at: usize, levels: u32) -> Result<usize, Fault> {
         if !record.row[node * BLOCK].is_absent() {
             record.tree.forget_below(node, record.row);
         }
         let (kind, end) = match self.byte(at) {
             Some(b'"') => self.value(at, levels)?,
-            Some(b'{' | b'[') => (JsonKind::Nest, self.wanted_nest(record, node, at, levels)?),
-            _ => self.other(at, levels)?,
+            Some(b'{' | b'[') => (JsonKind::Nested, self.needed_nested(record, node, at, levels)?),
+            _ => self.non_string(at, levels)?,
         };
         record.row[node * BLOCK] = ByteSpan::new(kind, at, end);
         Ok(end)
     }
 
     #[inline(never)]
-    fn wanted_nest(&self, record: &mut Record<'_>, node: usize, at: usize, levels: u32) -> Result<usize, Fault> {
-        let (foresees, first_element) = (record.tree.nodes[node].foresees(), record.tree.nodes[node].first_element);
+    fn needed_nested(&self, record: &mut Record<'_>, node: usize, at: usize, levels: u32) -> Result<usize, Fault> {
+        let (expects_keys, first_element) = (record.tree.nodes[node].expects_keys(), record.tree.nodes[node].first_element);
         match (self.byte(at), first_element) {
-            (Some(b'{'), _) if foresees => self.object(record, node, at, levels),
+            (Some(b'{'), _) if expects_keys => self.object(record, node, at, levels),
             (Some(b'['), Some(first)) => self.list(record, first, at, levels),
             _ => self.nest(at, levels),
         }
     }
 
-    /// The list at `at`, whose first element `first` wants.
+    /// Walks the list at `at` and stores the span of its first element in the node `first`.
     fn list(&self, record: &mut Record<'_>, first: usize, at: usize, levels: u32) -> Result<usize, Fault> {
         let mut at = self.enter(b'[', at, levels)?;
         if self.byte(at) == Some(b']') {
             return Ok(at + 1);
         }
-        at = self.wanted(record, first, at, levels + 1)?;
+        at = self.needed(record, first, at, levels + 1)?;
         loop {
             at = self.blanks(at);
             match self.byte(at) {
                 Some(b',') => at = self.value(self.blanks(at + 1), levels + 1)?.1,
                 Some(b']') => return Ok(at + 1),
-                _ => return Err(self.fault(Why::Syntax, at)),
+                _ => return Err(self.fault(FaultKind::Syntax, at)),
             }
         }
     }
@@ -111,24 +112,24 @@ struct Object<'w, 'a, 'r, L> {
     levels: u32,
 }
 
-/// An object in which the walk is somewhere deeper.
+/// An object around the one being walked.
 #[derive(Debug, Clone, Copy, Default)]
 struct Frame {
     node: usize,
     place: usize,
-    /// Where the object in it begins, and where its span goes.
+    /// The offset of the inner object, and the index of its span.
     inner: usize,
     spans: usize,
 }
 
-/// Objects in each other that are walked without a call.
+/// Nested objects that are walked without recursion.
 const FRAMES: usize = 4;
 
 impl<L: Lanes> Kernel for Object<'_, '_, '_, L> {
-    type Done = Result<usize, Fault>;
+    type Output = Result<usize, Fault>;
 
     #[inline(always)]
-    fn work(self) -> Self::Done {
+    fn call(self) -> Self::Output {
         let Self { walk, record, mut node, at, mut levels } = self;
         let walk = *walk;
         let (mut frames, mut depth) = ([Frame::default(); FRAMES], 0);
@@ -141,29 +142,29 @@ impl<L: Lanes> Kernel for Object<'_, '_, '_, L> {
                 let mut entries = tree.nodes[node].entries();
                 let next = 'common: loop {
                     let Some(window) = walk.window(at) else { break Next::Key };
-                    let Some((value, spans)) = foreseen(entries, &mut place, window, walk.lanes) else { break Next::Key };
+                    let Some((value, spans)) = match_expected(entries, &mut place, window, walk.lanes) else { break Next::Key };
                     let Some((span, end, next)) = walk.compact_scalar(window, at, value) else {
                         let inner = at + value;
-                        if window[value & 63..].first_chunk() == Some(b"{\"") && depth < FRAMES && tree.goes_into(spans, row) {
+                        if window[value & 63..].first_chunk() == Some(b"{\"") && depth < FRAMES && tree.enters(spans, row) {
                             frames[depth] = Frame { node, place, inner, spans };
                             (depth, levels, node, place) = (depth + 1, levels + 1, spans / BLOCK, 0);
                             if levels < LEVELS_MAX {
                                 (entries, at) = (tree.nodes[node].entries(), inner + 1);
                                 continue;
                             }
-                            return Err(walk.fault(Why::Deep, inner));
+                            return Err(walk.fault(FaultKind::TooDeep, inner));
                         }
                         break Next::Value(spans, inner);
                     };
                     if let Some(place) = row.get_mut(spans) {
-                        let again = !place.is_absent();
+                        let is_repeated = !place.is_absent();
                         *place = span;
-                        if again {
+                        if is_repeated {
                             tree.forget_below(spans / BLOCK, row);
                         }
                     }
-                    // `next` is the first stop after a number, so not before its comma's end. KeyFilter for `==`, the compiler would take the one
-                    // for the other, and the next member would wait for the end of this.
+                    // `next` is the first stop after a number, so it is never before `end + 1`. With `==`, the compiler would use one value
+                    // for the other, and the start of the next member would depend on the end of this one.
                     if walk.byte(end) == Some(b',') && next <= end + 1 {
                         at = next;
                         continue;
@@ -177,7 +178,7 @@ impl<L: Lanes> Kernel for Object<'_, '_, '_, L> {
                                 (depth, levels) = (depth - 1, levels - 1);
                                 let outer = frames[depth];
                                 (node, place) = (outer.node, outer.place);
-                                row[outer.spans] = ByteSpan::new(JsonKind::Nest, outer.inner, at);
+                                row[outer.spans] = ByteSpan::new(JsonKind::Nested, outer.inner, at);
                                 entries = tree.nodes[node].entries();
                             }
                             _ => break 'common Next::Separator,
@@ -189,25 +190,25 @@ impl<L: Lanes> Kernel for Object<'_, '_, '_, L> {
                     Next::Separator => None,
                     Next::Value(spans, value) => Some((spans, value)),
                     Next::Key => {
-                        let (next, spans, value) = walk.unforeseen(record.tree, node, place, walk.blanks(at))?;
+                        let (next, spans, value) = walk.unexpected_key(record.tree, node, place, walk.blanks(at))?;
                         place = next;
                         Some((spans, value))
                     }
                 };
                 if let Some((spans, value)) = value {
                     at = walk.blanks(value);
-                    if walk.byte(at) == Some(b'{') && depth < FRAMES && record.tree.goes_into(spans, record.row) {
+                    if walk.byte(at) == Some(b'{') && depth < FRAMES && record.tree.enters(spans, record.row) {
                         frames[depth] = Frame { node, place, inner: at, spans };
                         (depth, levels, node, place) = (depth + 1, levels + 1, spans / BLOCK, 0);
                         at = walk.enter(b'{', at, levels)?;
                         is_empty = walk.byte(at) == Some(b'}');
                         continue;
                     }
-                    at = walk.any(record, spans, at, levels + 1)?;
+                    at = walk.value_of(record, spans, at, levels + 1)?;
                 }
             }
             is_empty = false;
-            // What follows a value.
+            // After a value.
             loop {
                 at = walk.blanks(at);
                 match walk.byte(at) {
@@ -221,9 +222,9 @@ impl<L: Lanes> Kernel for Object<'_, '_, '_, L> {
                         (depth, levels) = (depth - 1, levels - 1);
                         let outer = frames[depth];
                         (node, place) = (outer.node, outer.place);
-                        record.row[outer.spans] = ByteSpan::new(JsonKind::Nest, outer.inner, at);
+                        record.row[outer.spans] = ByteSpan::new(JsonKind::Nested, outer.inner, at);
                     }
-                    _ => return Err(walk.fault(Why::Syntax, at)),
+                    _ => return Err(walk.fault(FaultKind::Syntax, at)),
                 }
             }
         }

@@ -1,14 +1,16 @@
-//! Where strings stop and digits end, 32 bytes at a time: on any machine, and faster where it has AVX2.
+//! Finds where strings and digits end, 32 bytes at a time: in portable code, and faster with AVX2.
 //!
-//! [`CpuFeatures`] is what this machine can do, found when a decoder is made; [`Lanes::run`] runs code that is compiled for it. Inside, loads and comparisons are the compiler's business: everything here is inlined into the walk.
+//! In: 32 bytes. Out: a bit for each byte. [`CpuFeatures`] is detected when a decoder is created; [`Lanes::run`] runs a kernel that is
+//! compiled for these features. Everything here is inlined into the kernels, so that the check of the CPU is made once per kernel and not
+//! once per 32 bytes.
 
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::Avx2;
 
-/// What the machine can do.
+/// The instruction set to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CpuFeatures {
-    /// What any machine can.
+    /// Portable code.
     Words,
     /// AVX2 and BMI.
     #[cfg(target_arch = "x86_64")]
@@ -16,8 +18,8 @@ pub(super) enum CpuFeatures {
 }
 
 impl CpuFeatures {
-    /// The most that this machine can.
-    pub(super) fn most() -> Self {
+    /// The fastest instruction set of this CPU.
+    pub(super) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = Avx2::detect() {
             return Self::Avx2(avx2);
@@ -26,35 +28,34 @@ impl CpuFeatures {
     }
 }
 
-/// Kernel for [`Lanes::run`]. Not a closure, because a closure may be compiled on its own, for any machine.
+/// Code for [`Lanes::run`]. Not a closure, because a closure may be compiled separately, without the CPU features.
 pub(super) trait Kernel {
-    /// What comes out.
-    type Done;
+    type Output;
 
-    /// Does it; to be inlined always.
-    fn work(self) -> Self::Done;
+    /// Implementations must be `#[inline(always)]`.
+    fn call(self) -> Self::Output;
 }
 
-/// How 32 bytes are looked at. A value of the type is the proof that the machine can.
+/// Operations on 32 bytes. A value of the type proves that the CPU has the instructions.
 pub(super) trait Lanes: Copy {
-    /// Does the work in code that is compiled for what the machine can.
-    fn run<W: Kernel>(self, work: W) -> W::Done;
-    /// The bytes that end or break a string, a bit each: quotes, backslashes, control characters.
+    /// Runs the kernel in code that is compiled for these instructions.
+    fn run<K: Kernel>(self, kernel: K) -> K::Output;
+    /// A bit for each byte that ends or breaks a string: quotes, backslashes, control characters.
     fn stops(self, chunk: &[u8; 32]) -> u32;
-    /// The bytes that are no digits, a bit each.
-    fn others(self, chunk: &[u8; 32]) -> u32;
-    /// Whether the first `len` bytes are those of `key`; `len` is 32 at most.
+    /// A bit for each byte that is not a digit.
+    fn non_digits(self, chunk: &[u8; 32]) -> u32;
+    /// Whether the first `len` bytes equal those of `key`; `len` is at most 32.
     fn matches(self, chunk: &[u8; 32], key: &[u8; 32], len: u32) -> bool;
 }
 
-/// Eight bytes at a time in a plain integer, on any machine.
+/// Portable code, which handles eight bytes at a time in an integer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Words;
 
 const ONES: u64 = u64::MAX / 0xff;
 const TOPS: u64 = ONES << 7;
 
-/// A bit for each byte, from a word with the top bits of the marked ones.
+/// A bit for each byte. `mark` returns a word with the top bit of each marked byte set.
 #[inline(always)]
 fn marks(chunk: &[u8; 32], mark: impl Fn(u64) -> u64) -> u32 {
     let mut bits = 0;
@@ -68,24 +69,24 @@ fn marks(chunk: &[u8; 32], mark: impl Fn(u64) -> u64) -> u32 {
 
 impl Lanes for Words {
     #[inline(always)]
-    fn run<W: Kernel>(self, work: W) -> W::Done {
-        work.work()
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.call()
     }
 
     #[inline(always)]
     fn stops(self, chunk: &[u8; 32]) -> u32 {
         marks(chunk, |word| {
-            // A byte without its top bit comes over it if it is not zero, or not below ' '.
-            let is_other = |word: u64, least: u8| ((word & !TOPS) + ONES * u64::from(0x80 - least)) | word;
-            let quote = is_other(word ^ (ONES * u64::from(b'"')), 1);
-            let backslash = is_other(word ^ (ONES * u64::from(b'\\')), 1);
-            !(quote & backslash & is_other(word, b' ')) & TOPS
+            // Without its top bit, a byte overflows into it if it is at least `least`.
+            let is_at_least = |word: u64, least: u8| ((word & !TOPS) + ONES * u64::from(0x80 - least)) | word;
+            let quote = is_at_least(word ^ (ONES * u64::from(b'"')), 1);
+            let backslash = is_at_least(word ^ (ONES * u64::from(b'\\')), 1);
+            !(quote & backslash & is_at_least(word, b' ')) & TOPS
         })
     }
 
     #[inline(always)]
-    fn others(self, chunk: &[u8; 32]) -> u32 {
-        // '0' to '9' become 0 to 9 and only they stay below 10, with the top bit kept out of the sum.
+    fn non_digits(self, chunk: &[u8; 32]) -> u32 {
+        // '0' to '9' become 0 to 9, and no other byte is below 10. The top bit is kept out of the sum.
         marks(chunk, |word| {
             let word = word ^ (ONES * u64::from(b'0'));
             (((word & !TOPS) + ONES * (0x80 - 10)) | word) & TOPS
@@ -116,18 +117,18 @@ mod tests {
 
     use super::*;
 
-    /// Bytes of which each way must say the same as a look at one after the other.
+    /// Compares all operations with a loop over single bytes.
     fn agree(chunk: &[u8; 32], key: &[u8; 32], lanes: impl Lanes) {
         let bits = |marked: fn(u8) -> bool| (0..32).fold(0, |bits, at| bits | u32::from(marked(chunk[at])) << at);
         assert_eq!(lanes.stops(chunk), bits(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)), "{chunk:?}");
-        assert_eq!(lanes.others(chunk), bits(|byte| !byte.is_ascii_digit()), "{chunk:?}");
+        assert_eq!(lanes.non_digits(chunk), bits(|byte| !byte.is_ascii_digit()), "{chunk:?}");
         for len in 0..=32 {
             assert_eq!(lanes.matches(chunk, key, len as u32), chunk[..len] == key[..len], "{len} of {chunk:?} and {key:?}");
         }
     }
 
     #[test]
-    fn each_way_sees_what_a_look_at_each_byte_sees() {
+    fn all_instruction_sets_agree_with_a_loop_over_bytes() {
         let mut rng = StdRng::seed_from_u64(5);
         for _ in 0..if cfg!(miri) { 20 } else { 5_000 } {
             let mut chunk: [u8; 32] = rng.random();
@@ -136,7 +137,7 @@ mod tests {
             key[rng.random_range(0..32)] = rng.random();
             agree(&chunk, &key, Words);
             #[cfg(target_arch = "x86_64")]
-            if let CpuFeatures::Avx2(avx2) = CpuFeatures::most() {
+            if let CpuFeatures::Avx2(avx2) = CpuFeatures::detect() {
                 agree(&chunk, &key, avx2);
             }
         }

@@ -1,15 +1,17 @@
-//! Where a value stands in the page: eight bytes a value, made by the walk and read by the columns.
+//! The byte span of a value in the page.
+//!
+//! In: start, end and kind, from the walk. Out: the same for the columns, in eight bytes per value.
 
 use super::escape::unescape;
 
-/// Records whose spans are kept at once: a word of validity, and a part of the page that is still in the first cache.
+/// Records per block: one word of a validity bitmap, and a part of the page that is still in the L1 cache.
 pub(super) const BLOCK: usize = 64;
 
-/// What a value is, as far as the walk saw.
+/// The kind of a JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum JsonKind {
-    /// No such value in this record.
+    /// The record has no such value.
     Absent,
     /// `null`.
     Null,
@@ -17,29 +19,30 @@ pub(super) enum JsonKind {
     Plain,
     /// A string with escapes.
     Escaped,
-    /// A number without fraction and exponent.
+    /// A number without fraction or exponent.
     Integer,
     /// A number with fraction or exponent.
     Decimal,
     /// `true` or `false`.
-    Truth,
+    Boolean,
     /// An object or an array.
-    Nest,
+    Nested,
 }
 
-/// Start, length and [`JsonKind`] of a value's JSON text, of a string without its quotes: 29 bits of where it starts, 29 of how long it is,
-/// one for escapes, one that is free, three of the kind, one for a value that is not `null`. Zero is [`JsonKind::Absent`].
+/// Start, length and [`JsonKind`] of a value's JSON text; for a string, without its quotes. From the lowest bit: 29 bits of start, 29 of
+/// length, one for a string with escapes, one unused, three of the kind, and one for a value that is not `null`. Zero is
+/// [`JsonKind::Absent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct ByteSpan(u64);
 
 /// Bits of a start and of a length.
 const BITS: u32 = 29;
-/// Bytes of a page, at most: what fits the length of a span.
+/// The largest page, bounded by the start and the length of a span.
 pub(super) const PAGE_BYTES_MAX: usize = (1 << BITS) - 1;
 const KIND: u32 = 60;
 const VALUE: u32 = 63;
 
-/// What a kind adds to length and start: its bits, and for a string what leaves out the quotes.
+/// What is added to length and start for each kind: its bits, and for a string the correction that leaves out the quotes.
 const TAGS: [u64; 8] = {
     let mut tags = [0; 8];
     let mut kind = 0;
@@ -60,25 +63,24 @@ const TAGS: [u64; 8] = {
 };
 
 impl ByteSpan {
-    /// No value.
     pub(super) const ABSENT: Self = Self(0);
 
-    /// The value at `start..end`, with its quotes, of a page that has no more than [`PAGE_BYTES_MAX`] bytes.
+    /// `start..end` includes the quotes of a string. The page must have at most [`PAGE_BYTES_MAX`] bytes.
     #[inline(always)]
     pub(super) fn new(kind: JsonKind, start: usize, end: usize) -> Self {
         Self(TAGS[kind as usize].wrapping_add(((end - start) as u64) << BITS | start as u64))
     }
 
-    /// The value as it is written: a string with its quotes and escapes.
+    /// The span of the JSON text: for a string, including its quotes and escapes.
     #[inline(always)]
     pub(super) fn written(self) -> Self {
         match self.kind() {
-            JsonKind::Plain | JsonKind::Escaped => Self::new(JsonKind::Nest, self.start() - 1, self.end() + 1),
+            JsonKind::Plain | JsonKind::Escaped => Self::new(JsonKind::Nested, self.start() - 1, self.end() + 1),
             _ => self,
         }
     }
 
-    /// What a string means, anything else as it is written. A string with escapes is made in `scratch`.
+    /// The unescaped text of a string, or the JSON text of any other value. A string with escapes is unescaped into `scratch`.
     pub(super) fn text<'a>(self, page: &'a str, scratch: &'a mut String) -> &'a str {
         let text = page.get(self.start()..self.end()).unwrap_or_default();
         if self.kind() != JsonKind::Escaped {
@@ -98,18 +100,18 @@ impl ByteSpan {
             3 => JsonKind::Escaped,
             4 => JsonKind::Integer,
             5 => JsonKind::Decimal,
-            6 => JsonKind::Truth,
-            _ => JsonKind::Nest,
+            6 => JsonKind::Boolean,
+            _ => JsonKind::Nested,
         }
     }
 
-    /// Whether there is a value other than `null`.
+    /// Whether the value is present and not `null`.
     #[inline(always)]
     pub(super) fn is_value(self) -> bool {
         self.0 >> VALUE == 1
     }
 
-    /// The value, or [`ByteSpan::ABSENT`] if it is `null`.
+    /// The span, or [`ByteSpan::ABSENT`] if the value is `null`.
     #[inline(always)]
     pub(super) fn or_absent(self) -> Self {
         if self.is_value() { self } else { Self::ABSENT }
@@ -130,7 +132,7 @@ impl ByteSpan {
         (self.0 >> BITS) as usize & PAGE_BYTES_MAX
     }
 
-    /// The length, or more than any length where a string has escapes.
+    /// The length, or more than any length if it is a string with escapes.
     #[inline(always)]
     pub(super) fn plain_len(self) -> usize {
         (self.0 >> BITS) as usize & (2 * PAGE_BYTES_MAX + 1)

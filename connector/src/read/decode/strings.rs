@@ -1,43 +1,44 @@
-//! A map of where the strings of a page stop, made before the page is walked.
+//! Maps where the strings of a page end, before the page is walked.
+//!
+//! In: the bytes of a page. Out: a bitmap of the bytes that end or break a string.
 
 use super::simd::{Kernel, Lanes};
 
-/// Where strings stop in a page, a bit a byte.
+/// A bitmap with one bit for each byte of the page, set where a string stops.
 ///
-/// To find the end of a string in the bytes takes a chain of instructions that the next member has to wait for. Bits are made
-/// without waiting, 32 at once, and are quick to search.
+/// Searching the bytes for the end of a string is a chain of dependent instructions, and the next member has to wait for its result. The
+/// bitmap is built without such dependencies, 32 bytes at a time, and is quick to search.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct StringMap<'m>(&'m [u8]);
 
 impl<'m> StringMap<'m> {
-    /// The map of a page.
     pub(super) fn new<L: Lanes>(page: &str, bits: &'m mut Vec<u8>, lanes: L) -> Self {
-        lanes.run(Mapping { page: page.as_bytes(), bits, lanes });
+        lanes.run(BuildMap { page: page.as_bytes(), bits, lanes });
         Self(bits)
     }
 
-    /// Where the string that goes on at `at` stops, if that is near.
+    /// The first stop at or after `at`, if it is near.
     #[inline(always)]
     pub(super) fn stop(&self, at: usize) -> Option<usize> {
-        let near = u64::from_le_bytes(*self.0.get(at >> 3..(at >> 3) + 8)?.first_chunk()?) >> (at & 7);
-        (near != 0).then(|| at + near.trailing_zeros() as usize)
+        let ahead = u64::from_le_bytes(*self.0.get(at >> 3..(at >> 3) + 8)?.first_chunk()?) >> (at & 7);
+        (ahead != 0).then(|| at + ahead.trailing_zeros() as usize)
     }
 }
 
 /// [`StringMap::new`].
-struct Mapping<'p, 'b, L> {
+struct BuildMap<'p, 'b, L> {
     page: &'p [u8],
     bits: &'b mut Vec<u8>,
     lanes: L,
 }
 
-impl<L: Lanes> Kernel for Mapping<'_, '_, L> {
-    type Done = ();
+impl<L: Lanes> Kernel for BuildMap<'_, '_, L> {
+    type Output = ();
 
     #[inline(always)]
-    fn work(self) {
+    fn call(self) {
         let Self { page, bits, lanes } = self;
-        // What is left of a page is not mapped: no string is looked for there.
+        // The last bytes, less than 32, are not mapped; strings there take the general path.
         let chunks = page.as_chunks::<32>().0;
         bits.resize(chunks.len() * 4, 0);
         for (bits, chunk) in bits.as_chunks_mut::<4>().0.iter_mut().zip(chunks) {

@@ -1,11 +1,12 @@
-//! Columns of text: views of 16 bytes, and the bytes of those texts that do not fit into a view.
+//! Text columns as `StringViewArray`: views of 16 bytes, and a buffer for texts that do not fit into a view.
 //!
-//! The bytes are copied out of the page, so that a small column does not keep a large page alive.
+//! In: the spans of a block. Out: the array. Long texts are copied out of the page, so that a small column does not keep a large page
+//! alive.
 //!
-//! What is unsafe here, and why it stays: the array is made without a second look at its texts, which were `str` when they came in.
-//! With that look a record of a page of events takes 1.56 times as long.
+//! What is unsafe, and why: the array is built without validating its texts again, because they come from a `str`. With the validation,
+//! decoding a record of a page of events takes 1.56 times as long.
 
-#![expect(unsafe_code, reason = "arrow would look a second time at texts that were `str` when they came in")]
+#![expect(unsafe_code, reason = "arrow would validate texts again that come from a `str`")]
 
 use std::hint::select_unpredictable;
 use std::sync::Arc;
@@ -16,12 +17,12 @@ use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use super::simd::{Kernel, Lanes};
 use super::span::ByteSpan;
 
-/// Bytes that a view itself holds.
+/// The longest text that is stored in the view itself.
 const INLINE_BYTES_MAX: usize = 12;
-/// Bytes that are copied of a text before it is known how many were needed, at most.
+/// The most bytes that are copied before the length of a text is checked.
 const COPY_BYTES_MAX: usize = 256;
 
-/// Texts of a page, while it is read. Views point into `data` only, and are made by [`short_view`] and [`any_view`] only.
+/// A text column being built. Views point only into `data`, and are made only by [`short_view`] and [`any_view`].
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     views: Vec<u128>,
@@ -30,7 +31,7 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Forgets all but the first `len` texts.
+    /// Keeps only the first `len` texts.
     pub(super) fn truncate(&mut self, len: usize) {
         self.views.truncate(len);
         if len == 0 {
@@ -38,13 +39,13 @@ impl Texts {
         }
     }
 
-    /// Adds what strings mean, anything else as it is written, and an empty text for a span of nothing or null.
+    /// Adds the unescaped text of strings, the JSON text of other values, and an empty text for null and absent values.
     #[inline(always)]
     pub(super) fn add(&mut self, page: &str, spans: &[ByteSpan], lanes: impl Lanes) {
         self.add_each(page, spans, |span| span, lanes);
     }
 
-    /// Adds values as they are written, and an empty text for a span of nothing or null.
+    /// Adds the JSON text of values, and an empty text for null and absent values.
     #[inline(always)]
     pub(super) fn add_written(&mut self, page: &str, spans: &[ByteSpan], lanes: impl Lanes) {
         self.add_each(page, spans, ByteSpan::written, lanes);
@@ -52,7 +53,7 @@ impl Texts {
 
     #[inline(always)]
     fn add_each(&mut self, page: &str, spans: &[ByteSpan], cut: impl Fn(ByteSpan) -> ByteSpan + Copy, lanes: impl Lanes) {
-        // Columns hold texts of a kind: one look at a block spares most of them a copy that is too long, or any.
+        // Texts of one column tend to be of similar length. Choosing the copy length once per block avoids needlessly long copies.
         let mut longest = 0;
         for span in spans {
             longest = longest.max(cut(*span).len() as u32);
@@ -65,8 +66,8 @@ impl Texts {
         }
     }
 
-    /// The array; what comes next will need about as much room: an eighth more is asked for, because a page that grows past it is
-    /// copied as a whole.
+    /// Takes the array. The next page is likely of similar size, so buffers of that capacity are left, with an eighth more for `data`:
+    /// outgrowing it would copy the whole buffer.
     pub(super) fn take(&mut self, nulls: Option<NullBuffer>) -> StringViewArray {
         let room = (self.views.len(), self.data.len());
         let views = ScalarBuffer::from(std::mem::replace(&mut self.views, Vec::with_capacity(room.0)));
@@ -76,16 +77,16 @@ impl Texts {
         if !fits {
             return StringViewArray::new(views, buffers, nulls);
         }
-        // SAFETY: each view is zero, which is the empty text, or was made by `short_view` or `any_view` from what is between two
-        // boundaries of a `str`. If that is at most twelve bytes, the view holds it, with zeros after it. Else the view holds its first
-        // four bytes and the offset in `data` at which a copy of it was added; only what was added beyond that copy was taken back, and
-        // `data` loses copies in no other way while there are views. Offsets fit 32 bits, since the length of `data` does. There are as
-        // many bits of validity as views.
+        // SAFETY: each view is zero, which is the empty text, or was made by `short_view` or `any_view` from a text between two character
+        // boundaries of a `str`. A text of at most twelve bytes is in the view, followed by zeros. For a longer text, the view has its
+        // first four bytes and the offset in `data` at which it was copied; only bytes after that copy were truncated, and `data` is not
+        // truncated in any other way while there are views. Offsets fit 32 bits, because the length of `data` does. The null buffer has as
+        // many bits as there are views.
         unsafe { StringViewArray::new_unchecked(views, buffers, nulls) }
     }
 }
 
-/// Adds texts of which most have at most `COPY` bytes.
+/// Adds texts, optimized for those of at most `COPY` bytes.
 struct Add<'t, const COPY: usize, C> {
     texts: &'t mut Texts,
     page: &'t str,
@@ -94,12 +95,12 @@ struct Add<'t, const COPY: usize, C> {
 }
 
 impl<const COPY: usize, C: Fn(ByteSpan) -> ByteSpan> Kernel for Add<'_, COPY, C> {
-    type Done = ();
+    type Output = ();
 
     #[inline(always)]
-    fn work(self) {
+    fn call(self) {
         let Self { texts: Texts { views, data, scratch }, page, spans, cut } = self;
-        // On the stack, so that its length is kept in a register.
+        // Moved to the stack, so that the compiler keeps its length in a register.
         let mut copies = std::mem::take(data);
         let before = views.len();
         views.resize(before + spans.len(), 0);
@@ -118,8 +119,8 @@ impl<const COPY: usize, C: Fn(ByteSpan) -> ByteSpan> Kernel for Add<'_, COPY, C>
     }
 }
 
-/// What a view holds of the first four bytes of a text and of the next eight, by its length; nothing of those eight if it is too
-/// long for a view.
+/// Masks for the first four bytes of a text and the next eight, by its length. A text that is too long for a view has only the first four
+/// in it.
 const MASKS: [(u64, u64); INLINE_BYTES_MAX + 2] = {
     let mut masks = [(u64::MAX, 0); INLINE_BYTES_MAX + 2];
     let mut len = 0;
@@ -131,14 +132,14 @@ const MASKS: [(u64, u64); INLINE_BYTES_MAX + 2] = {
     masks
 };
 
-/// The view of a text of at most `COPY` bytes without escapes, which is copied to `data` if a view cannot hold it.
+/// The view of a text of at most `COPY` bytes without escapes. It is copied to `data` if it does not fit into the view.
 ///
-/// No branch depends on the length: each text is copied, and taken back as far as it was not needed.
+/// No branch depends on the length: each text is copied, and then truncated to the bytes that are needed.
 #[inline(always)]
 fn short_view<const COPY: usize>(data: &mut Vec<u8>, page: &str, span: ByteSpan) -> Option<u128> {
     let (start, len) = (span.start(), span.plain_len());
     let ahead = page.as_bytes().get(start..start + COPY.max(INLINE_BYTES_MAX) + 1)?;
-    // Both ends are between characters.
+    // Both ends must be character boundaries.
     if !is_boundary(*ahead.get(len)?) || !is_boundary(*ahead.first()?) {
         return None;
     }
@@ -156,13 +157,13 @@ fn short_view<const COPY: usize>(data: &mut Vec<u8>, page: &str, span: ByteSpan)
     Some(u128::from(high) << 64 | u128::from(low))
 }
 
-/// Whether a character begins with the byte, or the byte is one.
+/// Whether the byte is the first one of a character.
 #[inline(always)]
 fn is_boundary(byte: u8) -> bool {
     !(0x80..0xc0).contains(&byte)
 }
 
-/// The view of any text, and `data` with what was added to it.
+/// The view of any text, and `data` with the text appended if necessary.
 #[inline(never)]
 fn any_view(mut data: Vec<u8>, text: &str) -> (u128, Vec<u8>) {
     let mut view = [0; 16];
@@ -186,9 +187,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_every_length_are_kept_wherever_they_stand() {
+    fn texts_of_every_length_are_kept_at_every_position() {
         let most = if cfg!(miri) { 70 } else { 300 };
-        // Of one to three bytes a character, so that ends fall between all kinds.
+        // Characters of one to three bytes, so that texts end at all kinds of boundaries.
         let text = |len: usize| "aß€".chars().cycle().take(len).collect::<String>();
         let expected: Vec<String> = (0..most).map(text).collect();
         let page: String = expected.iter().map(|text| format!("\"{text}\"")).collect();
@@ -201,18 +202,18 @@ mod tests {
                 ByteSpan::new(JsonKind::Plain, begin, start)
             })
             .collect();
-        let (mut meant, mut written, mut scattered) = (Texts::default(), Texts::default(), Texts::default());
+        let (mut unescaped, mut written, mut scattered) = (Texts::default(), Texts::default(), Texts::default());
         for block in spans.chunks(7) {
-            meant.add(&page, block, Words);
+            unescaped.add(&page, block, Words);
             written.add_written(&page, block, Words);
         }
-        // Short and long ones in one block.
+        // Short and long texts in one block.
         spans.iter().step_by(13).for_each(|span| scattered.add(&page, &[*span, ByteSpan::ABSENT, spans[2]], Words));
-        let (meant, written, scattered) = (meant.take(None), written.take(None), scattered.take(None));
-        for array in [&meant, &written, &scattered] {
+        let (unescaped, written, scattered) = (unescaped.take(None), written.take(None), scattered.take(None));
+        for array in [&unescaped, &written, &scattered] {
             array.to_data().validate_full().expect("a valid array");
         }
-        assert!(meant.iter().flatten().eq(&expected));
+        assert!(unescaped.iter().flatten().eq(&expected));
         assert!(written.iter().flatten().eq(expected.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().iter()));
         let expected = expected.iter().step_by(13).flat_map(|text| [text.as_str(), "", &expected[2]]);
         assert!(scattered.iter().flatten().eq(expected));

@@ -1,8 +1,8 @@
-//! Days and instants from the digits in which CleverTap writes them.
+//! Converts CleverTap's dates and times to days and instants.
 //!
-//! Two forms: the packed wall-clock time `yyyyMMddHHmmss`, and `$D_` with epoch seconds or eight digits of a calendar date. A
-//! repeated hour is the earlier instant; a time that the clock skipped is shifted forward by the gap. Days repeat within a page,
-//! so what is known of a day is kept.
+//! In: digits of one of two forms: a packed local time `yyyyMMddHHmmss`, or what follows `$D_`, which is epoch seconds or the eight digits
+//! of a calendar date. Out: days or seconds since 1970-01-01. In a repeated hour the earlier instant is used; a skipped time is shifted
+//! forward by the gap. Days repeat within a page and time zone look-ups are slow, so days are cached.
 
 use chrono::{LocalResult, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
@@ -10,79 +10,80 @@ use chrono_tz::Tz;
 use super::number::{self, Eight};
 use crate::wall_clock::instant;
 
-/// Days that are kept.
-const DAYS_KEPT: usize = 512;
+/// Size of the cache.
+const CACHED_DAYS: usize = 512;
 /// 0001-01-01T00:00:00Z.
 const FIRST: i64 = -62_135_596_800;
 /// 9999-12-31T23:59:59Z.
 const LAST: i64 = 253_402_300_799;
 const DAY: i64 = 86_400;
 
-/// A calendar date, and what is known of it.
+/// A cached calendar date.
 #[derive(Debug, Clone, Copy)]
 struct Day {
     /// `yyyyMMdd`.
     date: Eight,
-    /// Days since the epoch; none if the calendar has no such date.
+    /// Days since the epoch. `None` if the date does not exist.
     epoch_day: Option<i32>,
-    /// The epoch second of 00:00, if the clock runs evenly through the whole day.
-    begin: Option<i64>,
+    /// The epoch second of 00:00, if the offset from UTC does not change during the day.
+    start: Option<i64>,
 }
 
-/// What is known of days in one zone.
+/// A cache of days in one time zone.
 #[derive(Debug)]
 pub(super) struct Days {
     zone: Tz,
-    kept: Vec<Day>,
+    cache: Vec<Day>,
 }
 
 impl Days {
     pub(super) fn new(zone: Tz) -> Self {
-        Self { zone, kept: vec![Day { date: Eight::default(), epoch_day: None, begin: None }; DAYS_KEPT] }
+        Self { zone, cache: vec![Day { date: Eight::default(), epoch_day: None, start: None }; CACHED_DAYS] }
     }
 
     #[inline(always)]
     fn day(&mut self, date: Eight) -> Day {
         let [_, year, month, day] = date.pairs();
-        // Months of 32 days: the days of a year and a half never share a place, wherever a century ends.
-        let place = (year * 384 + month * 32 + day) as usize % DAYS_KEPT;
-        match self.kept.get(place) {
+        // With months of 32 days and years of 384, the days of a year and a half never share a slot.
+        let place = (year * 384 + month * 32 + day) as usize % CACHED_DAYS;
+        match self.cache.get(place) {
             Some(day) if day.date == date => *day,
-            _ => self.learn(date, place),
+            _ => self.compute(date, place),
         }
     }
 
     #[cold]
-    fn learn(&mut self, date: Eight, place: usize) -> Day {
+    fn compute(&mut self, date: Eight, place: usize) -> Day {
         let number = date.number() as u32;
         let calendar = i32::try_from(number / 10_000).ok().filter(|year| (1..=9999).contains(year));
         let calendar = calendar.and_then(|year| NaiveDate::from_ymd_opt(year, number / 100 % 100, number % 100));
         let epoch_day = calendar.map(|day| day.to_epoch_days());
-        let begin = epoch_day.and_then(|day| {
+        let start = epoch_day.and_then(|day| {
             let midnight = i64::from(day) * DAY;
-            let begin = instant(self.zone, midnight)?;
-            // An hour at a time: no clock was ever put forward and back within one.
-            let even = (0..24).map(|hour| hour * 3_600).chain([DAY - 1]).all(|second| self.is_even(midnight, begin, second));
-            even.then_some(begin)
+            let start = instant(self.zone, midnight)?;
+            // Checking each hour is enough: no clock was ever changed back and forth within an hour.
+            let is_regular = (0..24).map(|hour| hour * 3_600).chain([DAY - 1]).all(|second| self.is_regular(midnight, start, second));
+            is_regular.then_some(start)
         });
-        let day = Day { date, epoch_day, begin };
-        self.kept[place] = day;
+        let day = Day { date, epoch_day, start };
+        self.cache[place] = day;
         day
     }
 
-    fn is_even(&self, midnight: i64, begin: i64, second: i64) -> bool {
-        let shown = chrono::DateTime::from_timestamp(midnight + second, 0).map(|shown| shown.naive_utc());
-        let offset = shown.map(|shown| self.zone.offset_from_local_datetime(&shown));
-        matches!(offset, Some(LocalResult::Single(offset)) if midnight - i64::from(offset.fix().local_minus_utc()) == begin)
+    /// Whether the time of day `second` is unambiguous and has the same offset as the start of the day.
+    fn is_regular(&self, midnight: i64, start: i64, second: i64) -> bool {
+        let local = chrono::DateTime::from_timestamp(midnight + second, 0).map(|local| local.naive_utc());
+        let offset = local.map(|local| self.zone.offset_from_local_datetime(&local));
+        matches!(offset, Some(LocalResult::Single(offset)) if midnight - i64::from(offset.fix().local_minus_utc()) == start)
     }
 
-    /// The epoch second of the date and the clock of `yyyyMMddHHmmss` in the zone.
+    /// The epoch second of `yyyyMMddHHmmss` in the zone.
     #[inline(always)]
     pub(super) fn packed_time(&mut self, (date, clock): (Eight, Eight)) -> Option<i64> {
         let second = second_of_day(clock)?;
         let day = self.day(date);
-        match day.begin {
-            Some(begin) => Some(begin + second),
+        match day.start {
+            Some(start) => Some(start + second),
             None => instant(self.zone, i64::from(day.epoch_day?) * DAY + second),
         }
     }
@@ -94,15 +95,15 @@ impl Days {
         self.day(date).epoch_day
     }
 
-    /// The epoch second of 00:00 of `yyyyMMdd` on the zone's clock.
+    /// The epoch second of 00:00 of `yyyyMMdd` in the zone.
     fn date(&mut self, date: Eight) -> Option<i64> {
         let day = self.day(date).epoch_day?;
         instant(self.zone, i64::from(day) * DAY)
     }
 
-    /// What follows `$D_` in `start..end`: eight digits that are a calendar date, else epoch seconds.
+    /// The epoch second for the text after `$D_`: eight digits that are a calendar date, or epoch seconds.
     #[inline(always)]
-    pub(super) fn after_mark(&mut self, bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+    pub(super) fn date_or_seconds(&mut self, bytes: &[u8], start: usize, end: usize) -> Option<i64> {
         let negative = bytes.get(start) == Some(&b'-');
         let digits = number::checked_digits(bytes, start + usize::from(negative), end)?;
         let number = i64::try_from(digits).ok()?;
@@ -111,14 +112,14 @@ impl Days {
     }
 }
 
-/// The second of the day at which a clock shows `HHmmss`, if one does.
+/// The second of the day for `HHmmss`. `None` if it is not a valid time of day.
 #[inline(always)]
 fn second_of_day(clock: Eight) -> Option<i64> {
     let [_, hour, minute, second] = clock.pairs();
     (hour < 24 && minute < 60 && second < 60).then_some((hour * 3_600 + minute * 60 + second) as i64)
 }
 
-/// Epoch seconds of the years 1 to 9999, beyond which a date is a mistake.
+/// Epoch seconds in the years 1 to 9999. A date outside of them is treated as a mistake.
 #[inline(always)]
 pub(super) fn epoch_seconds(seconds: i64) -> Option<i64> {
     (FIRST..=LAST).contains(&seconds).then_some(seconds)
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_hour_is_the_earlier_one_and_a_skipped_one_is_shifted_forward() {
+    fn a_repeated_hour_is_the_earlier_one_and_a_skipped_time_is_shifted_forward() {
         let cases = [
             (20260701120000, Tz::Europe__Berlin, "2026-07-01 10:00"),
             (20261025023000, Tz::Europe__Berlin, "2026-10-25 00:30"),
@@ -147,14 +148,14 @@ mod tests {
             let mut days = Days::new(zone);
             for _ in 0..2 {
                 let seconds = days.packed_time(packed(digits)).expect("a time");
-                let shown = chrono::DateTime::from_timestamp(seconds, 0).expect("in range").format("%Y-%m-%d %H:%M").to_string();
-                assert_eq!(shown, expected, "{digits} in {zone}");
+                let time = chrono::DateTime::from_timestamp(seconds, 0).expect("in range").format("%Y-%m-%d %H:%M").to_string();
+                assert_eq!(time, expected, "{digits} in {zone}");
             }
         }
     }
 
     #[test]
-    fn what_no_calendar_or_clock_shows_is_no_time() {
+    fn invalid_dates_and_times_are_none() {
         let mut days = Days::new(Tz::UTC);
         for digits in [20260230000000, 20261301000000, 20260101240000, 20260101006000, 20260101000060, 1, 101000000, 99999999999999] {
             assert_eq!(days.packed_time(packed(digits)), None, "{digits}");
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_digits_are_a_date_where_the_calendar_has_it() {
+    fn eight_digits_are_a_date_if_it_exists() {
         let mut days = Days::new(Tz::Asia__Kolkata);
         let cases: [(&[u8], Option<i64>); 8] = [
             (b"1767225600", Some(1_767_225_600)),
@@ -180,7 +181,7 @@ mod tests {
             (b"+5", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(days.after_mark(text, 0, text.len()), expected, "{}", String::from_utf8_lossy(text));
+            assert_eq!(days.date_or_seconds(text, 0, text.len()), expected, "{}", String::from_utf8_lossy(text));
         }
     }
 }

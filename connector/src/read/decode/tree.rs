@@ -1,8 +1,9 @@
-//! The paths of all slots as one tree of expected keys, and the order in which the keys came so far.
+//! The paths of all slots as one tree of keys, in the order in which keys are expected.
 //!
-//! In: paths. Out: nodes in preorder, so that what lies below node `n` is `n + 1 .. nodes[n].end`. Records of one answer are
-//! written alike: after a key the one that came next so far is tried first, by one comparison. A key that was not foreseen is
-//! looked up, and moved to where it was found. Keys that nobody wants are foreseen too, up to a bound.
+//! In: paths. Out: nodes in preorder, so that the nodes below `n` are `n + 1 .. nodes[n].end`. The records of one answer usually have
+//! their keys in the same order. So after a key, the one that followed it so far is tried first, with one comparison. Any other key is
+//! looked up in a map and moved to the position where it was found. Keys that no slot needs are expected too, up to a limit, because most
+//! keys of a record are such.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,55 +12,55 @@ use super::compact::Window;
 use super::simd::Lanes;
 use super::span::{BLOCK, ByteSpan};
 
-/// Keys that nobody wants, remembered a node.
-const UNWANTED_KEYS_MAX: usize = 64;
-/// Look-ups a page in an object that is wanted as a whole only: where its keys are never the same, foreseeing them does not pay.
-const VAIN_LOOK_UPS_MAX: usize = 1_000;
-/// Foreseen keys to try before a key is looked up: those between may be missing in this record.
+/// Most keys per node that are remembered although no slot needs them.
+const NOT_NEEDED_KEYS_MAX: usize = 64;
+/// Most look-ups per page in an object of which no inner value is needed. If its keys always differ, expecting them does not pay.
+const LOOK_UPS_MAX: usize = 1_000;
+/// Expected keys to try before a key is looked up, as some may be missing in this record.
 const TRIES_MAX: usize = 6;
-/// Keys that are moved a page in an object: where they never come in the same order, moving them does not pay.
+/// Most moves of keys per page and object. If the order always differs, moving keys does not pay.
 const MOVES_MAX: usize = 1_000;
 
-/// Stands for the spans of a key that nobody wants: beyond all.
-pub(super) const UNWANTED: usize = usize::MAX;
+/// The span index of a key that no slot needs. It is beyond all spans.
+pub(super) const NOT_NEEDED: usize = usize::MAX;
 
-/// The compiled paths.
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
 }
 
-/// A place in a record that a path leads to or through.
+/// A position in a record at the end of a path or on the way.
 #[derive(Debug, Default)]
 pub(super) struct Node {
     /// One past the last node below.
     pub(super) end: usize,
-    /// Whether paths lead further, by a key or into a list.
+    /// Whether paths continue below, by a key or into a list.
     is_inner: bool,
-    /// The node of the first element, where a path has step "0".
+    /// The node of the first list element, if a path has the step "0".
     pub(super) first_element: Option<usize>,
-    /// In the order in which they came.
+    /// In the order in which they are expected.
     entries: Vec<Entry>,
     by_key: HashMap<Box<str>, usize>,
-    /// Of each key, as `by_key` numbers them, the place in `entries`.
+    /// The index in `entries` of each key, by the number that `by_key` gives it.
     places: Vec<usize>,
-    unwanted: usize,
-    /// Look-ups and moves in this page.
+    not_needed: usize,
+    /// Look-ups in this page.
     look_ups: usize,
+    /// Moves in this page.
     moves: usize,
 }
 
 /// A key of an object.
 #[derive(Debug)]
-#[repr(align(64))] // A line of the cache, found by a shift.
+#[repr(align(64))] // One cache line, whose address is computed by a shift.
 pub(super) struct Entry {
-    /// `"key":`, as far as it fits; bytes that are in no text where it does not fit, or would be written with escapes.
+    /// `"key":`. If it does not fit or would need escapes, bytes that occur in no text, so that it never matches.
     text: [u8; 32],
-    /// Its bytes, at most 32.
+    /// The length of `text`.
     len: u32,
-    /// As `by_key` numbers it.
+    /// The number that `by_key` gives it.
     key: u32,
-    /// Where the spans of the node below are, or [`UNWANTED`].
+    /// The index of the first span of the node below, or [`NOT_NEEDED`].
     spans: usize,
 }
 
@@ -77,34 +78,35 @@ impl Entry {
 }
 
 impl Tree {
-    /// The tree of `paths`, and for each path its node.
+    /// The tree of `paths`, and the node of each path.
     pub(super) fn new<'a>(paths: impl Iterator<Item = &'a [String]>) -> (Self, Vec<usize>) {
-        let mut root = Twig::default();
+        let mut root = PathNode::default();
         let mut count = 0;
         for (at, path) in paths.enumerate() {
-            let mut twig = &mut root;
+            let mut path_node = &mut root;
             for step in path {
-                let found = twig.twigs.iter().position(|(key, _)| key == step);
+                let found = path_node.children.iter().position(|(key, _)| key == step);
                 let index = found.unwrap_or_else(|| {
-                    twig.twigs.push((step.clone(), Twig::default()));
-                    twig.twigs.len() - 1
+                    path_node.children.push((step.clone(), PathNode::default()));
+                    path_node.children.len() - 1
                 });
-                twig = &mut twig.twigs[index].1;
+                path_node = &mut path_node.children[index].1;
             }
-            twig.paths.push(at);
+            path_node.paths.push(at);
             count = at + 1;
         }
-        let (mut tree, mut places) = (Self { nodes: Vec::new() }, vec![0; count]);
-        tree.grow(&root, &mut places);
-        (tree, places)
+        let (mut tree, mut nodes) = (Self { nodes: Vec::new() }, vec![0; count]);
+        tree.add(&root, &mut nodes);
+        (tree, nodes)
     }
 
-    fn grow(&mut self, twig: &Twig, places: &mut [usize]) -> usize {
+    /// Adds a node and those below, and sets the node of each path.
+    fn add(&mut self, path_node: &PathNode, nodes_of_paths: &mut [usize]) -> usize {
         let at = self.nodes.len();
-        twig.paths.iter().for_each(|path| places[*path] = at);
-        self.nodes.push(Node { is_inner: !twig.twigs.is_empty(), ..Node::default() });
-        for (key, below) in &twig.twigs {
-            let child = self.grow(below, places);
+        path_node.paths.iter().for_each(|path| nodes_of_paths[*path] = at);
+        self.nodes.push(Node { is_inner: !path_node.children.is_empty(), ..Node::default() });
+        for (key, child) in &path_node.children {
+            let child = self.add(child, nodes_of_paths);
             let node = &mut self.nodes[at];
             node.insert(key, node.entries.len(), child * BLOCK);
             if key == "0" {
@@ -115,27 +117,27 @@ impl Tree {
         at
     }
 
-    /// A new page, perhaps of other records.
-    pub(super) fn begin(&mut self) {
+    /// Resets the limits: the next page may have other records.
+    pub(super) fn begin_page(&mut self) {
         self.nodes.iter_mut().for_each(|node| (node.look_ups, node.moves) = (0, 0));
     }
 
-    /// Spans of a block of records: as many a node.
+    /// The number of spans for a block of records.
     pub(super) fn spans(&self) -> usize {
         self.nodes.len() * BLOCK
     }
 
-    /// Whether keys are foreseen in the object whose span goes there; then what was below it before is forgotten.
+    /// Whether keys are expected in the object with this span index. Clears the spans below it, in case its key is repeated.
     #[inline(always)]
-    pub(super) fn goes_into(&self, spans: usize, row: &mut [ByteSpan]) -> bool {
+    pub(super) fn enters(&self, spans: usize, row: &mut [ByteSpan]) -> bool {
         let Some(span) = row.get(spans) else { return false };
         if !span.is_absent() {
             self.forget_below(spans / BLOCK, row);
         }
-        self.nodes[spans / BLOCK].foresees()
+        self.nodes[spans / BLOCK].expects_keys()
     }
 
-    /// Forgets what is below `node` in this record, because its key came once more.
+    /// Clears the spans below `node` in this record, because its key is repeated.
     #[cold]
     pub(super) fn forget_below(&self, node: usize, row: &mut [ByteSpan]) {
         (node + 1..self.nodes[node].end).for_each(|below| row[below * BLOCK] = ByteSpan::ABSENT);
@@ -143,70 +145,68 @@ impl Tree {
 }
 
 impl Node {
-    /// The keys.
     #[inline(always)]
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Where the spans are of a key that was not foreseen at place `next`. From now on it is.
+    /// Looks up a key that was not expected at index `next`, and expects it there from now on. Returns its span index.
     #[cold]
     pub(super) fn look_up(&mut self, next: &mut usize, key: &str) -> usize {
         self.look_ups += 1;
         let Some(at) = self.by_key.get(key).map(|number| self.places[*number]) else {
-            if self.unwanted < UNWANTED_KEYS_MAX {
-                self.unwanted += 1;
-                self.insert(key, *next, UNWANTED);
+            if self.not_needed < NOT_NEEDED_KEYS_MAX {
+                self.not_needed += 1;
+                self.insert(key, *next, NOT_NEEDED);
                 *next += 1;
             }
-            return UNWANTED;
+            return NOT_NEEDED;
         };
         let spans = self.entries[at].spans;
         if self.moves >= MOVES_MAX {
             *next = at + 1;
         } else if at < *next {
             self.entries[at..*next].rotate_left(1);
-            self.moved(at..*next);
+            self.update_places(at..*next);
         } else {
             self.entries[*next..=at].rotate_right(1);
-            self.moved(*next..at + 1);
+            self.update_places(*next..at + 1);
             *next += 1;
         }
         spans
     }
 
-    /// Adds a key at a place in the order.
+    /// Inserts a key at an index of the order.
     fn insert(&mut self, key: &str, at: usize, spans: usize) {
         let number = self.places.len();
         self.by_key.insert(key.into(), number);
         self.places.push(at);
         self.entries.insert(at, Entry::new(key, number, spans));
-        self.moved(at..self.entries.len());
+        self.update_places(at..self.entries.len());
     }
 
-    /// Notes which keys are in these places now.
-    fn moved(&mut self, places: Range<usize>) {
+    /// Updates `places` for the keys at these indices.
+    fn update_places(&mut self, indices: Range<usize>) {
         self.moves += 1;
-        for at in places {
+        for at in indices {
             self.places[self.entries[at].key as usize] = at;
         }
     }
 
-    /// Whether to foresee the keys of an object here.
+    /// Whether to walk an object here by its expected keys.
     #[inline(always)]
-    pub(super) fn foresees(&self) -> bool {
-        self.is_inner || self.look_ups < VAIN_LOOK_UPS_MAX
+    pub(super) fn expects_keys(&self) -> bool {
+        self.is_inner || self.look_ups < LOOK_UPS_MAX
     }
 }
 
-/// Whether the bytes are a key that is foreseen at place `next`, with its colon: then how many of them, and where the spans of its
-/// node are.
+/// Matches a key and its colon against the expected ones from index `next` on. Returns their length and the span index.
 #[inline(always)]
-pub(super) fn foreseen(entries: &[Entry], next: &mut usize, ahead: &Window, lanes: impl Lanes) -> Option<(usize, usize)> {
+pub(super) fn match_expected(entries: &[Entry], next: &mut usize, ahead: &Window, lanes: impl Lanes) -> Option<(usize, usize)> {
     let chunk = ahead.first_chunk()?;
     let mut entry = entries.get(*next)?;
     if !lanes.matches(chunk, &entry.text, entry.len) {
-        // Those between are missing in this record.
+        // Keys in between are missing in this record.
         let mut tries = 1;
         loop {
             entry = entries.get(*next + tries)?;
@@ -224,9 +224,9 @@ pub(super) fn foreseen(entries: &[Entry], next: &mut usize, ahead: &Window, lane
     Some((entry.len as usize, entry.spans))
 }
 
-/// A node while the tree grows.
+/// A node of the paths, before the tree is numbered.
 #[derive(Debug, Default)]
-struct Twig {
+struct PathNode {
     paths: Vec<usize>,
-    twigs: Vec<(String, Self)>,
+    children: Vec<(String, Self)>,
 }

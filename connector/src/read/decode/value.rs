@@ -1,12 +1,14 @@
-//! What a value means in each form: one function a form, from its place in the page; `None` where it does not fit.
+//! Converts JSON values: one function for each form.
+//!
+//! In: the page and the span of a value. Out: the value, or `None` if it does not fit the form.
 
 use super::number::{self, Eight};
 use super::span::{ByteSpan, JsonKind};
 use super::time::{Days, epoch_seconds};
 
-/// The text that a string means, and where it is: in the page, or in `scratch` where it has escapes.
+/// The unescaped bytes of a string and their range: in the page, or in `scratch` if it has escapes.
 #[inline(always)]
-fn meant<'a>(page: &'a str, span: ByteSpan, scratch: &'a mut String) -> (&'a [u8], usize, usize) {
+fn string_bytes<'a>(page: &'a str, span: ByteSpan, scratch: &'a mut String) -> (&'a [u8], usize, usize) {
     if span.kind() == JsonKind::Escaped {
         let text = span.text(page, scratch).as_bytes();
         return (text, 0, text.len());
@@ -14,13 +16,11 @@ fn meant<'a>(page: &'a str, span: ByteSpan, scratch: &'a mut String) -> (&'a [u8
     (page.as_bytes(), span.start(), span.end())
 }
 
-/// An integer.
 #[inline(always)]
-pub(super) fn long(page: &str, span: ByteSpan) -> Option<i64> {
+pub(super) fn int64(page: &str, span: ByteSpan) -> Option<i64> {
     (span.kind() == JsonKind::Integer).then(|| number::integer(page.as_bytes(), span.start(), span.end()))?
 }
 
-/// A number.
 #[inline(always)]
 pub(super) fn float(page: &str, span: ByteSpan) -> Option<f64> {
     match span.kind() {
@@ -29,13 +29,13 @@ pub(super) fn float(page: &str, span: ByteSpan) -> Option<f64> {
     }
 }
 
-/// True or false, or the text of one in any case.
+/// A boolean, or the string `true` or `false` in any case.
 #[inline(always)]
-pub(super) fn truth(page: &str, span: ByteSpan, scratch: &mut String) -> Option<bool> {
+pub(super) fn boolean(page: &str, span: ByteSpan, scratch: &mut String) -> Option<bool> {
     match span.kind() {
-        JsonKind::Truth => Some(span.len() == 4),
+        JsonKind::Boolean => Some(span.len() == 4),
         JsonKind::Plain | JsonKind::Escaped => {
-            let (bytes, start, end) = meant(page, span, scratch);
+            let (bytes, start, end) = string_bytes(page, span, scratch);
             match bytes.get(start..end)? {
                 text if text.eq_ignore_ascii_case(b"true") => Some(true),
                 text if text.eq_ignore_ascii_case(b"false") => Some(false),
@@ -46,15 +46,15 @@ pub(super) fn truth(page: &str, span: ByteSpan, scratch: &mut String) -> Option<
     }
 }
 
-/// `"$D_…"`, or epoch seconds.
+/// A string `$D_…`, or epoch seconds.
 #[inline(always)]
 pub(super) fn date(page: &str, span: ByteSpan, scratch: &mut String, days: &mut Days) -> Option<i64> {
     match span.kind() {
         JsonKind::Integer => epoch_seconds(number::integer(page.as_bytes(), span.start(), span.end())?),
         JsonKind::Plain | JsonKind::Escaped => {
-            let (bytes, start, end) = meant(page, span, scratch);
+            let (bytes, start, end) = string_bytes(page, span, scratch);
             bytes.get(start..end)?.strip_prefix(b"$D_")?;
-            days.after_mark(bytes, start + 3, end)
+            days.date_or_seconds(bytes, start + 3, end)
         }
         _ => None,
     }
@@ -72,13 +72,13 @@ pub(super) fn day(page: &str, span: ByteSpan, scratch: &mut String, days: &mut D
     days.packed_day(packed(page, span, scratch)?)
 }
 
-/// The fourteen digits `yyyyMMddHHmmss`, as a number or as text: those of the date, and those of the clock.
+/// The fourteen digits `yyyyMMddHHmmss` of a number or a string, split into date and time of day.
 #[inline(always)]
 fn packed(page: &str, span: ByteSpan, scratch: &mut String) -> Option<(Eight, Eight)> {
     match span.kind() {
         JsonKind::Integer => Eight::fourteen(page.as_bytes(), span.start(), span.end()),
         JsonKind::Plain | JsonKind::Escaped => {
-            let (bytes, start, end) = meant(page, span, scratch);
+            let (bytes, start, end) = string_bytes(page, span, scratch);
             Eight::fourteen(bytes, start, end)
         }
         _ => None,

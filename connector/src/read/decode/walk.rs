@@ -1,16 +1,16 @@
-//! The walk over a page's bytes: checks everything, keeps where the wanted values are.
+//! Walks over a page's bytes and checks that they are JSON.
 //!
-//! In: the page and an offset. Out: the offset after what was walked, or the fault. Nothing is copied and no value is made here.
-//! What serde_json refuses is refused, in skipped values as well: the walk does not tell wanted from unwanted until a value is over.
+//! In: the page and an offset. Out: the offset after the walked part, or the fault. Nothing is copied and no value is made here.
+//! Whatever serde_json rejects is rejected, in skipped values too: until a value ends, the walk treats needed and other values alike.
 
-use super::fault::{Fault, Why};
+use super::fault::{Fault, FaultKind};
 use super::simd::{Kernel, Lanes};
 use super::span::JsonKind;
 use super::strings::StringMap;
 
-/// Objects and lists in each other, at most: as serde_json has it.
+/// The deepest nesting of objects and lists, the same as in serde_json.
 pub(super) const LEVELS_MAX: u32 = 127;
-/// Digits that every 64-bit float has room for.
+/// A number with at most this many digits and no exponent is always within the range of a 64-bit float.
 const SAFE_DIGITS: usize = 300;
 
 /// A page being walked.
@@ -23,15 +23,14 @@ pub(super) struct Walk<'a, L> {
 }
 
 impl<'a, L: Lanes> Walk<'a, L> {
-    /// A walk over the page.
     pub(super) fn new(page: &'a str, lanes: L) -> Self {
         Self { page, bytes: page.as_bytes(), lanes, map: StringMap::default() }
     }
 
-    /// A fault at `at`; beyond the end it is that the bytes end.
+    /// A fault at `at`; beyond the end of the page it becomes [`FaultKind::UnexpectedEnd`].
     #[cold]
-    pub(super) fn fault(&self, why: Why, at: usize) -> Fault {
-        if at < self.bytes.len() { Fault { why, at } } else { Fault { why: Why::Ends, at: self.bytes.len() } }
+    pub(super) fn fault(&self, kind: FaultKind, at: usize) -> Fault {
+        if at < self.bytes.len() { Fault { kind, at } } else { Fault { kind: FaultKind::UnexpectedEnd, at: self.bytes.len() } }
     }
 
     #[inline(always)]
@@ -44,7 +43,7 @@ impl<'a, L: Lanes> Walk<'a, L> {
         self.bytes.get(at..)?.first_chunk()
     }
 
-    /// Past blanks.
+    /// Skips whitespace.
     #[inline(always)]
     pub(super) fn blanks(&self, at: usize) -> usize {
         match self.byte(at) {
@@ -60,13 +59,13 @@ impl<'a, L: Lanes> Walk<'a, L> {
         at
     }
 
-    /// Past the `wanted` byte.
+    /// Skips the `expected` byte.
     #[inline(always)]
-    pub(super) fn expect(&self, wanted: u8, at: usize) -> Result<usize, Fault> {
-        if self.byte(at) == Some(wanted) { Ok(at + 1) } else { Err(self.fault(Why::Syntax, at)) }
+    pub(super) fn expect(&self, expected: u8, at: usize) -> Result<usize, Fault> {
+        if self.byte(at) == Some(expected) { Ok(at + 1) } else { Err(self.fault(FaultKind::Syntax, at)) }
     }
 
-    /// A string whose quote is at `at`: past it, and whether it has escapes.
+    /// Walks the string at `at`. Returns the offset after it, and whether it has escapes.
     #[inline(always)]
     pub(super) fn text(&self, at: usize) -> Result<(usize, bool), Fault> {
         let mut at = self.expect(b'"', at)?;
@@ -80,13 +79,13 @@ impl<'a, L: Lanes> Walk<'a, L> {
         self.long_text(at)
     }
 
-    /// The rest of a string that is long, has escapes, or stands near the end.
+    /// The rest of a string that is long, has escapes, or is near the end of the page.
     #[inline(never)]
     fn long_text(&self, at: usize) -> Result<(usize, bool), Fault> {
         self.lanes.run(LongText(self, at))
     }
 
-    /// Past the escape at `at`.
+    /// Walks the escape at `at`.
     fn escape(&self, at: usize) -> Result<usize, Fault> {
         match self.byte(at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
@@ -96,36 +95,36 @@ impl<'a, L: Lanes> Walk<'a, L> {
                     return Ok(at + 6);
                 }
                 let pair = unit < 0xdc00 && self.byte(at + 6) == Some(b'\\') && self.byte(at + 7) == Some(b'u');
-                if pair && (0xdc00..0xe000).contains(&self.unit(at + 8)?) { Ok(at + 12) } else { Err(self.fault(Why::Escape, at)) }
+                if pair && (0xdc00..0xe000).contains(&self.unit(at + 8)?) { Ok(at + 12) } else { Err(self.fault(FaultKind::Escape, at)) }
             }
-            _ => Err(self.fault(Why::Escape, at + 1)),
+            _ => Err(self.fault(FaultKind::Escape, at + 1)),
         }
     }
 
-    /// Four hexadecimal digits.
+    /// The UTF-16 code unit of four hexadecimal digits.
     fn unit(&self, at: usize) -> Result<u32, Fault> {
         (at..at + 4).try_fold(0, |unit, at| {
             let digit = self.byte(at).and_then(|byte| char::from(byte).to_digit(16));
-            digit.map(|digit| unit << 4 | digit).ok_or_else(|| self.fault(Why::Escape, at))
+            digit.map(|digit| unit << 4 | digit).ok_or_else(|| self.fault(FaultKind::Escape, at))
         })
     }
 
-    /// How many digits stand at `at`.
+    /// The number of digits at `at`.
     #[inline(always)]
     fn digits(&self, at: usize) -> usize {
-        match self.chunk(at).map(|chunk| self.lanes.others(chunk).trailing_zeros() as usize) {
+        match self.chunk(at).map(|chunk| self.lanes.non_digits(chunk).trailing_zeros() as usize) {
             Some(digits) if digits < 32 => digits,
             _ => self.bytes.get(at..).map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
         }
     }
 
-    /// The number at `start`: what it is, and its end.
+    /// Walks the number at `start`. Returns its kind and its end.
     #[inline(always)]
     fn number(&self, start: usize) -> Result<(JsonKind, usize), Fault> {
         let whole = start + usize::from(self.byte(start) == Some(b'-'));
         let digits = self.digits(whole);
         if digits == 0 || (digits > 1 && self.byte(whole) == Some(b'0')) {
-            return Err(self.fault(Why::Number, whole));
+            return Err(self.fault(FaultKind::Number, whole));
         }
         let mut at = whole + digits;
         let mut kind = JsonKind::Integer;
@@ -134,18 +133,18 @@ impl<'a, L: Lanes> Walk<'a, L> {
             let digits = self.digits(at + 1);
             at += 1 + digits;
             if digits == 0 {
-                return Err(self.fault(Why::Number, at));
+                return Err(self.fault(FaultKind::Number, at));
             }
         }
         if digits > SAFE_DIGITS || matches!(self.byte(at), Some(b'e' | b'E')) {
-            return self.far_number(start, at, kind);
+            return self.large_number(start, at, kind);
         }
         Ok((kind, at))
     }
 
-    /// The number of which `start..at` is known, which may have an exponent and may lie beyond 64-bit floats.
+    /// Continues a number after `start..at`. It may have an exponent and may be out of the range of 64-bit floats.
     #[cold]
-    fn far_number(&self, start: usize, mut at: usize, mut kind: JsonKind) -> Result<(JsonKind, usize), Fault> {
+    fn large_number(&self, start: usize, mut at: usize, mut kind: JsonKind) -> Result<(JsonKind, usize), Fault> {
         if matches!(self.byte(at), Some(b'e' | b'E')) {
             kind = JsonKind::Decimal;
             at += 1;
@@ -153,38 +152,38 @@ impl<'a, L: Lanes> Walk<'a, L> {
             let digits = self.digits(at);
             at += digits;
             if digits == 0 {
-                return Err(self.fault(Why::Number, at));
+                return Err(self.fault(FaultKind::Number, at));
             }
         }
-        let held = self.bytes.get(start..at).is_some_and(|text| serde_json::from_slice::<f64>(text).is_ok());
-        if held { Ok((kind, at)) } else { Err(Fault { why: Why::Number, at: start }) }
+        let is_f64 = self.bytes.get(start..at).is_some_and(|text| serde_json::from_slice::<f64>(text).is_ok());
+        if is_f64 { Ok((kind, at)) } else { Err(Fault { kind: FaultKind::Number, at: start }) }
     }
 
     #[inline(always)]
-    fn word(&self, at: usize, word: &[u8], kind: JsonKind) -> Result<(JsonKind, usize), Fault> {
-        match self.bytes.get(at..at + word.len()) {
-            Some(found) if found == word => Ok((kind, at + word.len())),
-            Some(_) => Err(self.fault(Why::Syntax, at)),
-            None => Err(self.fault(Why::Syntax, self.bytes.len())),
+    fn keyword(&self, at: usize, keyword: &[u8], kind: JsonKind) -> Result<(JsonKind, usize), Fault> {
+        match self.bytes.get(at..at + keyword.len()) {
+            Some(found) if found == keyword => Ok((kind, at + keyword.len())),
+            Some(_) => Err(self.fault(FaultKind::Syntax, at)),
+            None => Err(self.fault(FaultKind::Syntax, self.bytes.len())),
         }
     }
 
-    /// Any value: what it is, and its end. `levels` are open around it.
+    /// Walks any value. Returns its kind and its end. `levels` is the nesting depth around it.
     #[inline(always)]
     pub(super) fn value(&self, at: usize, levels: u32) -> Result<(JsonKind, usize), Fault> {
         if self.byte(at) == Some(b'"') {
             let (end, escaped) = self.text(at)?;
             return Ok((if escaped { JsonKind::Escaped } else { JsonKind::Plain }, end));
         }
-        self.other(at, levels)
+        self.non_string(at, levels)
     }
 
-    /// Any value that is no string.
+    /// Walks any value that is not a string.
     #[inline(always)]
-    pub(super) fn other(&self, at: usize, levels: u32) -> Result<(JsonKind, usize), Fault> {
+    pub(super) fn non_string(&self, at: usize, levels: u32) -> Result<(JsonKind, usize), Fault> {
         match self.byte(at) {
             Some(b'-' | b'0'..=b'9') => self.number(at),
-            Some(b'{' | b'[') => Ok((JsonKind::Nest, self.nest(at, levels)?)),
+            Some(b'{' | b'[') => Ok((JsonKind::Nested, self.nest(at, levels)?)),
             _ => self.literal(at),
         }
     }
@@ -192,24 +191,24 @@ impl<'a, L: Lanes> Walk<'a, L> {
     #[inline(always)]
     fn literal(&self, at: usize) -> Result<(JsonKind, usize), Fault> {
         match self.byte(at) {
-            Some(b't') => self.word(at, b"true", JsonKind::Truth),
-            Some(b'f') => self.word(at, b"false", JsonKind::Truth),
-            Some(b'n') => self.word(at, b"null", JsonKind::Null),
-            _ => Err(self.fault(Why::Syntax, at)),
+            Some(b't') => self.keyword(at, b"true", JsonKind::Boolean),
+            Some(b'f') => self.keyword(at, b"false", JsonKind::Boolean),
+            Some(b'n') => self.keyword(at, b"null", JsonKind::Null),
+            _ => Err(self.fault(FaultKind::Syntax, at)),
         }
     }
 
-    /// Past the object or list at `at`. What is open is a bit each: one for an object.
+    /// Walks the object or list at `at`. `outside` is the nesting depth around it.
     #[inline(never)]
     pub(super) fn nest(&self, at: usize, outside: u32) -> Result<usize, Fault> {
-        self.lanes.run(Nest(self, at, outside))
+        self.lanes.run(Nested(self, at, outside))
     }
 
-    /// Into the object or list at `at`, to what stands first in it.
+    /// Enters the object or list at `at`. Returns the offset of its first token.
     #[inline(always)]
     pub(super) fn enter(&self, open: u8, at: usize, levels: u32) -> Result<usize, Fault> {
         let inside = self.expect(open, at)?;
-        if levels == LEVELS_MAX { Err(self.fault(Why::Deep, at)) } else { Ok(self.blanks(inside)) }
+        if levels == LEVELS_MAX { Err(self.fault(FaultKind::TooDeep, at)) } else { Ok(self.blanks(inside)) }
     }
 }
 
@@ -217,10 +216,10 @@ impl<'a, L: Lanes> Walk<'a, L> {
 struct LongText<'w, 'a, L>(&'w Walk<'a, L>, usize);
 
 impl<L: Lanes> Kernel for LongText<'_, '_, L> {
-    type Done = Result<(usize, bool), Fault>;
+    type Output = Result<(usize, bool), Fault>;
 
     #[inline(always)]
-    fn work(self) -> Self::Done {
+    fn call(self) -> Self::Output {
         let Self(walk, mut at) = self;
         let mut escaped = false;
         loop {
@@ -241,7 +240,7 @@ impl<L: Lanes> Kernel for LongText<'_, '_, L> {
             match walk.byte(at) {
                 Some(b'"') => return Ok((at + 1, escaped)),
                 Some(b'\\') => at = walk.escape(at)?,
-                _ => return Err(walk.fault(Why::Control, at)),
+                _ => return Err(walk.fault(FaultKind::Control, at)),
             }
             escaped = true;
         }
@@ -249,21 +248,22 @@ impl<L: Lanes> Kernel for LongText<'_, '_, L> {
 }
 
 /// [`Walk::nest`].
-struct Nest<'w, 'a, L>(&'w Walk<'a, L>, usize, u32);
+struct Nested<'w, 'a, L>(&'w Walk<'a, L>, usize, u32);
 
-impl<L: Lanes> Kernel for Nest<'_, '_, L> {
-    type Done = Result<usize, Fault>;
+impl<L: Lanes> Kernel for Nested<'_, '_, L> {
+    type Output = Result<usize, Fault>;
 
     #[inline(always)]
-    fn work(self) -> Self::Done {
+    fn call(self) -> Self::Output {
         let Self(walk, mut at, outside) = self;
+        // One bit for each open level: 1 for an object, 0 for a list.
         let (mut objects, mut levels) = (0u128, 0);
         loop {
-            let swift = if objects & 1 == 1 { walk.compact_member(at) } else { None };
-            match swift {
+            let compact = if objects & 1 == 1 { walk.compact_member(at) } else { None };
+            match compact {
                 Some(end) => at = end,
                 None => {
-                    // A value; in an object its key first.
+                    // In an object, a key comes before the value.
                     if objects & 1 == 1 {
                         at = walk.blanks(walk.text(at)?.0);
                         at = walk.blanks(walk.expect(b':', at)?);
@@ -273,12 +273,12 @@ impl<L: Lanes> Kernel for Nest<'_, '_, L> {
                         Some(b'-' | b'0'..=b'9') => at = walk.number(at)?.1,
                         Some(open @ (b'{' | b'[')) => {
                             if outside + levels == LEVELS_MAX {
-                                return Err(walk.fault(Why::Deep, at));
+                                return Err(walk.fault(FaultKind::TooDeep, at));
                             }
                             levels += 1;
                             objects = objects << 1 | u128::from(open == b'{');
                             at = walk.blanks(at + 1);
-                            // '{' and '}', '[' and ']' are two apart.
+                            // In ASCII, '}' is '{' + 2 and ']' is '[' + 2.
                             if walk.byte(at) != Some(open + 2) {
                                 continue;
                             }
@@ -288,14 +288,14 @@ impl<L: Lanes> Kernel for Nest<'_, '_, L> {
                     }
                 }
             }
-            // What follows a value.
+            // After a value.
             while levels > 0 {
                 at = walk.blanks(at);
                 let close = if objects & 1 == 1 { b'}' } else { b']' };
                 match walk.byte(at) {
                     Some(b',') => break,
                     Some(byte) if byte == close => (at, levels, objects) = (at + 1, levels - 1, objects >> 1),
-                    _ => return Err(walk.fault(Why::Syntax, at)),
+                    _ => return Err(walk.fault(FaultKind::Syntax, at)),
                 }
             }
             if levels == 0 {

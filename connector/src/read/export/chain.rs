@@ -1,11 +1,11 @@
-//! One chain of pages, from its opening to its end.
+//! Reads one chain of pages from its first request to its end.
 //!
-//! In: a window. Out: its batches, in order, into a channel. A cursor has one owner: this. While a page is decoded (off the async
-//! threads) and waits for its reader, the next one is fetched.
+//! In: a window. Out: its batches, in order, into a channel. Each cursor is used by one chain only. While a page is decoded (off the async
+//! threads) and waits for its reader, the next page is fetched.
 //!
-//! The end is the absence of a next cursor, and nothing else. A `fail`, an answer that cannot be read, one without a status, a
-//! cursor that comes twice and a deadline are errors: an export is whole, or says that it is not. A cursor that has expired
-//! opens its window anew as long as no row of the window has left; after that it is an error too.
+//! Only a page without a next cursor ends a chain. A `fail`, an unreadable answer, an answer without a status, a repeated cursor and a
+//! timeout are errors: an export is either complete or fails. If a cursor expires, its window is read again from the start, as long as no
+//! row of it has been sent. After that it is an error too.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -30,22 +30,22 @@ use crate::error::Error;
 use crate::read::counts;
 use crate::read::decode::{Page, PageDecoder};
 use crate::read::discover;
-use crate::read::projection::{Constants, Seen, of_days};
+use crate::read::projection::{Constants, SeenPeople, day_constants};
 use crate::read::query::{Window, event_query, poll_wait};
 use crate::read::spec::{Counters, Scan};
 use crate::table::Resend;
 use crate::tables::query;
 
-/// Where batches go, with what they hold of the memory.
+/// The channel to the reader: batches with the guards of their memory.
 pub(crate) type Sender = mpsc::Sender<Result<(RecordBatch, MemoryGuard)>>;
 
-/// Codes of a `fail` that are read here: still in progress, a damaged cursor, and all that has only the one code 400.
+/// Codes of a `fail` that are handled here: 2 is still in progress, 3 is a damaged cursor, 400 is everything else.
 const UNDERSTOOD: &[i64] = &[2, 3, 400];
 
-/// How often a window is opened anew after its cursor expired.
+/// How often a window is read again because its cursor expired.
 const REOPENED_MAX: u32 = 3;
 
-/// What all chains of one export share.
+/// The state that all chains of one export share.
 #[derive(Debug)]
 pub(crate) struct Chains {
     pub(crate) plan: Arc<ExportPlan>,
@@ -53,126 +53,125 @@ pub(crate) struct Chains {
     pub(crate) lane: Lane,
     pub(crate) counters: Counters,
     pub(crate) memory: Arc<ReadMemory>,
-    pub(crate) seen: Mutex<Seen>,
-    /// Rows that went to the reader.
-    pub(crate) handed: AtomicUsize,
+    pub(crate) seen: Mutex<SeenPeople>,
+    pub(crate) rows_sent: AtomicUsize,
     pub(crate) page_rows: usize,
     pub(crate) retry_for: Duration,
 }
 
-/// Why there is no page.
-enum Broken {
-    /// The cursor is older than its life.
+/// Why a page could not be fetched.
+enum ChainError {
+    /// The cursor has expired.
     Expired,
     /// CleverTap does not export the event.
     NotExported(Error),
-    /// Anything else.
-    Failed(DataFusionError),
+    Other(DataFusionError),
 }
 
-impl From<Error> for Broken {
+impl From<Error> for ChainError {
     fn from(error: Error) -> Self {
-        Self::Failed(error.into())
+        Self::Other(error.into())
     }
 }
 
-impl From<DataFusionError> for Broken {
+impl From<DataFusionError> for ChainError {
     fn from(error: DataFusionError) -> Self {
-        Self::Failed(error)
+        Self::Other(error)
     }
 }
 
-/// A page that came, before it is decoded.
+/// A page before decoding.
 struct Fetched {
     body: Bytes,
-    held: MemoryGuard,
+    guard: MemoryGuard,
 }
 
 /// How a chain ended.
-enum Ended {
-    /// At its end.
-    Whole(PageDecoder),
-    /// Nobody reads any more, or nobody will.
-    PageError,
+enum ChainEnd {
+    /// All pages were read. Returns the decoder for reuse.
+    Complete(PageDecoder),
+    /// The reader is gone, or has enough rows.
+    Stopped,
 }
 
-/// What a chain has done so far.
+/// The progress of one chain.
 #[derive(Default)]
 struct Progress {
-    /// Hashes of the cursors: one that comes twice would go round for ever.
-    seen: HashSet<u64>,
+    /// Hashes of the cursors so far: a repeated cursor would be an endless loop.
+    cursors: HashSet<u64>,
     hasher: RandomState,
-    /// Records that came.
+    /// Records received.
     records: usize,
-    /// Whether a row left the scan.
-    left: bool,
+    /// Whether a row was sent to the reader, so that the window cannot be read again.
+    has_sent: bool,
 }
 
 impl Chains {
-    /// Runs a window to its end; `None` if nobody reads any more.
+    /// Reads a window to its end and returns the decoder for reuse. `None` if the reader needs no more rows.
     ///
     /// # Errors
-    /// Whatever keeps the window from being whole.
+    /// Any reason for which the window is not complete.
     pub(crate) async fn run(&self, window: &Window, decoder: PageDecoder, sender: &Sender) -> Result<Option<PageDecoder>> {
-        let ended = match &window.event {
-            Some(event) => self.window(window, event, decoder, &constants(Some(event), window), sender).await,
-            None => self.sweep(window, decoder, sender).await,
+        let result = match &window.event {
+            Some(event) => self.read_window(window, event, decoder, &constants(Some(event), window), sender).await,
+            None => self.read_all_events(window, decoder, sender).await,
         };
-        ended.map_err(|broken| match broken {
-            Broken::Failed(error) => error,
-            Broken::NotExported(error) => error.into(),
-            // `window` has turned it into words.
-            Broken::Expired => DataFusionError::Internal("an expired cursor that nobody told of".into()),
+        result.map_err(|error| match error {
+            ChainError::Other(error) => error,
+            ChainError::NotExported(error) => error.into(),
+            // `read_window` turns it into another error.
+            ChainError::Expired => DataFusionError::Internal("an expired cursor that nobody told of".into()),
         })
     }
 
-    /// Every event of the project, one after the other. Those that are not exported have people whom nobody can list.
-    async fn sweep(&self, window: &Window, mut decoder: PageDecoder, sender: &Sender) -> Result<Option<PageDecoder>, Broken> {
+    /// Reads every event of the project, one after the other. Events that CleverTap does not export are skipped with a warning, as people
+    /// who did no other event cannot be listed.
+    async fn read_all_events(&self, window: &Window, mut decoder: PageDecoder, sender: &Sender) -> Result<Option<PageDecoder>, ChainError> {
         let account = &self.scan.relation.account;
         let constants = constants(None, window);
         for event in discover::events_now(account, self.retry_for).await?.keys() {
-            match self.window(window, event, decoder, &constants, sender).await {
+            match self.read_window(window, event, decoder, &constants, sender).await {
                 Ok(Some(used)) => decoder = used,
                 Ok(None) => return Ok(None),
-                Err(Broken::NotExported(_)) => {
-                    decoder = self.plan.shape.decoder();
+                Err(ChainError::NotExported(_)) => {
+                    decoder = self.plan.projection.decoder();
                     let table = self.scan.relation.qualified();
                     let message = format!("{table}: people who did nothing but events that CleverTap does not export are not listed");
                     account.runs_kept().warn_reader("CT-623", "", 1, message);
                 }
-                Err(broken) => return Err(broken),
+                Err(error) => return Err(error),
             }
         }
         Ok(Some(decoder))
     }
 
-    /// One event's window, opened anew where its cursor expired before a row had left.
-    async fn window(
+    /// Reads a window of one event. If its cursor expires before a row was sent, it is read again.
+    async fn read_window(
         &self,
         window: &Window,
         event: &str,
         mut decoder: PageDecoder,
         constants: &Constants,
         sender: &Sender,
-    ) -> Result<Option<PageDecoder>, Broken> {
+    ) -> Result<Option<PageDecoder>, ChainError> {
         let mut reopened = 0;
         loop {
             let mut progress = Progress::default();
-            match self.chain(window, event, decoder, constants, &mut progress, sender).await {
-                Ok(Ended::Whole(used)) => {
+            match self.read_chain(window, event, decoder, constants, &mut progress, sender).await {
+                Ok(ChainEnd::Complete(used)) => {
                     self.counters.add("records", progress.records);
                     if self.scan.options.verify_counts {
                         self.verify(window, event, progress.records).await?;
                     }
                     return Ok(Some(used));
                 }
-                Ok(Ended::PageError) => return Ok(None),
-                Err(Broken::Expired) if !progress.left && reopened < REOPENED_MAX => {
+                Ok(ChainEnd::Stopped) => return Ok(None),
+                Err(ChainError::Expired) if !progress.has_sent && reopened < REOPENED_MAX => {
                     reopened += 1;
                     self.counters.add("reopened", 1);
-                    decoder = self.plan.shape.decoder();
+                    decoder = self.plan.projection.decoder();
                 }
-                Err(Broken::Expired) => {
+                Err(ChainError::Expired) => {
                     let (first, last) = window.range;
                     return Err(Error::Unavailable(format!(
                         "the cursor of {} expired after {} records of \"{event}\" from {first} to {last}: the export is not complete. \
@@ -182,12 +181,12 @@ impl Chains {
                     ))
                     .into());
                 }
-                Err(broken) => return Err(broken),
+                Err(error) => return Err(error),
             }
         }
     }
 
-    async fn chain(
+    async fn read_chain(
         &self,
         window: &Window,
         event: &str,
@@ -195,64 +194,65 @@ impl Chains {
         constants: &Constants,
         progress: &mut Progress,
         sender: &Sender,
-    ) -> Result<Ended, Broken> {
+    ) -> Result<ChainEnd, ChainError> {
         self.counters.add("chains", 1);
         let opening = self.open(window, event);
         let fetched = self.fetch(&opening, event).await?;
-        let (mut page, used, _held) = self.decode(fetched, decoder, &opening, event).await?;
+        let (mut page, used, _guard) = self.decode(fetched, decoder, &opening, event).await?;
         decoder = used;
         let Some(mut cursor) = page.cursor.take() else {
             return Err(Error::Answer(format!("POST {} was answered without a cursor. Please report this.", opening.path)).into());
         };
         progress.note(&cursor, opening.path)?;
-        let mut asked = Request::get(self.plan.call.path).with_verbatim(query::CURSOR, cursor).understanding(UNDERSTOOD);
-        let mut fetched = self.fetch(&asked, event).await?;
+        let mut request = Request::get(self.plan.call.path).with_verbatim(query::CURSOR, cursor).understanding(UNDERSTOOD);
+        let mut fetched = self.fetch(&request, event).await?;
         loop {
-            // The next page is asked for before this one is decoded, if its cursor can be found without, and if it will be wanted.
-            let wanted = self.scan.limit.is_none();
-            let peeked = peek_cursor(&fetched.body, self.plan.call.records).filter(|_| wanted).map(str::to_owned);
+            // The next page is requested before this one is decoded, if its cursor can be found early. Not with a limit: then the next
+            // page may not be needed.
+            let prefetch = self.scan.limit.is_none();
+            let peeked = peek_cursor(&fetched.body, self.plan.call.records).filter(|_| prefetch).map(str::to_owned);
             if let Some(peeked) = &peeked {
-                progress.note(peeked, asked.path)?;
+                progress.note(peeked, request.path)?;
             }
             let next = peeked
                 .as_ref()
                 .map(|peeked| Request::get(self.plan.call.path).with_verbatim(query::CURSOR, peeked.as_str()).understanding(UNDERSTOOD));
-            let ahead = async {
+            let next_page = async {
                 match &next {
                     Some(next) => Some(self.fetch(next, event).await),
                     None => None,
                 }
             };
-            let here = async {
-                let (mut page, decoder, held) = self.decode(fetched, decoder, &asked, event).await?;
+            let this_page = async {
+                let (mut page, decoder, guard) = self.decode(fetched, decoder, &request, event).await?;
                 progress.records += page.rows;
                 let cursor = page.cursor.take();
-                let goes_on = self.hand_on(&page, held, constants, progress, sender).await?;
-                Ok::<_, Broken>((decoder, cursor, goes_on))
+                let wants_more = self.send(&page, guard, constants, progress, sender).await?;
+                Ok::<_, ChainError>((decoder, cursor, wants_more))
             };
-            let (here, ahead) = tokio::join!(here, ahead);
-            let (used, found, goes_on) = here?;
+            let (this_page, next_page) = tokio::join!(this_page, next_page);
+            let (used, next_cursor, wants_more) = this_page?;
             decoder = used;
-            if !goes_on {
-                return Ok(Ended::PageError);
+            if !wants_more {
+                return Ok(ChainEnd::Stopped);
             }
-            let Some(found) = found else { return Ok(Ended::Whole(decoder)) };
-            cursor = found;
-            fetched = match (ahead, peeked, next) {
-                (Some(ahead), Some(peeked), Some(next)) if peeked == cursor => {
-                    asked = next;
-                    ahead?
+            let Some(next_cursor) = next_cursor else { return Ok(ChainEnd::Complete(decoder)) };
+            cursor = next_cursor;
+            fetched = match (next_page, peeked, next) {
+                (Some(next_page), Some(peeked), Some(next)) if peeked == cursor => {
+                    request = next;
+                    next_page?
                 }
                 _ => {
-                    progress.note(&cursor, asked.path)?;
-                    asked = Request::get(self.plan.call.path).with_verbatim(query::CURSOR, cursor).understanding(UNDERSTOOD);
-                    self.fetch(&asked, event).await?
+                    progress.note(&cursor, request.path)?;
+                    request = Request::get(self.plan.call.path).with_verbatim(query::CURSOR, cursor).understanding(UNDERSTOOD);
+                    self.fetch(&request, event).await?
                 }
             };
         }
     }
 
-    /// The request that opens a chain.
+    /// The first request of a chain.
     fn open(&self, window: &Window, event: &str) -> Request {
         let mut body = event_query(event, window);
         if !self.plan.conditions.is_empty() {
@@ -262,11 +262,11 @@ impl Chains {
         let request = Request::post(self.plan.call.path, Value::Object(body).to_string(), Resend::Idempotent)
             .with(query::BATCH_SIZE, self.page_rows.to_string())
             .understanding(UNDERSTOOD);
-        self.plan.parts.iter().fold(request, |request, (part, asked)| request.with(part, asked.to_string()))
+        self.plan.parts.iter().fold(request, |request, (part, is_requested)| request.with(part, is_requested.to_string()))
     }
 
-    /// A page that is ready, in as many tries as `retry_for_ms` allows.
-    async fn fetch(&self, request: &Request, event: &str) -> Result<Fetched, Broken> {
+    /// Fetches a page. While it is not ready, it is requested again for `retry_for_ms`.
+    async fn fetch(&self, request: &Request, event: &str) -> Result<Fetched, ChainError> {
         let began = Instant::now();
         let mut tries = 0;
         loop {
@@ -274,21 +274,21 @@ impl Chains {
             let answer = self.lane.fetch(request, could_be_a_page).await?;
             let Some(failure) = failure_of(&answer).map(|failure| (failure.code, failure.words.unwrap_or_default())) else {
                 if answer.status != 202 {
-                    let held = self.memory.hold(answer.body.len() * 2).await?;
-                    return Ok(Fetched { body: answer.body, held });
+                    let guard = self.memory.reserve(answer.body.len() * 2).await?;
+                    return Ok(Fetched { body: answer.body, guard });
                 }
                 self.wait(&mut tries, began, request).await?;
                 continue;
             };
             match failure {
                 (Some(2), _) => self.wait(&mut tries, began, request).await?,
-                (code, words) => return Err(self.refused(code, &words, &answer, request, event).await),
+                (code, words) => return Err(self.refusal(code, &words, &answer, request, event).await),
             }
         }
     }
 
-    /// Waits before a page is asked for again that is not ready.
-    async fn wait(&self, tries: &mut u32, began: Instant, request: &Request) -> Result<(), Broken> {
+    /// Waits before requesting a page again that was not ready.
+    async fn wait(&self, tries: &mut u32, began: Instant, request: &Request) -> Result<(), ChainError> {
         *tries += 1;
         self.counters.add("not_ready", 1);
         if began.elapsed() >= self.retry_for {
@@ -304,54 +304,54 @@ impl Chains {
         Ok(())
     }
 
-    /// What a refusal means. All of them have the one code 400, so that the words must say it.
-    async fn refused(&self, code: Option<i64>, words: &str, answer: &Answer, request: &Request, event: &str) -> Broken {
-        let said = words.to_lowercase();
+    /// The error for a refusal. Most have the same code 400, so the message must be parsed.
+    async fn refusal(&self, code: Option<i64>, words: &str, answer: &Answer, request: &Request, event: &str) -> ChainError {
+        let lowercase = words.to_lowercase();
         let table = self.scan.relation.qualified();
-        if said.contains("invalid event") {
+        if lowercase.contains("invalid event") {
             return Error::Refused(discover::unknown_event(&self.scan.relation, event).await).into();
         }
-        if said.contains("export not allowed") {
-            return Broken::NotExported(Error::Refused(format!(
+        if lowercase.contains("export not allowed") {
+            return ChainError::NotExported(Error::Refused(format!(
                 "{table}: CleverTap does not export the event \"{event}\" by API, as it is one of its own notification events. Its bucket \
                  exports hold them: read those files by path"
             )));
         }
-        if code == Some(400) && said.contains("cursor") && request.verbatim.is_some() {
-            return Broken::Expired;
+        if code == Some(400) && lowercase.contains("cursor") && request.verbatim.is_some() {
+            return ChainError::Expired;
         }
         let code = code.map_or(String::new(), |code| format!(", code {code}"));
         Error::Refused(format!("{} {} was answered {words:?} (HTTP {}{code}).", request.method, request.path, answer.status)).into()
     }
 
-    /// Decodes a page off the async threads; one that cannot be read is asked for again, by the same cursor.
+    /// Decodes a page off the async threads. A page that cannot be read is requested again with the same cursor.
     async fn decode(
         &self,
         mut fetched: Fetched,
         mut decoder: PageDecoder,
         request: &Request,
         event: &str,
-    ) -> Result<(Page, PageDecoder, MemoryGuard), Broken> {
+    ) -> Result<(Page, PageDecoder, MemoryGuard), ChainError> {
         let began = Instant::now();
         let mut tries = 0;
         loop {
-            let Fetched { body, held } = fetched;
+            let Fetched { body, guard } = fetched;
             let task = SpawnedTask::spawn_blocking(move || {
                 let page = decoder.decode(&body);
                 (page, decoder)
             });
             let (page, used) = task.await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
             decoder = used;
-            let unread = match page {
-                Ok(page) if page.status.is_some() => return Ok((page, decoder, held)),
+            let problem = match page {
+                Ok(page) if page.status.is_some() => return Ok((page, decoder, guard)),
                 Ok(_) => "it has no status".to_owned(),
-                Err(unread) => unread.to_string(),
+                Err(error) => error.to_string(),
             };
-            drop(held);
+            drop(guard);
             if began.elapsed() >= self.retry_for {
                 let call = format!("{} {}", request.method, request.path);
                 return Err(Error::Unavailable(format!(
-                    "{call} was answered with a page that cannot be read ({unread}), {} times: the export is not complete",
+                    "{call} was answered with a page that cannot be read ({problem}), {} times: the export is not complete",
                     tries + 1
                 ))
                 .into());
@@ -363,29 +363,22 @@ impl Chains {
         }
     }
 
-    /// Sends the rows of a page to the reader; whether there is one.
-    async fn hand_on(
-        &self,
-        page: &Page,
-        held: MemoryGuard,
-        constants: &Constants,
-        progress: &mut Progress,
-        sender: &Sender,
-    ) -> Result<bool> {
-        let batch = self.plan.shape.batch(page, constants, &self.scan, self.plan.keep, &self.seen)?;
+    /// Sends the rows of a page to the reader. Returns whether it needs more.
+    async fn send(&self, page: &Page, guard: MemoryGuard, constants: &Constants, progress: &mut Progress, sender: &Sender) -> Result<bool> {
+        let batch = self.plan.projection.batch(page, constants, &self.scan, self.plan.keep, &self.seen)?;
         self.counters.add("pages", 1);
         if batch.num_rows() == 0 {
             return Ok(!sender.is_closed());
         }
-        progress.left = true;
-        let handed = self.handed.fetch_add(batch.num_rows(), Ordering::Relaxed) + batch.num_rows();
-        let enough = self.scan.limit.is_some_and(|limit| handed >= limit);
-        Ok(sender.send(Ok((batch, held))).await.is_ok() && !enough)
+        progress.has_sent = true;
+        let rows_sent = self.rows_sent.fetch_add(batch.num_rows(), Ordering::Relaxed) + batch.num_rows();
+        let enough = self.scan.limit.is_some_and(|limit| rows_sent >= limit);
+        Ok(sender.send(Ok((batch, guard))).await.is_ok() && !enough)
     }
 
-    /// Compares what came with what CleverTap counts.
+    /// Compares the number of exported records with CleverTap's count. A difference is a warning.
     async fn verify(&self, window: &Window, event: &str, records: usize) -> Result<()> {
-        let counted = counts::of_export(&self.scan, self.plan.call, event, window, &self.plan.conditions).await?;
+        let counted = counts::count_window(&self.scan, self.plan.call, event, window, &self.plan.conditions).await?;
         let (first, last) = window.range;
         self.counters.add("counted", usize::try_from(counted).unwrap_or(usize::MAX));
         if counted != records as u64 {
@@ -400,9 +393,12 @@ impl Chains {
 }
 
 impl Progress {
-    /// Notes a cursor.
+    /// Remembers a cursor.
+    ///
+    /// # Errors
+    /// [`Error::Answer`] if it was seen before.
     fn note(&mut self, cursor: &str, path: &str) -> Result<(), Error> {
-        if self.seen.insert(self.hasher.hash_one(cursor)) {
+        if self.cursors.insert(self.hasher.hash_one(cursor)) {
             return Ok(());
         }
         Err(Error::Answer(format!(
@@ -412,9 +408,9 @@ impl Progress {
     }
 }
 
-/// What is the same in every row of a window.
+/// The constants of a window's rows.
 fn constants(event: Option<&str>, window: &Window) -> Constants {
-    let mut constants = of_days(window.range);
+    let mut constants = day_constants(window.range);
     constants.insert("event_name", ScalarValue::Utf8View(event.map(str::to_owned)));
     constants
 }

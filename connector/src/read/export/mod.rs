@@ -1,12 +1,12 @@
-//! Exports: chains of pages, as many at once as the account allows.
+//! Runs exports: chains of pages, as many in parallel as the account allows.
 //!
-//! In: an [`ExportPlan`]. Out: batches in the order in which they come. Workers take the next window as they finish one. Where there
-//! is a limit, one chain runs at a time, with pages as small as the limit allows.
+//! In: an [`ExportPlan`]. Out: batches in order of arrival. Each worker takes the next window when it has finished one. With a limit, only
+//! one chain runs at a time, with pages as small as the limit allows, so that few rows are exported in vain.
 //!
 //! ```text
 //! plan ─▶ windows ─▶ chain   pages of a cursor, one owner each ─▶ decode (off the async threads) ─▶ batches
-//!                     ├─ peek    the next cursor, before the page is decoded
-//!                     └─ memory  what pages take of the query's pool
+//!                     ├─ peek    finds the next cursor before the page is decoded
+//!                     └─ memory  reserves the pages in the query's memory pool
 //! ```
 
 mod chain;
@@ -27,7 +27,7 @@ use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 
 use crate::client::{Api, Lane, LaneSettings};
-use crate::read::projection::{RowFilter, Seen};
+use crate::read::projection::{RowFilter, SeenPeople};
 use crate::read::query::Window;
 use crate::read::spec::{Counters, Scan};
 use chain::{Chains, Sender};
@@ -35,7 +35,6 @@ use memory::ReadMemory;
 pub(crate) use plan::{AHEAD, BEGINNING, ExportPlan};
 
 impl ExportPlan {
-    /// Runs the export.
     pub(crate) fn stream(
         self: Arc<Self>,
         scan: &Scan,
@@ -56,26 +55,26 @@ impl ExportPlan {
             lane,
             counters,
             memory,
-            seen: Mutex::new(Seen::default()),
-            handed: AtomicUsize::new(0),
+            seen: Mutex::new(SeenPeople::default()),
+            rows_sent: AtomicUsize::new(0),
             page_rows,
             retry_for,
         });
-        // One batch waits for its reader for each chain; the chain itself holds the next.
+        // The channel holds one batch for each chain; the chain itself holds the next.
         let (sender, receiver) = mpsc::channel(at_once.max(1));
         let mut workers = JoinSet::new();
         for _ in 0..at_once {
             workers.spawn(run_windows(Arc::clone(&chains), Arc::clone(&queue), sender.clone()));
         }
         drop(sender);
-        // The workers end when the stream is dropped, and with them their requests.
+        // Dropping the stream aborts the workers and their requests.
         let batches = futures::stream::unfold((receiver, workers), |(mut receiver, mut workers)| async move {
             if let Some(batch) = receiver.recv().await {
                 return Some((batch.map(|(batch, _held)| batch), (receiver, workers)));
             }
-            // All are done: one that panicked has said nothing.
-            while let Some(ended) = workers.join_next().await {
-                if let Err(error) = ended {
+            // All workers have ended. One that panicked has sent no error.
+            while let Some(result) = workers.join_next().await {
+                if let Err(error) = result {
                     return Some((Err(DataFusionError::ExecutionJoin(Box::new(error))), (receiver, workers)));
                 }
             }
@@ -85,18 +84,18 @@ impl ExportPlan {
     }
 }
 
-/// Takes windows until there is none, or until one fails.
+/// Runs windows from the queue until it is empty or a window fails.
 async fn run_windows(chains: Arc<Chains>, queue: Arc<Mutex<VecDeque<Window>>>, sender: Sender) {
-    let mut decoder = chains.plan.shape.decoder();
+    let mut decoder = chains.plan.projection.decoder();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(window) = next else { return };
         match chains.run(&window, decoder, &sender).await {
             Ok(Some(used)) => decoder = used,
-            // Nobody reads any more.
+            // The reader is gone, or has enough rows.
             Ok(None) => return,
             Err(error) => {
-                // What the others still hold need not be asked for.
+                // The query fails, so the remaining windows are not needed.
                 queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 sender.send(Err(error)).await.ok();
                 return;

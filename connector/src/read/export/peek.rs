@@ -1,36 +1,36 @@
-//! The next cursor of a page, found without reading its records.
+//! Finds the next cursor of a page without decoding its records.
 //!
-//! In: a page's bytes. Out: the cursor, where it stands before the records or right at the end, so that the next page can be asked
-//! for while this one is decoded. It is a guess that the decoder checks: `None`, or a wrong one, costs time and nothing else.
+//! In: a page's bytes. Out: the cursor, if it comes before the records or after them, so that the next page can be requested while this
+//! one is decoded. It is a guess that the decoder checks: `None` or a wrong one only costs time.
 
 use crate::client::Answer;
 
-/// The keys under which an answer names the next cursor.
+/// The keys of the next cursor.
 const KEYS: [&str; 2] = ["next_cursor", "cursor"];
 
-/// The longest tail that is looked at: a few cursors.
+/// The part of the page that is searched from its end: enough for a few cursors.
 const TAIL_BYTES: usize = 16 * 1024;
 
-/// Whether an answer may be a page at all: an object, from its first byte to its last. The decoder reads the rest.
+/// Whether an answer may be a page: it starts and ends like an object. The decoder checks the rest.
 pub(crate) fn could_be_a_page(answer: &Answer) -> bool {
     let body = answer.body.trim_ascii();
     body.first() == Some(&b'{') && body.last() == Some(&b'}')
 }
 
-/// The cursor that follows, if it is easily found.
+/// The next cursor, if it is easy to find.
 pub(crate) fn peek_cursor<'a>(body: &'a [u8], records: &str) -> Option<&'a str> {
-    front(body, records).or_else(|| back(body))
+    before_records(body, records).or_else(|| after_records(body))
 }
 
-/// Reads keys with plain texts as values, from the start up to the records.
-fn front<'a>(body: &'a [u8], records: &str) -> Option<&'a str> {
+/// Searches keys with plain strings as values, from the start to the records.
+fn before_records<'a>(body: &'a [u8], records: &str) -> Option<&'a str> {
     let mut rest = body.trim_ascii_start().strip_prefix(b"{")?;
     loop {
-        let (key, after) = plain(rest.trim_ascii_start())?;
+        let (key, after) = plain_string(rest.trim_ascii_start())?;
         if key == records {
             return None;
         }
-        let (value, after) = plain(after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())?;
+        let (value, after) = plain_string(after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())?;
         if KEYS.contains(&key) {
             return (!value.is_empty()).then_some(value);
         }
@@ -38,14 +38,14 @@ fn front<'a>(body: &'a [u8], records: &str) -> Option<&'a str> {
     }
 }
 
-/// Reads the keys behind the records: what follows the last `]`.
-fn back(body: &[u8]) -> Option<&str> {
+/// Searches the keys after the records, which are those after the last `]`.
+fn after_records(body: &[u8]) -> Option<&str> {
     let tail = &body[body.len().saturating_sub(TAIL_BYTES)..];
     let end = tail.iter().rposition(|byte| *byte == b']')?;
     let mut rest = tail[end + 1..].trim_ascii();
     while let Some(after) = rest.strip_prefix(b",") {
-        let (key, after) = plain(after.trim_ascii_start())?;
-        let (value, after) = plain(after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())?;
+        let (key, after) = plain_string(after.trim_ascii_start())?;
+        let (value, after) = plain_string(after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())?;
         if KEYS.contains(&key) {
             return (!value.is_empty()).then_some(value);
         }
@@ -54,8 +54,8 @@ fn back(body: &[u8]) -> Option<&str> {
     None
 }
 
-/// A text without escapes at the start of `bytes`, and what follows it.
-fn plain(bytes: &[u8]) -> Option<(&str, &[u8])> {
+/// A string without escapes at the start of `bytes`, and the bytes after it.
+fn plain_string(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let inside = bytes.strip_prefix(b"\"")?;
     let end = inside.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
     (inside[end] == b'"').then_some(())?;
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cursor_is_found_before_and_behind_the_records_and_nowhere_else() {
+    fn the_cursor_is_found_only_before_and_after_the_records() {
         let of = |page: &str| peek_cursor(page.as_bytes(), "records").map(str::to_owned);
         let found = Some("q0Zk%2B".to_owned());
         assert_eq!(of(r#"{"status":"success","next_cursor":"q0Zk%2B","records":[{"a":"]"}]}"#), found);

@@ -1,7 +1,7 @@
-//! Which chains of pages an export needs.
+//! Plans an export: the chains of pages that it needs.
 //!
-//! In: event names, days, conditions, columns. Out: windows, each a chain of its own. A range of days is cut so that the permitted
-//! chains run side by side.
+//! In: event names, days, conditions, columns. Out: windows, each of which is read by its own chain of pages. A range of days is split, so
+//! that as many chains as allowed can run in parallel.
 
 use std::fmt;
 
@@ -15,37 +15,34 @@ use crate::read::spec::Scan;
 use crate::table::Export;
 use crate::tables::query::{BATCH_SIZE_MAX, BATCH_SIZE_STEP};
 
-/// Windows for each chain that may run: enough that none waits long for the last, and few, since each costs two requests more.
-const WINDOWS_A_CHAIN: usize = 4;
+/// Windows per concurrent chain. More windows even out their sizes, so that the last chain does not run alone for long; but each window
+/// costs two extra requests.
+const WINDOWS_PER_CHAIN: usize = 4;
 
-/// The earliest day of a sweep: CleverTap is younger.
+/// The first day of a full scan, before CleverTap existed.
 pub(crate) const BEGINNING: NaiveDate = NaiveDate::from_ymd_opt(2013, 1, 1).expect("a day");
 
-/// How far an open range goes beyond today: events may carry a time that is still to come.
+/// How far an open range extends beyond today: events may have a time in the future.
 pub(crate) const AHEAD: Days = Days::new(365);
 
-/// An export, planned.
 #[derive(Debug)]
 pub(crate) struct ExportPlan {
-    /// The call.
     pub(crate) call: &'static Export,
-    /// In the order in which they are taken.
+    /// In the order in which they are read.
     pub(crate) windows: Vec<Window>,
-    /// Parts of a record, and whether they are asked for.
+    /// Parts of a record, and whether they are requested.
     pub(crate) parts: Vec<(&'static str, bool)>,
-    /// What CleverTap looks at before it sends; checked again above the scan.
+    /// Conditions that CleverTap evaluates. The filters are evaluated again above the scan.
     pub(crate) conditions: Vec<Condition>,
-    /// Which rows are left in.
     pub(crate) keep: RowFilter,
-    /// How records become rows.
-    pub(crate) shape: PageProjection,
+    pub(crate) projection: PageProjection,
 }
 
 impl ExportPlan {
-    /// Plans the export of `events` (`None`: a sweep) in `range`.
+    /// Plans the export of `events` in `range`. `None` is a full scan of all events.
     ///
     /// # Errors
-    /// `Error::Setting` if a column needs a time zone and there is none.
+    /// `Error::Setting` if a column needs a time zone and the account has none.
     pub(crate) fn plan(
         call: &'static Export,
         scan: &Scan,
@@ -57,24 +54,27 @@ impl ExportPlan {
     ) -> Result<Self> {
         let names: Vec<_> = scan.schema.fields().iter().map(|field| field.name().as_str()).collect();
         let parts = call.parts.iter().map(|(part, columns)| (*part, columns.iter().any(|column| names.contains(column)))).collect();
-        let framed = RecordLayout { records: call.records, inside: None, asked: None };
-        let shape = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, framed, keep)?;
+        let layout = RecordLayout { records: call.records, record: None, lookup_key: None };
+        let projection = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, layout, keep)?;
         let chains = scan.options.read_concurrency;
-        let cut = call.time.is_some() && scan.limit.is_none();
+        let can_split = call.time.is_some() && scan.limit.is_none();
         let windows = match events {
             None => vec![Window { event: None, range }],
             Some(events) => {
-                let each = if cut { (chains * WINDOWS_A_CHAIN).div_ceil(events.len().max(1)) } else { 1 };
-                let of = |event: &String| {
-                    cut_days(range, today, each).into_iter().map(|range| Window { event: Some(event.clone()), range }).collect::<Vec<_>>()
+                let parts_per_event = if can_split { (chains * WINDOWS_PER_CHAIN).div_ceil(events.len().max(1)) } else { 1 };
+                let windows = |event: &String| {
+                    split_days(range, today, parts_per_event)
+                        .into_iter()
+                        .map(|range| Window { event: Some(event.clone()), range })
+                        .collect::<Vec<_>>()
                 };
-                events.iter().flat_map(of).collect()
+                events.iter().flat_map(windows).collect()
             }
         };
-        Ok(Self { call, windows, parts, conditions, keep, shape })
+        Ok(Self { call, windows, parts, conditions, keep, projection })
     }
 
-    /// Records of a page: as many as the API gives, or the least multiple of its step that holds the limit.
+    /// Records per page: the API's maximum, or the smallest multiple of its step that covers the limit.
     pub(super) fn page_rows(&self, limit: Option<usize>) -> usize {
         let enough = limit
             .filter(|_| self.keep == RowFilter::All)
@@ -83,13 +83,13 @@ impl ExportPlan {
     }
 }
 
-/// A range cut into at most `parts` ranges of about as many days. What lies after today is likely empty: it is one part more.
-fn cut_days(range: DayRange, today: NaiveDate, parts: usize) -> Vec<DayRange> {
+/// Splits a range into at most `parts` ranges of about equal length. The days after today are likely empty, so they are one extra range.
+fn split_days(range: DayRange, today: NaiveDate, parts: usize) -> Vec<DayRange> {
     let (first, last) = range;
     if first <= today && today < last && parts > 1 {
-        let mut cut = cut_days((first, today), today, parts);
-        cut.extend(today.succ_opt().map(|tomorrow| (tomorrow, last)));
-        return cut;
+        let mut ranges = split_days((first, today), today, parts);
+        ranges.extend(today.succ_opt().map(|tomorrow| (tomorrow, last)));
+        return ranges;
     }
     let days = u64::try_from(last.signed_duration_since(first).num_days()).unwrap_or_default() + 1;
     let parts = (parts as u64).clamp(1, days);
@@ -112,11 +112,11 @@ impl fmt::Display for ExportPlan {
             write!(f, ", days={first}..{last}")?;
         }
         write!(f, ", chains={}", self.windows.len())?;
-        let asked: Vec<_> = self.parts.iter().filter(|(_, asked)| *asked).map(|(part, _)| *part).collect();
-        write!(f, ", parts=[{}]", asked.join(", "))?;
+        let requested: Vec<_> = self.parts.iter().filter(|(_, is_requested)| *is_requested).map(|(part, _)| *part).collect();
+        write!(f, ", parts=[{}]", requested.join(", "))?;
         if !self.conditions.is_empty() {
-            let shown: Vec<_> = self.conditions.iter().map(Condition::shown).collect();
-            write!(f, ", pushed=[{}] (checked again here)", shown.join(", "))?;
+            let pushed: Vec<_> = self.conditions.iter().map(Condition::redacted).collect();
+            write!(f, ", pushed=[{}] (checked again here)", pushed.join(", "))?;
         }
         if matches!(self.keep, RowFilter::Inside(_)) {
             f.write_str(", edges trimmed to the second")?;
@@ -134,21 +134,21 @@ mod tests {
     }
 
     #[test]
-    fn windows_cover_the_range_once_and_are_about_as_long() {
+    fn windows_cover_the_range_once() {
         for last in 1..=31 {
             for parts in 1..=12 {
-                let cut = cut_days((day(1), day(last)), day(31), parts);
-                assert_eq!((cut[0].0, cut[cut.len() - 1].1), (day(1), day(last)));
-                assert!(cut.windows(2).all(|pair| pair[0].1.succ_opt() == Some(pair[1].0)), "{cut:?}");
-                assert!(cut.iter().all(|(first, last)| first <= last), "{cut:?}");
-                assert_eq!(cut.len(), parts.min(last as usize));
+                let ranges = split_days((day(1), day(last)), day(31), parts);
+                assert_eq!((ranges[0].0, ranges[ranges.len() - 1].1), (day(1), day(last)));
+                assert!(ranges.windows(2).all(|pair| pair[0].1.succ_opt() == Some(pair[1].0)), "{ranges:?}");
+                assert!(ranges.iter().all(|(first, last)| first <= last), "{ranges:?}");
+                assert_eq!(ranges.len(), parts.min(last as usize));
             }
         }
     }
 
     #[test]
-    fn what_is_still_to_come_is_one_window() {
-        let cut = cut_days((day(1), day(31)), day(6), 3);
-        assert_eq!(cut, [(day(1), day(2)), (day(3), day(4)), (day(5), day(6)), (day(7), day(31))]);
+    fn days_in_the_future_are_one_window() {
+        let ranges = split_days((day(1), day(31)), day(6), 3);
+        assert_eq!(ranges, [(day(1), day(2)), (day(3), day(4)), (day(5), day(6)), (day(7), day(31))]);
     }
 }

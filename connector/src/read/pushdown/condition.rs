@@ -1,10 +1,14 @@
-//! Which conditions on an event's properties CleverTap can look at before it sends.
+//! Pushes filters on event properties down to CleverTap.
 //!
-//! In: one filter. Out: conditions of its query language, all of which must hold for the filter to hold. They are never exact:
-//! whatever comes back is checked again here. A condition is sent only where CleverTap cannot drop what the filter would keep:
-//! comparisons of a typed column of numbers with a number, since a property that is text is NULL in it here and left out there; equality
-//! with a text that is no number, where CleverTap may ignore case. `<>` and ranges of text are not sent; nor is a number that is read out
-//! of the JSON or cast from text, since the text of a number is one here and none there.
+//! In: one filter. Out: conditions of CleverTap's query language that are implied by the filter. They are never exact: DataFusion checks
+//! the returned rows again. A condition is sent only if CleverTap cannot drop a row that the filter would keep:
+//!
+//! - comparisons of a typed number column with a number: a property that is a string is NULL in the column and does not match at
+//!   CleverTap either;
+//! - equality with a text that is not a number, even if CleverTap ignores case.
+//!
+//! `<>` and ranges of text are not sent. Nor is a number that is extracted from the JSON column or cast from text: the cast takes a string
+//! of digits for a number, and CleverTap does not.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -16,24 +20,23 @@ use crate::tables::query;
 /// `Amount greater_than 50`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Condition {
-    /// The property.
     pub(crate) property: String,
-    /// The comparison, in the words of the query language.
+    /// The operator of CleverTap's query language.
     pub(crate) operator: &'static str,
     value: Value,
 }
 
-/// Where a filter may name a property.
+/// The columns through which a filter can refer to properties.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PropertyColumns<'a> {
     /// The JSON column of all properties.
     pub(crate) json: &'a str,
-    /// Columns that are one property each, and whether its values are numbers.
+    /// Columns of one property each, and whether its values are numbers.
     pub(crate) typed: &'a [(String, bool)],
 }
 
 impl Condition {
-    /// As CleverTap takes it.
+    /// The JSON of the request.
     pub(crate) fn json(&self) -> Value {
         let mut condition = Map::new();
         condition.insert(query::NAME.into(), self.property.clone().into());
@@ -42,17 +45,17 @@ impl Condition {
         Value::Object(condition)
     }
 
-    /// Without the value, which may be a person's.
-    pub(crate) fn shown(&self) -> String {
+    /// The condition without its value, which may be personal data.
+    pub(crate) fn redacted(&self) -> String {
         format!("\"{}\" {}", self.property, self.operator)
     }
 }
 
-/// What CleverTap can look at of `filter`; `None` where it can do nothing with it.
+/// The conditions that `filter` implies; `None` if CleverTap can evaluate no part of it.
 pub(crate) fn conditions(filter: &Expr, columns: PropertyColumns<'_>) -> Option<Vec<Condition>> {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-            // Either half alone is implied by the whole.
+            // An AND implies each of its sides.
             let both: Vec<_> = [left, right].into_iter().filter_map(|side| conditions(side, columns)).flatten().collect();
             (!both.is_empty()).then_some(both)
         }
@@ -71,7 +74,7 @@ pub(crate) fn conditions(filter: &Expr, columns: PropertyColumns<'_>) -> Option<
     }
 }
 
-/// A property, as what it is compared.
+/// A property and the type in which it is compared.
 struct Property {
     name: String,
     is_number: bool,
@@ -85,7 +88,7 @@ fn property(expr: &Expr, columns: PropertyColumns<'_>) -> Option<Property> {
         }
         Expr::Cast(Cast { expr, field }) => {
             let inner = property(expr, columns)?;
-            // A cast between numbers may round: only one to a double keeps the order.
+            // A cast between numbers may round; only a cast to Float64 keeps the order.
             let is_kept = if inner.is_number { *field.data_type() == DataType::Float64 } else { field.data_type().is_string() };
             is_kept.then_some(inner)
         }
@@ -113,7 +116,7 @@ fn condition(property: Property, op: Operator, literal: &Expr) -> Option<Conditi
     let value = if property.is_number {
         number(literal)?
     } else {
-        // Read as JSON it would be something else: a property that is not text could equal it here.
+        // A text that is valid JSON could equal the text of a property that is not a string.
         let text = text(literal).filter(|text| op == Operator::Eq && !text.is_empty() && text.trim() == text)?;
         (serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() && !text.starts_with(['{', '['])).then_some(())?;
         text.into()
@@ -128,9 +131,9 @@ fn text(expr: &Expr) -> Option<String> {
     }
 }
 
-/// A number that JSON carries exactly.
+/// A number literal that JSON represents exactly.
 fn number(expr: &Expr) -> Option<Value> {
-    /// 2^53: from here on a double skips integers.
+    /// 2^53: a Float64 cannot represent every integer above it.
     const EXACT: u64 = 1 << 53;
     let Expr::Literal(value, _) = expr else { return None };
     match value {
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons_of_numbers_and_equal_texts_are_sent_and_nothing_else() {
+    fn only_number_comparisons_and_text_equality_are_pushed_down() {
         let amount = || col("\"Amount\"");
         assert_eq!(of(&amount().gt(lit(50.5))), r#"{"name":"Amount","operator":"greater_than","value":50.5}"#);
         assert_eq!(of(&cast(amount(), DataType::Float64).gt(lit(50.5))), r#"{"name":"Amount","operator":"greater_than","value":50.5}"#);

@@ -1,28 +1,27 @@
-//! Which keys a WHERE clause asks for.
+//! Extracts keys from filters.
 //!
-//! In: the filters that DataFusion would push down. Out: a column of `keys` and the values asked, each once. Whatever is found
-//! here is checked again above the scan, so a filter that is not understood costs a request and never a wrong row.
+//! In: a filter that DataFusion offers to push down. Out: a key column and its values without duplicates. A filter that is not understood
+//! here is evaluated above the scan, so it may cost requests but never gives a wrong row.
 
 use std::collections::HashSet;
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
 
-/// The values that one filter pins a column to: `=`, IN, or a chain of ORs of these.
+/// The values to which a filter restricts a column: `=`, IN, or ORs of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyFilter {
-    /// The column.
     pub(crate) column: String,
-    /// In the order of the query, each once.
+    /// In query order, without duplicates.
     pub(crate) values: Vec<String>,
 }
 
-/// What `filter` asks for, if it pins one of `columns` to values.
+/// The column and values, if `filter` restricts one of `columns` to values.
 pub(crate) fn key_filter(filter: &Expr, columns: &[(&'static str, &'static str)]) -> Option<KeyFilter> {
-    let mut asked = collect(filter, columns)?;
+    let mut keys = collect(filter, columns)?;
     let mut seen = HashSet::new();
-    asked.values.retain(|value| seen.insert(value.clone()));
-    Some(asked)
+    keys.values.retain(|value| seen.insert(value.clone()));
+    Some(keys)
 }
 
 fn collect(filter: &Expr, columns: &[(&'static str, &'static str)]) -> Option<KeyFilter> {
@@ -36,8 +35,8 @@ fn collect(filter: &Expr, columns: &[(&'static str, &'static str)]) -> Option<Ke
             Some(KeyFilter { column, values: value.into_iter().collect() })
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-            if is_never(left) || is_never(right) {
-                return collect(if is_never(left) { right } else { left }, columns);
+            if is_null_or_false(left) || is_null_or_false(right) {
+                return collect(if is_null_or_false(left) { right } else { left }, columns);
             }
             let (mut left, right) = (collect(left, columns)?, collect(right, columns)?);
             (left.column == right.column).then(|| {
@@ -54,12 +53,12 @@ fn collect(filter: &Expr, columns: &[(&'static str, &'static str)]) -> Option<Ke
     }
 }
 
-/// NULL or false: what the simplifier makes of `identity = NULL`.
-fn is_never(expr: &Expr) -> bool {
+/// A literal NULL or false. The simplifier turns `identity = NULL` into NULL.
+fn is_null_or_false(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(ScalarValue::Boolean(None | Some(false)) | ScalarValue::Null, _))
 }
 
-/// A key column, also under a cast that a comparison with an integer brings: identifiers are text.
+/// The name of a key column, also below a cast. Type coercion adds one for a comparison with an integer, because identifiers are text.
 fn key(expr: &Expr, columns: &[(&'static str, &'static str)]) -> Option<String> {
     match expr {
         Expr::Column(column) => columns.iter().find(|(name, _)| *name == column.name).map(|(name, _)| (*name).to_owned()),
@@ -68,13 +67,13 @@ fn key(expr: &Expr, columns: &[(&'static str, &'static str)]) -> Option<String> 
     }
 }
 
-/// The text of a literal: `None` if it is not one that can be a key, `Some(None)` for NULL, which equals nothing.
+/// The text of a literal. `None` if it cannot be a key, `Some(None)` for NULL, which equals nothing.
 pub(crate) fn literal_text(expr: &Expr) -> Option<Option<String>> {
     let Expr::Literal(value, _) = expr else { return None };
     value_text(value)
 }
 
-/// The text of a value, as [`literal_text`] says.
+/// The text of a value, with the same result as [`literal_text`].
 pub(crate) fn value_text(value: &ScalarValue) -> Option<Option<String>> {
     if value.is_null() {
         return Some(None);
@@ -96,18 +95,18 @@ mod tests {
     const COLUMNS: &[(&str, &str)] = &[("identity", "identity"), ("email", "email")];
 
     #[test]
-    fn equalities_lists_and_or_chains_pin_a_column_and_nothing_else_does() {
-        let pins = |filter: Expr| key_filter(&filter, COLUMNS).map(|asked| (asked.column, asked.values.join(" ")));
+    fn only_equalities_in_lists_and_ors_of_them_give_keys() {
+        let parsed = |filter: Expr| key_filter(&filter, COLUMNS).map(|keys| (keys.column, keys.values.join(" ")));
         let found = |column: &str, values: &str| Some((column.to_owned(), values.to_owned()));
-        assert_eq!(pins(col("identity").eq(lit("a"))), found("identity", "a"));
-        assert_eq!(pins(lit("a").eq(col("email"))), found("email", "a"));
-        assert_eq!(pins(col("identity").in_list(vec![lit("b"), lit("a"), lit("b")], false)), found("identity", "b a"));
-        assert_eq!(pins(col("identity").eq(lit("a")).or(col("identity").eq(lit("c")))), found("identity", "a c"));
-        assert_eq!(pins(col("identity").eq(lit(42_i64))), found("identity", "42"));
-        assert_eq!(pins(col("identity").eq(lit(ScalarValue::Utf8(None)))), found("identity", ""));
-        assert_eq!(pins(col("identity").eq(lit("a")).or(col("email").eq(lit("b")))), None);
-        assert_eq!(pins(col("identity").in_list(vec![lit("b")], true)), None);
-        assert_eq!(pins(col("identity").gt(lit("a"))), None);
-        assert_eq!(pins(col("name").eq(lit("a"))), None);
+        assert_eq!(parsed(col("identity").eq(lit("a"))), found("identity", "a"));
+        assert_eq!(parsed(lit("a").eq(col("email"))), found("email", "a"));
+        assert_eq!(parsed(col("identity").in_list(vec![lit("b"), lit("a"), lit("b")], false)), found("identity", "b a"));
+        assert_eq!(parsed(col("identity").eq(lit("a")).or(col("identity").eq(lit("c")))), found("identity", "a c"));
+        assert_eq!(parsed(col("identity").eq(lit(42_i64))), found("identity", "42"));
+        assert_eq!(parsed(col("identity").eq(lit(ScalarValue::Utf8(None)))), found("identity", ""));
+        assert_eq!(parsed(col("identity").eq(lit("a")).or(col("email").eq(lit("b")))), None);
+        assert_eq!(parsed(col("identity").in_list(vec![lit("b")], true)), None);
+        assert_eq!(parsed(col("identity").gt(lit("a"))), None);
+        assert_eq!(parsed(col("name").eq(lit("a"))), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What a page becomes, by example; `oracle` compares at random with serde_json.
+//! Tests of the decoder by example; `oracle` compares it with serde_json on random pages.
 
 mod oracle;
 mod writer;
@@ -22,10 +22,10 @@ fn decoder(slots: &[(&str, &[&str], ValueForm)], zone: Option<Tz>) -> PageDecode
 }
 
 fn read(decoder: &mut PageDecoder, body: &str) -> Result<Page, String> {
-    decoder.decode(&Bytes::from(body.to_owned())).map_err(|unread| unread.to_string())
+    decoder.decode(&Bytes::from(body.to_owned())).map_err(|error| error.to_string())
 }
 
-/// The page as a table.
+/// The decoded page, printed as a table.
 fn table(slots: &[(&str, &[&str], ValueForm)], body: &str) -> String {
     let mut decoder = decoder(slots, Some(Tz::Asia__Kolkata));
     let page = read(&mut decoder, body).expect("a page");
@@ -78,7 +78,7 @@ fn the_first_path_with_a_value_wins_and_a_step_zero_is_the_first_element() {
 }
 
 #[test]
-fn what_comes_last_in_an_object_wins_and_what_it_replaces_is_gone() {
+fn the_last_of_repeated_keys_wins_and_replaces_all_of_the_earlier_value() {
     let page = r#"{"records":[{"a":1}],"records":[{"p":{"x":"old","y":1},"p":{"x":"new"},"a":2,"a":3},{"p":{"y":4},"p":null}]}"#;
     let slots: &[(&str, &[&str], ValueForm)] = &[
         ("p", &["p"], ValueForm::Json),
@@ -97,7 +97,7 @@ fn what_comes_last_in_an_object_wins_and_what_it_replaces_is_gone() {
 }
 
 #[test]
-fn the_cursor_is_the_next_one_as_it_is_written() {
+fn the_cursor_is_unescaped_but_not_percent_decoded() {
     let cases = [
         (r#"{"status":"success"}"#, None, Some("success")),
         (r#"{"status":"success","cursor":"a%2Bb","records":[]}"#, Some("a%2Bb"), Some("success")),
@@ -113,7 +113,7 @@ fn the_cursor_is_the_next_one_as_it_is_written() {
 }
 
 #[test]
-fn a_refusal_says_why_and_where_and_never_a_value() {
+fn an_error_has_reason_and_offset_but_no_value() {
     let cases = [
         ("", "ends too early (at byte 0)"),
         ("[]", "is not a JSON object (at byte 0)"),
@@ -165,8 +165,8 @@ fn nesting_is_bounded_as_in_serde_json() {
                 format!("{{\"records\":[{{\"b\":{{\"c\":{value}}}}}]}}"),
             ] {
                 let read = read(&mut decoder(&[("x", &[path], ValueForm::Json)], None), &body);
-                let held = serde_json::from_str::<serde_json::Value>(&body).is_ok();
-                assert_eq!(read.is_ok(), held, "{levels} levels");
+                let is_valid = serde_json::from_str::<serde_json::Value>(&body).is_ok();
+                assert_eq!(read.is_ok(), is_valid, "{levels} levels");
             }
         }
     }
@@ -211,14 +211,14 @@ fn a_small_column_does_not_keep_the_page() {
 }
 
 #[test]
-fn a_decoder_may_go_to_another_thread() {
-    fn sent(_: impl Send) {}
-    sent(decoder(&[], None));
+fn a_decoder_is_send() {
+    fn assert_send(_: impl Send) {}
+    assert_send(decoder(&[], None));
 }
 
 #[test]
-fn keys_may_come_in_any_order_and_be_as_many_as_they_like() {
-    // More orders than are learnt a page, and more keys that nobody wants than are remembered.
+fn any_order_and_any_number_of_keys_is_read() {
+    // More moves than are made per page, and more keys without a slot than are remembered.
     let record = |n: usize| {
         let mut members: Vec<String> = (0..100).map(|key| format!("\"unwanted {key}\":{n}")).collect();
         members.extend([format!("\"a\":{n}"), format!("\"b\":{{\"x\":\"{n}\",\"y\":{n}.5}}"), format!("\"c\":\"text {n}\"")]);

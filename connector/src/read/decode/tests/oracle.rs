@@ -1,7 +1,7 @@
-//! A second decoder, naive and slow, made of serde_json and chrono; random pages must be read or refused by both alike.
+//! A second decoder, naive and slow, built on serde_json and chrono. Both decoders must agree on random pages.
 //!
-//! It asks `serde_json::Value` whether a page is JSON, walks it by `RawValue` so that digits and texts are exact, and shares no
-//! line with the decoder. Pages are whole, cut at each byte, or have one to three bytes changed. `CLEVERTAP_CASES` sets how many.
+//! It checks with `serde_json::Value` that a page is JSON, walks it with `RawValue` so that digits and texts are exact, and shares no code
+//! with the decoder. Pages are complete, truncated at each byte, or have one to three bytes changed. `CLEVERTAP_CASES` sets their number.
 
 use std::cell;
 use std::collections::HashMap;
@@ -46,31 +46,31 @@ const SLOTS: &[(&str, &[&str], ValueForm)] = &[
 enum Cell {
     Null,
     Text(String),
-    Long(i64),
-    /// Its bits.
+    Integer(i64),
+    /// The bits of the float.
     Float(u64),
-    Truth(bool),
+    Boolean(bool),
     Texts(Vec<Option<String>>),
 }
 
 /// A page as the tests compare it.
 #[derive(Debug, PartialEq)]
-struct Shown {
+struct Decoded {
     cells: Vec<Vec<Cell>>,
     cursor: Option<String>,
     status: Option<String>,
     mismatches: Vec<u64>,
 }
 
-fn shown(page: Page) -> Shown {
+fn decoded(page: Page) -> Decoded {
     let cell = |array: &ArrayRef, row: usize| match array.data_type() {
         _ if array.is_null(row) => Cell::Null,
         DataType::Utf8View => Cell::Text(array.as_string_view().value(row).to_owned()),
-        DataType::Int64 => Cell::Long(array.as_primitive::<Int64Type>().value(row)),
-        DataType::Timestamp(TimeUnit::Second, _) => Cell::Long(array.as_primitive::<TimestampSecondType>().value(row)),
-        DataType::Date32 => Cell::Long(array.as_primitive::<Date32Type>().value(row).into()),
+        DataType::Int64 => Cell::Integer(array.as_primitive::<Int64Type>().value(row)),
+        DataType::Timestamp(TimeUnit::Second, _) => Cell::Integer(array.as_primitive::<TimestampSecondType>().value(row)),
+        DataType::Date32 => Cell::Integer(array.as_primitive::<Date32Type>().value(row).into()),
         DataType::Float64 => Cell::Float(array.as_primitive::<Float64Type>().value(row).to_bits()),
-        DataType::Boolean => Cell::Truth(array.as_boolean().value(row)),
+        DataType::Boolean => Cell::Boolean(array.as_boolean().value(row)),
         DataType::List(_) => {
             Cell::Texts(array.as_list::<i32>().value(row).as_string_view().iter().map(|text| text.map(str::to_owned)).collect())
         }
@@ -81,11 +81,11 @@ fn shown(page: Page) -> Shown {
         assert_eq!(column.len(), page.rows);
     }
     let cells = page.columns.iter().map(|column| (0..page.rows).map(|row| cell(column, row)).collect()).collect();
-    Shown { cells, cursor: page.cursor, status: page.status, mismatches: page.mismatches }
+    Decoded { cells, cursor: page.cursor, status: page.status, mismatches: page.mismatches }
 }
 
-/// What the page means; `None` where it must be refused.
-fn expected(body: &[u8]) -> Option<Shown> {
+/// The expected result; `None` if the page must be refused.
+fn expected(body: &[u8]) -> Option<Decoded> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let Value::Object(object) = &value else { return None };
     let envelope: HashMap<String, &RawValue> = serde_json::from_slice(body).expect("an object");
@@ -104,11 +104,11 @@ fn expected(body: &[u8]) -> Option<Shown> {
         let mut column = Vec::new();
         for record in &records {
             let raw = paths.iter().find_map(|path| find(record.get(), path.split('/').filter(|step| !step.is_empty())));
-            let found = raw.map(|raw| mean(raw, *form));
-            let must = matches!(form, ValueForm::PackedTime | ValueForm::PackedDay);
+            let found = raw.map(|raw| convert(raw, *form));
+            let is_required = matches!(form, ValueForm::PackedTime | ValueForm::PackedDay);
             match found.flatten() {
                 Some(cell) => column.push(cell),
-                None if must => return None,
+                None if is_required => return None,
                 None => {
                     *mismatches += u64::from(raw.is_some());
                     column.push(Cell::Null);
@@ -118,7 +118,7 @@ fn expected(body: &[u8]) -> Option<Shown> {
         cells.push(column);
     }
     let status = object.get("status").and_then(Value::as_str).map(str::to_owned);
-    Some(Shown { cells, cursor: cursor.map(str::to_owned), status, mismatches })
+    Some(Decoded { cells, cursor: cursor.map(str::to_owned), status, mismatches })
 }
 
 /// The JSON text at a path, unless it is null.
@@ -134,10 +134,10 @@ fn find<'a, 'b>(raw: &'a str, mut steps: impl Iterator<Item = &'b str>) -> Optio
     find(next?.get(), steps)
 }
 
-/// The number that a value is or tells, as text.
+/// The text of the value, if it is a number.
 fn number(raw: &str) -> Option<String> {
     let text = raw.to_owned();
-    // Too large a number is one as well, which only fits nowhere.
+    // A number that is too large for any form is a number too.
     let is_number =
         serde_json::from_str::<&RawValue>(&text).is_ok() && text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     (is_number && text.trim() == text).then_some(text)
@@ -147,13 +147,13 @@ fn is_whole(number: &str) -> bool {
     !number.contains(['.', 'e', 'E'])
 }
 
-fn mean(raw: &str, form: ValueForm) -> Option<Cell> {
+fn convert(raw: &str, form: ValueForm) -> Option<Cell> {
     let value: Value = serde_json::from_str(raw).expect("a value");
     let text = value.as_str();
     match form {
         ValueForm::Json => Some(Cell::Text(raw.to_owned())),
         ValueForm::Text => Some(Cell::Text(text.unwrap_or(raw).to_owned())),
-        ValueForm::Int64 => number(raw).filter(|number| is_whole(number))?.parse().ok().map(Cell::Long),
+        ValueForm::Int64 => number(raw).filter(|number| is_whole(number))?.parse().ok().map(Cell::Integer),
         ValueForm::Float64 => {
             let number = number(raw)?;
             let float: f64 = number.parse().ok().filter(|float: &f64| float.is_finite())?;
@@ -164,23 +164,23 @@ fn mean(raw: &str, form: ValueForm) -> Option<Cell> {
             exact.then_some(Cell::Float(float.to_bits()))
         }
         ValueForm::Boolean => match text.map(str::to_lowercase).as_deref().unwrap_or(raw) {
-            "true" => Some(Cell::Truth(true)),
-            "false" => Some(Cell::Truth(false)),
+            "true" => Some(Cell::Boolean(true)),
+            "false" => Some(Cell::Boolean(false)),
             _ => None,
         },
         ValueForm::Date => {
-            let Some(text) = text else { return is_whole(raw).then(|| raw.parse().ok()).flatten().and_then(year).map(Cell::Long) };
+            let Some(text) = text else { return is_whole(raw).then(|| raw.parse().ok()).flatten().and_then(year).map(Cell::Integer) };
             let digits = text.strip_prefix("$D_").filter(|digits| !digits.starts_with('+'))?;
-            // chrono's parser takes blanks too.
+            // chrono's parser also accepts blanks.
             let is_date = digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_digit());
             let date = is_date.then(|| NaiveDate::parse_from_str(digits, "%Y%m%d").ok()).flatten().filter(|day| day.year() > 0);
             match date {
-                Some(day) => Some(Cell::Long(local(day.and_hms_opt(0, 0, 0).expect("midnight")))),
-                None => digits.parse().ok().and_then(year).map(Cell::Long),
+                Some(day) => Some(Cell::Integer(local(day.and_hms_opt(0, 0, 0).expect("midnight")))),
+                None => digits.parse().ok().and_then(year).map(Cell::Integer),
             }
         }
-        ValueForm::PackedTime => packed(raw, text).map(|time| Cell::Long(local(time))),
-        ValueForm::PackedDay => packed(raw, text).map(|time| Cell::Long(time.date().to_epoch_days().into())),
+        ValueForm::PackedTime => packed(raw, text).map(|time| Cell::Integer(local(time))),
+        ValueForm::PackedDay => packed(raw, text).map(|time| Cell::Integer(time.date().to_epoch_days().into())),
         ValueForm::TextList => {
             let items = if raw.starts_with('[') { serde_json::from_str(raw).expect("a list") } else { vec![Value::Null] };
             let raws: Vec<&RawValue> =
@@ -210,31 +210,31 @@ fn packed(raw: &str, text: Option<&str>) -> Option<NaiveDateTime> {
     day.and_hms_opt(part(0)?, part(2)?, part(4)?)
 }
 
-/// The earlier instant; for a time that was skipped, as much after the gap's begin as it is after that time.
-fn local(shown: NaiveDateTime) -> i64 {
-    let minutes = (0..).find(|minutes| ZONE.from_local_datetime(&(shown - TimeDelta::minutes(*minutes))).latest().is_some());
-    let back = TimeDelta::minutes(minutes.expect("clocks went evenly before"));
-    let before = ZONE.from_local_datetime(&(shown - back));
+/// The earlier instant of an ambiguous time. A skipped time is shifted forward by the gap.
+fn local(time: NaiveDateTime) -> i64 {
+    let minutes = (0..).find(|minutes| ZONE.from_local_datetime(&(time - TimeDelta::minutes(*minutes))).latest().is_some());
+    let back = TimeDelta::minutes(minutes.expect("a time before the gap"));
+    let before = ZONE.from_local_datetime(&(time - back));
     (if back.is_zero() { before.earliest() } else { before.latest() }.expect("an instant") + back).timestamp()
 }
 
-/// Reads by both; `kept` has read pages before, and a fresh decoder does without what not every machine has.
-fn compare(kept: &mut PageDecoder, body: Vec<u8>) {
+/// Compares with two decoders: `reused` has read pages before, and a new one uses only portable code.
+fn compare(reused: &mut PageDecoder, body: Vec<u8>) {
     let body = Bytes::from(body);
     let expected = expected(&body);
-    let mut plain = decoder(SLOTS, Some(ZONE));
-    plain.reach = CpuFeatures::Words;
-    for decoder in [&mut plain, kept] {
+    let mut portable = decoder(SLOTS, Some(ZONE));
+    portable.cpu = CpuFeatures::Words;
+    for decoder in [&mut portable, reused] {
         let found = decoder.decode(&body);
-        let same = match (&found, &expected) {
+        let result = match (&found, &expected) {
             (Err(_), None) => continue,
-            _ => found.map(shown).map_err(|unread| unread.to_string()),
+            _ => found.map(decoded).map_err(|error| error.to_string()),
         };
-        let told = String::from_utf8_lossy(&body);
-        match (&same, &expected) {
-            (Ok(found), Some(expected)) => assert_eq!(found, expected, "of {told}"),
-            (Ok(_), None) => panic!("read, but must be refused: {told}"),
-            (Err(unread), _) => panic!("{unread}, but must be read: {told}"),
+        let text = String::from_utf8_lossy(&body);
+        match (&result, &expected) {
+            (Ok(found), Some(expected)) => assert_eq!(found, expected, "of {text}"),
+            (Ok(_), None) => panic!("read, but must be refused: {text}"),
+            (Err(error), _) => panic!("{error}, but must be read: {text}"),
         }
     }
 }
@@ -243,42 +243,42 @@ fn cases(fallback: u32) -> u32 {
     std::env::var("CLEVERTAP_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(fallback)
 }
 
-/// Runs `test` for so many seeds, with a decoder that is kept from one to the next.
+/// Runs `test` for this many seeds, with one decoder for all of them.
 fn seeds(cases: u32, test: impl Fn(&mut PageDecoder, StdRng)) {
-    let kept = Mutex::new(decoder(SLOTS, Some(ZONE)));
+    let reused = Mutex::new(decoder(SLOTS, Some(ZONE)));
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     proptest!(config, |(seed: u64)| {
-        test(&mut kept.lock().unwrap_or_else(PoisonError::into_inner), StdRng::seed_from_u64(seed));
+        test(&mut reused.lock().unwrap_or_else(PoisonError::into_inner), StdRng::seed_from_u64(seed));
     });
 }
 
 #[test]
-fn a_random_page_means_what_serde_json_means() {
+fn a_random_page_is_decoded_as_by_serde_json() {
     let (read, rows) = (cell::Cell::new(0), cell::Cell::new(0));
-    seeds(cases(2_000), |kept, mut rng| {
+    seeds(cases(2_000), |reused, mut rng| {
         let page = page(&mut rng);
         let found = expected(&page);
         read.set(read.get() + u32::from(found.is_some()));
         rows.set(rows.get() + found.map_or(0, |found| found.cells[0].len()));
-        compare(kept, page);
+        compare(reused, page);
     });
-    // Else the test would prove little.
+    // Otherwise the test would prove little.
     assert!(read.get() > cases(2_000) / 2 && rows.get() > read.get() as usize / 2, "{read:?} pages read, {rows:?} rows");
 }
 
 #[test]
-fn a_page_cut_anywhere_is_refused_unless_what_is_left_is_a_page() {
-    seeds(cases(2_000) / 200, |kept, mut rng| {
+fn a_truncated_page_is_refused_unless_it_is_still_a_page() {
+    seeds(cases(2_000) / 200, |reused, mut rng| {
         let page = page(&mut rng);
-        (0..page.len()).for_each(|end| compare(kept, page[..end].to_vec()));
+        (0..page.len()).for_each(|end| compare(reused, page[..end].to_vec()));
     });
 }
 
 #[test]
-fn a_page_with_changed_bytes_is_read_or_refused_as_serde_json_does() {
-    seeds(cases(4_000), |kept, mut rng| {
+fn a_page_with_changed_bytes_is_read_or_refused_as_by_serde_json() {
+    seeds(cases(4_000), |reused, mut rng| {
         let mut page = page(&mut rng);
         mutate(&mut page, &mut rng);
-        compare(kept, page);
+        compare(reused, page);
     });
 }

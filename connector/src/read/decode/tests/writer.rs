@@ -1,10 +1,9 @@
-//! Writes random pages for the oracle: every kind of value, missing, foreign and doubled keys, escapes, blanks, any order.
+//! Writes random pages for the oracle: every kind of value, missing, unexpected and repeated keys, escapes, blanks, any order.
 
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
-/// Writes random pages.
 struct Writer {
     rng: StdRng,
     out: String,
@@ -128,16 +127,16 @@ impl Writer {
         self.out.push(']');
     }
 
-    /// Some of the keys in some order, now and then one twice, one with an escape, one that nobody wants.
+    /// Some of the keys in some order. Now and then a key is repeated, has an escape, or is one that no slot needs.
     fn object(&mut self, levels: u32, keys: &[&str], most: usize) {
         let mut keys: Vec<&str> = keys.choose_multiple(&mut self.rng, most).copied().collect();
         if self.chance(30) {
             keys.shuffle(&mut self.rng);
         }
         if self.chance(10)
-            && let Some(again) = keys.choose(&mut self.rng).copied()
+            && let Some(repeated) = keys.choose(&mut self.rng).copied()
         {
-            keys.push(again);
+            keys.push(repeated);
         }
         self.out.push('{');
         self.blank();
@@ -161,9 +160,9 @@ impl Writer {
     }
 
     fn member(&mut self, levels: u32, key: &str) {
-        let odd = self.chance(3);
+        let is_random = self.chance(3);
         match key {
-            _ if odd => self.value(levels),
+            _ if is_random => self.value(levels),
             "ts" => {
                 let hour = self.rng.random_range(0..24);
                 let day = self.pick(&["20260801", "20260329", "20261025", "19700101", "99991231", "20280229"]);
@@ -191,7 +190,7 @@ impl Writer {
                     self.out.push_str(if record > 0 { "," } else { "" });
                     let keys = ["ts", "profile", "event_props", "identity", "objectId", "platformInfo", "df"];
                     let most = self.rng.random_range(1..=keys.len());
-                    // A record without a time ends the matter, so most have one.
+                    // A record without a time makes the whole page unreadable, so most have one.
                     if self.chance(97) {
                         self.out.push_str("{\"ts\":20260801103045,");
                         let before = self.out.len();
@@ -220,7 +219,7 @@ pub(super) fn page(rng: &mut StdRng) -> Vec<u8> {
     writer.out.into_bytes()
 }
 
-/// One to three bytes changed, added or left out.
+/// Changes, adds or removes one to three bytes.
 pub(super) fn mutate(page: &mut Vec<u8>, rng: &mut StdRng) {
     for _ in 0..rng.random_range(1..=3) {
         let at = rng.random_range(0..page.len());
