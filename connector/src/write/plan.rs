@@ -1,7 +1,8 @@
 //! The plan nodes of a write: `CommitExec` over `WriteExec`.
 //!
-//! In: the source's plan. Out of `WriteExec`: one row, the rows that were accepted. Out of `CommitExec`: one row, `count`, as
-//! DataFusion wants of a DML plan. Nothing happens before `execute()` is polled, since EXPLAIN makes these nodes too.
+//! In: the plan of the source. Out of `WriteExec`: one row with the number of accepted rows. Out of `CommitExec`: one row, `count`,
+//! as DataFusion expects of a DML plan. Nothing is sent before the stream of `execute()` is polled, since EXPLAIN creates these nodes
+//! too.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::write::job::{Job, Operation};
 use crate::write::schema_check::Checker;
 use crate::write::settle::Settler;
 
-/// Turns batches into bodies and bodies into fates; one partition, in input order.
+/// Sends batches as bodies and gives each row a fate; one partition, in input order.
 #[derive(Debug)]
 pub(crate) struct WriteExec {
     input: Arc<dyn ExecutionPlan>,
@@ -46,7 +47,7 @@ impl WriteExec {
         Self { properties: one_row(&input, &accepted_schema()), input, job, metrics: ExecutionPlanMetricsSet::new() }
     }
 
-    /// The plan of a whole write: this node under its commit, and, where it erases, above the node that counts before anything is sent.
+    /// The plan of a write: this node below its commit and, if it erases, above the node that counts before anything is sent.
     pub(crate) fn committed(mut input: Arc<dyn ExecutionPlan>, job: Job) -> Arc<dyn ExecutionPlan> {
         if job.mapping.table.erases() {
             input = Arc::new(ConsentExec::new(input, &job));
@@ -54,7 +55,7 @@ impl WriteExec {
         Arc::new(CommitExec::new(Arc::new(Self::new(input, job))))
     }
 
-    /// Everything that a driver needs; no request is made.
+    /// Creates the driver; makes no request.
     async fn driver(&self, task: &TaskContext) -> Result<Driver> {
         let Job { account, mapping, options, rules, .. } = &self.job;
         let Some(Write::Batch { path, form, rows_max, order, .. }) = &mapping.table.write else {
@@ -134,7 +135,7 @@ impl ExecutionPlan for WriteExec {
         &self.properties
     }
 
-    /// Without this DataFusion would drop the ORDER BY of an INSERT … SELECT.
+    /// Without this, DataFusion would drop the ORDER BY of an INSERT … SELECT.
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
     }
@@ -161,7 +162,7 @@ impl ExecutionPlan for WriteExec {
     }
 }
 
-/// Sums up what its writers accepted: the one `count` row of a DML plan.
+/// Sums the accepted rows: the one `count` row of a DML plan.
 #[derive(Debug)]
 pub(crate) struct CommitExec {
     input: Arc<dyn ExecutionPlan>,
@@ -187,7 +188,7 @@ impl ExecutionPlan for CommitExec {
         &self.properties
     }
 
-    /// The order of the writer's input must be kept through this node too.
+    /// Keeps the input order of the writer through this node.
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
     }
@@ -221,7 +222,7 @@ pub(crate) fn one_number(schema: SchemaRef, number: u64) -> Result<RecordBatch> 
 }
 
 pub(crate) fn one_row(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Arc<PlanProperties> {
-    // As its input emits: a Final node over an unbounded source would be refused.
+    // Emits as its input does: a node with final emission over an unbounded source would be refused.
     Arc::new(
         PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(schema)),

@@ -1,8 +1,8 @@
-//! Custom lists: rows -> a file a list -> a URL, a PUT, a word that it is there.
+//! Custom lists: rows -> one file per list -> get a URL, PUT the file, confirm the upload.
 //!
-//! In: rows of a list's name and a member. Out: the count of rows whose list was submitted. A list's file must be whole before it
-//! goes, and its length known, so that rows are sorted by list and member (by DataFusion, which spills what a bounded part of memory
-//! does not hold), and the file is spooled to DataFusion's own disk. Lists go one after the other.
+//! In: rows of a list name and a member. Out: the number of rows of submitted lists. The file of a list must be complete, and its
+//! size known, before it is sent. So rows are sorted by list and member (by DataFusion, which spills beyond a bounded part of
+//! memory), and the file is spooled to the disk manager of DataFusion. Lists are sent one after the other.
 //!
 //! ```text
 //! batches ─▶ members (MembersExec) ─▶ sort ─▶ lists (ListsExec) ─▶ spool ─▶ submit ─▶ settle
@@ -36,10 +36,10 @@ use crate::write::plan::{CommitExec, accepted_schema, one_number, one_row};
 use lists::Lists;
 use members::MembersExec;
 
-/// The plan of a whole write of lists.
+/// The plan of a write of lists.
 ///
 /// # Errors
-/// [`Error::Setting`] where nobody is named whom CleverTap could tell the outcome.
+/// [`Error::Setting`] if no e-mail address is set to which CleverTap can report the outcome.
 pub(crate) fn committed(input: Arc<dyn ExecutionPlan>, job: Job) -> Result<Arc<dyn ExecutionPlan>, Error> {
     if job.options.list_email.is_none() && job.options.dry_run == DryRun::Off {
         return Err(Error::Setting(
@@ -52,7 +52,7 @@ pub(crate) fn committed(input: Arc<dyn ExecutionPlan>, job: Job) -> Result<Arc<d
     Ok(Arc::new(CommitExec::new(Arc::new(ListsExec::new(members, job)))))
 }
 
-/// The calls of the table.
+/// The calls that write the table.
 fn calls(job: &Job) -> Result<&'static List> {
     match &job.mapping.table.write {
         Some(Write::List(list)) => Ok(list),
@@ -60,7 +60,7 @@ fn calls(job: &Job) -> Result<&'static List> {
     }
 }
 
-/// Sends what [`MembersExec`] made, sorted by list and member.
+/// Sends the rows of [`MembersExec`], sorted by list and member.
 #[derive(Debug)]
 struct ListsExec {
     input: Arc<dyn ExecutionPlan>,
@@ -94,7 +94,7 @@ impl ExecutionPlan for ListsExec {
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        // Rows that were rejected have no member, and so stand first: they decide whether the list goes.
+        // Rejected rows have a NULL member, so they come first: they decide whether the list is sent.
         let first = SortOptions { descending: false, nulls_first: true };
         let by = |name: &str, at: usize| PhysicalSortRequirement::new(Arc::new(Column::new(name, at)), Some(first));
         vec![LexRequirement::new([by(members::LIST, 0), by(members::MEMBER, 1)]).map(OrderingRequirements::new)]
