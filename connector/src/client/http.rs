@@ -1,6 +1,6 @@
 //! Calls over HTTPS, with reqwest.
 //!
-//! In: a [`Call`]. Out: an [`Answer`], or a [`Failure`] with a certain kind: only an error of connecting is "not sent". A connection
+//! In: a [`Call`]. Out: an [`Answer`], or a [`Failure`] with a kind that is certain: only an error of connecting is "not sent". A connection
 //! that closes before its answer may have carried the request, even if it was idle before. hyper only repeats by itself what it has
 //! not begun to write, and what the other end reports as not processed.
 

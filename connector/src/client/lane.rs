@@ -39,7 +39,7 @@ pub(crate) struct LaneSettings {
     pub(crate) timeout: Duration,
     /// Time in which attempts of a request may start, without the time at a held gate or before the first permit.
     pub(crate) retry_for: Duration,
-    /// The largest answer to read.
+    /// Maximum size of an answer.
     pub(crate) answer_bytes_max: usize,
     /// Ends requests that were never sent.
     pub(crate) stop: Stop,

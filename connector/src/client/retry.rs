@@ -189,21 +189,21 @@ mod tests {
         let server_delay = Some(2 * SECOND);
         #[rustfmt::skip]
         let table = [
-            (AttemptOutcome::NotSent,                          "again",              "again"),
-            (AttemptOutcome::Certificate,                      "given up, unsent",   "given up, unsent"),
-            (AttemptOutcome::Throttled { retry_after: None },  "again",              "again"),
-            (AttemptOutcome::Throttled { retry_after: server_delay }, "again",              "again"),
-            (AttemptOutcome::Broken { retry_after: None },     "again",              "in doubt"),
-            (AttemptOutcome::Broken { retry_after: server_delay },    "again",              "in doubt"),
-            (AttemptOutcome::Lost,                             "again",              "in doubt"),
-            (AttemptOutcome::Unreadable,                       "again",              "in doubt"),
-            (AttemptOutcome::TooLong,                          "given up, in doubt", "in doubt"),
-            (AttemptOutcome::Readable,                         "done",               "done"),
-            (AttemptOutcome::Malformed,                        "malformed",          "malformed"),
-            (AttemptOutcome::TooLarge,                         "too large",          "too large"),
-            (AttemptOutcome::Unauthorized,                     "unauthorized",       "unauthorized"),
-            (AttemptOutcome::Forbidden,                        "unauthorized",       "unauthorized"),
-            (AttemptOutcome::Refused,                          "refused",            "refused"),
+            (AttemptOutcome::NotSent,                                      "again",              "again"),
+            (AttemptOutcome::Certificate,                                  "given up, unsent",   "given up, unsent"),
+            (AttemptOutcome::Throttled { retry_after: None },              "again",              "again"),
+            (AttemptOutcome::Throttled { retry_after: server_delay },      "again",              "again"),
+            (AttemptOutcome::Broken { retry_after: None },                 "again",              "in doubt"),
+            (AttemptOutcome::Broken { retry_after: server_delay },         "again",              "in doubt"),
+            (AttemptOutcome::Lost,                                         "again",              "in doubt"),
+            (AttemptOutcome::Unreadable,                                   "again",              "in doubt"),
+            (AttemptOutcome::TooLong,                                      "given up, in doubt", "in doubt"),
+            (AttemptOutcome::Readable,                                     "done",               "done"),
+            (AttemptOutcome::Malformed,                                    "malformed",          "malformed"),
+            (AttemptOutcome::TooLarge,                                     "too large",          "too large"),
+            (AttemptOutcome::Unauthorized,                                 "unauthorized",       "unauthorized"),
+            (AttemptOutcome::Forbidden,                                    "unauthorized",       "unauthorized"),
+            (AttemptOutcome::Refused,                                      "refused",            "refused"),
         ];
         for (outcome, idempotent, appends) in table {
             let decided = (decide(outcome, context(Resend::Idempotent)), decide(outcome, context(Resend::Appends)));

@@ -35,9 +35,9 @@ use crate::write::settle::{Failure, Settler, Stopped};
 /// Bodies kept ready beyond those that hold a permit, so that one is there when a permit is released.
 const READY: usize = 2;
 
-/// Figures of EXPLAIN ANALYZE.
+/// The metrics of EXPLAIN ANALYZE.
 #[derive(Debug)]
-pub(crate) struct Figures {
+pub(crate) struct WriteMetrics {
     pub(crate) encode: Time,
     pub(crate) wait: Time,
     pub(crate) requests: Count,
@@ -65,7 +65,7 @@ pub(crate) struct Driver {
     /// Compares records with CleverTap's schema before they are sent.
     pub(crate) checker: Option<Checker>,
     pub(crate) memory: MemoryReservation,
-    pub(crate) figures: Figures,
+    pub(crate) metrics: WriteMetrics,
     pub(crate) progress: Progress,
 }
 
@@ -78,7 +78,7 @@ enum Next {
     /// Every body in flight waits at the gate.
     AllHeld,
     /// Failed rows are due to be written.
-    EvidenceDue,
+    FailedRowsDue,
     /// The statement was stopped by hand.
     Stop,
 }
@@ -111,7 +111,7 @@ impl Driver {
                 self.stop(if by_hand { Stopped::because("The statement was stopped by hand") } else { Stopped::ByBody });
             }
             self.launch();
-            self.write_evidence(false).await;
+            self.write_failed_rows(false).await;
             let wants_rows = !self.progress.input_complete && self.progress.stopped.is_none() && self.progress.ready.len() < READY;
             if !wants_rows && self.progress.tasks.is_empty() {
                 break;
@@ -123,7 +123,7 @@ impl Driver {
                 }
                 Next::Batch(Some(Ok(batch))) => {
                     self.begin_check(&batch).await;
-                    self.take(&batch);
+                    self.encode_batch(&batch);
                     self.end_check();
                 }
                 Next::Batch(Some(Err(error))) => {
@@ -134,7 +134,7 @@ impl Driver {
                     self.progress.ready.extend(self.packer.finish());
                 }
                 Next::AllHeld => self.probe().await,
-                Next::Stop | Next::EvidenceDue => {}
+                Next::Stop | Next::FailedRowsDue => {}
             }
         }
         drop(input);
@@ -142,16 +142,16 @@ impl Driver {
         let mut unsettled: Vec<u32> = self.progress.in_flight.keys().copied().collect();
         unsettled.sort_unstable();
         unsettled.into_iter().for_each(|number| self.settle(number));
-        self.write_evidence(true).await;
+        self.write_failed_rows(true).await;
         self.progress.ended = true;
         let stopped = self.progress.stopped.take();
-        self.report_figures();
+        self.report_metrics();
         self.settler.end(stopped, self.progress.input_complete)
     }
 
     /// Waits for the next event.
     async fn next(&mut self, input: &mut SendableRecordBatchStream, wants_rows: bool) -> Next {
-        let _timer = self.figures.wait.timer();
+        let _timer = self.metrics.wait.timer();
         let is_running = self.progress.stopped.is_none();
         let in_flight = self.progress.tasks.len();
         let gate = self.lane.as_ref().filter(|_| is_running && in_flight > 0).map(|lane| lane.gate());
@@ -161,7 +161,7 @@ impl Driver {
             Some(done) = self.progress.tasks.join_next() => Next::Settled(done),
             () = self.run.stop.stopped(), if is_running => Next::Stop,
             () = all_held(gate, in_flight) => Next::AllHeld,
-            () = due_at(due) => Next::EvidenceDue,
+            () = due_at(due) => Next::FailedRowsDue,
             batch = input.next(), if wants_rows => Next::Batch(batch),
         }
     }
@@ -178,7 +178,7 @@ impl Driver {
 
     /// Adds the findings of the schema check as warnings, or stops for them, before a record of the batch is sent.
     fn end_check(&mut self) {
-        match self.checker.as_mut().map(Checker::findings) {
+        match self.checker.as_mut().map(Checker::take_findings) {
             None => {}
             Some(Ok(found)) if found.is_empty() => {}
             Some(Ok(found)) => {
@@ -192,11 +192,11 @@ impl Driver {
     }
 
     /// Encodes a batch directly into the current body, and packs what is full.
-    fn take(&mut self, batch: &RecordBatch) {
+    fn encode_batch(&mut self, batch: &RecordBatch) {
         let first = self.progress.rows_read + 1;
         self.progress.rows_read += batch.num_rows() as u64;
         self.settler.read(batch.num_rows() as u64);
-        let encode_time = self.figures.encode.clone();
+        let encode_time = self.metrics.encode.clone();
         let bound = {
             let _timer = encode_time.timer();
             self.encoder.begin(batch)
@@ -313,7 +313,7 @@ impl Driver {
             self.progress.identities.leave(number, delivery.body.identities());
         }
         self.count_fates(&delivery, "CT-403", "the statement ended");
-        self.report_figures();
+        self.report_metrics();
         let stop = delivery.take_stop();
         if let Some(delivery) = Arc::into_inner(delivery) {
             self.packer.recycle(delivery.body.bytes);
@@ -412,7 +412,7 @@ impl Driver {
     }
 
     /// Writes failed rows to their file when due; an error stops the statement.
-    async fn write_evidence(&mut self, all: bool) {
+    async fn write_failed_rows(&mut self, all: bool) {
         let Some(file) = self.settler.file() else { return };
         let due = file.due().is_some_and(|due| all || due <= Instant::now());
         if due && let Err(error) = file.write().await {
@@ -422,23 +422,23 @@ impl Driver {
     }
 
     /// Copies the counts of the lane into the run and the metrics.
-    fn report_figures(&self) {
+    fn report_metrics(&self) {
         let tally = self.run.get().tally;
         let fates = [
-            (&self.figures.accepted, tally.accepted),
-            (&self.figures.rejected, tally.rejected),
-            (&self.figures.in_doubt, tally.in_doubt),
-            (&self.figures.unsent, tally.unsent),
+            (&self.metrics.accepted, tally.accepted),
+            (&self.metrics.rejected, tally.rejected),
+            (&self.metrics.in_doubt, tally.in_doubt),
+            (&self.metrics.unsent, tally.unsent),
         ];
-        for (figure, rows) in fates {
-            figure.add((rows as usize).saturating_sub(figure.value()));
+        for (counter, rows) in fates {
+            counter.add((rows as usize).saturating_sub(counter.value()));
         }
         let Some(lane) = &self.lane else { return };
         let counts = lane.counts();
         let mut run = self.run.get();
-        self.figures.requests.add((counts.requests - run.requests) as usize);
-        self.figures.retries.add((counts.retries - run.retries) as usize);
-        self.figures.bytes_sent.add((counts.bytes_sent - run.bytes_sent) as usize);
+        self.metrics.requests.add((counts.requests - run.requests) as usize);
+        self.metrics.retries.add((counts.retries - run.retries) as usize);
+        self.metrics.bytes_sent.add((counts.bytes_sent - run.bytes_sent) as usize);
         (run.requests, run.retries, run.bytes_sent) = (counts.requests, counts.retries, counts.bytes_sent);
     }
 }
@@ -458,7 +458,7 @@ impl Drop for Driver {
             self.count_fates(&delivery, "CT-403", "the query was dropped before this row's answer came");
         }
         self.fail_remaining();
-        self.report_figures();
+        self.report_metrics();
         self.settler.cancelled();
     }
 }

@@ -27,7 +27,7 @@ use crate::tables::DRY_RUN;
 use crate::write::body::Packers;
 use crate::write::consent::ConsentExec;
 use crate::write::deliver::Route;
-use crate::write::driver::{Driver, Figures, Progress};
+use crate::write::driver::{Driver, Progress, WriteMetrics};
 use crate::write::encode::Encoder;
 use crate::write::job::{Job, Operation};
 use crate::write::schema_check::Checker;
@@ -65,7 +65,7 @@ impl WriteExec {
         let retry_for = std::time::Duration::from_millis(options.retry_for_ms);
         let settings = LaneSettings { stop: run.stop.clone(), ..LaneSettings::new(Api::of(path), options) };
         let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(account.client(), settings)));
-        let figure = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
+        let counter = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
         Ok(Driver {
             mapping: Arc::clone(mapping),
             encoder: Encoder::new(mapping, &self.input.schema(), rules)?,
@@ -76,7 +76,7 @@ impl WriteExec {
                 query: if options.dry_run == DryRun::Server { &[DRY_RUN] } else { &[] },
                 order: *order,
                 stop_on_reject: options.on_reject == OnReject::Stop && options.dry_run == DryRun::Off,
-                // What is split twice is split wrongly: no option has it sent again.
+                // Demerging a profile twice splits it wrongly, so no option resends a body of keys.
                 resend: *form == BodyForm::Records && (options.in_doubt == InDoubt::Resend || options.dry_run != DryRun::Off),
                 retry_for,
             },
@@ -86,16 +86,16 @@ impl WriteExec {
             settler,
             checker: Checker::of(&self.job),
             memory: MemoryConsumer::new(format!("WriteExec[{}]", mapping.qualified())).register(task.memory_pool()),
-            figures: Figures {
+            metrics: WriteMetrics {
                 encode: MetricBuilder::new(&self.metrics).subset_time("encode_time", 0),
                 wait: MetricBuilder::new(&self.metrics).subset_time("wait_time", 0),
-                requests: figure("requests"),
-                retries: figure("retries"),
-                bytes_sent: figure("bytes_sent"),
-                accepted: figure("accepted"),
-                rejected: figure("rejected"),
-                in_doubt: figure("in_doubt"),
-                unsent: figure("unsent"),
+                requests: counter("requests"),
+                retries: counter("retries"),
+                bytes_sent: counter("bytes_sent"),
+                accepted: counter("accepted"),
+                rejected: counter("rejected"),
+                in_doubt: counter("in_doubt"),
+                unsent: counter("unsent"),
             },
             progress: Progress::default(),
         })

@@ -86,9 +86,10 @@ pub(crate) struct Checker {
     known: Option<KnownSchema>,
     is_fetched: bool,
     inspected: HashMap<String, Inspected>,
-    found: Vec<Warning>,
+    /// Findings that were not taken yet.
+    pending: Vec<Warning>,
     /// Number of findings so far.
-    findings: usize,
+    finding_count: usize,
     new: BTreeSet<String>,
     /// Names that this statement creates, so that the next one of the session knows them: events, and properties of declared.
     creates: Vec<(String, String)>,
@@ -110,8 +111,8 @@ impl Checker {
             known: None,
             is_fetched: false,
             inspected: HashMap::new(),
-            found: Vec::new(),
-            findings: 0,
+            pending: Vec::new(),
+            finding_count: 0,
             new: BTreeSet::new(),
             creates: Vec::new(),
             rows: Vec::new(),
@@ -153,7 +154,7 @@ impl Checker {
     /// Selects the rows of a batch to check: the first ones of each event.
     pub(crate) fn begin(&mut self, batch: &RecordBatch) {
         self.rows.clear();
-        if self.known.is_none() || self.findings >= FINDINGS_MAX {
+        if self.known.is_none() || self.finding_count >= FINDINGS_MAX {
             return;
         }
         let names = self.mapping.fields.iter().find(|field| field.shape == Shape::EventName);
@@ -241,20 +242,20 @@ impl Checker {
     }
 
     fn record(&mut self, code: &'static str, column: String, message: String) {
-        self.findings += 1;
-        let (code, column, message) = match self.findings.cmp(&FINDINGS_MAX) {
+        self.finding_count += 1;
+        let (code, column, message) = match self.finding_count.cmp(&FINDINGS_MAX) {
             Ordering::Less => (code, column, message),
             Ordering::Equal => {
                 (MORE, String::new(), format!("{FINDINGS_MAX} differences to the schema were found, and no more are looked for"))
             }
             Ordering::Greater => return,
         };
-        self.found.push(Warning { code, column, rows: 0, message });
+        self.pending.push(Warning { code, column, rows: 0, message });
     }
 
     /// Checks a property, with a value of it, or as a column.
     fn property(&mut self, inspected: &mut Inspected, event: &str, name: &str, value: Option<&Value>) {
-        if self.findings >= FINDINGS_MAX {
+        if self.finding_count >= FINDINGS_MAX {
             return;
         }
         let kind = value.and_then(type_of);
@@ -315,8 +316,8 @@ impl Checker {
     ///
     /// # Errors
     /// [`Error::Unwritable`] with `SET clevertap.schema_check = 'error'`; an unavailable schema is never an error.
-    pub(crate) fn findings(&mut self) -> Result<Vec<Warning>, Error> {
-        let found = std::mem::take(&mut self.found);
+    pub(crate) fn take_findings(&mut self) -> Result<Vec<Warning>, Error> {
+        let found = std::mem::take(&mut self.pending);
         let known: Vec<&str> = found.iter().filter(|finding| finding.code != UNAVAILABLE).map(|finding| finding.message.as_str()).collect();
         if self.refuses && !known.is_empty() {
             let more = known.len().saturating_sub(FINDINGS_IN_ERROR_MAX);

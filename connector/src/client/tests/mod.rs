@@ -393,8 +393,8 @@ fn nothing_shows_the_passcode() {
     let call = account.client().call(&append(), MS, 1);
     assert!(call.headers.iter().any(|(name, value)| *name == "X-CleverTap-Passcode" && value == PASSCODE));
     let wrong = Account::open("A", Secret::new("p4ss-c0de\n"), Region::In1, AccountSettings::default()).map_err(|error| error.to_string());
-    let shown = format!("{account:?} {:?} {lane:?} {call:?} {:?} {wrong:?}", account.client(), Secret::new(PASSCODE));
-    assert!(!shown.contains("p4ss") && shown.contains("line break"), "{shown}");
+    let debug = format!("{account:?} {:?} {lane:?} {call:?} {:?} {wrong:?}", account.client(), Secret::new(PASSCODE));
+    assert!(!debug.contains("p4ss") && debug.contains("line break"), "{debug}");
 }
 
 #[test]

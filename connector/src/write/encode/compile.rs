@@ -75,7 +75,7 @@ impl Compiler<'_> {
             required: mapped.required,
             deletes: counted && !mapped.required && context.deletes(mapped.shape),
             counted: counted && mapped.shape != Shape::Properties,
-            contested: false,
+            may_repeat: false,
             refused: None,
         };
         self.fields.push(field);
@@ -111,7 +111,7 @@ impl Compiler<'_> {
             required: false,
             deletes: self.context.deletes(shape) && refused.is_none(),
             counted: true,
-            contested: self.names.contested(),
+            may_repeat: self.names.may_repeat(),
             refused,
         });
         self.types.push(member.data_type().clone());

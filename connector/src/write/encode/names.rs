@@ -67,7 +67,7 @@ impl Names {
     }
 
     /// Whether several columns unfold, so that a key may come from two of them.
-    pub(super) fn contested(&self) -> bool {
+    pub(super) fn may_repeat(&self) -> bool {
         self.unfolded > 1
     }
 

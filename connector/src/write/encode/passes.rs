@@ -16,7 +16,7 @@ use crate::table::{Open, Shape};
 /// Compiles `steps`; `types` has the type of each field's column.
 pub(super) fn passes(steps: &[Step], fields: &[Field], types: &[DataType], open: Option<&Open>) -> Option<Vec<Pass>> {
     let counted = fields.iter().filter(|field| field.counted).count();
-    let unfolds = |field: &Field| field.contested || matches!(field.role, Role::UnfoldMap(_) | Role::UnfoldText);
+    let unfolds = |field: &Field| field.may_repeat || matches!(field.role, Role::UnfoldMap(_) | Role::UnfoldText);
     let has = |role: &dyn Fn(&Role) -> bool| fields.iter().any(|field| role(&field.role));
     let items_by_name = has(&|role| *role == Role::EventName) && has(&|role| matches!(role, Role::Items | Role::ItemsText));
     // A pass writes its field with a leading comma, so the record must begin with a constant key.

@@ -67,7 +67,7 @@ pub(super) struct Field {
     /// Whether it counts towards the limits of [`Open`].
     pub(super) counted: bool,
     /// Whether another column may unfold the same key.
-    pub(super) contested: bool,
+    pub(super) may_repeat: bool,
     /// The problem, if no value of the field can be sent.
     pub(super) refused: Option<Box<Problem>>,
 }

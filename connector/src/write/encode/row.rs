@@ -64,7 +64,7 @@ pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, sta
     if let (Some(refused), Some(_)) = (&field.refused, place) {
         return Err(refused.clone());
     }
-    if field.contested && !state.unfolded.insert(field.name.clone()) {
+    if field.may_repeat && !state.unfolded.insert(field.name.clone()) {
         return Err(problem(TWICE, format!("has the key \"{}\", which the row has already; leave one of them out", field.name)));
     }
     let mark = out.len();

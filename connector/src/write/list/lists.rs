@@ -41,7 +41,7 @@ pub(super) struct Lists {
     run: Arc<LiveRun>,
     settler: Settler,
     calls: Calls,
-    figures: [Count; 7],
+    metrics: [Count; 7],
     /// The list that is being spooled.
     open: Option<Spool>,
     /// The outcome of that list, while its rows are settled.
@@ -67,7 +67,7 @@ fn unsent() -> Ending {
 
 impl Lists {
     /// Begins the run; no request is made.
-    pub(super) async fn begin(job: Job, list: &'static List, figures: [Count; 7], task: &Arc<TaskContext>) -> Result<Self> {
+    pub(super) async fn begin(job: Job, list: &'static List, metrics: [Count; 7], task: &Arc<TaskContext>) -> Result<Self> {
         let column = job.mapping.table.column_like(&job.mapping.identifier().name).map_or("", |column| column.name);
         let kind = list.kinds.iter().find(|(name, _)| *name == column).map_or("", |(_, kind)| *kind);
         let (run, settler) = Settler::begin(&job, task).await?;
@@ -80,7 +80,7 @@ impl Lists {
             run,
             settler: settler.of_lists(),
             calls,
-            figures,
+            metrics,
             open: None,
             ending: None,
             stopped: None,
@@ -95,8 +95,8 @@ impl Lists {
         self.read_rows(&mut input).await;
         drop(input);
         self.ended = true;
-        self.report_figures();
-        if let Err(error) = self.write_evidence(true).await {
+        self.report_metrics();
+        if let Err(error) = self.write_failed_rows(true).await {
             self.stopped.get_or_insert(error.into());
         }
         let stopped = self.stopped.take();
@@ -125,7 +125,7 @@ impl Lists {
             if let Err(stopped) = taken {
                 return self.stop(stopped).await;
             }
-            if let Err(error) = self.write_evidence(false).await {
+            if let Err(error) = self.write_failed_rows(false).await {
                 self.stop(error.into()).await;
             }
         }
@@ -239,12 +239,12 @@ impl Lists {
 
     /// Settles the rows of the open list.
     async fn settle(&mut self, ending: Ending) -> Result<()> {
-        self.report_figures();
+        self.report_metrics();
         self.ending = Some(ending);
         self.calls.may_have_arrived.store(false, Ordering::SeqCst);
         while self.settle_some()? {
             // The rows of this list are settled nevertheless.
-            if let Err(error) = self.write_evidence(false).await {
+            if let Err(error) = self.write_failed_rows(false).await {
                 self.stopped.get_or_insert(error.into());
             }
             tokio::task::yield_now().await;
@@ -256,7 +256,7 @@ impl Lists {
     ///
     /// # Errors
     /// If they cannot be written; then no further list is submitted.
-    async fn write_evidence(&mut self, all: bool) -> Result<()> {
+    async fn write_failed_rows(&mut self, all: bool) -> Result<()> {
         match self.settler.file() {
             Some(file) if all || file.due().is_some_and(|due| due <= tokio::time::Instant::now()) => file.write().await,
             _ => Ok(()),
@@ -301,14 +301,14 @@ impl Lists {
     }
 
     /// Copies requests and fates into the run and the metrics.
-    fn report_figures(&self) {
+    fn report_metrics(&self) {
         let [requests, retries, bytes] = self.calls.counts();
         let mut run = self.run.get();
         (run.requests, run.retries, run.bytes_sent) = (requests, retries, bytes);
         let tally = run.tally;
         let now = [requests, retries, bytes, tally.accepted, tally.rejected, tally.in_doubt, tally.unsent];
-        for (figure, now) in self.figures.iter().zip(now) {
-            figure.add(usize::try_from(now).unwrap_or(usize::MAX).saturating_sub(figure.value()));
+        for (counter, now) in self.metrics.iter().zip(now) {
+            counter.add(usize::try_from(now).unwrap_or(usize::MAX).saturating_sub(counter.value()));
         }
     }
 }
@@ -337,7 +337,7 @@ impl Drop for Lists {
                 }
             }
         }
-        self.report_figures();
+        self.report_metrics();
         self.settler.cancelled();
     }
 }

@@ -106,10 +106,10 @@ impl ExecutionPlan for ListsExec {
         }
         let input = self.input.execute(0, sort_memory::bounded(&task))?;
         let (job, calls) = (self.job.clone(), calls(&self.job)?);
-        let figure = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
-        let figures = ["requests", "retries", "bytes_sent", "accepted", "rejected", "in_doubt", "unsent"].map(figure);
+        let counter = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
+        let metrics = ["requests", "retries", "bytes_sent", "accepted", "rejected", "in_doubt", "unsent"].map(counter);
         let written = futures::stream::once(async move {
-            let accepted = Lists::begin(job, calls, figures, &task).await?.write(input).await?;
+            let accepted = Lists::begin(job, calls, metrics, &task).await?.write(input).await?;
             one_number(accepted_schema(), accepted)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(accepted_schema(), written.boxed())))

@@ -197,7 +197,7 @@ fn a_type_that_clevertap_has_no_value_for_is_refused_with_a_cast() {
 }
 
 #[test]
-fn a_record_without_a_key_that_all_have_begins_with_its_first_field() {
+fn a_record_without_constant_keys_begins_with_its_first_field() {
     let addresses =
         [("type", words(&["email", "phone"])), ("value", words(&["a@example.org", "+91"])), ("status", words(&["Unsubscribe"; 2]))];
     assert_eq!(
