@@ -4,7 +4,7 @@
 //! long text, a byte to be escaped. The common case has no branch that depends on a value.
 //!
 //! All of it is safe: texts are read and strips are written in slices of fixed size, with one bounds check each. Everything is
-//! inlined into the loop, which is compiled once for each [`super::avx2::Avx2`] case.
+//! inlined into the loop, which is compiled once with AVX2 and once without.
 
 use arrow::array::OffsetSizeTrait;
 

@@ -126,7 +126,7 @@ fn many_fields(count: usize, max: usize) -> Box<Problem> {
     )
 }
 
-/// Explains why [`write`] refused a row.
+/// Explains why [`write()`] refused a row.
 #[cold]
 pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut RowState) -> Reject {
     let mut record = Vec::new();
