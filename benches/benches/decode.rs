@@ -1,6 +1,7 @@
-//! A page of events to Arrow arrays: ours beside what else there is, on the same page: `cargo bench -p clevertap-benches -- decode`.
+//! Decodes a page of events to Arrow arrays, compared with other libraries on the same page:
+//! `cargo bench -p clevertap-benches -- decode`.
 //!
-//! arrow-json is spared dates and packed times: it leaves them text and integers. It cannot keep an object as JSON, so that both
+//! arrow-json need not convert dates and packed times: it keeps them as text and integers. It cannot keep an object as JSON, so both
 //! tables compare with its typed columns.
 
 use std::borrow::Cow;
@@ -21,7 +22,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Records of a page: what CleverTap gives at most, about.
+/// Records per page: about the maximum of CleverTap.
 const RECORDS: usize = 5_000;
 
 const TYPED: &[(&str, ValueForm)] = &[
@@ -51,7 +52,8 @@ const RAW: &[(&str, ValueForm)] = &[
     ("event_props", ValueForm::Json),
 ];
 
-/// The bench, as criterion's list of groups wants it; the rounds are its own: typed, and with the properties left as JSON.
+/// The benchmark. It is in the list of criterion groups, but measures by itself, in rounds: with typed properties, and with
+/// properties left as JSON.
 pub(crate) fn decode(_: &mut Criterion) {
     let (records, rounds) = match Mode::of("decode") {
         Mode::Measure => (RECORDS, 101),
@@ -64,27 +66,27 @@ pub(crate) fn decode(_: &mut Criterion) {
     let mut copy = vec![0; page.len()];
     let mut memcpy = || black_box(&mut copy).copy_from_slice(&page);
     Rounds::new("decode, typed", records, page.len())
-        .way("arrow-json typed", || drop(black_box(arrow_json(&page))))
-        .way("ours", || drop(black_box(typed.decode(&page).expect("a page"))))
-        .way("serde_json::Value", || drop(black_box(columns_of_values(&page))))
-        .way("serde_json typed", || {
+        .variant("arrow-json typed", || drop(black_box(arrow_json(&page))))
+        .variant("ours", || drop(black_box(typed.decode(&page).expect("a page"))))
+        .variant("serde_json::Value", || drop(black_box(columns_of_values(&page))))
+        .variant("serde_json typed", || {
             drop(black_box(columns(&serde_json::from_slice::<Answer<'_, Properties<'_>>>(&page).expect("a page"))));
         })
-        .way("sonic-rs typed", || {
+        .variant("sonic-rs typed", || {
             drop(black_box(columns(&sonic_rs::from_slice::<Answer<'_, Properties<'_>>>(&page).expect("a page"))));
         })
-        .way("memcpy", &mut memcpy)
+        .variant("memcpy", &mut memcpy)
         .run(rounds, &["arrow-json typed"]);
     Rounds::new("decode, raw properties", records, page.len())
-        .way("arrow-json typed", || drop(black_box(arrow_json(&page))))
-        .way("ours, raw", || drop(black_box(raw.decode(&page).expect("a page"))))
-        .way("serde_json typed, RawValue", || {
+        .variant("arrow-json typed", || drop(black_box(arrow_json(&page))))
+        .variant("ours, raw", || drop(black_box(raw.decode(&page).expect("a page"))))
+        .variant("serde_json typed, RawValue", || {
             drop(black_box(columns(&serde_json::from_slice::<Answer<'_, &RawValue>>(&page).expect("a page"))));
         })
-        .way("sonic-rs typed, LazyValue", || {
+        .variant("sonic-rs typed, LazyValue", || {
             drop(black_box(columns(&sonic_rs::from_slice::<Answer<'_, sonic_rs::LazyValue<'_>>>(&page).expect("a page"))));
         })
-        .way("memcpy", &mut memcpy)
+        .variant("memcpy", &mut memcpy)
         .run(rounds, &["arrow-json typed"]);
 }
 
@@ -92,7 +94,7 @@ fn pages_of(slots: &[(&str, ValueForm)]) -> Pages {
     Pages::new(slots, "Asia/Kolkata").expect("a zone")
 }
 
-/// The page as arrow-json reads it with the schema declared: one row, whose `records` are a list.
+/// The page read by arrow-json with a declared schema: one row with a list `records`.
 fn arrow_json(page: &[u8]) -> RecordBatch {
     let text = |key: &str| Field::new(key, DataType::Utf8, true);
     let profile: Fields = ["objectId", "platform", "identity", "name", "email", "phone"].map(text).to_vec().into();
@@ -118,7 +120,7 @@ fn arrow_json(page: &[u8]) -> RecordBatch {
     decoder.flush().expect("a page").expect("a row")
 }
 
-/// An answer as serde reads it, borrowing what has no escapes.
+/// The answer for serde, borrowing texts without escapes.
 #[derive(Deserialize)]
 struct Answer<'a, P> {
     #[serde(borrow, bound(deserialize = "P: Deserialize<'de>"))]
@@ -164,9 +166,8 @@ struct Properties<'a> {
     delivered_at: Option<Cow<'a, str>>,
 }
 
-/// Builders of the columns of properties.
+/// Builds the columns of the properties.
 trait Columns {
-    /// The builders.
     type Builders: Default;
     fn append(&self, builders: &mut Self::Builders);
     fn finish(builders: Self::Builders) -> Vec<ArrayRef>;
@@ -260,15 +261,15 @@ fn columns_of_values(page: &[u8]) -> Vec<ArrayRef> {
     columns
 }
 
-/// What is compared must do the same.
+/// Both decoders must return the same values.
 fn assert_same(page: &Bytes) {
     let ours = pages_of(TYPED).decode(page).expect("a page");
     let raw = pages_of(RAW).decode(page).expect("a page");
     let batch = arrow_json(page);
     let records = batch.column(2).as_list::<i32>().value(0);
     let (profile, properties) = (records.as_struct().column(0).as_struct(), records.as_struct().column(2).as_struct());
-    for (at, own) in ours.iter().take(6).enumerate() {
-        assert!(own.as_string_view().iter().eq(profile.column(at).as_string::<i32>().iter()));
+    for (at, column) in ours.iter().take(6).enumerate() {
+        assert!(column.as_string_view().iter().eq(profile.column(at).as_string::<i32>().iter()));
     }
     assert_eq!(&ours[..7], &raw[..7]);
     for at in 0..2 {

@@ -1,5 +1,5 @@
-//! What a row costs the encoder as rows grow wider, texts longer and values fewer: `cargo bench -p clevertap-benches -- growth`.
-//! How the whole road bends as rows, requests in flight and latency grow is told by `road`.
+//! Cost of a row in the encoder as rows get wider, texts longer and values fewer: `cargo bench -p clevertap-benches -- growth`. How
+//! the complete path scales with rows, requests in flight and latency is measured by `road`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
-/// People with so many properties, each a text of so many bytes, so many of a hundred NULL.
+/// Profiles with `columns` text properties of `bytes` bytes, `nulls` percent of them NULL.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     columns: usize,
@@ -20,8 +20,8 @@ struct Shape {
     nulls: u32,
 }
 
-/// The shape that one thing at a time is changed of.
-const MIDDLE: Shape = Shape { columns: 10, bytes: 20, nulls: 0 };
+/// The base shape, of which one parameter at a time varies.
+const BASE: Shape = Shape { columns: 10, bytes: 20, nulls: 0 };
 
 impl Shape {
     fn batch(self, rows: usize) -> RecordBatch {
@@ -39,8 +39,8 @@ impl Shape {
     }
 }
 
-/// The bench, as criterion's list of groups wants it; the figures are its own.
-#[expect(clippy::print_stdout, reason = "what a bench is for")]
+/// The benchmark. It is in the list of criterion groups, but measures by itself.
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 pub(crate) fn growth(_: &mut Criterion) {
     let (rows, rounds) = match Mode::of("growth") {
         Mode::Measure => (8_192, 15),
@@ -49,22 +49,22 @@ pub(crate) fn growth(_: &mut Criterion) {
     };
     println!("\ngrowth: people with properties of text, one thread, medians of {rounds} rounds");
     println!("{:>8} {:>6} {:>7} {:>10} {:>10} {:>8}", "columns", "bytes", "nulls", "ns/row", "ns/value", "GB/s");
-    let columns = [3, 10, 30, 100, 250].map(|columns| Shape { columns, ..MIDDLE });
-    let bytes = [5, 20, 32, 50, 100, 500].map(|bytes| Shape { bytes, ..MIDDLE });
-    let nulls = [0, 10, 50, 90].map(|nulls| Shape { nulls, ..MIDDLE });
+    let columns = [3, 10, 30, 100, 250].map(|columns| Shape { columns, ..BASE });
+    let bytes = [5, 20, 32, 50, 100, 500].map(|bytes| Shape { bytes, ..BASE });
+    let nulls = [0, 10, 50, 90].map(|nulls| Shape { nulls, ..BASE });
     for shape in columns.into_iter().chain(bytes).chain(nulls) {
         let batch = shape.batch(rows);
         let mut bodies = Bodies::new("profiles", &batch.schema()).expect("writable");
         let mut written = 0;
         let mut times: Vec<f64> = (0..=rounds)
             .map(|_| {
-                let begun = Instant::now();
+                let start = Instant::now();
                 written = 0;
-                let mut seen = |body: &[u8]| written += black_box(body).len();
-                let rejected = bodies.write(&batch, &mut seen).expect("read");
-                bodies.finish(&mut seen);
+                let mut consume = |body: &[u8]| written += black_box(body).len();
+                let rejected = bodies.write(&batch, &mut consume).expect("read");
+                bodies.finish(&mut consume);
                 assert_eq!(rejected, 0, "{shape:?}");
-                begun.elapsed().as_secs_f64()
+                start.elapsed().as_secs_f64()
             })
             .collect();
         times.remove(0);

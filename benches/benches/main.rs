@@ -1,6 +1,6 @@
 //! One binary for all benchmarks: `cargo bench -p clevertap-benches`. Under `cargo test` each runs once.
 //!
-//! It is also the other processes of the road: `sink` takes bodies, `load` sends them.
+//! The binary also serves as the other processes of `road`: `sink` receives bodies, `load` sends them.
 
 mod decode;
 mod encode;
@@ -15,10 +15,10 @@ use datafusion::prelude::SessionContext;
 use datafusion_clevertap::{Account, AccountSettings, ClevertapSql, Secret, register};
 use tokio::runtime::Runtime;
 
-/// Rows of one load.
+/// Rows of one statement.
 const ROWS: u64 = 20_000;
 
-/// An emulator that counts what it is sent, and a context whose table `users` has [`ROWS`] people.
+/// An emulator that counts what it receives, and a context with a table `users` of [`ROWS`] people.
 struct World {
     runtime: Runtime,
     ctx: SessionContext,
@@ -58,7 +58,7 @@ impl World {
     }
 }
 
-/// SELECT of events over the emulator's loopback door: pages, decoded, to batches.
+/// SELECT of events from the emulator over loopback HTTP: pages decoded to batches.
 fn scan(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scan");
     group.throughput(Throughput::Elements(ROWS)).sample_size(10).measurement_time(Duration::from_secs(5));
@@ -73,7 +73,7 @@ fn scan(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// INSERT over the emulator's loopback door, with and without the latency of a real service.
+/// INSERT into the emulator over loopback HTTP, with and without the latency of a real service.
 fn pipeline(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pipeline");
     group.throughput(Throughput::Elements(ROWS)).sample_size(10).measurement_time(Duration::from_secs(5));
@@ -90,7 +90,7 @@ criterion_group!(benches, decode::decode, encode::encode, pipeline, scan, growth
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // One thread for all that such a process does.
+    // One thread for everything in these processes.
     let one_thread = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     match arguments.first().map(String::as_str) {
         Some("sink") => {

@@ -1,4 +1,4 @@
-//! Parquet files for the benches, and for the peers, which are other programs.
+//! Writes Parquet files for the benchmarks and for the peers, which are other programs.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,10 +8,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-/// Rows of a row group: the same in every file, since a reader holds one.
+/// Rows per row group: the same in every file, since a reader holds one in memory.
 pub const GROUP_ROWS: usize = 100_000;
 
-/// Writes `rows` rows: those of `batches`, over and over.
+/// Writes `rows` rows, repeating `batches`.
 ///
 /// # Panics
 /// If the file cannot be written.

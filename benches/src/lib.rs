@@ -1,5 +1,5 @@
-//! What benches share: pages and rows made from seeds, so that every run sees the same bytes, and rounds that compare ways fairly.
-//! Run `cargo bench -p clevertap-benches`.
+//! Shared by the benchmarks: pages and rows generated from seeds, so that every run sees the same bytes, and rounds that compare
+//! variants fairly. Run `cargo bench -p clevertap-benches`.
 
 pub mod files;
 pub mod pages;

@@ -1,4 +1,4 @@
-//! Answers of the event export, as CleverTap writes them: `status`, `next_cursor`, and records of about 315 bytes.
+//! Answers of the event export in the format of CleverTap: `status`, `next_cursor`, and records of about 315 bytes.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -9,8 +9,8 @@ const LAST_NAMES: [&str; 8] = ["Lovelace", "Hopper", "Turing", "Dijkstra", "Lisk
 const CATEGORIES: [&str; 6] = ["Shoes", "Bags", "Books", "Toys", "Garden", "Music"];
 const PRODUCTS: [&str; 6] = ["Running shoe Mk 2", "Leather tote", "Slim volume", "Wooden train set", "Rose, climbing", "Long player"];
 
-/// A page of `records` events. All but the identity and the time are missing in one record of ten; names are not ASCII in three
-/// of a hundred and have an escape in one of two hundred.
+/// A page of `records` events. Each field but identity and time is missing in 10 % of the records; 3 % of the names are not ASCII and
+/// 0.5 % have an escape.
 #[must_use]
 pub fn events(seed: u64, records: usize) -> Vec<u8> {
     let mut rng = StdRng::seed_from_u64(seed);

@@ -1,40 +1,39 @@
-//! Ways of doing one thing, beside each other: every round runs each once, in the same order, and what is told is the median over
-//! the rounds of a way's time to that of a reference *in the same round*. On a shared machine a ratio within a round says more
-//! than any time does.
+//! Compares variants of one task: every round runs each variant once, in the same order. The result is the median over the rounds of
+//! the ratio of its time to that of a reference *in the same round*. On a shared machine such a ratio is more reliable than any time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Ways to be compared.
+/// The variants to compare.
 #[expect(missing_debug_implementations, reason = "closures have none")]
 pub struct Rounds<'a> {
     title: &'a str,
-    /// Rows and bytes that each way makes a round.
+    /// Rows and bytes that each variant processes per round.
     rows: usize,
     bytes: usize,
-    ways: Vec<Way<'a>>,
+    variants: Vec<Variant<'a>>,
 }
 
-struct Way<'a> {
+struct Variant<'a> {
     name: &'static str,
     run: Box<dyn FnMut() + 'a>,
     times: Vec<Duration>,
 }
 
-/// How the binary was asked to run.
+/// How the binary runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// `cargo bench`, and the group is among those asked for.
+    /// `cargo bench`, and the group is selected.
     Measure,
-    /// `cargo test`: once, so that nothing rots.
+    /// `cargo test`: once, to check that it still works.
     Test,
-    /// Another group was asked for.
+    /// Another group is selected.
     Skip,
 }
 
 impl Mode {
-    /// For the group of this name.
+    /// The mode for a group.
     pub fn of(group: &str) -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let mut filters = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
@@ -49,56 +48,56 @@ impl Mode {
 }
 
 impl<'a> Rounds<'a> {
-    /// Of ways that make so many rows of so many bytes together.
+    /// Starts a comparison of variants that process `rows` rows and `bytes` bytes.
     pub fn new(title: &'a str, rows: usize, bytes: usize) -> Self {
-        Self { title, rows, bytes, ways: Vec::new() }
+        Self { title, rows, bytes, variants: Vec::new() }
     }
 
-    /// Adds a way.
+    /// Adds a variant.
     #[must_use]
-    pub fn way(mut self, name: &'static str, run: impl FnMut() + 'a) -> Self {
-        self.ways.push(Way { name, run: Box::new(run), times: Vec::new() });
+    pub fn variant(mut self, name: &'static str, run: impl FnMut() + 'a) -> Self {
+        self.variants.push(Variant { name, run: Box::new(run), times: Vec::new() });
         self
     }
 
-    /// Runs the rounds, after one that counts for nothing, and prints each way against each of `references`. With `CLEVERTAP_WAY`
-    /// in the environment that way alone is run, for a profiler.
+    /// Runs the rounds, after a warm-up round, and prints each variant relative to each of `references`. If `CLEVERTAP_WAY` is set in
+    /// the environment, only that variant is run, for a profiler.
     ///
     /// # Panics
-    /// If a reference is not one of the ways.
-    #[expect(clippy::print_stdout, reason = "what a bench is for")]
+    /// If a reference is not one of the variants.
+    #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
     pub fn run(mut self, rounds: usize, references: &[&str]) {
-        // For a profile of one way: no ratios then.
+        // To profile one variant; prints no ratios.
         let only = std::env::var("CLEVERTAP_WAY").ok();
         let (rounds, references) = if only.is_some() { (30 * rounds, &[][..]) } else { (rounds, references) };
-        self.ways.retain(|way| only.as_deref().is_none_or(|only| only == way.name));
+        self.variants.retain(|variant| only.as_deref().is_none_or(|only| only == variant.name));
         for round in 0..=rounds {
-            for way in &mut self.ways {
-                let begun = Instant::now();
-                (way.run)();
+            for variant in &mut self.variants {
+                let start = Instant::now();
+                (variant.run)();
                 if round > 0 || rounds == 0 {
-                    way.times.push(begun.elapsed());
+                    variant.times.push(start.elapsed());
                 }
             }
         }
-        let places: Vec<usize> = references
+        let reference_indexes: Vec<usize> = references
             .iter()
-            .map(|name| self.ways.iter().position(|way| way.name == *name).unwrap_or_else(|| panic!("no way is called {name}")))
+            .map(|name| self.variants.iter().position(|variant| variant.name == *name).unwrap_or_else(|| panic!("no way is called {name}")))
             .collect();
         println!("\n{} ({} rows, {} bytes a row, {rounds} rounds)", self.title, self.rows, self.bytes / self.rows.max(1));
         print!("{:34} {:>10} {:>10} {:>8}", "", "min ns/row", "med ns/row", "GB/s");
         references.iter().for_each(|name| print!(" {:>22}", format!("x {name}")));
         println!();
-        for way in &self.ways {
-            let nanoseconds = median(way.times.iter().map(Duration::as_secs_f64).collect()) * 1e9;
-            let least = way.times.iter().min().map_or(0.0, Duration::as_secs_f64) * 1e9;
+        for variant in &self.variants {
+            let nanoseconds = median(variant.times.iter().map(Duration::as_secs_f64).collect()) * 1e9;
+            let least = variant.times.iter().min().map_or(0.0, Duration::as_secs_f64) * 1e9;
             let rows = self.rows as f64;
-            print!("{:34} {:>10.1} {:>10.1} {:>8.2}", way.name, least / rows, nanoseconds / rows, self.bytes as f64 / nanoseconds);
-            for reference in &places {
-                let ratios = self.ways[*reference]
+            print!("{:34} {:>10.1} {:>10.1} {:>8.2}", variant.name, least / rows, nanoseconds / rows, self.bytes as f64 / nanoseconds);
+            for reference in &reference_indexes {
+                let ratios = self.variants[*reference]
                     .times
                     .iter()
-                    .zip(&way.times)
+                    .zip(&variant.times)
                     .map(|(reference, time)| reference.as_secs_f64() / time.as_secs_f64());
                 print!(" {:>22.2}", median(ratios.collect()));
             }
@@ -107,7 +106,7 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// The middle of these.
+/// The median.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

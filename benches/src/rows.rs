@@ -1,7 +1,7 @@
-//! Rows of people and of events, the same for the same seed: what the encoder is measured with.
+//! Profiles and events, the same for the same seed: the input of the encoder benchmarks.
 //!
-//! Profiles have twelve columns of the kinds that people load, a tenth of each NULL but of the identifier; three names in a hundred
-//! are not ASCII, and one in two hundred has a quote in it. Events have eight.
+//! Profiles have twelve columns of commonly loaded kinds, 10 % of each NULL except the identifier; 3 % of the names are not ASCII,
+//! and 0.5 % contain a quote. Events have eight.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ const EVENTS: [&str; 5] = ["Charged", "Product Viewed", "Added To Cart", "Search
 const CATEGORIES: [&str; 6] = ["Books", "Electronics", "Grocery", "Home & Kitchen", "Toys", "Sports and Outdoors"];
 const PRODUCTS: [&str; 6] = ["Kettle", "Running Shoes", "USB-C Cable 2m", "Notebook A5", "Desk Lamp", "Espresso Machine"];
 
-/// How text comes.
+/// The array type of text columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Text {
     /// `Utf8`.
@@ -33,9 +33,9 @@ pub enum Text {
     Views,
 }
 
-struct Maker(StdRng);
+struct Generator(StdRng);
 
-impl Maker {
+impl Generator {
     fn column<T>(&mut self, rows: usize, mut value: impl FnMut(&mut StdRng) -> T) -> Vec<Option<T>> {
         (0..rows).map(|_| (self.0.random_range(0..10) != 0).then(|| value(&mut self.0))).collect()
     }
@@ -55,9 +55,9 @@ impl Maker {
     }
 }
 
-fn text(how: Text, array: StringArray) -> ArrayRef {
+fn text(layout: Text, array: StringArray) -> ArrayRef {
     let array: ArrayRef = Arc::new(array);
-    match how {
+    match layout {
         Text::Offsets => array,
         Text::Views => cast(&array, &DataType::Utf8View).expect("text is text"),
     }
@@ -67,42 +67,43 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).expect("columns of one length")
 }
 
-/// People.
-pub fn profiles(seed: u64, rows: usize, how: Text) -> RecordBatch {
-    let mut make = Maker(StdRng::seed_from_u64(seed));
+/// A batch of profiles.
+pub fn profiles(seed: u64, rows: usize, layout: Text) -> RecordBatch {
+    let mut generator = Generator(StdRng::seed_from_u64(seed));
     let identities: Vec<String> = (0..rows).map(|row| format!("cust-{:08}", seed * 1_000_000 + row as u64)).collect();
-    let names = make.column(rows, |random| match random.random_range(0..1_000) {
+    let names = generator.column(rows, |random| match random.random_range(0..1_000) {
         0..30 => OTHER[random.random_range(0..OTHER.len())].to_owned(),
         30..35 => format!("{} \"Ace\" \\ {}", FIRST[random.random_range(0..12)], LAST[random.random_range(0..10)]),
         _ => format!("{} {}", FIRST[random.random_range(0..12)], LAST[random.random_range(0..10)]),
     });
-    let emails = make.column(rows, |random| {
+    let emails = generator.column(rows, |random| {
         let (first, last) = (FIRST[random.random_range(0..12)].to_lowercase(), LAST[random.random_range(0..10)].to_lowercase());
         format!("{first}.{last}{}@example.org", random.random_range(0..10_000))
     });
-    let phones = make.column(rows, |random| format!("+91{}", random.random_range(6_000_000_000..9_999_999_999u64)));
-    let genders = make.words(rows, &["M", "F"]);
-    let plans = make.words(rows, &PLANS);
-    let births = make.column(rows, |random| random.random_range(-7_305..15_000));
-    let scores = make.column(rows, |random| match random.random::<bool>() {
+    let phones = generator.column(rows, |random| format!("+91{}", random.random_range(6_000_000_000..9_999_999_999u64)));
+    let genders = generator.words(rows, &["M", "F"]);
+    let plans = generator.words(rows, &PLANS);
+    let births = generator.column(rows, |random| random.random_range(-7_305..15_000));
+    let scores = generator.column(rows, |random| match random.random::<bool>() {
         true => f64::from(random.random_range(0..100_000)) / 100.0,
         false => random.random_range(0.0..1_000.0),
     });
-    let balances = make.column(rows, |random| i128::from(random.random_range(-1_000_000..100_000_000)));
-    let seen = make.instants(rows);
-    let members = make.column(rows, Rng::random::<bool>);
+    let balances = generator.column(rows, |random| i128::from(random.random_range(-1_000_000..100_000_000)));
+    let seen = generator.instants(rows);
+    let members = generator.column(rows, Rng::random::<bool>);
     let mut tags = ListBuilder::new(StringBuilder::new());
-    for row in make.column(rows, |random| (0..random.random_range(0..5)).map(|_| TAGS[random.random_range(0..8)]).collect::<Vec<_>>()) {
+    for row in generator.column(rows, |random| (0..random.random_range(0..5)).map(|_| TAGS[random.random_range(0..8)]).collect::<Vec<_>>())
+    {
         match row {
             Some(row) => tags.append_value(row.into_iter().map(Some)),
             None => tags.append_null(),
         }
     }
     batch(vec![
-        ("identity", text(how, StringArray::from(identities))),
-        ("Name", text(how, StringArray::from(names))),
-        ("Email", text(how, StringArray::from(emails))),
-        ("Phone", text(how, StringArray::from(phones))),
+        ("identity", text(layout, StringArray::from(identities))),
+        ("Name", text(layout, StringArray::from(names))),
+        ("Email", text(layout, StringArray::from(emails))),
+        ("Phone", text(layout, StringArray::from(phones))),
         ("Gender", genders),
         ("Plan", plans),
         ("DOB", Arc::new(Date32Array::from(births))),
@@ -114,23 +115,23 @@ pub fn profiles(seed: u64, rows: usize, how: Text) -> RecordBatch {
     ])
 }
 
-/// What they did.
-pub fn events(seed: u64, rows: usize, how: Text) -> RecordBatch {
-    let mut make = Maker(StdRng::seed_from_u64(seed));
-    let identities: Vec<String> = (0..rows).map(|_| format!("cust-{:08}", make.0.random_range(0..10_000_000))).collect();
-    let times: Vec<i64> = (0..rows).map(|_| make.0.random_range(1_700_000_000..1_770_000_000)).collect();
-    let names: DictionaryArray<Int32Type> = (0..rows).map(|_| EVENTS[make.0.random_range(0..EVENTS.len())]).collect();
-    let products = make.column(rows, |random| format!("{} {}", PRODUCTS[random.random_range(0..6)], random.random_range(100..1_000)));
-    let categories = make.words(rows, &CATEGORIES);
-    let prices = make.prices(rows);
-    let quantities = make.column(rows, |random| random.random_range(1..20i64));
-    let stocks = make.column(rows, Rng::random::<bool>);
-    let delivered = make.instants(rows);
+/// A batch of events.
+pub fn events(seed: u64, rows: usize, layout: Text) -> RecordBatch {
+    let mut generator = Generator(StdRng::seed_from_u64(seed));
+    let identities: Vec<String> = (0..rows).map(|_| format!("cust-{:08}", generator.0.random_range(0..10_000_000))).collect();
+    let times: Vec<i64> = (0..rows).map(|_| generator.0.random_range(1_700_000_000..1_770_000_000)).collect();
+    let names: DictionaryArray<Int32Type> = (0..rows).map(|_| EVENTS[generator.0.random_range(0..EVENTS.len())]).collect();
+    let products = generator.column(rows, |random| format!("{} {}", PRODUCTS[random.random_range(0..6)], random.random_range(100..1_000)));
+    let categories = generator.words(rows, &CATEGORIES);
+    let prices = generator.prices(rows);
+    let quantities = generator.column(rows, |random| random.random_range(1..20i64));
+    let stocks = generator.column(rows, Rng::random::<bool>);
+    let delivered = generator.instants(rows);
     batch(vec![
-        ("identity", text(how, StringArray::from(identities))),
+        ("identity", text(layout, StringArray::from(identities))),
         ("event_time", Arc::new(Int64Array::from(times))),
         ("event_name", Arc::new(names)),
-        ("Product", text(how, StringArray::from(products))),
+        ("Product", text(layout, StringArray::from(products))),
         ("Category", categories),
         ("Price", Arc::new(Float64Array::from(prices))),
         ("Quantity", Arc::new(Int64Array::from(quantities))),
@@ -139,12 +140,12 @@ pub fn events(seed: u64, rows: usize, how: Text) -> RecordBatch {
     ])
 }
 
-/// `batches` of `rows` rows, each from a seed of its own.
-pub fn several(batches: usize, rows: usize, how: Text, make: fn(u64, usize, Text) -> RecordBatch) -> Vec<RecordBatch> {
-    (0..batches as u64).map(|seed| make(seed, rows, how)).collect()
+/// `batches` batches of `rows` rows, each from a seed of its own.
+pub fn batches_of(batches: usize, rows: usize, layout: Text, make: fn(u64, usize, Text) -> RecordBatch) -> Vec<RecordBatch> {
+    (0..batches as u64).map(|seed| make(seed, rows, layout)).collect()
 }
 
-/// The dictionaries of a batch as the text that they stand for.
+/// Casts a dictionary to its value type; other arrays are returned as they are.
 pub fn plain(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Dictionary(_, values) => cast(array, values).expect("a dictionary of text is text"),

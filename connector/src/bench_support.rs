@@ -1,6 +1,6 @@
-//! The hot kernels, for the benchmarks and nobody else: no part of the public interface, may change at any time.
+//! Decoder and encoder for the benchmarks only: not part of the public API, and may change at any time.
 
-/// Pages of records to Arrow arrays.
+/// Decodes pages of records to Arrow arrays.
 pub mod decode {
     use arrow::array::ArrayRef;
     use arrow::datatypes::Field;
@@ -15,7 +15,8 @@ pub mod decode {
     pub struct Pages(PageDecoder);
 
     impl Pages {
-        /// A decoder of pages whose `records` have columns at `(path, form)`, keys apart by slashes; none if there is no such zone.
+        /// A decoder of pages that have columns at `(path, form)` in `records`, path keys separated by slashes; `None` if there is no
+        /// such time zone.
         #[must_use]
         pub fn new(columns: &[(&str, ValueForm)], zone: &str) -> Option<Self> {
             let zone: Tz = zone.parse().ok()?;
@@ -32,7 +33,7 @@ pub mod decode {
             self.0.fields()
         }
 
-        /// The columns of a page.
+        /// Decodes the columns of a page.
         ///
         /// # Errors
         /// Why the page cannot be read.
@@ -42,7 +43,7 @@ pub mod decode {
     }
 }
 
-/// Batches to bodies, as a statement writes them.
+/// Encodes batches as bodies, as a statement does.
 pub mod encode {
     use arrow::array::RecordBatch;
     use arrow::datatypes::Schema;
@@ -55,7 +56,7 @@ pub mod encode {
     use crate::write::encode::{Encoder, Row, Rules};
     use crate::write::mapping::{IdentifierChoice, Mapping};
 
-    /// Writes bodies of 1000 records and gives each buffer back at once.
+    /// Writes bodies of 1000 records and reuses each buffer at once.
     #[derive(Debug)]
     pub struct Bodies {
         encoder: Encoder,
@@ -64,7 +65,7 @@ pub mod encode {
     }
 
     impl Bodies {
-        /// For profiles, or for events whose names are a column, with the options as they are when nobody sets them, in a project in India.
+        /// For profiles, or for events with a column of event names; default options, in a project in India.
         ///
         /// # Errors
         /// [`crate::Error::Unwritable`] if a column cannot be written.
@@ -82,7 +83,7 @@ pub mod encode {
             Ok(Self { encoder, packer: Packers::new(BodyForm::Records, 1_000, 5_000_000), rows: Vec::new() })
         }
 
-        /// Writes `batch` and shows each body; says how many rows were rejected.
+        /// Writes `batch`, calls `body` with each full body, and returns the number of rejected rows.
         ///
         /// # Errors
         /// [`crate::Error::Unwritable`] if a column cannot be read.
@@ -107,7 +108,7 @@ pub mod encode {
             Ok(rejected)
         }
 
-        /// Shows the last body.
+        /// Calls `body` with the last body.
         pub fn finish(&mut self, mut body: impl FnMut(&[u8])) {
             for last in self.packer.finish() {
                 body(&last.bytes);

@@ -1,13 +1,13 @@
-//! What others say of values, without the values: a source that cannot be read is told with a row of it.
+//! Removes values from messages of other crates: Arrow reports a source that it cannot read with a row of it.
 //!
-//! In: the text of an error of Arrow or DataFusion. Out: the same, with `…` for each value that their messages are known to hold, and with
-//! a remedy where one is known. Arrow has no codes, so that its words are all there is to go by: they stand here and nowhere else.
+//! In: the text of an error of Arrow or DataFusion. Out: the same with `…` for each value that their messages are known to contain,
+//! and with a remedy if one is known. Arrow has no error codes, so this depends on its texts, which appear only here.
 
 use std::borrow::Cow;
 
-/// Around values, as arrow-csv, arrow-json, arrow-cast and arrow's parsers write them. What comes behind is looked for from the end, since
-/// the value may hold it too; where it is empty, the value goes on to the end of the line.
-const AROUND: [(&str, &str); 9] = [
+/// The text before and after a value in messages of arrow-csv, arrow-json, arrow-cast and the Arrow parsers. The text after is
+/// searched from the end, since the value may contain it too; if it is empty, the value extends to the end of the line.
+const DELIMITERS: [(&str, &str); 9] = [
     ("Error while parsing value '", "' as type '"),
     ("failed to parse \"", "\" as "),
     ("Cannot cast string '", "' to value of "),
@@ -19,56 +19,55 @@ const AROUND: [(&str, &str); 9] = [
     ("Can't cast value ", " to type "),
 ];
 
-/// The same, where only what comes behind tells that there is a value.
-const BEFORE: [(&str, &str); 1] = [("Invalid argument error: ", " is too large")];
-/// Begins a whole row, line breaks of its cells included, as arrow-csv shows it.
+/// The same, for messages in which only the text after marks a value.
+const TRAILERS: [(&str, &str); 1] = [("Invalid argument error: ", " is too large")];
+/// Before a complete row, line breaks of its cells included, in messages of arrow-csv.
 const ROW: &str = ". Row data: '";
-/// Begins a value in what arrow-json says.
+/// Before a value in messages of arrow-json.
 const GOT: (&str, &str) = ("Json error:", " got ");
 
-/// What arrow-csv says of a cell that is not of its column's type, and what helps.
+/// The message of arrow-csv for a cell that is not of the type of its column, and the remedy.
 const MISREAD: (&str, &str) = (
     "Error while parsing value",
     ". The types of CSV are those of its first rows: CREATE EXTERNAL TABLE t (c VARCHAR, …) STORED AS CSV LOCATION '…' OPTIONS \
      ('format.has_header' 'true') names others",
 );
 
-/// The text of an error that is not of this crate, without values of the data that it speaks of, and with what helps where it says nothing
-/// of that.
+/// The text of an error of another crate, without the data values in it, and with a remedy if the text has none.
 ///
 /// ```
-/// let told = "Cannot cast string 'ada@example.org' to value of Int64 type";
-/// assert_eq!(datafusion_clevertap::without_values(told), "Cannot cast string '…' to value of Int64 type");
+/// let message = "Cannot cast string 'ada@example.org' to value of Int64 type";
+/// assert_eq!(datafusion_clevertap::without_values(message), "Cannot cast string '…' to value of Int64 type");
 /// ```
 #[must_use]
 pub fn without_values(message: &str) -> String {
-    let mut told = Cow::Borrowed(message.split_once(ROW).map_or(message, |(head, _)| head));
-    if let Some((before, said)) = told.split_once(GOT.0)
-        && let Some((said, _)) = said.split_once(GOT.1)
+    let mut redacted = Cow::Borrowed(message.split_once(ROW).map_or(message, |(head, _)| head));
+    if let Some((before, rest)) = redacted.split_once(GOT.0)
+        && let Some((kept, _)) = rest.split_once(GOT.1)
     {
-        told = Cow::Owned(format!("{before}{}{said}{}…", GOT.0, GOT.1));
+        redacted = Cow::Owned(format!("{before}{}{kept}{}…", GOT.0, GOT.1));
     }
-    for (before, behind) in BEFORE {
-        if let Some(start) = told.find(before).map(|at| at + before.len())
-            && let Some(end) = told.rfind(behind).filter(|end| *end >= start)
+    for (before, after) in TRAILERS {
+        if let Some(start) = redacted.find(before).map(|at| at + before.len())
+            && let Some(end) = redacted.rfind(after).filter(|end| *end >= start)
         {
-            let (head, tail) = (told.get(..start).unwrap_or_default(), told.get(end..).unwrap_or_default());
-            told = Cow::Owned(format!("{head}…{tail}"));
+            let (head, tail) = (redacted.get(..start).unwrap_or_default(), redacted.get(end..).unwrap_or_default());
+            redacted = Cow::Owned(format!("{head}…{tail}"));
         }
     }
-    for (before, behind) in AROUND {
-        let Some(start) = told.find(before).map(|at| at + before.len()) else { continue };
-        let (head, rest) = told.split_at(start);
+    for (before, after) in DELIMITERS {
+        let Some(start) = redacted.find(before).map(|at| at + before.len()) else { continue };
+        let (head, rest) = redacted.split_at(start);
         let line = rest.lines().next().unwrap_or_default();
-        let end = if behind.is_empty() { Some(line.len()) } else { rest.rfind(behind) };
-        // Of another shape than is known: rather nothing than a value.
+        let end = if after.is_empty() { Some(line.len()) } else { rest.rfind(after) };
+        // An unexpected form: drop the rest rather than show a value.
         let end = end.unwrap_or(rest.len());
-        told = Cow::Owned(format!("{head}…{}", rest.get(end..).unwrap_or_default()));
+        redacted = Cow::Owned(format!("{head}…{}", rest.get(end..).unwrap_or_default()));
     }
-    if told.contains(MISREAD.0) {
-        told.to_mut().push_str(MISREAD.1);
+    if redacted.contains(MISREAD.0) {
+        redacted.to_mut().push_str(MISREAD.1);
     }
-    told.into_owned()
+    redacted.into_owned()
 }
 
 #[cfg(test)]
@@ -76,8 +75,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_left_out_and_where_they_stand_is_not() {
-        for (said, told) in [
+    fn values_are_removed_and_their_location_is_kept() {
+        for (message, redacted) in [
             (
                 "Parser error: Error while parsing value 'O'Hara' as type 'Int64' for column 0 at line 1501. Row data: '[O'Hara,a@b.c]'",
                 "Parser error: Error while parsing value '…' as type 'Int64' for column 0 at line 1501",
@@ -106,8 +105,8 @@ mod tests {
             ("Error while parsing value 'ann", "Error while parsing value '…"),
             ("No field named x", "No field named x"),
         ] {
-            let helped = if said.contains(MISREAD.0) { format!("{told}{}", MISREAD.1) } else { told.to_owned() };
-            assert_eq!(without_values(said), helped);
+            let expected = if message.contains(MISREAD.0) { format!("{redacted}{}", MISREAD.1) } else { redacted.to_owned() };
+            assert_eq!(without_values(message), expected);
         }
     }
 }

@@ -1,13 +1,13 @@
-//! What every plan node over one partition of one input answers alike.
+//! Methods shared by all plan nodes over one partition of one input.
 
-/// The methods of `ExecutionPlan` that such a node shares with the others: its name, its one child, that it wants that child's rows in
-/// one partition, that it holds no expressions, and how it is made again over another child.
+/// The methods of `ExecutionPlan` that these nodes share: the name, the only child, the requirement of a single input partition, no
+/// expressions, and how the node is rebuilt over another child.
 ///
 /// ```text
 /// over_one_partition!("WriteExec", input, |node, input| Self::new(input, node.job.clone()));
 /// ```
 macro_rules! over_one_partition {
-    ($name:literal, $input:ident, $made_again:expr) => {
+    ($name:literal, $input:ident, $rebuild:expr) => {
         fn name(&self) -> &'static str {
             $name
         }
@@ -38,8 +38,8 @@ macro_rules! over_one_partition {
             mut children: Vec<std::sync::Arc<dyn datafusion::physical_plan::ExecutionPlan>>,
             _: datafusion::physical_plan::ReplaceChildrenOptions,
         ) -> datafusion::error::Result<std::sync::Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
-            let made_again: fn(&Self, std::sync::Arc<dyn datafusion::physical_plan::ExecutionPlan>) -> Self = $made_again;
-            Ok(std::sync::Arc::new(made_again(&self, children.swap_remove(0))))
+            let rebuild: fn(&Self, std::sync::Arc<dyn datafusion::physical_plan::ExecutionPlan>) -> Self = $rebuild;
+            Ok(std::sync::Arc::new(rebuild(&self, children.swap_remove(0))))
         }
 
         fn with_new_children(

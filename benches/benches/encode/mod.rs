@@ -1,4 +1,4 @@
-//! Batches to bodies, beside what others do: `cargo bench -p clevertap-benches -- encode`.
+//! Encodes batches as bodies, compared with other libraries: `cargo bench -p clevertap-benches -- encode`.
 
 pub(crate) mod references;
 mod typed;
@@ -14,10 +14,10 @@ use datafusion_clevertap::bench_support::encode::Bodies;
 
 use self::references::{Prepared, Table};
 
-/// Rows of a batch, as DataFusion makes them.
+/// Rows of a batch, as in DataFusion.
 const BATCH_ROWS: usize = 8_192;
 
-/// The bench, as criterion's list of groups wants it; the rounds are its own.
+/// The benchmark. It is in the list of criterion groups, but measures by itself, in rounds.
 pub(crate) fn encode(_: &mut Criterion) {
     let (batches, rounds) = match Mode::of("encode") {
         Mode::Measure => (24, 11),
@@ -26,20 +26,20 @@ pub(crate) fn encode(_: &mut Criterion) {
     };
     for (table, make) in [(Table::Profiles, rows::profiles as fn(u64, usize, Text) -> RecordBatch), (Table::Events, rows::events)] {
         let rows = if rounds == 0 { 1_500 } else { BATCH_ROWS };
-        let texts = rows::several(batches, rows, Text::Offsets, make);
-        let views = rows::several(batches, rows, Text::Views, make);
+        let texts = rows::batches_of(batches, rows, Text::Offsets, make);
+        let views = rows::batches_of(batches, rows, Text::Views, make);
         let mut prepared: Vec<Prepared> = texts.iter().map(|batch| Prepared::new(table, batch)).collect();
         if let (Table::Profiles, Some(path)) = (table, std::env::var_os("CLEVERTAP_PARQUET")) {
-            // For the peers of `benches/peers`.
+            // Input for `benches/peers`.
             files::write(path.as_ref(), &texts, batches * rows);
         }
-        equal(table, &texts[0], &views[0], &mut prepared[0]);
+        assert_same(table, &texts[0], &views[0], &mut prepared[0]);
         compare(table, rounds, &texts, &views, &prepared);
     }
 }
 
-/// What all ways wrote must be the same JSON, or their times mean nothing.
-fn equal(table: Table, texts: &RecordBatch, views: &RecordBatch, prepared: &mut Prepared) {
+/// All variants must write the same JSON, or their times are not comparable.
+fn assert_same(table: Table, texts: &RecordBatch, views: &RecordBatch, prepared: &mut Prepared) {
     let ours = |batch: &RecordBatch| {
         let mut records = Vec::new();
         let mut each = |body: &[u8]| match serde_json::from_slice(body).expect("JSON") {
@@ -64,19 +64,19 @@ fn equal(table: Table, texts: &RecordBatch, views: &RecordBatch, prepared: &mut 
     }
 }
 
-fn seen(body: &[u8]) {
+fn consume(body: &[u8]) {
     black_box(body);
 }
 
 fn write(table: Table, batches: &[RecordBatch]) {
     let mut bodies = Bodies::new(table.name(), &batches[0].schema()).expect("writable");
     for batch in batches {
-        bodies.write(batch, seen).expect("read");
+        bodies.write(batch, consume).expect("read");
     }
-    bodies.finish(seen);
+    bodies.finish(consume);
 }
 
-/// Half of the batches to each of two threads.
+/// Runs each half of the batches on its own thread.
 fn halves<T: Sync>(batches: &[T], run: impl Fn(&[T]) + Sync) {
     let (one, other) = batches.split_at(batches.len() / 2);
     std::thread::scope(|scope| {
@@ -95,24 +95,26 @@ fn compare(table: Table, rounds: usize, texts: &[RecordBatch], views: &[RecordBa
     bodies.finish(|body| output.extend_from_slice(body));
     let mut copy = vec![0; 1000 * output.len() / rows];
     Rounds::new(table.name(), rows, output.len())
-        .way("ours", || write(table, texts))
-        .way("ours, views", || write(table, views))
-        .way("ours, 2 threads", || {
+        .variant("ours", || write(table, texts))
+        .variant("ours, views", || write(table, views))
+        .variant("ours, 2 threads", || {
             if texts.len() > 1 {
                 halves(texts, |batches| write(table, batches));
             }
         })
-        .way("arrow-json", || prepared.iter().for_each(|batch| drop(black_box(batch.arrow_json(false)))))
-        .way("arrow-json+$D_", || prepared.iter().for_each(|batch| drop(black_box(batch.arrow_json(true)))))
-        .way("arrow-json+$D_, 2 threads", || {
+        .variant("arrow-json", || prepared.iter().for_each(|batch| drop(black_box(batch.arrow_json(false)))))
+        .variant("arrow-json+$D_", || prepared.iter().for_each(|batch| drop(black_box(batch.arrow_json(true)))))
+        .variant("arrow-json+$D_, 2 threads", || {
             halves(prepared, |prepared| prepared.iter().for_each(|batch| drop(black_box(batch.arrow_json(true)))));
         })
-        .way("serde_json::Value", || prepared.iter().for_each(|batch| drop(black_box(batch.values()))))
-        .way("serde typed", || prepared.iter().for_each(|batch| drop(black_box(batch.typed(|out, rows| serde_json::to_writer(out, rows))))))
-        .way("sonic-rs typed", || {
+        .variant("serde_json::Value", || prepared.iter().for_each(|batch| drop(black_box(batch.values()))))
+        .variant("serde typed", || {
+            prepared.iter().for_each(|batch| drop(black_box(batch.typed(|out, rows| serde_json::to_writer(out, rows)))))
+        })
+        .variant("sonic-rs typed", || {
             prepared.iter().for_each(|batch| drop(black_box(batch.typed(|out, rows| sonic_rs::to_writer(out, rows)))))
         })
-        .way("memcpy of the output", || {
+        .variant("memcpy of the output", || {
             for body in output.chunks(copy.len()) {
                 copy[..body.len()].copy_from_slice(body);
                 black_box(&mut copy);

@@ -1,7 +1,7 @@
-//! What else writes such records: arrow-json, as it comes and with an encoder for `$D_`, and serde.
+//! Reference encoders: arrow-json, with and without an encoder for `$D_`, and serde.
 //!
-//! Favours that they get outside of their times: columns are already nested as the record is, what is the same in each record is a
-//! column, and epoch seconds are integers.
+//! In their favour, this is done outside of their times: columns are already nested like the record, constant values are a column,
+//! and epoch seconds are integers.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use clevertap_benches::rows::plain;
 
 use super::typed;
 
-/// Records of a body.
+/// Records per body.
 const BODY_ROWS: usize = 1_000;
 
-/// Which rows.
+/// The kind of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
     Profiles,
@@ -33,25 +33,25 @@ impl Table {
     }
 }
 
-/// A batch as the references want it.
+/// A batch prepared for the reference encoders.
 pub(crate) struct Prepared {
     table: Table,
     flat: RecordBatch,
     nested: RecordBatch,
 }
 
-/// A batch nested as the record is: what is the same in each record is a column.
+/// A batch nested like the record, with constant values as columns.
 pub(crate) fn nested(table: Table, batch: &RecordBatch) -> RecordBatch {
     let column = |name: &str| (name.to_owned(), Arc::clone(batch.column_by_name(name).expect("a column")));
-    let same = |name: &str, value: &str| (name.to_owned(), Arc::new(StringArray::from(vec![value; batch.num_rows()])) as ArrayRef);
+    let constant = |name: &str, value: &str| (name.to_owned(), Arc::new(StringArray::from(vec![value; batch.num_rows()])) as ArrayRef);
     let rest = |head: usize| -> Vec<(String, ArrayRef)> {
-        let named = batch.schema_ref().fields().iter().zip(batch.columns()).skip(head);
-        named.map(|(field, array)| (field.name().clone(), if field.name() == "Tags" { set(array) } else { Arc::clone(array) })).collect()
+        let fields = batch.schema_ref().fields().iter().zip(batch.columns()).skip(head);
+        fields.map(|(field, array)| (field.name().clone(), if field.name() == "Tags" { set(array) } else { Arc::clone(array) })).collect()
     };
     let nested = match table {
-        Table::Profiles => vec![same("type", "profile"), column("identity"), ("profileData".to_owned(), object(rest(1)))],
+        Table::Profiles => vec![constant("type", "profile"), column("identity"), ("profileData".to_owned(), object(rest(1)))],
         Table::Events => vec![
-            same("type", "event"),
+            constant("type", "event"),
             column("identity"),
             ("ts".to_owned(), column("event_time").1),
             ("evtName".to_owned(), column("event_name").1),
@@ -61,12 +61,12 @@ pub(crate) fn nested(table: Table, batch: &RecordBatch) -> RecordBatch {
     RecordBatch::try_from_iter(nested).expect("columns of one length")
 }
 
-/// As many records as a body has.
+/// Slices of one body each.
 pub(crate) fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     (0..batch.num_rows()).step_by(BODY_ROWS).map(|start| batch.slice(start, BODY_ROWS.min(batch.num_rows() - start)))
 }
 
-/// A body by arrow-json, with `$D_` dates or with dates as it writes them.
+/// A body written by arrow-json, with `$D_` dates or with its own.
 pub(crate) fn arrow_json(slice: &RecordBatch, dates: bool) -> Vec<u8> {
     let mut builder = WriterBuilder::new();
     if dates {
@@ -87,18 +87,18 @@ impl Prepared {
         Self { table, flat, nested: nested(table, batch) }
     }
 
-    /// By arrow-json, with `$D_` dates or with dates as it writes them.
+    /// Bodies written by arrow-json, with `$D_` dates or with its own.
     pub(crate) fn arrow_json(&self, dates: bool) -> Vec<Vec<u8>> {
         slices(&self.nested).map(|slice| arrow_json(&slice, dates)).collect()
     }
 
-    /// By a tree of values for each record.
+    /// Bodies written from a `serde_json::Value` per record.
     pub(crate) fn values(&self) -> Vec<Vec<u8>> {
         let write = |slice: RecordBatch| serde_json::to_vec(&typed::values(self.table, &slice)).expect("JSON");
         slices(&self.flat).map(write).collect()
     }
 
-    /// By structs whose fields are known when this is compiled.
+    /// Bodies written from structs with fields known at compile time.
     pub(crate) fn typed<E: std::fmt::Debug>(&self, write: impl Fn(&mut Vec<u8>, &typed::Records<'_>) -> Result<(), E>) -> Vec<Vec<u8>> {
         let write = |slice: RecordBatch| {
             let mut out = Vec::with_capacity(300 * BODY_ROWS);
@@ -115,7 +115,7 @@ fn object(columns: Vec<(String, ArrayRef)>) -> ArrayRef {
     Arc::new(StructArray::new(fields.into(), arrays, None))
 }
 
-/// `{"$set": list}`, NULL where the list is.
+/// `{"$set": list}`; NULL if the list is.
 fn set(list: &ArrayRef) -> ArrayRef {
     let field = Field::new("$set", list.data_type().clone(), true);
     Arc::new(StructArray::new(vec![field].into(), vec![Arc::clone(list)], list.nulls().cloned()))

@@ -1,4 +1,4 @@
-//! Records as serde has them: a tree of values, and structs whose fields are known when this is compiled.
+//! Records for serde: trees of values, and structs with fields known at compile time.
 
 use arrow::array::{
     Array, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::references::Table;
 
-/// When a day begins in India; there it always was so, and no reference asks a time zone.
+/// Epoch seconds at which a day begins in India, which has a constant offset, so that no reference needs a time zone.
 pub(crate) fn day(day: i32) -> i64 {
     i64::from(day) * 86_400 - 19_800
 }
 
-/// Records of one body.
+/// The records of one body.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Records<'a> {
@@ -122,7 +122,7 @@ fn instant(array: &TimestampMillisecondArray, row: usize) -> Option<Date> {
     array.is_valid(row).then(|| Date(array.value(row).div_euclid(1_000)))
 }
 
-/// Makes the records of `batch` and hands them on.
+/// Builds the records of `batch` and passes them to `then`.
 pub(crate) fn with_records<T>(table: Table, batch: &RecordBatch, then: impl FnOnce(&Records<'_>) -> T) -> T {
     let columns = Columns(batch);
     let identity: &StringArray = columns.of("identity");
@@ -183,7 +183,7 @@ pub(crate) fn with_records<T>(table: Table, batch: &RecordBatch, then: impl FnOn
     })
 }
 
-/// The records of `batch` as trees, made the naive way: a value for each cell, under a key of its own.
+/// The records of `batch` as trees, built naively: a value per cell, under its own key.
 pub(crate) fn values(table: Table, batch: &RecordBatch) -> Vec<Value> {
     let cell = |name: &str, row: usize| -> Option<Value> {
         let array = batch.column_by_name(name)?;

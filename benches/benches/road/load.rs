@@ -1,4 +1,4 @@
-//! The client: a process of its own that loads a Parquet file of people into a sink, all of it on one thread, and tells what it took.
+//! The client: a separate process that loads a Parquet file of profiles into a sink, on one thread, and reports time, CPU and memory.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -13,47 +13,47 @@ use tokio::time::Instant;
 
 use crate::encode::references::{self, Table};
 
-/// Requests that the way of others has in flight.
+/// Requests in flight of the reference client.
 const IN_FLIGHT: usize = 15;
 
-/// How people are loaded.
+/// How profiles are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Loader {
     /// `INSERT INTO clevertap.profiles SELECT * FROM '…'`.
     Ours,
     /// DataFusion's Parquet reader, arrow-json with an encoder for `$D_`, reqwest.
     ArrowJson,
 }
 
-/// One load.
+/// A load to run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load<'a> {
-    pub(crate) way: Way,
+    pub(crate) loader: Loader,
     pub(crate) url: &'a str,
     pub(crate) file: &'a str,
     /// Uploads in flight.
     pub(crate) in_flight: usize,
 }
 
-/// What a load took.
+/// Time, CPU and memory of a load.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Took {
+pub(crate) struct Measured {
     pub(crate) rows: u64,
-    /// From the statement to its end.
+    /// From the start of the statement to its end.
     pub(crate) seconds: f64,
-    /// Of the processor, in that time.
+    /// CPU time of the process in that time.
     pub(crate) cpu_seconds: f64,
-    /// The most memory that the process had.
+    /// Peak memory of the process.
     pub(crate) peak_kb: u64,
 }
 
 impl Load<'_> {
-    /// Runs it in a process of its own.
-    pub(crate) fn run(self) -> Took {
-        let way = if self.way == Way::Ours { "ours" } else { "arrow-json" };
-        let this = std::env::current_exe().expect("a path");
-        let output = Command::new(this)
-            .args(["load", way, self.url, self.file, &self.in_flight.to_string()])
+    /// Runs the load in a separate process.
+    pub(crate) fn run(self) -> Measured {
+        let loader = if self.loader == Loader::Ours { "ours" } else { "arrow-json" };
+        let program = std::env::current_exe().expect("a path");
+        let output = Command::new(program)
+            .args(["load", loader, self.url, self.file, &self.in_flight.to_string()])
             .stderr(std::process::Stdio::inherit())
             .output()
             .expect("a process of this program");
@@ -62,18 +62,18 @@ impl Load<'_> {
     }
 }
 
-/// The process.
-#[expect(clippy::print_stdout, reason = "whoever started it reads there what it took")]
+/// The main function of that process.
+#[expect(clippy::print_stdout, reason = "the parent process reads the figures there")]
 pub(crate) async fn main(arguments: &[String]) {
-    let [way, url, file, in_flight] = arguments else { panic!("load way url file in-flight") };
+    let [loader, url, file, in_flight] = arguments else { panic!("load way url file in-flight") };
     let in_flight = in_flight.parse().expect("a number");
     let cpu = cpu_seconds();
-    let (rows, begun) = match way.as_str() {
+    let (rows, start) = match loader.as_str() {
         "ours" => ours(url, file, in_flight).await,
         _ => arrow_json(url, file).await,
     };
-    let took = Took { rows, seconds: begun.elapsed().as_secs_f64(), cpu_seconds: cpu_seconds() - cpu, peak_kb: peak_kb() };
-    println!("{}", serde_json::to_string(&took).expect("JSON"));
+    let measured = Measured { rows, seconds: start.elapsed().as_secs_f64(), cpu_seconds: cpu_seconds() - cpu, peak_kb: peak_kb() };
+    println!("{}", serde_json::to_string(&measured).expect("JSON"));
 }
 
 async fn ours(url: &str, file: &str, in_flight: usize) -> (u64, Instant) {
@@ -84,18 +84,18 @@ async fn ours(url: &str, file: &str, in_flight: usize) -> (u64, Instant) {
     ctx.register_parquet("people", file, ParquetReadOptions::default()).await.expect("a file of people");
     let set = format!("SET clevertap.upload_concurrency = {in_flight}");
     ctx.clevertap_sql(&set).await.expect("set").collect().await.expect("set");
-    let begun = Instant::now();
+    let start = Instant::now();
     let insert = ctx.clevertap_sql("INSERT INTO clevertap.profiles SELECT * FROM people").await.expect("planned");
     insert.collect().await.expect("loaded");
-    (account.runs().last().expect("a run").tally.accepted, begun)
+    (account.runs().last().expect("a run").tally.accepted, start)
 }
 
-/// Its batches are of whole bodies, so that none is small; what is the same in each record is made once.
+/// The reference client. Its batches are multiples of a body, so that no body is small; constant columns are created once.
 #[expect(clippy::disallowed_methods, reason = "the answers of a sink of this program are small")]
 async fn arrow_json(url: &str, file: &str) -> (u64, Instant) {
     let ctx = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1).with_batch_size(8_000));
     let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
-    let begun = Instant::now();
+    let start = Instant::now();
     let people = ctx.read_parquet(file, ParquetReadOptions::default()).await.expect("a file of people");
     let mut batches = people.execute_stream().await.expect("planned");
     let upload = Arc::new(format!("{url}/1/upload"));
@@ -116,13 +116,13 @@ async fn arrow_json(url: &str, file: &str) -> (u64, Instant) {
         }
     }
     while in_flight.next().await.is_some() {}
-    (rows, begun)
+    (rows, start)
 }
 
-/// User's and system's time of this process.
+/// User and system time of this process.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name of the program, which may hold blanks: the 14th and 15th of all fields, in hundredths.
+    // After the program name, which may contain spaces: fields 14 and 15, in hundredths of a second.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     fields.get(11..13).map_or(0.0, |times| times.iter().filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0)
 }

@@ -1,9 +1,9 @@
-//! The whole road: Parquet -> records -> HTTP, into a sink in a process of its own, by a client in a process of its own.
+//! The complete path: Parquet -> records -> HTTP, from a client process into a sink process.
 //! `cargo bench -p clevertap-benches -- road`.
 //!
-//! Told are: how much of what the account allows was reached at 200 ms, and what the client took for it; how fast the client is where
-//! nothing is waited for, beside the same road with arrow-json; memory as the file grows; and where the rate bends as rows, requests
-//! in flight and latency grow.
+//! It prints: the share of the allowed rate that is reached at 200 ms, and the CPU time of the client; the speed of the client
+//! without waiting, compared with the same path with arrow-json; memory as the file grows; and how the rate changes with rows,
+//! requests in flight and latency.
 
 mod load;
 pub(crate) mod sink;
@@ -18,13 +18,13 @@ use criterion::Criterion;
 use tokio::runtime::Runtime;
 
 pub(crate) use self::load::main as load;
-use self::load::{Load, Took, Way};
+use self::load::{Load, Loader, Measured};
 use self::sink::{Seen, Sink};
 
-/// Uploads in flight that an account permits.
+/// Uploads in flight that an account allows.
 const IN_FLIGHT: usize = 15;
 
-/// Files of people, as many rows as are asked for.
+/// Parquet files of profiles, in a temporary folder.
 struct Files(PathBuf);
 
 impl Files {
@@ -34,7 +34,7 @@ impl Files {
         Self(folder)
     }
 
-    /// Twelve columns, of seeds 0 to 12, over and over.
+    /// A file of `rows` profiles with twelve columns, from the batches of twelve seeds, repeated.
     fn people(&self, rows: usize) -> String {
         let path = self.0.join(format!("people-{rows}.parquet"));
         if !path.exists() {
@@ -51,19 +51,19 @@ impl Drop for Files {
     }
 }
 
-/// The bench, as criterion's list of groups wants it; the processes are its own.
+/// The benchmark. It is in the list of criterion groups, but measures by itself, in other processes.
 pub(crate) fn road(_: &mut Criterion) {
     let (files, runtime) = (Files::new(), Runtime::new().expect("a runtime"));
     let road = Road { files, runtime };
     match Mode::of("road") {
         Mode::Skip => {}
         Mode::Test => {
-            let (took, seen) = road.one(Way::Ours, 2_500, IN_FLIGHT, 0);
-            let (other, _) = road.one(Way::ArrowJson, 2_500, IN_FLIGHT, 0);
-            assert_eq!((took.rows, other.rows, seen.rows, seen.requests), (2_500, 2_500, 2_500, 3));
+            let (measured, seen) = road.run(Loader::Ours, 2_500, IN_FLIGHT, 0);
+            let (other, _) = road.run(Loader::ArrowJson, 2_500, IN_FLIGHT, 0);
+            assert_eq!((measured.rows, other.rows, seen.rows, seen.requests), (2_500, 2_500, 2_500, 3));
         }
         Mode::Measure => {
-            road.beside_arrow_json();
+            road.compare_with_arrow_json();
             road.at_200_ms();
             road.memory();
             road.growth();
@@ -76,23 +76,23 @@ struct Road {
     runtime: Runtime,
 }
 
-#[expect(clippy::print_stdout, reason = "what a bench is for")]
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 impl Road {
-    /// One load into a sink of its own.
-    fn one(&self, way: Way, rows: usize, in_flight: usize, latency_ms: u64) -> (Took, Seen) {
+    /// Runs one load into a new sink.
+    fn run(&self, loader: Loader, rows: usize, in_flight: usize, latency_ms: u64) -> (Measured, Seen) {
         let (file, sink) = (self.files.people(rows), Sink::start(latency_ms));
-        let took = Load { way, url: &sink.url, file: &file, in_flight }.run();
-        (took, self.runtime.block_on(sink.seen()))
+        let measured = Load { loader, url: &sink.url, file: &file, in_flight }.run();
+        (measured, self.runtime.block_on(sink.seen()))
     }
 
-    /// No waiting: what the client itself takes.
-    fn beside_arrow_json(&self) {
+    /// No latency: the speed of the client itself.
+    fn compare_with_arrow_json(&self) {
         const ROWS: usize = 1_000_000;
         println!("\nroad: {ROWS} people from Parquet into a sink that answers at once, the client on one thread, 9 rounds");
         let (mut ours, mut others, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..9 {
-            let seconds = |way| self.one(way, ROWS, IN_FLIGHT, 0).0.seconds;
-            let (one, other) = (seconds(Way::Ours), seconds(Way::ArrowJson));
+            let seconds = |loader| self.run(loader, ROWS, IN_FLIGHT, 0).0.seconds;
+            let (one, other) = (seconds(Loader::Ours), seconds(Loader::ArrowJson));
             ours.push(one);
             others.push(other);
             ratios.push(other / one);
@@ -106,29 +106,29 @@ impl Road {
     /// Three million rows at 200 ms.
     fn at_200_ms(&self) {
         const ROWS: usize = 3_000_000;
-        let (took, seen) = self.one(Way::Ours, ROWS, IN_FLIGHT, 200);
+        let (measured, seen) = self.run(Loader::Ours, ROWS, IN_FLIGHT, 200);
         let allowed = IN_FLIGHT as f64 * 1_000.0 / 0.2;
         let rate = seen.rows as f64 / seen.seconds;
         println!("\nroad: {ROWS} people from Parquet into a sink that answers after 200 ms");
         println!("  {rate:.0} rows/s from the first request to the last answer: {:.1} % of {allowed:.0}", 100.0 * rate / allowed);
-        println!("  {:.0} rows/s from the statement to its end", took.rows as f64 / took.seconds);
-        println!("  {:.2} % of one core, {} in flight at most", 100.0 * took.cpu_seconds / took.seconds, seen.in_flight_peak);
+        println!("  {:.0} rows/s from the statement to its end", measured.rows as f64 / measured.seconds);
+        println!("  {:.2} % of one core, {} in flight at most", 100.0 * measured.cpu_seconds / measured.seconds, seen.in_flight_peak);
     }
 
     /// Ten times the rows, the same memory.
     fn memory(&self) {
         println!("\nroad: peak memory of the client, row groups of {GROUP_ROWS}, a sink that answers after 10 ms");
         for rows in [1_000_000, 10_000_000] {
-            let (took, _) = self.one(Way::Ours, rows, IN_FLIGHT, 10);
-            println!("  {rows:>10} rows  {:>7.1} MB", took.peak_kb as f64 / 1e3);
+            let (measured, _) = self.run(Loader::Ours, rows, IN_FLIGHT, 10);
+            println!("  {rows:>10} rows  {:>7.1} MB", measured.peak_kb as f64 / 1e3);
         }
     }
 
-    /// Where the rate bends.
+    /// How the rate changes as rows, requests in flight and latency grow.
     fn growth(&self) {
         println!("\nroad: rows/s, from the first request to the last answer, and share of what in-flight and latency allow");
         let line = |rows: usize, in_flight: usize, latency_ms: u64| {
-            let (_, seen) = self.one(Way::Ours, rows, in_flight, latency_ms);
+            let (_, seen) = self.run(Loader::Ours, rows, in_flight, latency_ms);
             let rate = seen.rows as f64 / seen.seconds;
             let allowed = in_flight as f64 * 1e6 / latency_ms as f64;
             let share = if latency_ms > 0 { format!("{:.1} %", 100.0 * rate / allowed) } else { String::new() };

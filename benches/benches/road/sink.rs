@@ -1,5 +1,5 @@
-//! What takes the bodies: a process of its own that counts records and answers after a while, as an account does whose limits are
-//! never met. It looks at no more of a body than how many records it has.
+//! The sink: a process that counts records and answers after a delay, like an account that never reaches its limits. It only counts
+//! the records of a body.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -11,10 +11,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-/// Begins each record of people.
+/// The start of each profile record.
 const RECORD: &[u8] = br#"{"type":"profile""#;
 
-/// What a sink has seen since it was asked last.
+/// What a sink has received since the last query.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Seen {
     pub(crate) rows: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Seen {
     pub(crate) seconds: f64,
 }
 
-/// What it counts with.
+/// State of the sink.
 #[derive(Debug, Default)]
 struct Counts {
     seen: Seen,
@@ -39,17 +39,20 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    /// Starts one that answers an upload after so many milliseconds.
+    /// Starts a sink that answers an upload after `latency_ms` milliseconds.
     pub(crate) fn start(latency_ms: u64) -> Self {
-        let this = std::env::current_exe().expect("a path");
-        let mut child =
-            Command::new(this).args(["sink", &latency_ms.to_string()]).stdout(Stdio::piped()).spawn().expect("a process of this program");
+        let program = std::env::current_exe().expect("a path");
+        let mut child = Command::new(program)
+            .args(["sink", &latency_ms.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a process of this program");
         let mut port = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut port).expect("a line");
         Self { child, url: format!("http://127.0.0.1:{}", port.trim()) }
     }
 
-    /// What it has seen since it was asked last.
+    /// What it has received since the last query.
     #[expect(clippy::disallowed_methods, reason = "the answers of a sink of this program are small")]
     pub(crate) async fn seen(&self) -> Seen {
         let answer = reqwest::get(format!("{}/seen", self.url)).await.expect("an answer").bytes().await.expect("a body");
@@ -63,8 +66,8 @@ impl Drop for Sink {
     }
 }
 
-/// Runs a sink, and says on which port.
-#[expect(clippy::print_stdout, reason = "whoever started it reads the port there")]
+/// Runs a sink, and prints its port.
+#[expect(clippy::print_stdout, reason = "the parent process reads the port there")]
 pub(crate) async fn serve(latency: Duration) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("an address").port());
@@ -76,7 +79,7 @@ pub(crate) async fn serve(latency: Duration) {
     }
 }
 
-/// Requests of one connection, until it is closed.
+/// Serves one connection until it is closed.
 async fn connection(mut stream: TcpStream, counts: Arc<Mutex<Counts>>, latency: Duration) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (from, mut to) = stream.split();
@@ -121,7 +124,7 @@ async fn connection(mut stream: TcpStream, counts: Arc<Mutex<Counts>>, latency: 
     }
 }
 
-/// The length of a body, by its header.
+/// The body length from the header.
 fn length(head: &str) -> usize {
     let header = |line: &str| {
         let (name, value) = line.split_once(':')?;

@@ -1,6 +1,6 @@
 //! The connection to one account: its host, its credentials, its transport, its budgets.
 //!
-//! In: [`ClientSettings`]. Out: a [`Client`], which makes the calls of requests. Nothing is sent here.
+//! In: [`ClientSettings`]. Out: a [`Client`], which turns requests into calls. Nothing is sent here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use url::Url;
 
 use super::classify;
-use super::http::{Https, Reach};
+use super::http::{Https, Network};
 use super::limits::{LimitNow, Limits};
 use super::regions::Region;
 use super::request::Request;
@@ -20,7 +20,7 @@ use super::secret::{self, Secret};
 use super::transport::{Call, Method, Transport};
 use crate::error::{Error, Result};
 
-/// The way to one account: its host, its credentials, its connections, its budgets.
+/// One account: its host, its credentials, its transport, its budgets.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(super) account: String,
@@ -30,24 +30,24 @@ pub(crate) struct Client {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) limits: Arc<Limits>,
     rng: Mutex<StdRng>,
-    /// Whether the host has ever answered: until then, its name may be wrong.
+    /// Whether the host has ever answered. Until then, its name may be wrong.
     answered: AtomicBool,
 }
 
-/// What a [`Client`] is made of, besides account and passcode.
+/// Settings of a [`Client`], besides account and passcode.
 #[derive(Debug)]
 pub(crate) struct ClientSettings<'a> {
-    /// The region, unless there is an endpoint.
+    /// The region; ignored if there is an endpoint.
     pub(crate) region: Option<Region>,
     /// An endpoint instead of a region.
     pub(crate) endpoint: Option<&'a str>,
     /// A transport instead of HTTPS.
     pub(crate) transport: Option<Arc<dyn Transport>>,
-    /// How long connecting may take.
+    /// Timeout of connecting.
     pub(crate) connect_timeout: Duration,
-    /// The seed of the jitter, instead of the system's randomness.
+    /// Seed of the jitter, instead of a random one.
     pub(crate) seed: Option<u64>,
-    /// Whether its budgets are not those of the process.
+    /// Whether it has budgets of its own, not those of the process.
     pub(crate) own_limits: bool,
 }
 
@@ -72,15 +72,15 @@ impl Client {
         };
         let host = match (base.host_str().unwrap_or_default(), base.port()) {
             (host, Some(port)) => format!("{host}:{port}"),
-            // Two names of one host have one budget.
+            // Both names of this host share one budget.
             ("eu1.api.clevertap.com", None) => Region::Eu1.host().to_owned(),
             (host, None) => host.to_owned(),
         };
         let transport = match settings.transport {
             Some(transport) => transport,
             None => {
-                let reach = if is_loopback(&base) { Reach::Loopback } else { Reach::Internet };
-                Arc::new(Https::new(reach, settings.connect_timeout)?)
+                let network = if is_loopback(&base) { Network::Loopback } else { Network::Internet };
+                Arc::new(Https::new(network, settings.connect_timeout)?)
             }
         };
         Ok(Self {
@@ -100,12 +100,12 @@ impl Client {
         &self.account
     }
 
-    /// The host, with its port where that is not the usual one.
+    /// The host, with its port unless that is the default.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    /// What `clevertap.limits` shows.
+    /// The rows of `clevertap.limits`.
     pub(crate) fn limits(&self) -> Vec<LimitNow> {
         self.limits.snapshot(&self.host, &self.account)
     }
@@ -119,7 +119,7 @@ impl Client {
         }
     }
 
-    /// One attempt at a request, with the credentials.
+    /// The call for one attempt at a request, with the credentials.
     pub(super) fn call(&self, request: &Request, timeout: Duration, answer_bytes_max: usize) -> Call {
         let mut headers =
             vec![("X-CleverTap-Account-Id", self.account.clone()), ("X-CleverTap-Passcode", self.passcode.reveal().to_owned())];
@@ -147,13 +147,13 @@ impl Client {
         self.answered.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn next(&self, came_back: classify::CameBack, so_far: retry::SoFar) -> retry::Next {
+    pub(super) fn next(&self, outcome: classify::AttemptOutcome, context: retry::RetryContext) -> retry::Next {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        retry::next(came_back, so_far, &mut *rng)
+        retry::next(outcome, context, &mut *rng)
     }
 }
 
-/// An endpoint that a passcode may be sent to: HTTPS, or this machine.
+/// Checks that a passcode may be sent to this endpoint: HTTPS, or loopback.
 fn endpoint_url(text: &str) -> Result<Url> {
     let wrong = |why: &str| Error::Setting(format!("option \"endpoint\" {why}; expected a URL such as \"https://in1.api.clevertap.com\"."));
     let url = Url::parse(text).map_err(|_| wrong("is no URL"))?;

@@ -1,14 +1,15 @@
-//! Two switches that a statement owns and its lane obeys before each attempt.
+//! The gate: a switch of a statement that its lane checks before each attempt of an append.
 //!
-//! [`Stop`] ends what never left. [`Gate`] holds back appends after one of them was lost, until it is known that CleverTap takes
-//! them again. Neither reaches into an attempt in flight: that one goes on to its answer.
+//! [`Gate`] holds appends back after one of them was lost, until CleverTap is known to accept them again. Like
+//! [`Stop`](crate::runs::Stop), which ends requests that were never sent, it does not affect an attempt in flight: that one runs to
+//! its answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Holds back requests that must not be carried out twice. Clones are one gate; it starts open.
+/// Holds back requests that must not be executed twice. Clones share one gate; it starts open.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gate(Arc<Inner>);
 
@@ -16,11 +17,11 @@ pub(crate) struct Gate(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     changed: Notify,
-    /// How often it was held.
+    /// How often the gate was held.
     holds: AtomicUsize,
-    /// Requests that wait to pass.
+    /// Number of requests that wait to pass.
     waiting: AtomicUsize,
-    /// Somebody waits who did not, or the gate was held.
+    /// Notified when another request starts to wait, or the state changes.
     queued: Notify,
 }
 
@@ -29,40 +30,40 @@ enum State {
     #[default]
     Open,
     Held,
-    /// Held, but for the first who comes.
-    One,
+    /// Held, but the first request may pass as a trial.
+    Trial,
 }
 
 impl Gate {
-    /// No further attempt passes, a repeated one included.
+    /// No further attempt passes, not even a retry.
     pub(crate) fn hold(&self) {
         self.0.holds.fetch_add(1, Ordering::SeqCst);
-        self.turn(State::Held);
+        self.set(State::Held);
     }
 
-    /// Exactly one request passes a held gate. Its right lasts until an attempt of it may have arrived; a request that ends or
-    /// is dropped before hands it on.
+    /// Lets exactly one request pass a held gate, as a trial. Its pass is valid until an attempt may have arrived. If the request
+    /// ends or is dropped before, the next one may pass.
     pub(crate) fn try_one(&self) {
-        self.turn(State::One);
+        self.set(State::Trial);
     }
 
-    /// Everything passes.
+    /// Lets all requests pass.
     pub(crate) fn open(&self) {
-        self.turn(State::Open);
+        self.set(State::Open);
     }
 
-    fn turn(&self, state: State) {
+    fn set(&self, state: State) {
         *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         self.0.changed.notify_waiters();
         self.0.queued.notify_waiters();
     }
 
-    /// Whether appends are held back, but for one.
+    /// Whether appends are held back, except for a trial.
     pub(crate) fn is_held(&self) -> bool {
         *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) != State::Open
     }
 
-    /// Waits until `requests` of them stand before a gate that lets nobody through: nothing under way can open it.
+    /// WaitGuard until `requests` requests wait at a held gate, so that nothing in flight can open it.
     pub(crate) async fn all_wait(&self, requests: usize) {
         loop {
             let queued = self.0.queued.notified();
@@ -74,14 +75,14 @@ impl Gate {
         }
     }
 
-    /// Waits until this request may pass. `earlier` is what an earlier attempt of it was given.
+    /// WaitGuard until this request may pass. `earlier` is the pass of its previous attempt.
     pub(super) async fn pass(&self, earlier: Option<Pass>) -> Pass {
         if let Some(pass) = earlier
             && pass.is_valid()
         {
             return pass;
         }
-        let _waits = Waits::new(&self.0);
+        let _guard = WaitGuard::new(&self.0);
         loop {
             let changed = self.0.changed.notified();
             if let Some(pass) = self.try_pass() {
@@ -96,7 +97,7 @@ impl Gate {
         let trial = match *state {
             State::Open => false,
             State::Held => return None,
-            State::One => true,
+            State::Trial => true,
         };
         if trial {
             *state = State::Held;
@@ -105,10 +106,10 @@ impl Gate {
     }
 }
 
-/// Counts a request that waits to pass.
-struct Waits<'a>(&'a Inner);
+/// Counts a waiting request while it exists.
+struct WaitGuard<'a>(&'a Inner);
 
-impl<'a> Waits<'a> {
+impl<'a> WaitGuard<'a> {
     fn new(inner: &'a Inner) -> Self {
         inner.waiting.fetch_add(1, Ordering::SeqCst);
         inner.queued.notify_waiters();
@@ -116,7 +117,7 @@ impl<'a> Waits<'a> {
     }
 }
 
-impl Drop for Waits<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
@@ -128,14 +129,14 @@ pub(super) struct Pass {
     gate: Gate,
     /// Whether it is the one trial of a held gate.
     trial: bool,
-    /// How often the gate had been held when it was given.
+    /// [`Inner::holds`] when the pass was given.
     holds: usize,
-    /// Whether an attempt that used it may have arrived.
+    /// Whether an attempt with it may have arrived.
     used: bool,
 }
 
 impl Pass {
-    /// Whether it still allows an attempt: a trial until the gate is held once more, any other while the gate is open.
+    /// Whether it still allows an attempt: a trial until the gate is held again, any other pass while the gate is open.
     pub(super) fn is_valid(&self) -> bool {
         if self.trial {
             return self.holds == self.gate.0.holds.load(Ordering::SeqCst);
@@ -148,26 +149,26 @@ impl Pass {
         self.trial
     }
 
-    /// Says that an attempt leaves.
-    pub(super) fn leave(&mut self) {
+    /// Notes that an attempt is about to be sent.
+    pub(super) fn mark_sent(&mut self) {
         self.used = true;
     }
 
-    /// Says that the attempt certainly was not carried out.
-    pub(super) fn come_back(&mut self) {
+    /// Notes that the attempt certainly was not executed.
+    pub(super) fn mark_not_executed(&mut self) {
         self.used = false;
     }
 }
 
 impl Drop for Pass {
-    /// A trial that nobody made is there for the next.
+    /// Returns an unused trial to the gate.
     fn drop(&mut self) {
         if !self.trial || self.used || !self.is_valid() {
             return;
         }
         let mut state = self.gate.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if *state == State::Held {
-            *state = State::One;
+            *state = State::Trial;
         }
         drop(state);
         self.gate.0.changed.notify_waiters();

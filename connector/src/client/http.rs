@@ -1,8 +1,8 @@
 //! Calls over HTTPS, with reqwest.
 //!
-//! In: a [`Call`]. Out: an [`Answer`], or a [`Failure`] that is sure of itself: only an error of connecting is "not sent". A
-//! connection that closes before its answer may have carried the request, even if it was an idle one; hyper repeats by itself
-//! only what it has not begun to write, and what the other end says it has not looked at.
+//! In: a [`Call`]. Out: an [`Answer`], or a [`Failure`] with a kind that is certain: only an error of connecting is "not sent". A connection
+//! that closes before its answer may have carried the request, even if it was idle before. hyper only repeats by itself what it has
+//! not begun to write, and what the other end reports as not processed.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -15,33 +15,32 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName,
 use super::transport::{Answer, Call, Failure, FailureKind, Method, Put, Transport};
 use crate::error::{Error, Result};
 
-/// Idle connections kept: one for each upload that may be in flight.
+/// Idle connections kept: one per upload in flight.
 const IDLE_MAX: usize = 16;
 
-/// Shorter than the idle time of common load balancers (60 s), so that a connection is rarely closed while it is chosen.
+/// Shorter than the idle timeout of common load balancers (60 s), so that a connection is rarely closed just when it is reused.
 const IDLE_FOR: Duration = Duration::from_secs(45);
 
 /// The first allocation for an answer of unknown length.
 const ANSWER_BYTES_GUESS: usize = 16 * 1024;
 
-/// Where the other end of a connection is.
+/// Where the host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// Over the internet: HTTPS alone, by way of the proxy of the environment.
+pub(crate) enum Network {
+    /// On the internet: only HTTPS, with the proxy from the environment.
     Internet,
-    /// This machine: HTTP too, without a proxy.
+    /// On this machine: HTTP is allowed, and no proxy is used.
     Loopback,
 }
 
-/// One pool of connections.
+/// A connection pool.
 #[derive(Debug)]
 pub(crate) struct Https {
     client: reqwest::Client,
 }
 
 impl Https {
-    /// A pool without connections.
-    pub(crate) fn new(reach: Reach, connect_timeout: Duration) -> Result<Self> {
+    pub(crate) fn new(network: Network, connect_timeout: Duration) -> Result<Self> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("datafusion-clevertap/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -51,9 +50,9 @@ impl Https {
             .pool_max_idle_per_host(IDLE_MAX)
             .pool_idle_timeout(IDLE_FOR)
             .http2_adaptive_window(true);
-        let builder = match reach {
-            Reach::Internet => builder.https_only(true),
-            Reach::Loopback => builder.no_proxy(),
+        let builder = match network {
+            Network::Internet => builder.https_only(true),
+            Network::Loopback => builder.no_proxy(),
         };
         let client = builder.build().map_err(|error| {
             Error::Setting(format!("TLS cannot be set up: {}. Are the root certificates of the system there?", root_cause(&error)))
@@ -76,10 +75,10 @@ impl Transport for Https {
             request = request.header(HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsent("has a header without a name"))?, value);
         }
         if call.method == Method::Post {
-            // Of an empty body hyper would say nothing.
+            // For an empty body hyper would not send it.
             request = request.header(CONTENT_LENGTH, call.body.len()).body(call.body);
         }
-        answered(request, call.answer_bytes_max).await
+        execute(request, call.answer_bytes_max).await
     }
 
     async fn put(&self, put: Put) -> std::result::Result<Answer, Failure> {
@@ -87,11 +86,11 @@ impl Transport for Https {
         if let Some(content_type) = put.content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
-        answered(request.body(reqwest::Body::wrap_stream(put.body)), put.answer_bytes_max).await
+        execute(request.body(reqwest::Body::wrap_stream(put.body)), put.answer_bytes_max).await
     }
 }
 
-async fn answered(request: reqwest::RequestBuilder, bytes_max: usize) -> std::result::Result<Answer, Failure> {
+async fn execute(request: reqwest::RequestBuilder, bytes_max: usize) -> std::result::Result<Answer, Failure> {
     let response = request.send().await.map_err(failure)?;
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers());
@@ -99,7 +98,7 @@ async fn answered(request: reqwest::RequestBuilder, bytes_max: usize) -> std::re
     Ok(Answer { status, body, retry_after })
 }
 
-/// The whole body of an answer, decompressed, unless it is larger than the cap.
+/// Reads and decompresses the body of an answer, unless it is larger than the cap.
 async fn read_capped(mut response: reqwest::Response, bytes_max: usize) -> std::result::Result<Bytes, Failure> {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
     let mut body = BytesMut::with_capacity(announced.unwrap_or(ANSWER_BYTES_GUESS).min(bytes_max));
@@ -112,15 +111,15 @@ async fn read_capped(mut response: reqwest::Response, bytes_max: usize) -> std::
     Ok(body.freeze())
 }
 
-/// The server's own delay: seconds, or a date, which is held against the date of the same answer and not against our clock.
+/// The `Retry-After` of the server: seconds, or a date, which is compared with the `Date` of the same answer and not with our clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let until = DateTime::parse_from_rfc2822(text).ok()?;
-    let said = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
-    Some((until - said).to_std().unwrap_or_default())
+    let answered_at = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some((until - answered_at).to_std().unwrap_or_default())
 }
 
 fn unsent(what: &str) -> Failure {
@@ -133,18 +132,18 @@ fn failure(error: reqwest::Error) -> Failure {
     if !error.is_connect() {
         return Failure::new(FailureKind::Lost, format!("lost its answer after it was sent ({cause})"));
     }
-    // rustls is not a dependency of ours, so its type cannot be asked; a wrong guess costs two more attempts.
+    // rustls is not a direct dependency, so the error type is not available; a wrong guess costs two more attempts.
     let kind = if cause.starts_with("invalid peer certificate") { FailureKind::Certificate } else { FailureKind::NotSent };
     Failure::new(kind, format!("could not connect ({cause})"))
 }
 
-/// The words of the innermost cause: those of the system, of TLS or of HTTP, none of which knows the request.
+/// The message of the innermost cause: from the system, TLS or HTTP, none of which knows the request.
 fn root_cause(error: &reqwest::Error) -> String {
     let mut cause: &(dyn StdError + 'static) = error;
     loop {
-        // `source()` of an io::Error skips the error that it holds.
-        let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        match held.map(|held| held as &(dyn StdError + 'static)).or_else(|| cause.source()) {
+        // `source()` of an `io::Error` skips the error that it wraps.
+        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        match wrapped.map(|wrapped| wrapped as &(dyn StdError + 'static)).or_else(|| cause.source()) {
             Some(inner) => cause = inner,
             None => return cause.to_string(),
         }
@@ -168,7 +167,7 @@ mod tests {
     const CAP: usize = 1024;
 
     fn transport() -> Https {
-        Https::new(Reach::Loopback, Duration::from_secs(5)).unwrap()
+        Https::new(Network::Loopback, Duration::from_secs(5)).unwrap()
     }
 
     fn call(method: Method, port: u16) -> Call {
@@ -182,28 +181,28 @@ mod tests {
         }
     }
 
-    /// Reads a request up to the end of its head and, if it has one, its body of 8 bytes.
+    /// Reads a request up to the end of its head, and its body of 8 bytes if it has one.
     async fn read_request(stream: &mut TcpStream) -> String {
         let mut text = Vec::new();
         let mut chunk = [0; 1024];
         loop {
             let read = stream.read(&mut chunk).await.unwrap();
             text.extend_from_slice(&chunk[..read]);
-            let shown = String::from_utf8_lossy(&text);
-            if read == 0 || shown.ends_with("\r\n\r\n") || shown.ends_with("{\"d\":[]}") {
-                return shown.into_owned();
+            let request = String::from_utf8_lossy(&text);
+            if read == 0 || request.ends_with("\r\n\r\n") || request.ends_with("{\"d\":[]}") {
+                return request.into_owned();
             }
         }
     }
 
-    /// What comes of a POST that is answered with these bytes, and the connection closed.
+    /// The result of a POST that is answered with these bytes before the connection is closed.
     async fn answered_with(bytes: &[u8]) -> (String, std::result::Result<Answer, Failure>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let serve = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let request = read_request(&mut stream).await;
-            // The reader may be gone already: then there is nobody to write to.
+            // The client may have closed the connection already.
             stream.write_all(bytes).await.ok();
             request
         };
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_is_sent_whole_and_its_answer_is_read_whole() {
+    async fn bodies_and_answers_are_transferred_completely() {
         let (request, answer) = answered_with(b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 3\r\n\r\nabc").await;
         assert_eq!(answer, Ok(Answer { status: 503, body: "abc".into(), retry_after: Some(Duration::from_secs(7)) }));
         let request = request.to_lowercase();
@@ -265,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_cap_holds_after_decompression() {
-        // Two thousand times `a`, by gzip.
+        // 2,000 times `a`, compressed with gzip.
         let small = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x4b\x4c\x1c\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x50\x07\x00\x39\x3e\x13\xa8\xd0\x07\x00\x00";
         let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", small.len());
         assert_eq!(kind_of(&[head.as_bytes(), small].concat()).await, FailureKind::TooLong);
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_connection_that_never_was_is_not_sent() {
+    async fn only_a_failure_to_connect_is_not_sent() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);

@@ -1,8 +1,8 @@
-//! What one statement sends through.
+//! The lane: sends the requests of one statement.
 //!
-//! In: a [`Request`], and a judgement whether its answer can be read. Out: [`Sent`]. Each attempt passes, in this order: the
-//! statement's stop, the gate (appends only, holding no place), a place in the account's budget, the network, the retry table.
-//! Dropping the future of a request drops its attempt and gives the place back.
+//! In: a [`Request`], and a function that decides whether its answer can be read. Out: [`Sent`]. Each attempt passes, in this order:
+//! the stop of the statement, the gate (only appends, and without holding a permit), a permit of the budget of the account, the
+//! network, the retry table. Dropping the future of a request drops its attempt and returns the permit.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,45 +11,44 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::classify::{CameBack, Classified, classify};
+use super::classify::{AttemptOutcome, Classified, classify};
 use super::connection::Client;
 use super::gate::{Gate, Pass};
 use super::limits::{Api, Budget, Ended, Permit, Share};
 use super::request::Request;
-use super::retry::{Arrived, Next, SoFar};
+use super::retry::{Arrived, Next, RetryContext};
 use super::transport::Answer;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::runs::Stop;
 use crate::table::Resend;
 
-/// The largest answer to an upload: a thousand refused records, each with its reason.
+/// Maximum size of an answer to an upload: a thousand refused records, each with its reason.
 const UPLOAD_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The largest answer of a read: an export's page of 5,000 events.
+/// Maximum size of an answer to a read: a page of 5,000 events of an export.
 const READ_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What a statement may ask of its lane.
+/// Settings of a lane.
 #[derive(Debug, Clone)]
 pub(crate) struct LaneSettings {
-    /// The API that it calls.
     pub(crate) api: Api,
-    /// Attempts in flight, of this lane alone; the account's limit holds as well.
+    /// Maximum attempts in flight of this lane; the limit of the account applies as well.
     pub(crate) in_flight_max: usize,
-    /// Time of one attempt.
+    /// Timeout of one attempt.
     pub(crate) timeout: Duration,
-    /// Time in which a request's attempts start, without the time at a held gate or before the first place.
+    /// Time in which attempts of a request may start, without the time at a held gate or before the first permit.
     pub(crate) retry_for: Duration,
-    /// The largest answer to read.
+    /// Maximum size of an answer.
     pub(crate) answer_bytes_max: usize,
-    /// Ends what never left.
+    /// Ends requests that were never sent.
     pub(crate) stop: Stop,
     /// Holds appends back.
     pub(crate) gate: Gate,
 }
 
 impl LaneSettings {
-    /// As the session's options say, with switches of its own that nobody has touched.
+    /// The settings of the session options, with a stop and a gate of its own.
     pub(crate) fn new(api: Api, options: &Options) -> Self {
         let upload = api.is_upload();
         Self {
@@ -64,7 +63,7 @@ impl LaneSettings {
     }
 }
 
-/// The way of one statement to one API of an account.
+/// The requests of one statement to one API of an account.
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(super) client: Arc<Client>,
@@ -77,87 +76,86 @@ pub(crate) struct Lane {
     pub(super) bytes_sent: AtomicU64,
 }
 
-/// What went through a lane so far.
+/// The counts of a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Attempts.
     pub(crate) requests: u64,
-    /// Attempts that were not the first of their request.
+    /// Attempts other than the first of their request.
     pub(crate) retries: u64,
     /// Attempts that were answered 429.
     pub(crate) throttled: u64,
-    /// Bytes of bodies, of every attempt.
+    /// Body bytes of all attempts.
     pub(crate) bytes_sent: u64,
 }
 
-/// How a request ended.
+/// The result of a request.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Sent {
-    /// How.
     pub(crate) outcome: Outcome,
-    /// Attempts that it took.
+    /// Number of attempts.
     #[cfg(test)]
     pub(crate) attempts: u32,
-    /// Of these, answered 429.
+    /// Attempts answered 429.
     #[cfg(test)]
     pub(crate) throttled: u32,
-    /// Whether an attempt without an answer to believe, or an earlier one of the same records, may have been carried out.
+    /// Whether an attempt without a readable answer, or an earlier request with the same records, may have been executed.
     pub(crate) may_have_arrived: bool,
-    /// Whether it was the one that passed a held gate.
+    /// Whether it was the trial that passed a held gate.
     pub(crate) trial: bool,
 }
 
 /// How a request ended. `why` is a sentence without a full stop.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// With an answer that can be read.
+    /// An answer that can be read.
     Answered(Answer),
     /// 400 `Malformed request`.
     Malformed,
     /// 413.
     TooLarge,
-    /// An append without an answer to believe: in doubt.
+    /// An append without a readable answer: in doubt.
     Lost {
         /// What happened.
         why: String,
     },
-    /// Trying is over: in doubt if it may have arrived, else unsent.
+    /// Given up: in doubt if it may have arrived, else unsent.
     GaveUp {
-        /// What happened last, and how often it was tried.
+        /// The last failure, and how often it was tried.
         why: String,
     },
-    /// The statement stopped before it left.
+    /// The statement stopped before it was sent.
     Unsent {
         /// What it waited for.
         why: String,
     },
-    /// The request was refused, and will be again.
+    /// The request was refused; a retry would be too.
     Refused(Error),
     /// The credentials were refused.
     Unauthorized(Error),
 }
 
-/// What one request went through so far.
-struct Journey {
+/// The state of one request.
+struct RequestState {
     attempts: u32,
     #[cfg(test)]
     throttled: u32,
     arrived: Arrived,
-    /// When the first attempt began, later by the time spent at a held gate since.
-    began: Option<Instant>,
-    /// What the last attempt came back with.
-    last: Option<String>,
+    /// Start of the first attempt, shifted by the time spent at a held gate since.
+    started_at: Option<Instant>,
+    /// The failure of the last attempt.
+    last_failure: Option<String>,
 }
 
-/// Why no attempt follows.
-enum Barred {
+/// Why no further attempt is made.
+enum Blocked {
     Stopped,
-    Late,
+    OutOfTime,
 }
 
 impl Lane {
-    /// A lane with a share of its own in the account's budget.
+    /// A lane with its own share of the budget.
     pub(crate) fn new(client: &Arc<Client>, settings: LaneSettings) -> Self {
         let client = Arc::clone(client);
         let budget = client.limits.budget(&client.host, &client.account, settings.api);
@@ -166,22 +164,21 @@ impl Lane {
         Self { client, budget, share, settings, requests: zero(), retries: zero(), throttled: zero(), bytes_sent: zero() }
     }
 
-    /// The attempts that may be in flight in this lane: more requests than this only wait.
+    /// Maximum attempts in flight of this lane: further requests would only wait.
     pub(crate) fn in_flight_max(&self) -> usize {
         self.settings.in_flight_max.clamp(1, self.settings.api.in_flight_max)
     }
 
-    /// Ends what never left.
+    /// Stops the lane: requests that were never sent end.
     pub(crate) fn stop(&self) {
         self.settings.stop.stop();
     }
 
-    /// The switch that holds appends back.
+    /// The gate that holds appends back.
     pub(crate) fn gate(&self) -> &Gate {
         &self.settings.gate
     }
 
-    /// What went through so far.
     pub(crate) fn counts(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
@@ -192,7 +189,7 @@ impl Lane {
         }
     }
 
-    /// Reads: repeats until there is an answer that `readable` believes, or until `retry_for` is over.
+    /// For reads: retries until an answer is `readable`, or until `retry_for` has passed.
     ///
     /// # Errors
     ///
@@ -208,59 +205,65 @@ impl Lane {
         }
     }
 
-    /// Gets a request done, in as many attempts as the retry table allows.
+    /// Sends a request, in as many attempts as the retry table allows.
     ///
-    /// `readable` says whether a 2xx answer can be believed; it is asked once for each. `earlier` says whether another request
-    /// with the same records may have been carried out. `left` says, at any moment, whether an attempt may have arrived: whoever
-    /// drops the future reads it after having stopped the lane, and what has not left by then does not leave.
-    pub(crate) async fn send(&self, request: &Request, readable: impl Fn(&Answer) -> bool, earlier: Arrived, left: &AtomicBool) -> Sent {
-        let mut journey = Journey {
+    /// `readable` decides whether a 2xx answer can be trusted; it is called once for each. `earlier` says whether another request
+    /// with the same records may have been executed. `may_have_arrived` says, at any moment, whether an attempt may have arrived:
+    /// code that drops the future first stops the lane, then reads it. What was not sent by then is never sent.
+    pub(crate) async fn send(
+        &self,
+        request: &Request,
+        readable: impl Fn(&Answer) -> bool,
+        earlier: Arrived,
+        may_have_arrived: &AtomicBool,
+    ) -> Sent {
+        let mut state = RequestState {
             attempts: 0,
             #[cfg(test)]
             throttled: 0,
             arrived: earlier,
-            began: None,
-            last: None,
+            started_at: None,
+            last_failure: None,
         };
         let mut pass = None;
         let outcome = loop {
-            let permit = match self.admit(request, &mut journey, &mut pass).await {
+            let permit = match self.admit(request, &mut state, &mut pass).await {
                 Ok(permit) => permit,
-                Err(barred) => break self.barred(request, &journey, &barred),
+                Err(blocked) => break self.blocked(request, &state, &blocked),
             };
-            // Either whoever stops the lane sees that this left, or this sees that the lane was stopped.
-            left.store(true, Ordering::SeqCst);
-            if journey.arrived == Arrived::No && self.settings.stop.is_stopped() {
-                left.store(false, Ordering::SeqCst);
-                break self.barred(request, &journey, &Barred::Stopped);
+            // Store, then check: either the code that stops the lane sees the store, or this sees the stop.
+            may_have_arrived.store(true, Ordering::SeqCst);
+            if state.arrived == Arrived::No && self.settings.stop.is_stopped() {
+                may_have_arrived.store(false, Ordering::SeqCst);
+                break self.blocked(request, &state, &Blocked::Stopped);
             }
             if let Some(pass) = &mut pass {
-                pass.leave();
+                pass.mark_sent();
             }
-            let (classified, answer) = self.attempt(request, permit, &mut journey, &readable).await;
-            if let (Some(pass), CameBack::NotSent | CameBack::Throttled { .. }) = (&mut pass, classified.came_back) {
-                pass.come_back();
+            let (classified, answer) = self.attempt(request, permit, &mut state, &readable).await;
+            if let (Some(pass), AttemptOutcome::NotSent | AttemptOutcome::Throttled { .. }) = (&mut pass, classified.outcome) {
+                pass.mark_not_executed();
             }
-            let so_far = SoFar {
+            let context = RetryContext {
                 resend: request.resend,
-                attempts: journey.attempts,
-                elapsed: journey.elapsed(),
+                attempts: state.attempts,
+                elapsed: state.elapsed(),
                 retry_for: self.settings.retry_for,
-                arrived: journey.arrived,
+                arrived: state.arrived,
                 host_answered: self.client.host_answered(),
             };
-            let next = self.client.next(classified.came_back, so_far);
-            journey.arrived = journey.arrived.or(classified.came_back.arrived());
-            if journey.arrived == Arrived::No && answer_is_no_storing(classified.came_back) {
-                left.store(false, Ordering::SeqCst);
+            let next = self.client.next(classified.outcome, context);
+            state.arrived = state.arrived.or(classified.outcome.arrived());
+            if state.arrived == Arrived::No && proves_nothing_stored(classified.outcome) {
+                may_have_arrived.store(false, Ordering::SeqCst);
             }
             let sentence = format!("{} {}", self.describe(request), classified.what);
             match (next, answer) {
                 (Next::Done, Some(answer)) => break Outcome::Answered(answer),
                 (Next::Retry { after }, _) => {
-                    journey.last = Some(sentence);
-                    if self.rest(request, &journey, after).await.is_err() {
-                        break self.barred(request, &journey, &Barred::Stopped);
+                    state.last_failure = Some(sentence);
+                    if self.wait_before_retry(request, &state, after).await.is_err() {
+                        break self.blocked(request, &state, &Blocked::Stopped);
                     }
                 }
                 (Next::Malformed, _) => break Outcome::Malformed,
@@ -269,27 +272,27 @@ impl Lane {
                 (Next::Unauthorized, _) => break Outcome::Unauthorized(self.unauthorized(request, &classified)),
                 (Next::Refused, _) => break Outcome::Refused(Error::Refused(format!("{sentence}."))),
                 (Next::GaveUpInDoubt | Next::GaveUpUnsent | Next::Done, _) => {
-                    break Outcome::GaveUp { why: format!("{sentence}{}", journey.tried()) };
+                    break Outcome::GaveUp { why: format!("{sentence}{}", state.tried()) };
                 }
             }
         };
         Sent {
             outcome,
             #[cfg(test)]
-            attempts: journey.attempts,
+            attempts: state.attempts,
             #[cfg(test)]
-            throttled: journey.throttled,
-            may_have_arrived: journey.arrived == Arrived::Maybe,
+            throttled: state.throttled,
+            may_have_arrived: state.arrived == Arrived::Maybe,
             trial: pass.as_ref().is_some_and(Pass::is_trial),
         }
     }
 
-    /// How long to wait before try `tries + 1` of something that the retry table does not know: 1, 2, 4 … 60 s, full jitter.
+    /// How long to wait before try `tries + 1` of something outside the retry table: 1, 2, 4 … 60 s, full jitter.
     pub(crate) fn backoff(&self, tries: u32) -> Duration {
         self.client.backoff(tries)
     }
 
-    /// Waits; whether the statement goes on.
+    /// Waits; returns whether the statement goes on.
     pub(crate) async fn pause(&self, wait: Duration) -> bool {
         tokio::select! {
             biased;
@@ -298,54 +301,54 @@ impl Lane {
         }
     }
 
-    /// Waits for everything that an attempt needs.
-    async fn admit(&self, request: &Request, journey: &mut Journey, pass: &mut Option<Pass>) -> Result<Permit, Barred> {
+    /// Waits for the gate and a permit.
+    async fn admit(&self, request: &Request, state: &mut RequestState, pass: &mut Option<Pass>) -> Result<Permit, Blocked> {
         loop {
             if request.resend == Resend::Appends {
-                let waits_since = Instant::now();
+                let waiting_since = Instant::now();
                 let passed = tokio::select! {
                     biased;
-                    () = self.settings.stop.stopped() => return Err(Barred::Stopped),
+                    () = self.settings.stop.stopped() => return Err(Blocked::Stopped),
                     passed = self.settings.gate.pass(pass.take()) => passed,
                 };
                 *pass = Some(passed);
-                journey.began = journey.began.map(|began| began + waits_since.elapsed());
+                state.started_at = state.started_at.map(|started_at| started_at + waiting_since.elapsed());
             }
-            let time_left = self.settings.retry_for.saturating_sub(journey.elapsed());
-            if journey.began.is_some() && time_left.is_zero() {
-                return Err(Barred::Late);
+            let time_left = self.settings.retry_for.saturating_sub(state.elapsed());
+            if state.started_at.is_some() && time_left.is_zero() {
+                return Err(Blocked::OutOfTime);
             }
             let permit = tokio::select! {
                 biased;
-                () = self.settings.stop.stopped(), if journey.arrived == Arrived::No => return Err(Barred::Stopped),
+                () = self.settings.stop.stopped(), if state.arrived == Arrived::No => return Err(Blocked::Stopped),
                 permit = self.budget.acquire(&self.share) => permit,
-                () = sleep(time_left), if journey.began.is_some() => {
-                    return Err(Barred::Late);
+                () = sleep(time_left), if state.started_at.is_some() => {
+                    return Err(Blocked::OutOfTime);
                 }
             };
-            // The gate may have closed while this waited for its place.
+            // The gate may have been held while this waited for its permit.
             if pass.as_ref().is_none_or(Pass::is_valid) {
                 return Ok(permit);
             }
         }
     }
 
-    /// One attempt, from send to the whole answer, with its traces in every count.
+    /// One attempt, from sending to the complete answer; updates all counts.
     async fn attempt(
         &self,
         request: &Request,
         permit: Permit,
-        journey: &mut Journey,
+        state: &mut RequestState,
         readable: impl Fn(&Answer) -> bool,
     ) -> (Classified, Option<Answer>) {
         let bytes = request.body.len() as u64;
-        journey.attempts += 1;
+        state.attempts += 1;
         let sent_at = Instant::now();
-        journey.began.get_or_insert(sent_at);
+        state.started_at.get_or_insert(sent_at);
         permit.sent();
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.bytes_sent.fetch_add(bytes, Ordering::Relaxed);
-        if journey.attempts > 1 {
+        if state.attempts > 1 {
             self.retries.fetch_add(1, Ordering::Relaxed);
         }
 
@@ -358,28 +361,28 @@ impl Lane {
             Ok(Err(failure)) => (failure.into(), None),
             Err(_) => {
                 let what = format!("timed out after {} with the request sent", Elapsed(self.settings.timeout));
-                (Classified { came_back: CameBack::Lost, what }, None)
+                (Classified { outcome: AttemptOutcome::Lost, what }, None)
             }
         };
-        let ended = match classified.came_back {
-            CameBack::Throttled { .. } => Ended::Throttled,
-            CameBack::Broken { .. } | CameBack::Unreadable => Ended::Otherwise,
+        let ended = match classified.outcome {
+            AttemptOutcome::Throttled { .. } => Ended::Throttled,
+            AttemptOutcome::Broken { .. } | AttemptOutcome::Unreadable => Ended::Other,
             _ if answer.is_some() => Ended::Clean,
-            _ => Ended::Otherwise,
+            _ => Ended::Other,
         };
-        if request.resend == Resend::Appends && classified.came_back.arrived() == Arrived::Maybe {
-            // Before its place is free: the next append must find the gate held.
+        if request.resend == Resend::Appends && classified.outcome.arrived() == Arrived::Maybe {
+            // Before the permit is returned, so that the next append finds the gate held.
             self.settings.gate.hold();
         }
-        if matches!(classified.came_back, CameBack::Refused | CameBack::Unauthorized | CameBack::Forbidden) {
-            // Before its place is free: the next would be refused too.
+        if matches!(classified.outcome, AttemptOutcome::Refused | AttemptOutcome::Unauthorized | AttemptOutcome::Forbidden) {
+            // Before the permit is returned: the next request would be refused too.
             self.settings.stop.stop();
         }
         permit.settle(ended);
         if ended == Ended::Throttled {
             #[cfg(test)]
             {
-                journey.throttled += 1;
+                state.throttled += 1;
             }
             self.throttled.fetch_add(1, Ordering::Relaxed);
         }
@@ -395,34 +398,34 @@ impl Lane {
     }
 
     /// Waits before the next attempt.
-    async fn rest(&self, request: &Request, journey: &Journey, after: Duration) -> Result<(), Barred> {
+    async fn wait_before_retry(&self, request: &Request, state: &RequestState, after: Duration) -> Result<(), Blocked> {
         tracing::warn!(
             method = %request.method,
             path = request.path,
-            attempts = journey.attempts,
+            attempts = state.attempts,
             after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
             "{}; trying again",
-            journey.last.as_deref().unwrap_or_default(),
+            state.last_failure.as_deref().unwrap_or_default(),
         );
         tokio::select! {
             biased;
-            () = self.settings.stop.stopped(), if journey.arrived == Arrived::No => Err(Barred::Stopped),
+            () = self.settings.stop.stopped(), if state.arrived == Arrived::No => Err(Blocked::Stopped),
             () = sleep(after) => Ok(()),
         }
     }
 
-    fn barred(&self, request: &Request, journey: &Journey, barred: &Barred) -> Outcome {
-        let last = journey.last.clone().unwrap_or_else(|| format!("{} was not sent", self.describe(request)));
-        match barred {
-            Barred::Stopped => Outcome::Unsent { why: format!("{last}, and the statement stopped") },
-            Barred::Late => Outcome::GaveUp { why: format!("{last}{}", journey.tried()) },
+    fn blocked(&self, request: &Request, state: &RequestState, blocked: &Blocked) -> Outcome {
+        let last = state.last_failure.clone().unwrap_or_else(|| format!("{} was not sent", self.describe(request)));
+        match blocked {
+            Blocked::Stopped => Outcome::Unsent { why: format!("{last}, and the statement stopped") },
+            Blocked::OutOfTime => Outcome::GaveUp { why: format!("{last}{}", state.tried()) },
         }
     }
 
     fn unauthorized(&self, request: &Request, classified: &Classified) -> Error {
         let (call, what, account) = (self.describe(request), &classified.what, self.client.account_hint());
-        Error::Unauthorized(match classified.came_back {
-            CameBack::Forbidden => {
+        Error::Unauthorized(match classified.outcome {
+            AttemptOutcome::Forbidden => {
                 format!("{call} {what}: account \"{account}\" is not permitted to use it. The passcode may lack the right.")
             }
             _ => format!(
@@ -432,23 +435,23 @@ impl Lane {
         })
     }
 
-    /// `POST /1/upload to in1.api.clevertap.com`: no query, since that may name a person.
+    /// `POST /1/upload to in1.api.clevertap.com`: without the query, which may identify a person.
     fn describe(&self, request: &Request) -> String {
         format!("{} {} to {}", request.method, request.path, self.client.host())
     }
 }
 
-/// Whether what came back proves that nothing was stored, and that the attempt is over.
-fn answer_is_no_storing(came_back: CameBack) -> bool {
-    !matches!(came_back, CameBack::Readable) && came_back.arrived() == Arrived::No
+/// Whether the outcome proves that nothing was stored and that the attempt is over.
+fn proves_nothing_stored(outcome: AttemptOutcome) -> bool {
+    !matches!(outcome, AttemptOutcome::Readable) && outcome.arrived() == Arrived::No
 }
 
-impl Journey {
+impl RequestState {
     fn elapsed(&self) -> Duration {
-        self.began.map_or(Duration::ZERO, |began| began.elapsed())
+        self.started_at.map_or(Duration::ZERO, |started_at| started_at.elapsed())
     }
 
-    /// `; tried for 10 minutes (18 attempts)`, if there was more than one.
+    /// `; tried for 10 minutes (18 attempts)`, if there were several.
     fn tried(&self) -> String {
         match self.attempts {
             0 | 1 => String::new(),
@@ -457,7 +460,7 @@ impl Journey {
     }
 }
 
-/// A length of time as people say it.
+/// A duration for messages.
 struct Elapsed(Duration);
 
 impl fmt::Display for Elapsed {

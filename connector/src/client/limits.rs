@@ -1,14 +1,14 @@
 //! How many attempts may be in flight at once, for one account and one API.
 //!
-//! In: a wish to send, from a statement. Out: a [`Permit`], held from send to the whole answer, a timeout or a drop. CleverTap
-//! limits requests in flight, not requests a second (<https://developer.clevertap.com/docs/api-request-limit>, read
-//! 2026-11-21), and does so for the account, not for a connection: so the map of budgets belongs to the process.
+//! In: a statement that wants to send. Out: a [`Permit`], held from sending to the complete answer, a timeout or a drop. CleverTap
+//! limits requests in flight, not requests per second (<https://developer.clevertap.com/docs/api-request-limit>, read 2026-11-21),
+//! per account and not per connection: so the budgets belong to the process.
 //!
-//! The limit starts low, since somebody else may be using the account too, and grows by one with each clean answer until the
-//! first 429; from then on by one with each limit's worth of clean answers. A 429 halves it, once for all attempts that were in
-//! flight together: they speak of one moment.
+//! The limit starts low, since others may be using the account too. It grows by one with each clean answer until the first 429; from
+//! then on by one after as many clean answers as the limit. A 429 halves it, but only once for all attempts that were in flight
+//! together: they reflect the same moment.
 //!
-//! Of the statements that wait, the one with the fewest attempts in flight goes first, and of equals the one that came first.
+//! Among waiting statements, the one with the fewest attempts in flight goes first; ties go in order of arrival.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,37 +16,36 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// The calls that CleverTap counts together, with their limit.
+/// Calls that CleverTap counts together, and their limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Api {
-    /// What `clevertap.limits` calls it: the path, or the first of its paths.
+    /// The name in `clevertap.limits`: the path, or the first of its paths.
     pub(crate) name: &'static str,
     /// The documented limit.
     pub(crate) in_flight_max: usize,
 }
 
-/// Profiles, events and device tokens: one path, and so, until somebody shows otherwise, one limit. Older pages say 3 for uploads
-/// too, hence the low start.
+/// Profiles, events and device tokens: one path, and so presumably one limit. Older pages say 3 for uploads too, hence the low start.
 const UPLOAD: Api = Api { name: "/1/upload", in_flight_max: 15 };
 
-/// Calls of one line of the limits page: path, and the path that the line is known by here.
-const SAME: &[(&str, &str)] =
+/// Calls that share a line of the limits page: path, and the path that names the budget.
+const SHARED_LIMITS: &[(&str, &str)] =
     &[("/1/profile.json", "/1/profiles.json"), ("/upload_custom_list_segment_completed", "/get_custom_list_segment_url")];
 
-/// The limit of everything else.
-const NARROW: usize = 3;
+/// The limit of all other calls.
+const DEFAULT_LIMIT: usize = 3;
 
-/// Where an adaptive limit starts, unless its documented limit is lower.
-const START: usize = 5;
+/// The initial adaptive limit, unless the documented limit is lower.
+const INITIAL_LIMIT: usize = 5;
 
 impl Api {
     /// The API of a path.
     pub(crate) fn of(path: &'static str) -> Self {
-        let name = SAME.iter().find(|(alias, _)| *alias == path).map_or(path, |(_, name)| *name);
-        if name == UPLOAD.name { UPLOAD } else { Self { name, in_flight_max: NARROW } }
+        let name = SHARED_LIMITS.iter().find(|(alias, _)| *alias == path).map_or(path, |(_, name)| *name);
+        if name == UPLOAD.name { UPLOAD } else { Self { name, in_flight_max: DEFAULT_LIMIT } }
     }
 
-    /// Whether it takes records, with the higher limit.
+    /// Whether it is the upload API, with the higher limit.
     pub(crate) fn is_upload(self) -> bool {
         self == UPLOAD
     }
@@ -62,18 +61,18 @@ pub(crate) struct Limits {
 static LIMITS: LazyLock<Arc<Limits>> = LazyLock::new(Arc::default);
 
 impl Limits {
-    /// Those that all accounts of the process share.
+    /// The budgets shared by all accounts of the process.
     pub(crate) fn shared() -> Arc<Self> {
         Arc::clone(&LIMITS)
     }
 
-    /// The budget of an account for an API; made when it is first asked for.
+    /// The budget of an account for an API; created on first use.
     pub(crate) fn budget(&self, host: &str, account: &str, api: Api) -> Arc<Budget> {
         let mut budgets = locked(&self.budgets);
         Arc::clone(budgets.entry((host.to_owned(), account.to_owned(), api)).or_insert_with(|| Arc::new(Budget::new(api.in_flight_max))))
     }
 
-    /// What `clevertap.limits` shows of one account, by name of the API.
+    /// The rows of `clevertap.limits` for one account, sorted by API.
     pub(crate) fn snapshot(&self, host: &str, account: &str) -> Vec<LimitNow> {
         let budgets = locked(&self.budgets);
         let own = budgets.iter().filter(|((of_host, of_account, _), _)| of_host == host && of_account == account);
@@ -86,17 +85,15 @@ impl Limits {
 /// One row of `clevertap.limits`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LimitNow {
-    /// The account id.
     pub(crate) account: String,
-    /// The API.
     pub(crate) api: &'static str,
-    /// Attempts that may be in flight now.
+    /// The current adaptive limit.
     pub(crate) limit_now: usize,
     /// The documented limit.
     pub(crate) limit_max: usize,
     /// Attempts in flight.
     pub(crate) in_flight: usize,
-    /// Attempts that wait for a place.
+    /// Attempts that wait for a permit.
     pub(crate) waiting: usize,
     /// Attempts so far.
     pub(crate) requests: u64,
@@ -104,7 +101,7 @@ pub(crate) struct LimitNow {
     pub(crate) throttled: u64,
 }
 
-/// What one statement may take of a budget.
+/// The share of one statement in a budget.
 #[derive(Debug)]
 pub(crate) struct Share {
     id: u64,
@@ -112,14 +109,14 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// A share of at most this many attempts in flight, and at least one.
+    /// At most `in_flight_max` attempts in flight, and at least one.
     pub(crate) fn new(in_flight_max: usize) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self { id: NEXT.fetch_add(1, Ordering::Relaxed), in_flight_max: in_flight_max.max(1) }
     }
 }
 
-/// Attempts in flight of one account and one API, and who waits for a place.
+/// The attempts in flight of one account and API, and the queue for permits.
 #[derive(Debug)]
 pub(crate) struct Budget {
     state: Mutex<State>,
@@ -136,7 +133,7 @@ struct State {
     next_waiter: u64,
     /// Clean answers since the limit last changed.
     clean: usize,
-    /// How often the limit was halved. An attempt of an earlier count neither halves nor grows it.
+    /// How often the limit was halved. An attempt that started before the last halving does not change the limit.
     halvings: u64,
     requests: u64,
     throttled: u64,
@@ -150,22 +147,22 @@ struct Waiter {
     go: oneshot::Sender<u64>,
 }
 
-/// How an attempt ended, as far as the limit is concerned.
+/// How an attempt ended, for the adaptive limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// An answer that was not a 429, nor an error of the server.
+    /// An answer other than a 429 or a server error.
     Clean,
     /// A 429.
     Throttled,
-    /// Anything else: it says nothing about the limit.
-    Otherwise,
+    /// Anything else: no information about the limit.
+    Other,
 }
 
 impl Budget {
     fn new(limit_max: usize) -> Self {
         Self {
             state: Mutex::new(State {
-                limit: START.min(limit_max),
+                limit: INITIAL_LIMIT.min(limit_max),
                 limit_max,
                 in_flight: 0,
                 shares: HashMap::new(),
@@ -179,20 +176,20 @@ impl Budget {
         }
     }
 
-    /// Waits for a place. Dropping the future gives the place, or the wait, to the next.
+    /// Waits for a permit. Dropping the future passes it, or the place in the queue, to the next.
     pub(crate) async fn acquire(self: &Arc<Self>, share: &Share) -> Permit {
-        let (go, gone) = oneshot::channel();
-        let mut place = {
+        let (go, granted) = oneshot::channel();
+        let mut entry = {
             let mut state = locked(&self.state);
             let id = state.next_waiter;
             state.next_waiter += 1;
             state.waiting.push_back(Waiter { id, share: share.id, share_max: share.in_flight_max, go });
             state.grant();
-            Place { budget: Arc::clone(self), waiter: id, share: share.id, taken: false }
+            QueueEntry { budget: Arc::clone(self), waiter: id, share: share.id, taken: false }
         };
-        // The sender lives in the queue until it has sent, and only `place`, dropped, takes it out of there.
-        let halvings = gone.await.unwrap_or_default();
-        place.taken = true;
+        // The sender stays in the queue until it has sent; only dropping `entry` removes it.
+        let halvings = granted.await.unwrap_or_default();
+        entry.taken = true;
         Permit { budget: Arc::clone(self), share: share.id, halvings }
     }
 
@@ -212,7 +209,7 @@ impl Budget {
 }
 
 impl State {
-    /// Gives free places to those who wait. A waiter is in the queue exactly as long as it has no place.
+    /// Gives free permits to waiters. A waiter is in the queue exactly as long as it has no permit.
     fn grant(&mut self) {
         while self.in_flight < self.limit {
             let in_flight = |waiter: &Waiter| self.shares.get(&waiter.share).copied().unwrap_or(0);
@@ -221,7 +218,7 @@ impl State {
             let Some(waiter) = self.waiting.remove(at) else { return };
             self.in_flight += 1;
             *self.shares.entry(waiter.share).or_default() += 1;
-            // If nobody listens any more, the waiter's `Place` is about to give the place back.
+            // If the receiver is gone, the `QueueEntry` of the waiter is about to return the permit.
             waiter.go.send(self.halvings).ok();
         }
     }
@@ -254,20 +251,20 @@ impl State {
                     self.clean = 0;
                 }
             }
-            Ended::Clean | Ended::Otherwise => {}
+            Ended::Clean | Ended::Other => {}
         }
     }
 }
 
-/// A place in the queue: leaves it when the waiting future is dropped, and gives back a slot that came too late.
-struct Place {
+/// An entry of the queue. On drop it is removed, or returns a permit that was granted too late.
+struct QueueEntry {
     budget: Arc<Budget>,
     waiter: u64,
     share: u64,
     taken: bool,
 }
 
-impl Drop for Place {
+impl Drop for QueueEntry {
     fn drop(&mut self) {
         if self.taken {
             return;
@@ -280,7 +277,7 @@ impl Drop for Place {
     }
 }
 
-/// A place of a budget, for one attempt. Dropping it gives the place back.
+/// A permit of a budget for one attempt. Dropping it returns it.
 #[derive(Debug)]
 pub(crate) struct Permit {
     budget: Arc<Budget>,
@@ -289,12 +286,12 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Counts the attempt, which is about to leave.
+    /// Counts the attempt, which is about to be sent.
     pub(crate) fn sent(&self) {
         locked(&self.budget.state).requests += 1;
     }
 
-    /// Gives the place back and says what its attempt teaches about the limit.
+    /// Returns the permit, and adapts the limit to how the attempt ended.
     pub(crate) fn settle(self, ended: Ended) {
         locked(&self.budget.state).learn(ended, self.halvings);
     }
@@ -306,7 +303,7 @@ impl Drop for Permit {
     }
 }
 
-/// A lock whose holders cannot leave it half-changed: a panic of another thread does not matter.
+/// Locks despite poisoning: no holder can leave the state half-changed.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -323,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_with_each_clean_answer_until_the_first_429_and_slowly_from_then_on() {
+    fn the_limit_grows_with_each_clean_answer_until_the_first_429_and_slowly_from_then_on() {
         let (budget, share) = (Arc::new(Budget::new(15)), Share::new(15));
         let grown: Vec<_> = (0..12).map(|_| limit_after(&budget, &share, Ended::Clean)).collect();
         assert_eq!(grown, [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15, 15]);
@@ -331,11 +328,11 @@ mod tests {
         assert_eq!(shrunk, [7, 3, 1, 1, 1]);
         let regrown: Vec<_> = (0..10).map(|_| limit_after(&budget, &share, Ended::Clean)).collect();
         assert_eq!(regrown, [2, 2, 3, 3, 3, 4, 4, 4, 4, 5]);
-        assert_eq!(limit_after(&budget, &share, Ended::Otherwise), 5);
+        assert_eq!(limit_after(&budget, &share, Ended::Other), 5);
     }
 
     #[test]
-    fn attempts_that_were_in_flight_together_halve_it_once() {
+    fn attempts_that_were_in_flight_together_halve_the_limit_once() {
         let (budget, share) = (Arc::new(Budget::new(15)), Share::new(15));
         let together: Vec<_> = (0..5).map(|_| budget.acquire(&share).now_or_never().unwrap()).collect();
         for permit in together {
@@ -361,7 +358,7 @@ mod tests {
         drop(held.pop());
         let narrow_permit = first_of_narrow.now_or_never().unwrap();
         drop(late_permit);
-        // `narrow` has its one; of the others only `greedy` waits.
+        // `narrow` has its only permit; otherwise only `greedy` waits.
         assert!((&mut second_of_narrow).now_or_never().is_none());
         let fourth = fourth.now_or_never().unwrap();
         drop(narrow_permit);
@@ -372,17 +369,17 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_that_is_dropped_leaves_nothing_behind_even_with_its_place_on_the_way() {
+    fn a_waiter_that_is_dropped_leaves_nothing_behind_even_if_its_permit_was_just_granted() {
         let (budget, share) = (Arc::new(Budget::new(1)), Share::new(5));
         let held = budget.acquire(&share).now_or_never().unwrap();
         let mut dropped_while_waiting = Box::pin(budget.acquire(&share));
-        let mut dropped_with_a_place = Box::pin(budget.acquire(&share));
+        let mut dropped_with_a_permit = Box::pin(budget.acquire(&share));
         let mut last = Box::pin(budget.acquire(&share));
-        let waits = [&mut dropped_while_waiting, &mut dropped_with_a_place, &mut last].map(|wait| wait.now_or_never().is_none());
+        let waits = [&mut dropped_while_waiting, &mut dropped_with_a_permit, &mut last].map(|wait| wait.now_or_never().is_none());
         assert_eq!(waits, [true; 3]);
         drop(dropped_while_waiting);
         drop(held);
-        drop(dropped_with_a_place);
+        drop(dropped_with_a_permit);
         drop(last.now_or_never().unwrap());
         let now = budget.now("A", "x");
         assert_eq!((now.in_flight, now.waiting, locked(&budget.state).shares.len()), (0, 0, 0));
@@ -396,7 +393,7 @@ mod tests {
         assert!(!Arc::ptr_eq(&one, &limits.budget("host", "B", Api::of("/1/profiles.json"))));
         limits.budget("host", "A", Api::of("/1/upload"));
         let rows = limits.snapshot("host", "A");
-        let shown: Vec<_> = rows.iter().map(|row| (row.api, row.limit_now, row.limit_max)).collect();
-        assert_eq!(shown, [("/1/profiles.json", 3, 3), ("/1/upload", 5, 15)]);
+        let limits_now: Vec<_> = rows.iter().map(|row| (row.api, row.limit_now, row.limit_max)).collect();
+        assert_eq!(limits_now, [("/1/profiles.json", 3, 3), ("/1/upload", 5, 15)]);
     }
 }

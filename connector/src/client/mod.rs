@@ -1,8 +1,8 @@
-//! The only room that awaits the network.
+//! The only module that awaits the network.
 //!
-//! In: a [`Request`], which is a value, through the [`Lane`] of a statement. Out: an answer, or what is known about a request
-//! without one. On the way: the statement's switches ([`Stop`](crate::runs::Stop), [`Gate`]), a place in the account's budget (`limits`), the
-//! network ([`Transport`], of which `http` is the real one), the meaning of what came back (`classify`), and whether to try
+//! In: a [`Request`], which is plain data, through the [`Lane`] of a statement. Out: an answer, or what is known about a request
+//! without one. In between: the switches of the statement ([`Stop`](crate::runs::Stop), [`Gate`]), a permit of the budget of the
+//! account (`limits`), the network ([`Transport`], implemented by `http`), the meaning of the answer (`classify`), and whether to try
 //! again (`retry`, which is pure).
 //!
 //! ```text

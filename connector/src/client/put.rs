@@ -1,8 +1,8 @@
-//! Putting a file at a URL that CleverTap gave out, on somebody else's host.
+//! Uploads a file with PUT to a URL that CleverTap gave out, on another host.
 //!
-//! In: the URL, and the file as often as it is asked for. Out: nothing, once it is there. The URL is its own permission, so that
-//! no header of the account goes with it; nothing is done with the file before another call says so, so that it is put again
-//! after anything that may pass. It takes no place in the account's budget, which counts requests to CleverTap.
+//! In: the URL, and the file, which can be read repeatedly. Out: nothing, once it is uploaded. The URL is presigned, so no header of
+//! the account is sent with it. The file has no effect until another call confirms it, so any transient failure is retried. It needs
+//! no permit: the budget of the account counts requests to CleverTap.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,37 +12,37 @@ use futures::stream::BoxStream;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::classify::{CameBack, Classified, classify};
+use super::classify::{AttemptOutcome, Classified, classify};
 use super::connection::is_loopback;
 use super::lane::Lane;
-use super::retry::{Arrived, Next, SoFar};
+use super::retry::{Arrived, Next, RetryContext};
 use super::transport::Put;
 use crate::error::{Error, Result};
 use crate::table::Resend;
 
-/// The largest answer: an error in XML.
+/// Maximum size of an answer: an error in XML.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// A second more for so many bytes: a line that is slower than this has broken.
-const BYTES_A_SECOND: u64 = 1 << 20;
+/// Minimum upload rate, for the timeout: a slower connection is considered broken.
+const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
 
-/// A file to be put somewhere.
+/// A file to upload.
 pub(crate) struct File<'a> {
     pub(crate) bytes: u64,
-    /// The file, from its first byte.
+    /// Opens the file from its first byte.
     pub(crate) read: &'a (dyn Fn() -> Result<BoxStream<'static, std::io::Result<Bytes>>> + Sync),
 }
 
 impl Lane {
-    /// Puts `file` at `url`, in as many attempts as `retry_for` allows.
+    /// Uploads `file` to `url`, in as many attempts as `retry_for` allows.
     ///
     /// # Errors
-    /// [`Error::Answer`] for a URL that is not to be trusted with people, [`Error::Refused`], or [`Error::Unavailable`].
+    /// [`Error::Answer`] for a URL that is not safe for data of people, [`Error::Refused`], or [`Error::Unavailable`].
     pub(crate) async fn put(&self, url: &str, file: &File<'_>) -> Result<()> {
-        let url = self.trusted(url)?;
+        let url = self.check_url(url)?;
         let call = format!("PUT of a list's file to {}", url.host_str().unwrap_or_default());
-        let limit = self.settings.timeout + Duration::from_secs(file.bytes / BYTES_A_SECOND);
-        let began = Instant::now();
+        let limit = self.settings.timeout + Duration::from_secs(file.bytes / BYTES_PER_SECOND_MIN);
+        let started_at = Instant::now();
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -66,17 +66,17 @@ impl Lane {
             let classified = match answered {
                 Ok(Ok(answer)) => classify(&answer, (&[], &[]), |_| true),
                 Ok(Err(failure)) => failure.into(),
-                Err(_) => Classified { came_back: CameBack::Lost, what: format!("timed out after {} s", limit.as_secs()) },
+                Err(_) => Classified { outcome: AttemptOutcome::Lost, what: format!("timed out after {} s", limit.as_secs()) },
             };
-            let so_far = SoFar {
+            let context = RetryContext {
                 resend: Resend::Idempotent,
                 attempts,
-                elapsed: began.elapsed(),
+                elapsed: started_at.elapsed(),
                 retry_for: self.settings.retry_for,
                 arrived: Arrived::No,
                 host_answered: true,
             };
-            match self.client.next(classified.came_back, so_far) {
+            match self.client.next(classified.outcome, context) {
                 Next::Done => return Ok(()),
                 Next::Retry { after } => {
                     tracing::warn!(attempts, "{call} {}; trying again", classified.what);
@@ -94,8 +94,8 @@ impl Lane {
         }
     }
 
-    /// The URL, if people may be sent there: HTTPS, or this machine where the account is on it too.
-    fn trusted(&self, url: &str) -> Result<Url> {
+    /// The URL, if it is safe: HTTPS, or loopback if the account is on loopback too.
+    fn check_url(&self, url: &str) -> Result<Url> {
         let wrong = |why: &str| Error::Answer(format!("CleverTap gave out a URL for a list's file that {why}. Please report this."));
         let url = Url::parse(url).map_err(|_| wrong("is no URL"))?;
         match url.scheme() {
@@ -106,7 +106,7 @@ impl Lane {
     }
 }
 
-/// What the file is, where the signature holds that; a header that it does not hold would break it.
+/// The `Content-Type`, if the signature covers it; a header that it does not cover would break it.
 fn content_type(url: &Url) -> Option<&'static str> {
     let signed = url.query_pairs().find(|(name, _)| name.eq_ignore_ascii_case("X-Amz-SignedHeaders"));
     signed.is_some_and(|(_, names)| names.split(';').any(|name| name.eq_ignore_ascii_case("content-type"))).then_some("text/csv")

@@ -1,7 +1,7 @@
-//! Where an account lives. In: the region's short name. Out: its host.
+//! Regions and their hosts. In: the short name of a region. Out: its host.
 //!
-//! A closed list, and no default: a passcode is sent only to a host of this list, or to the endpoint that the operator set.
-//! <https://developer.clevertap.com/docs/common-api-components>, read 2026-11-21. `sk1`, which only third-party code names, is
+//! A closed list without a default: a passcode is sent only to a host of this list, or to the endpoint that the operator set.
+//! <https://developer.clevertap.com/docs/common-api-components>, read 2026-11-21. `sk1`, which only third-party code mentions, is
 //! left out: it looks like a staging host, and can be set as an endpoint.
 
 use std::fmt;
@@ -31,7 +31,7 @@ impl Region {
     /// Every region, in the order in which an error lists them.
     pub const ALL: [Self; 6] = [Self::Eu1, Self::In1, Self::Sg1, Self::Us1, Self::Aps3, Self::Mec1];
 
-    /// Its name, as `region` takes it.
+    /// The name, as the option `region` takes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Eu1 => "eu1",
@@ -43,10 +43,10 @@ impl Region {
         }
     }
 
-    /// The host of its API.
+    /// The host of the API.
     pub fn host(self) -> &'static str {
         match self {
-            // The bare host is the one of the documented table; `eu1.` is found in the Node SDK only.
+            // The documented table has the bare host; only the Node SDK uses `eu1.`.
             Self::Eu1 => "api.clevertap.com",
             Self::In1 => "in1.api.clevertap.com",
             Self::Sg1 => "sg1.api.clevertap.com",
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn europe_has_two_more_names_and_a_wrong_name_lists_the_right_ones() {
+    fn europe_has_two_aliases_and_the_error_for_a_wrong_name_lists_the_regions() {
         assert_eq!(["eu", "global", "eu1"].map(|name| name.parse::<Region>().ok()), [Some(Region::Eu1); 3]);
         assert_eq!(
             "eu-west".parse::<Region>().map_err(|error| error.to_string()),

@@ -1,7 +1,7 @@
-//! A request as a value: what is to be done, without a network.
+//! A request as plain data, independent of the network.
 //!
-//! In: path, query and body, from the rooms that know tables. Out: the URL under a base. A request says nothing of an account,
-//! so that it can be made, compared and tested anywhere.
+//! In: path, query and body, from the modules that know tables. Out: the URL under a base. A request does not know its account, so it
+//! can be built, compared and tested anywhere.
 
 use std::fmt;
 
@@ -11,26 +11,23 @@ use url::Url;
 use super::transport::Method;
 use crate::table::Resend;
 
-/// One thing to get done, in one attempt or several.
+/// A request, sent in one attempt or several.
 #[derive(Clone)]
 pub(crate) struct Request {
-    /// GET or POST.
     pub(crate) method: Method,
-    /// The path, as the table states it. Messages show it.
+    /// The path from the table. Messages show it.
     pub(crate) path: &'static str,
     /// The query, which no message shows.
     pub(crate) query: Vec<(&'static str, String)>,
-    /// A parameter whose value is on the wire byte for byte as it stands here: a cursor comes percent-encoded, and encoding it
-    /// again would damage it.
+    /// A parameter that is sent verbatim: a cursor is already percent-encoded, and encoding it again would damage it.
     pub(crate) verbatim: Option<(&'static str, String)>,
     /// Compact JSON; empty for a GET.
     pub(crate) body: Bytes,
-    /// What happens if it is carried out twice.
+    /// What happens if it is executed twice.
     pub(crate) resend: Resend,
-    /// Codes of a `"status": "fail"` that whoever sends it reads by itself, such as 2, "still in progress". Any other code is
-    /// refused here.
+    /// Codes of a `"status": "fail"` that the caller handles itself, such as 2, "still in progress". Any other code is refused here.
     pub(crate) understood: &'static [i64],
-    /// Errors of a `"status": "fail"` that whoever sends it reads by itself, where CleverTap gives them no code.
+    /// Errors of a `"status": "fail"` that the caller handles itself, if CleverTap gives them no code.
     pub(crate) understood_errors: &'static [&'static str],
 }
 
@@ -63,35 +60,35 @@ impl Request {
         }
     }
 
-    /// The same with one more query parameter.
+    /// Adds a query parameter.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.query.push((name, value.into()));
         self
     }
 
-    /// The same with a parameter that is not encoded.
+    /// Adds a parameter that is not encoded.
     #[must_use]
     pub(crate) fn with_verbatim(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.verbatim = Some((name, value.into()));
         self
     }
 
-    /// The same, with codes of a `fail` that the sender reads by itself.
+    /// Sets the codes of a `fail` that the caller handles itself.
     #[must_use]
     pub(crate) fn understanding(mut self, codes: &'static [i64]) -> Self {
         self.understood = codes;
         self
     }
 
-    /// The same, with errors of a `fail` that the sender reads by itself.
+    /// Sets the errors of a `fail` that the caller handles itself.
     #[must_use]
     pub(crate) fn understanding_errors(mut self, errors: &'static [&'static str]) -> Self {
         self.understood_errors = errors;
         self
     }
 
-    /// The whole URL, under the base of an account.
+    /// The complete URL, under the base of an account.
     pub(crate) fn url(&self, base: &Url) -> Url {
         let mut url = base.clone();
         url.set_path(self.path);
@@ -104,7 +101,7 @@ impl Request {
     }
 }
 
-/// Percent-encoded, with `%20` for a blank: not every server reads `+` as one.
+/// Percent-encoded, with `%20` for a space: not every server accepts `+`.
 fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).map(|part| if part == "+" { "%20" } else { part }).collect()
 }
@@ -144,7 +141,7 @@ mod tests {
     #[test]
     fn debug_shows_no_value() {
         let request = Request::post("/1/upload", "{\"d\":[\"ann@example.com\"]}", Resend::Appends).with("identity", "ann");
-        let shown = format!("{request:?}");
-        assert!(!shown.contains("ann") && shown.contains("/1/upload"), "{shown}");
+        let debug = format!("{request:?}");
+        assert!(!debug.contains("ann") && debug.contains("/1/upload"), "{debug}");
     }
 }

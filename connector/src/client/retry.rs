@@ -1,4 +1,5 @@
-//! Whether an attempt is repeated: a pure function, which the lane obeys. It never sleeps, and its jitter is handed to it.
+//! Decides whether an attempt is repeated: a pure function, which the lane follows. It never sleeps, and the source of its jitter is
+//! a parameter.
 //!
 //! | outcome of an attempt | `Resend::Idempotent` | `Resend::Appends` |
 //! |---|---|---|
@@ -14,46 +15,44 @@
 //! | 401, 403 | unauthorized | same |
 //! | any other 4xx, 3xx, a `fail` | refused | same |
 //!
-//! *Resend* waits up to 1, 2, 4 … 60 s, evenly spread from nothing to there ("full jitter"), or what the server asked for where
-//! that is longer. An attempt that would start after `retry_for` is not started: the request is given up, and whether it may have
-//! arrived (in any attempt) decides between in doubt and unsent. Until a host has answered once, its name may simply be wrong:
-//! three attempts, none of which starts after 10 s.
+//! *Again* means after a wait of up to 1, 2, 4 … 60 s, uniformly distributed from zero ("full jitter"), or the delay that the server
+//! asked for if that is longer. An attempt that would start after `retry_for` is not made: the request is given up, and is in doubt
+//! if any of its attempts may have arrived, else unsent. Until a host has answered once, its name may simply be wrong: it gets three
+//! attempts, none of which starts after 10 s.
 
 use std::time::Duration;
 
 use rand::Rng;
 
-use super::classify::CameBack;
+use super::classify::AttemptOutcome;
 use crate::table::Resend;
 
-/// Whether a request, or one that held the same records, may have been carried out.
+/// Whether a request, or an earlier one with the same records, may have been executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrived {
-    /// Certainly not.
     No,
-    /// It may have.
     Maybe,
 }
 
-/// The longest wait, without the server's own.
+/// The longest wait, unless the server asks for a longer one.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Attempts at a host that has never answered.
-const STRANGER_ATTEMPTS_MAX: u32 = 3;
+/// Maximum attempts at a host that has never answered.
+const UNKNOWN_HOST_ATTEMPTS_MAX: u32 = 3;
 
-/// Time in which they start.
-const STRANGER_FOR: Duration = Duration::from_secs(10);
+/// Time in which these attempts may start.
+const UNKNOWN_HOST_FOR: Duration = Duration::from_secs(10);
 
-/// Where a request stands after an attempt.
+/// The state of a request after an attempt.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SoFar {
-    /// What happens if it is carried out twice.
+pub(crate) struct RetryContext {
+    /// What happens if it is executed twice.
     pub(crate) resend: Resend,
-    /// Attempts, with this one.
+    /// Number of attempts, including this one.
     pub(crate) attempts: u32,
     /// Time since the first attempt began.
     pub(crate) elapsed: Duration,
-    /// The bound of that time.
+    /// Maximum of that time.
     pub(crate) retry_for: Duration,
     /// Whether an earlier attempt may have arrived.
     pub(crate) arrived: Arrived,
@@ -61,34 +60,34 @@ pub(crate) struct SoFar {
     pub(crate) host_answered: bool,
 }
 
-/// What to do next.
+/// The decision after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Another attempt.
+    /// Another attempt, after a wait.
     Retry {
-        /// After this long.
+        /// The wait.
         after: Duration,
     },
-    /// The answer is there.
+    /// The answer can be read.
     Done,
-    /// The body is to be halved, or to be sent once more.
+    /// The caller sends the body once more, then halves it.
     Malformed,
-    /// The body is to be halved.
+    /// The caller halves the body.
     TooLarge,
-    /// It may have been carried out, and is not sent again.
+    /// It may have been executed, and is not sent again.
     InDoubt,
-    /// Trying is over; some attempt may have arrived.
+    /// Given up; an attempt may have arrived.
     GaveUpInDoubt,
-    /// Trying is over; no attempt has arrived.
+    /// Given up; no attempt has arrived.
     GaveUpUnsent,
     /// The credentials were refused.
     Unauthorized,
-    /// The request was refused, and will be again.
+    /// The request was refused; a retry would be too.
     Refused,
 }
 
-impl CameBack {
-    /// Whether the attempt may have been carried out although there is no answer to believe.
+impl AttemptOutcome {
+    /// Whether the attempt may have been executed although there is no readable answer.
     pub(crate) fn arrived(self) -> Arrived {
         match self {
             Self::Broken { .. } | Self::Lost | Self::Unreadable | Self::TooLong => Arrived::Maybe,
@@ -98,7 +97,7 @@ impl CameBack {
 }
 
 impl Arrived {
-    /// What two attempts together may have done.
+    /// `Maybe` if either is.
     #[must_use]
     pub(crate) fn or(self, other: Self) -> Self {
         match (self, other) {
@@ -108,40 +107,44 @@ impl Arrived {
     }
 }
 
-/// What follows from what an attempt came back with.
-pub(crate) fn next(came_back: CameBack, so_far: SoFar, rng: &mut impl Rng) -> Next {
-    let arrived = so_far.arrived.or(came_back.arrived());
-    match (came_back, so_far.resend) {
-        (CameBack::Readable, _) => Next::Done,
-        (CameBack::Malformed, _) => Next::Malformed,
-        (CameBack::TooLarge, _) => Next::TooLarge,
-        (CameBack::Unauthorized | CameBack::Forbidden, _) => Next::Unauthorized,
-        (CameBack::Refused, _) => Next::Refused,
-        (CameBack::Broken { .. } | CameBack::Lost | CameBack::Unreadable | CameBack::TooLong, Resend::Appends) => Next::InDoubt,
-        (CameBack::Certificate, _) | (CameBack::TooLong, Resend::Idempotent) => give_up(arrived),
-        (CameBack::NotSent, _) | (CameBack::Lost | CameBack::Unreadable, Resend::Idempotent) => again(None, arrived, so_far, rng),
-        (CameBack::Throttled { retry_after }, _) | (CameBack::Broken { retry_after }, Resend::Idempotent) => {
-            again(retry_after, arrived, so_far, rng)
+/// The decision for an outcome: the table above.
+pub(crate) fn next(outcome: AttemptOutcome, context: RetryContext, rng: &mut impl Rng) -> Next {
+    let arrived = context.arrived.or(outcome.arrived());
+    match (outcome, context.resend) {
+        (AttemptOutcome::Readable, _) => Next::Done,
+        (AttemptOutcome::Malformed, _) => Next::Malformed,
+        (AttemptOutcome::TooLarge, _) => Next::TooLarge,
+        (AttemptOutcome::Unauthorized | AttemptOutcome::Forbidden, _) => Next::Unauthorized,
+        (AttemptOutcome::Refused, _) => Next::Refused,
+        (AttemptOutcome::Broken { .. } | AttemptOutcome::Lost | AttemptOutcome::Unreadable | AttemptOutcome::TooLong, Resend::Appends) => {
+            Next::InDoubt
+        }
+        (AttemptOutcome::Certificate, _) | (AttemptOutcome::TooLong, Resend::Idempotent) => give_up(arrived),
+        (AttemptOutcome::NotSent, _) | (AttemptOutcome::Lost | AttemptOutcome::Unreadable, Resend::Idempotent) => {
+            retry(None, arrived, context, rng)
+        }
+        (AttemptOutcome::Throttled { retry_after }, _) | (AttemptOutcome::Broken { retry_after }, Resend::Idempotent) => {
+            retry(retry_after, arrived, context, rng)
         }
     }
 }
 
-fn again(asked: Option<Duration>, arrived: Arrived, so_far: SoFar, rng: &mut impl Rng) -> Next {
-    let after = wait(so_far.attempts, rng).max(asked.unwrap_or_default());
-    let (tries_left, bound) = if so_far.host_answered {
-        (true, so_far.retry_for)
+fn retry(server_delay: Option<Duration>, arrived: Arrived, context: RetryContext, rng: &mut impl Rng) -> Next {
+    let after = wait(context.attempts, rng).max(server_delay.unwrap_or_default());
+    let (tries_left, bound) = if context.host_answered {
+        (true, context.retry_for)
     } else {
-        (so_far.attempts < STRANGER_ATTEMPTS_MAX, so_far.retry_for.min(STRANGER_FOR))
+        (context.attempts < UNKNOWN_HOST_ATTEMPTS_MAX, context.retry_for.min(UNKNOWN_HOST_FOR))
     };
-    if tries_left && so_far.elapsed.saturating_add(after) <= bound { Next::Retry { after } } else { give_up(arrived) }
+    if tries_left && context.elapsed.saturating_add(after) <= bound { Next::Retry { after } } else { give_up(arrived) }
 }
 
-/// How long to wait after this many attempts: 1, 2, 4 … 60 s, with full jitter.
+/// The wait after this many attempts: 1, 2, 4 … 60 s, with full jitter.
 pub(crate) fn wait(attempts: u32, rng: &mut impl Rng) -> Duration {
     Duration::from_secs(1 << attempts.saturating_sub(1).min(6)).min(WAIT_MAX).mul_f64(rng.random::<f64>())
 }
 
-/// Where a request ends that is not tried any more.
+/// The decision for a request that is not retried any more.
 pub(crate) fn give_up(arrived: Arrived) -> Next {
     match arrived {
         Arrived::Maybe => Next::GaveUpInDoubt,
@@ -158,12 +161,12 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn so_far(resend: Resend) -> SoFar {
+    fn context(resend: Resend) -> RetryContext {
         let retry_for = 600 * SECOND;
-        SoFar { resend, attempts: 1, elapsed: Duration::ZERO, retry_for, arrived: Arrived::No, host_answered: true }
+        RetryContext { resend, attempts: 1, elapsed: Duration::ZERO, retry_for, arrived: Arrived::No, host_answered: true }
     }
 
-    fn in_words(next: Next) -> &'static str {
+    fn label(next: Next) -> &'static str {
         match next {
             Next::Retry { .. } => "again",
             Next::Done => "done",
@@ -177,44 +180,44 @@ mod tests {
         }
     }
 
-    fn decide(came_back: CameBack, so_far: SoFar) -> &'static str {
-        in_words(next(came_back, so_far, &mut StdRng::seed_from_u64(1)))
+    fn decide(outcome: AttemptOutcome, context: RetryContext) -> &'static str {
+        label(next(outcome, context, &mut StdRng::seed_from_u64(1)))
     }
 
     #[test]
     fn the_table_row_by_row() {
-        let asked = Some(2 * SECOND);
+        let server_delay = Some(2 * SECOND);
         #[rustfmt::skip]
         let table = [
-            (CameBack::NotSent,                          "again",              "again"),
-            (CameBack::Certificate,                      "given up, unsent",   "given up, unsent"),
-            (CameBack::Throttled { retry_after: None },  "again",              "again"),
-            (CameBack::Throttled { retry_after: asked }, "again",              "again"),
-            (CameBack::Broken { retry_after: None },     "again",              "in doubt"),
-            (CameBack::Broken { retry_after: asked },    "again",              "in doubt"),
-            (CameBack::Lost,                             "again",              "in doubt"),
-            (CameBack::Unreadable,                       "again",              "in doubt"),
-            (CameBack::TooLong,                          "given up, in doubt", "in doubt"),
-            (CameBack::Readable,                         "done",               "done"),
-            (CameBack::Malformed,                        "malformed",          "malformed"),
-            (CameBack::TooLarge,                         "too large",          "too large"),
-            (CameBack::Unauthorized,                     "unauthorized",       "unauthorized"),
-            (CameBack::Forbidden,                        "unauthorized",       "unauthorized"),
-            (CameBack::Refused,                          "refused",            "refused"),
+            (AttemptOutcome::NotSent,                                      "again",              "again"),
+            (AttemptOutcome::Certificate,                                  "given up, unsent",   "given up, unsent"),
+            (AttemptOutcome::Throttled { retry_after: None },              "again",              "again"),
+            (AttemptOutcome::Throttled { retry_after: server_delay },      "again",              "again"),
+            (AttemptOutcome::Broken { retry_after: None },                 "again",              "in doubt"),
+            (AttemptOutcome::Broken { retry_after: server_delay },         "again",              "in doubt"),
+            (AttemptOutcome::Lost,                                         "again",              "in doubt"),
+            (AttemptOutcome::Unreadable,                                   "again",              "in doubt"),
+            (AttemptOutcome::TooLong,                                      "given up, in doubt", "in doubt"),
+            (AttemptOutcome::Readable,                                     "done",               "done"),
+            (AttemptOutcome::Malformed,                                    "malformed",          "malformed"),
+            (AttemptOutcome::TooLarge,                                     "too large",          "too large"),
+            (AttemptOutcome::Unauthorized,                                 "unauthorized",       "unauthorized"),
+            (AttemptOutcome::Forbidden,                                    "unauthorized",       "unauthorized"),
+            (AttemptOutcome::Refused,                                      "refused",            "refused"),
         ];
-        for (came_back, harmless, duplicates) in table {
-            let decided = (decide(came_back, so_far(Resend::Idempotent)), decide(came_back, so_far(Resend::Appends)));
-            assert_eq!(decided, (harmless, duplicates), "{came_back:?}");
+        for (outcome, idempotent, appends) in table {
+            let decided = (decide(outcome, context(Resend::Idempotent)), decide(outcome, context(Resend::Appends)));
+            assert_eq!(decided, (idempotent, appends), "{outcome:?}");
         }
     }
 
     #[test]
-    fn waits_double_up_to_a_minute_and_are_spread_from_nothing_to_there() {
+    fn waits_double_up_to_a_minute_and_are_spread_from_zero() {
         let ceilings = [1, 2, 4, 8, 16, 32, 60, 60, 60];
         for (attempts, ceiling) in (1..).zip(ceilings) {
             let waits = (0..500).map(|seed| {
-                let so_far = SoFar { attempts, ..so_far(Resend::Idempotent) };
-                match next(CameBack::NotSent, so_far, &mut StdRng::seed_from_u64(seed)) {
+                let context = RetryContext { attempts, ..context(Resend::Idempotent) };
+                match next(AttemptOutcome::NotSent, context, &mut StdRng::seed_from_u64(seed)) {
                     Next::Retry { after } => after.as_secs_f64() / f64::from(ceiling),
                     other => panic!("{other:?}"),
                 }
@@ -225,31 +228,32 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_own_delay_is_kept_where_it_is_longer() {
-        let asked = CameBack::Throttled { retry_after: Some(90 * SECOND) };
-        let decided = next(asked, so_far(Resend::Appends), &mut StdRng::seed_from_u64(1));
+    fn the_delay_of_the_server_is_used_if_it_is_longer() {
+        let delayed = AttemptOutcome::Throttled { retry_after: Some(90 * SECOND) };
+        let decided = next(delayed, context(Resend::Appends), &mut StdRng::seed_from_u64(1));
         assert_eq!(decided, Next::Retry { after: 90 * SECOND });
-        let past_the_end = CameBack::Throttled { retry_after: Some(601 * SECOND) };
-        assert_eq!(decide(past_the_end, so_far(Resend::Appends)), "given up, unsent");
-        let for_ever = CameBack::Throttled { retry_after: Some(Duration::MAX) };
-        assert_eq!(decide(for_ever, SoFar { elapsed: SECOND, ..so_far(Resend::Appends) }), "given up, unsent");
+        let past_the_end = AttemptOutcome::Throttled { retry_after: Some(601 * SECOND) };
+        assert_eq!(decide(past_the_end, context(Resend::Appends)), "given up, unsent");
+        let endless = AttemptOutcome::Throttled { retry_after: Some(Duration::MAX) };
+        assert_eq!(decide(endless, RetryContext { elapsed: SECOND, ..context(Resend::Appends) }), "given up, unsent");
     }
 
     #[test]
     fn at_the_end_of_its_time_a_request_is_in_doubt_if_any_attempt_may_have_arrived() {
-        let late = |resend, arrived| SoFar { attempts: 18, elapsed: 601 * SECOND, arrived, ..so_far(resend) };
-        let throttled = CameBack::Throttled { retry_after: None };
+        let late = |resend, arrived| RetryContext { attempts: 18, elapsed: 601 * SECOND, arrived, ..context(resend) };
+        let throttled = AttemptOutcome::Throttled { retry_after: None };
         assert_eq!(decide(throttled, late(Resend::Appends, Arrived::No)), "given up, unsent");
         assert_eq!(decide(throttled, late(Resend::Idempotent, Arrived::Maybe)), "given up, in doubt");
-        assert_eq!(decide(CameBack::Lost, late(Resend::Idempotent, Arrived::No)), "given up, in doubt");
-        assert_eq!(decide(CameBack::NotSent, late(Resend::Idempotent, Arrived::No)), "given up, unsent");
+        assert_eq!(decide(AttemptOutcome::Lost, late(Resend::Idempotent, Arrived::No)), "given up, in doubt");
+        assert_eq!(decide(AttemptOutcome::NotSent, late(Resend::Idempotent, Arrived::No)), "given up, unsent");
     }
 
     #[test]
     fn a_host_that_never_answered_is_tried_three_times_within_ten_seconds() {
-        let stranger =
-            |attempts, seconds| SoFar { attempts, elapsed: seconds * SECOND, host_answered: false, ..so_far(Resend::Idempotent) };
-        let decided = [(1, 0), (2, 3), (3, 3), (2, 11)].map(|(attempts, seconds)| decide(CameBack::NotSent, stranger(attempts, seconds)));
+        let unknown_host =
+            |attempts, seconds| RetryContext { attempts, elapsed: seconds * SECOND, host_answered: false, ..context(Resend::Idempotent) };
+        let decided =
+            [(1, 0), (2, 3), (3, 3), (2, 11)].map(|(attempts, seconds)| decide(AttemptOutcome::NotSent, unknown_host(attempts, seconds)));
         assert_eq!(decided, ["again", "again", "given up, unsent", "given up, unsent"]);
     }
 }

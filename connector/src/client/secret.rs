@@ -1,15 +1,15 @@
-//! The passcode: goes in as text, comes out only in the headers of a call, and never in a message.
+//! The passcode: given as text, used only in the headers of a call, and never part of a message.
 
 use std::fmt;
 
 use crate::error::{Error, Result};
 
-/// A passcode of a CleverTap account. It has no `Display`, its `Debug` shows nothing, and only `client/` reads it.
+/// The passcode of a CleverTap account. It has no `Display`, its `Debug` hides the value, and only `client/` reads it.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the passcode as it is: no blanks are cut, so that what is sent is what was given.
+    /// The passcode is not trimmed, so that exactly what was given is sent.
     pub fn new(passcode: impl Into<String>) -> Self {
         Self(passcode.into())
     }
@@ -19,7 +19,7 @@ impl Secret {
         &self.0
     }
 
-    /// Refuses, without showing it, a passcode that no header can carry.
+    /// Refuses a passcode that no header can carry, without showing it.
     pub(super) fn check(&self) -> Result<()> {
         if self.0.is_empty() {
             return Err(Error::Setting("the passcode is empty; it is found in the dashboard under Settings, Passcode.".into()));
@@ -41,7 +41,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether a header can carry this: visible ASCII only.
+/// Whether a header can carry the text: visible ASCII only.
 pub(super) fn header_safe(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -1,8 +1,8 @@
-//! The seam between policy and network: one call goes out, one answer or one failure comes back.
+//! The boundary between policy and network: one call goes out, one answer or one failure comes back.
 //!
-//! In: a [`Call`] with everything in it, credentials included. Out: an [`Answer`] of any status, or a [`Failure`] that says
-//! whether the call can have arrived. A transport repeats nothing, follows no redirect and judges no answer: policy does. It
-//! is a trait so that tests and embedders can answer in the process itself.
+//! In: a complete [`Call`], credentials included. Out: an [`Answer`] of any status, or a [`Failure`] that says whether the call may
+//! have arrived. A transport does not retry, does not follow redirects and does not judge answers: policy does. It is a trait so that
+//! tests and embedders can answer in process.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,49 +12,48 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use url::Url;
 
-/// What carries calls to CleverTap.
+/// Sends calls to CleverTap.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Carries out one attempt and reads the whole answer.
+    /// Makes one attempt and reads the complete answer.
     ///
-    /// The caller drops the future when [`Call::timeout`] has passed; a transport need not watch it.
+    /// The caller drops the future after [`Call::timeout`]; a transport need not enforce it.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] if no whole answer came back. Its kind is [`FailureKind::NotSent`] only where it is certain that no byte
-    /// of the request left: a row whose request may have left is sent again only if that is harmless.
+    /// A [`Failure`] if no complete answer came back. Its kind may be [`FailureKind::NotSent`] only if it is certain that no byte of
+    /// the request was sent: such a request is always sent again, and otherwise rows might be duplicated.
     async fn send(&self, call: Call) -> Result<Answer, Failure>;
 
-    /// Puts a file at a URL of another host, in one attempt, and reads the whole answer. Custom lists need it. A transport that
-    /// does not implement it says so to whoever writes one.
+    /// Uploads a file with PUT to a URL of another host, in one attempt, and reads the complete answer. Custom lists need it; without
+    /// an implementation, writing one fails with a message.
     ///
     /// # Errors
     ///
-    /// As of [`Transport::send`].
+    /// As for [`Transport::send`].
     async fn put(&self, _put: Put) -> Result<Answer, Failure> {
         Err(Failure::new(FailureKind::NotSent, "was not sent, since the account's transport puts no files"))
     }
 }
 
-/// A file on its way to a URL that is its own permission. It has no room for the headers of an account: neither its id nor its
-/// passcode may reach another host.
+/// A file to upload to a presigned URL. It has no account headers: neither id nor passcode may reach another host.
 pub struct Put {
     /// The full URL, with the signature in its query.
     pub url: Url,
-    /// `Content-Type`, where the signature demands it.
+    /// `Content-Type`, if the signature requires it.
     pub content_type: Option<&'static str>,
     /// `Content-Length`.
     pub bytes: u64,
     /// The file.
     pub body: BoxStream<'static, std::io::Result<Bytes>>,
-    /// How long the attempt may take, from here to the last byte of the answer.
+    /// Timeout of the attempt, up to the last byte of the answer.
     pub timeout: Duration,
-    /// The largest answer to read.
+    /// Maximum size of the answer.
     pub answer_bytes_max: usize,
 }
 
 impl fmt::Debug for Put {
-    /// No query, which holds the signature.
+    /// Without the query, which holds the signature.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Put").field("host", &self.url.host_str()).field("bytes", &self.bytes).finish_non_exhaustive()
     }
@@ -78,25 +77,25 @@ impl fmt::Display for Method {
     }
 }
 
-/// One attempt, ready to leave.
+/// One attempt, ready to be sent.
 #[derive(Clone)]
 pub struct Call {
-    /// GET or POST.
+    /// The HTTP method.
     pub method: Method,
     /// The full URL, with the query.
     pub url: Url,
-    /// The headers that policy sets, the passcode among them. `Content-Type` is there on a POST only.
+    /// The headers that policy sets, including the passcode. Only a POST has `Content-Type`.
     pub headers: Vec<(&'static str, String)>,
-    /// The whole body; sent with `Content-Length`.
+    /// The complete body; sent with `Content-Length`.
     pub body: Bytes,
-    /// How long the attempt may take, from here to the last byte of the answer.
+    /// Timeout of the attempt, up to the last byte of the answer.
     pub timeout: Duration,
-    /// The largest answer to read, after decompression.
+    /// Maximum size of the answer after decompression.
     pub answer_bytes_max: usize,
 }
 
 impl fmt::Debug for Call {
-    /// No header, no query, no body: they hold the passcode and values of people.
+    /// Without headers, query and body, which hold the passcode and values of people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("method", &self.method)
@@ -107,26 +106,26 @@ impl fmt::Debug for Call {
     }
 }
 
-/// What came back, whatever its status.
+/// An answer of any status.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The whole body, decompressed.
+    /// The complete body, decompressed.
     pub body: Bytes,
-    /// How long the server asked to wait, if it did.
+    /// `Retry-After`, if the server sent it.
     pub retry_after: Option<Duration>,
 }
 
 impl Answer {
-    /// An answer without a wish to wait.
+    /// An answer without `Retry-After`.
     pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
         Self { status, body: body.into(), retry_after: None }
     }
 }
 
 impl fmt::Debug for Answer {
-    /// Without the body: it may hold values of people.
+    /// Without the body, which may hold values of people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
             .field("status", &self.status)
@@ -136,26 +135,26 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Why no whole answer came back.
+/// Why no complete answer came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Whether the call can have arrived.
+    /// Whether the call may have arrived.
     pub kind: FailureKind,
-    /// What happened, as the end of the sentence "POST /1/upload to host …". Without query, header or body.
+    /// What happened, as the end of the sentence "POST /1/upload to host …". Never contains query, headers or body.
     pub what: String,
 }
 
-/// Whether a call without an answer can have arrived.
+/// Whether a call without an answer may have arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// It certainly never left: no name, no connection, no TLS.
+    /// It was certainly not sent: no DNS entry, no connection, no TLS.
     NotSent,
-    /// It never left because the certificate of the host is not trusted. It is not tried again.
+    /// It was not sent, because the certificate of the host is not trusted. It is not retried.
     Certificate,
     /// It may have arrived: a reset, a broken answer.
     Lost,
-    /// It arrived, and the answer is larger than [`Call::answer_bytes_max`]. Asking again would not help.
+    /// It arrived, and the answer is larger than [`Call::answer_bytes_max`]. A retry would not help.
     TooLong,
 }
 

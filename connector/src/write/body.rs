@@ -1,8 +1,8 @@
-//! Packing: records to bodies of `{"d":[record, …]}` or `{"identity":[key, …]}`, and parts of a body to smaller ones.
+//! Packs records into bodies of `{"d":[record, …]}` or `{"identity":[key, …]}`, and cuts parts of a body.
 //!
-//! In: records, which the encoder writes straight into the body that is begun; of keys, to a page from which each key is copied to
-//! the body of its kind. Out: bodies of at most `rows_max` records and `bytes_max` bytes, records in input order. A record keeps
-//! its byte range, so that a part of a body is cut out and never encoded again. A body that came to its end gives its buffer back.
+//! In: records, which the encoder writes directly into the current body; for keys, a page, from which each key is copied to the body
+//! of its kind. Out: bodies of at most `rows_max` records and `bytes_max` bytes, records in input order. A record keeps its byte
+//! range, so that a part of a body is cut out and never encoded again. The buffer of an ended body is reused.
 
 use std::borrow::Cow;
 
@@ -15,17 +15,16 @@ use crate::write::encode::{Page, Record};
 const OPEN: &[u8] = b"{\"d\":[";
 const CLOSE: &[u8] = b"]}";
 
-/// Of a record that is a key and nothing else, what stands before its value, and the value: `{"identity":` and `"a"`.
-fn split(record: &[u8]) -> (&[u8], &[u8]) {
-    // The name of a key has no quotes in it.
+/// Splits a record that is only a key into what precedes its value, and the value: `{"identity":` and `"a"`.
+fn split_key(record: &[u8]) -> (&[u8], &[u8]) {
+    // The name of a key contains no quotes.
     let colon = record.windows(2).position(|pair| pair == b"\":").map_or(0, |at| at + 2);
     (&record[..colon], &record[colon..record.len() - 1])
 }
 
-/// One request's worth of records.
+/// The records of one request.
 #[derive(Debug, Clone)]
 pub(crate) struct Body {
-    /// The bytes that are sent.
     pub(crate) bytes: Bytes,
     /// In input order.
     pub(crate) records: Vec<BodyRecord>,
@@ -34,11 +33,11 @@ pub(crate) struct Body {
 /// A record of a [`Body`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BodyRecord {
-    /// 1-based, in the order in which the statement read its rows.
+    /// 1-based number in the order of the input.
     pub(crate) row: u64,
-    /// Its first byte in the body.
+    /// Byte offset in the body.
     start: u32,
-    /// The byte after its last.
+    /// Exclusive.
     end: u32,
     /// What happens if it is stored twice.
     pub(crate) resend: Resend,
@@ -47,35 +46,35 @@ pub(crate) struct BodyRecord {
 }
 
 impl BodyRecord {
-    /// Its bytes in those of its body.
+    /// Its bytes in `body`.
     fn of<'a>(&self, body: &'a [u8]) -> &'a [u8] {
         &body[self.start as usize..self.end as usize]
     }
 }
 
 impl Body {
-    /// The record at `index` as it stands in the body.
+    /// The bytes of the record at `index`.
     fn record(&self, index: usize) -> &[u8] {
         self.records[index].of(&self.bytes)
     }
 
-    /// What stands before the first record.
+    /// The bytes before the first record.
     fn open(&self) -> &[u8] {
         &self.bytes[..self.records.first().map_or(0, |record| record.start as usize)]
     }
 
-    /// The hashes of its records' identifiers.
+    /// Identifier hashes of the records.
     pub(crate) fn identities(&self) -> impl Iterator<Item = u64> + Clone + '_ {
         self.records.iter().map(|record| record.identity)
     }
 
-    /// The record at `index` as a JSON object, also where the body holds its key alone.
+    /// The record at `index` as a JSON object, also for a body of keys.
     pub(crate) fn object(&self, index: usize) -> Cow<'_, [u8]> {
         let (open, record) = (self.open(), self.record(index));
         if open == OPEN { Cow::Borrowed(record) } else { Cow::Owned([&open[..open.len() - 1], record, b"}"].concat()) }
     }
 
-    /// The bytes of a body of the records at `indices`, which are in order.
+    /// The bytes of a body with only the records at `indices`, which are ascending.
     pub(crate) fn part(&self, indices: &[usize]) -> Bytes {
         if indices.len() == self.records.len() {
             return self.bytes.clone();
@@ -88,23 +87,23 @@ impl Body {
     }
 }
 
-/// Buffers that are kept for bodies to come: as many as may come back at once, from all uploads in flight. A new one would be pages of
-/// the system, each to be cleared first.
-const SPARE: usize = 16;
+/// Buffers kept for reuse: as many as uploads may be in flight. A new buffer would be fresh pages of the operating system, which are
+/// cleared on first use.
+const SPARE_BUFFERS_MAX: usize = 16;
 
-/// What a record is taken to have at least, where it is told how many have room.
+/// Minimum size assumed per record when estimating how many fit.
 const RECORD_BYTES_MIN: usize = 64;
 
-/// A packer for each kind of body: a call takes identifiers of one kind.
+/// One packer per kind of body, since a call takes identifiers of one kind.
 ///
-/// Records are written at the end of [`Packers::page`], a comma behind each, [`Packers::room`] of them at most; then each is kept
-/// or dropped, and [`Packers::pack`] hands out what is full.
+/// At most [`Packers::room`] records are appended to [`Packers::page`], each followed by a comma; then each is kept or dropped, and
+/// [`Packers::pack`] returns the full bodies.
 #[derive(Debug)]
 pub(crate) struct Packers {
     form: BodyForm,
-    /// What the encoder writes to: the body begun, or, of keys, records of which the bodies take a part.
+    /// The encoder writes here: the current body, or for keys, records to copy from.
     written: Packer,
-    /// Of keys, the bodies begun.
+    /// For keys, the current body of each kind.
     kinds: Vec<Packer>,
 }
 
@@ -113,12 +112,12 @@ impl Packers {
         Self { form, written: Packer::new(OPEN, rows_max, bytes_max), kinds: Vec::new() }
     }
 
-    /// Bytes that a record may have at most, so that a body can hold it.
+    /// Maximum size of a record that fits a body.
     pub(crate) fn record_bytes_max(&self) -> usize {
         self.written.bytes_max.saturating_sub(OPEN.len() + CLOSE.len())
     }
 
-    /// Records that may be written next.
+    /// How many records may be written next.
     pub(crate) fn room(&self) -> usize {
         self.written.room()
     }
@@ -128,19 +127,19 @@ impl Packers {
         self.written.page()
     }
 
-    /// A record of the page, as JSON.
+    /// A record of the page.
     pub(crate) fn json(&self, record: &Record) -> &[u8] {
         &self.written.page.written()[record.range()]
     }
 
-    /// Takes a record of the page.
+    /// Keeps a record of the page.
     #[inline]
     pub(crate) fn keep(&mut self, record: &Record, row: u64) {
         let Record { start, end, resend, identity } = *record;
         self.written.records.push(BodyRecord { row, start, end, resend, identity });
     }
 
-    /// Leaves a record of the page out.
+    /// Drops a record of the page.
     pub(crate) fn drop(&mut self) {
         self.written.dropped = true;
     }
@@ -158,9 +157,9 @@ impl Packers {
         }
     }
 
-    /// Copies the key of a record to the body of its kind; hands out the body before it, if that is full.
+    /// Copies the key of a record to the body of its kind; returns the previous body if it was full.
     fn push_key(&mut self, json: &[u8], record: BodyRecord) -> Option<Body> {
-        let (head, key) = split(json);
+        let (head, key) = split_key(json);
         let at = self.kinds.iter().position(|packer| packer.open.starts_with(head)).unwrap_or_else(|| {
             self.kinds.push(Packer::new(&[head, b"["].concat(), self.written.rows_max, self.written.bytes_max));
             self.kinds.len() - 1
@@ -168,7 +167,7 @@ impl Packers {
         self.kinds[at].push(key, record)
     }
 
-    /// The bodies begun, once everything written is packed.
+    /// The unfinished bodies, after everything written is packed.
     pub(crate) fn finish(&mut self) -> Vec<Body> {
         match self.form {
             BodyForm::Records => self.written.finish().into_iter().collect(),
@@ -176,7 +175,7 @@ impl Packers {
         }
     }
 
-    /// Takes back the buffer of a body that came to its end, if nobody else holds it.
+    /// Reuses the buffer of an ended body, if nothing else holds it.
     pub(crate) fn recycle(&mut self, bytes: Bytes) {
         if bytes.is_unique() {
             self.written.spare(Vec::from(bytes));
@@ -187,18 +186,18 @@ impl Packers {
 /// Fills one body after the other.
 #[derive(Debug)]
 struct Packer {
-    /// What stands before the first record.
+    /// The bytes before the first record.
     open: Vec<u8>,
     rows_max: usize,
     bytes_max: usize,
-    /// What a record may take, by those so far.
+    /// Estimated size of a record, from those so far.
     record_bytes: usize,
     page: Page,
     records: Vec<BodyRecord>,
-    /// A record of the page was dropped.
+    /// Whether a record of the page was dropped.
     dropped: bool,
     spare: Vec<Vec<u8>>,
-    /// Bytes of a new buffer: those of the largest body so far, and a quarter for what the encoder asks for beyond.
+    /// Size of a new buffer: the largest body so far plus a quarter, since the encoder reserves more than it uses.
     buffer_bytes: usize,
 }
 
@@ -217,7 +216,7 @@ impl Packer {
         }
     }
 
-    /// Records that the body begun may still take: by their number, and by their bytes as far as these can be told beforehand.
+    /// Records that still fit the current body: by their number, and by their estimated size.
     fn room(&self) -> usize {
         let bytes_left = self.bytes_max.saturating_sub(self.page.len() + CLOSE.len());
         let fit = (self.rows_max - self.records.len()).min(bytes_left / self.record_bytes);
@@ -227,7 +226,7 @@ impl Packer {
     /// Where the next records are written.
     fn page(&mut self) -> &mut Page {
         if self.page.len() == 0 {
-            // From the allocator as zeros: fresh pages of the system are.
+            // `vec!` gets zeroed pages from the operating system and does not clear them again.
             self.page = Page::new(self.spare.pop().unwrap_or_else(|| vec![0; self.buffer_bytes]));
             self.page.push(&self.open);
         }
@@ -238,7 +237,7 @@ impl Packer {
     fn pack(&mut self) -> Vec<Body> {
         let mut bodies = Vec::new();
         if self.dropped || self.page.len() + CLOSE.len() - 1 > self.bytes_max {
-            // Too many bytes, or not all of them wanted: the records move into pages of their own.
+            // Too many bytes, or some records were dropped: the records move to pages of their own.
             let (page, records) = self.take();
             bodies.extend(records.iter().filter_map(|record| self.push(record.of(page.written()), *record)));
             self.spare(page.into_bytes());
@@ -252,13 +251,13 @@ impl Packer {
         bodies
     }
 
-    /// Takes the page and those of its records that are kept.
+    /// Takes the page and its kept records.
     fn take(&mut self) -> (Page, Vec<BodyRecord>) {
         self.dropped = false;
         (std::mem::take(&mut self.page), std::mem::take(&mut self.records))
     }
 
-    /// Copies a record to the page; hands out the body before it, if that is full.
+    /// Copies a record to the page; returns the previous body if it was full.
     fn push(&mut self, json: &[u8], record: BodyRecord) -> Option<Body> {
         let grown = self.page.len().saturating_add(json.len() + CLOSE.len());
         let is_full = self.records.len() == self.rows_max || grown > self.bytes_max;
@@ -272,7 +271,7 @@ impl Packer {
         full
     }
 
-    /// The body begun, if there is one.
+    /// The unfinished body, if any.
     fn finish(&mut self) -> Option<Body> {
         if self.records.is_empty() {
             return None;
@@ -285,9 +284,9 @@ impl Packer {
         Some(Body { bytes: Bytes::from(page.into_bytes()), records: std::mem::replace(&mut self.records, records) })
     }
 
-    /// Keeps a buffer for a page to come.
+    /// Keeps a buffer for reuse.
     fn spare(&mut self, buffer: Vec<u8>) {
-        if self.spare.len() < SPARE {
+        if self.spare.len() < SPARE_BUFFERS_MAX {
             self.spare.push(buffer);
         }
     }
@@ -299,7 +298,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes records as the encoder does, `together` at once, and drops those of more bytes than a body takes.
+    /// Writes records as the encoder does, up to `together` at once, and drops those larger than a body.
     fn pack(packer: &mut Packers, records: &[String], first: u64, together: usize) -> Vec<Body> {
         let mut bodies = Vec::new();
         let mut at = 0;
@@ -336,7 +335,7 @@ mod tests {
             let half = records.len() / 2;
             bodies.extend(pack(&mut packer, &records[..half], 1, together));
             if let Some(body) = bodies.pop() {
-                // A buffer that comes back must not show what it held.
+                // A reused buffer must not show its previous content.
                 let bytes = Bytes::from(body.bytes.to_vec());
                 packer.recycle(bytes);
                 bodies.push(body);
@@ -359,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn once_records_are_known_no_more_are_written_than_a_body_takes() {
+    fn once_record_sizes_are_known_no_more_are_written_than_fit_a_body() {
         let mut packer = Packers::new(BodyForm::Records, 100, 1_000);
         let records = vec![format!("\"{}\"", "x".repeat(98)); 50];
         let mut bodies = pack(&mut packer, &records, 1, 50);
@@ -382,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_one_kind_share_a_body_and_each_can_be_told_as_an_object() {
+    fn keys_of_one_kind_share_a_body_and_each_can_be_shown_as_an_object() {
         let records = [r#"{"identity":"a\":"}"#, r#"{"guid":"g"}"#, r#"{"identity":"b"}"#, r#"{"identity":"c"}"#].map(str::to_owned);
         for together in 1..=4 {
             let mut packer = Packers::new(BodyForm::Keys, 2, 1000);

@@ -1,8 +1,7 @@
-//! Delivering one body: attempts, halves, records sent again, until every record of it has a fate.
+//! Delivers one body: attempts, halves and retries, until every record of it has a fate.
 //!
-//! In: a [`Body`]. Out: a [`Delivery`] that knows, at any moment, what became of each record, so that a dropped stream can
-//! settle what it knows. What is sent again and what is in doubt is decided by the table of `client/retry.rs` and by each
-//! record's own [`Resend`].
+//! In: a [`Body`]. Out: a [`Delivery`], which knows the fate of each record at any moment, so that a dropped stream can still settle.
+//! What is sent again and what is in doubt follows from the table of `client/retry.rs` and from the [`Resend`] of each record.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +17,10 @@ use crate::table::{BodyForm, Order, Resend};
 use crate::write::body::Body;
 use crate::write::response::{INTERNAL_ERROR, Verdict, verdicts};
 
-/// Records refused as malformed in one body, with none accepted, after which it is not the records that are malformed.
+/// Records refused as malformed in one body, with none accepted, after which the fault is not in the records.
 const MALFORMED_MAX: usize = 20;
 
-/// How bodies of one statement are delivered.
+/// How the bodies of one statement are delivered.
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
     pub(crate) path: &'static str,
@@ -30,44 +29,44 @@ pub(crate) struct Route {
     pub(crate) order: Order,
     /// Whether the first refused record stops the statement.
     pub(crate) stop_on_reject: bool,
-    /// `SET clevertap.in_doubt = 'resend'`, or a dry run: a second copy is nobody's harm. Never of what erases.
+    /// `SET clevertap.in_doubt = 'resend'`, or a dry run, which stores nothing. Never for a table that erases.
     pub(crate) resend: bool,
     pub(crate) retry_for: Duration,
 }
 
 impl Route {
-    /// The request that carries `body`.
+    /// The request with `body`.
     pub(crate) fn request(&self, body: Bytes, resend: Resend) -> Request {
         let request = Request::post(self.path, body, resend);
         self.query.iter().fold(request, |request, (name, value)| request.with(name, *value))
     }
 }
 
-/// A body under way, and what became of its records so far.
+/// A body in flight, and the fates of its records so far.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) body: Body,
     state: Mutex<State>,
     /// Whether an attempt of records without a fate may have arrived.
-    left: Arc<AtomicBool>,
+    may_have_arrived: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct State {
     fates: Vec<Option<RecordFate>>,
-    /// Whether the record may be stored although it has no fate: an attempt of it was lost, or overwritten.
+    /// Whether the record may be stored although it has no fate: the answer of an attempt was lost, or it was overwritten.
     lost: Vec<bool>,
-    /// Records that are on their way once more: until that has ended, each may lie over a later one of its identity.
+    /// Records that are being sent again. Until that ends, each may overwrite a later record of the same identity.
     resending: Vec<usize>,
     /// Why the statement must stop, if it must.
     stop: Option<Error>,
 }
 
-/// What became of a record.
+/// The fate of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RecordFate {
     Accepted,
-    /// Few records are: those of a body that was accepted stay small.
+    /// Boxed: few records fail, and the fates of an accepted body stay small.
     Failed(Box<Failed>),
 }
 
@@ -85,67 +84,72 @@ impl RecordFate {
     }
 }
 
-/// Some records of a body that go out together.
+/// Some records of a body that are sent in one request.
 #[derive(Debug)]
 struct Piece {
     indices: Vec<usize>,
-    /// Whether an earlier attempt of them may have arrived.
+    /// Whether an earlier attempt may have arrived.
     arrived: bool,
     /// Whether it has been refused as malformed before.
     malformed: bool,
     /// When a record of it was first answered 555.
     internal_since: Option<Instant>,
-    /// How often it was sent again because of 555.
+    /// Number of retries because of 555.
     internal_tries: u32,
 }
 
-/// What one request came back with.
+/// The result of one request.
 struct Attempted {
     outcome: Outcome,
     /// Whether its records may be stored.
     arrived: bool,
-    /// Whether it was the one that passed a held gate.
+    /// Whether it was the trial that passed a held gate.
     is_trial: bool,
     resend: Resend,
-    /// What each record was answered, or why the answer cannot be believed.
+    /// The verdict on each record, or why the answer cannot be trusted.
     verdicts: Result<Vec<Verdict>, String>,
 }
 
-/// How a delivery goes on.
-enum After {
-    /// With these pieces besides the others.
+/// What a delivery does next.
+enum NextStep {
+    /// Send these pieces, besides those that wait.
     Pieces(Vec<Piece>),
-    /// No more: this piece and those that wait never left.
-    Leave { piece: Piece, why: String },
-    /// No more, for the statement: this piece, if there is one, and those that wait keep what is known of them.
+    /// Send nothing more: this piece and those that wait were never sent.
+    Unsent { piece: Piece, why: String },
+    /// Stop the statement. This piece, if any, and those that wait keep what is known of them.
     Stop { piece: Option<Piece>, error: Error },
 }
 
 impl Delivery {
     pub(crate) fn new(body: Body) -> Arc<Self> {
         let (fates, lost) = (vec![None; body.records.len()], vec![false; body.records.len()]);
-        Arc::new(Self { body, state: Mutex::new(State { fates, lost, resending: Vec::new(), stop: None }), left: Arc::default() })
+        Arc::new(Self {
+            body,
+            state: Mutex::new(State { fates, lost, resending: Vec::new(), stop: None }),
+            may_have_arrived: Arc::default(),
+        })
     }
 
-    /// The fate of each record as it stands; a record without one is in doubt if its body left or it was lost before, else unsent.
+    /// The fate of each record now. A record without one is in doubt if its body was sent or it was lost before, else unsent.
     pub(crate) fn fates(&self, code: &str, reason: &str) -> Vec<RecordFate> {
-        let left = self.left.load(Ordering::SeqCst);
-        let open = |lost: bool| {
-            let fate = if left || lost { Fate::InDoubt } else { Fate::Unsent };
+        let may_have_arrived = self.may_have_arrived.load(Ordering::SeqCst);
+        let unresolved = |lost: bool| {
+            let fate = if may_have_arrived || lost { Fate::InDoubt } else { Fate::Unsent };
             RecordFate::failed(fate, code, reason)
         };
         let state = self.state();
         let identity = |at: usize| self.body.records[at].identity;
-        let overwritten = |at: usize| left && state.resending.iter().any(|earlier| *earlier < at && identity(*earlier) == identity(at));
+        let overwritten =
+            |at: usize| may_have_arrived && state.resending.iter().any(|earlier| *earlier < at && identity(*earlier) == identity(at));
         let fate = |(at, (fate, lost)): (usize, (&Option<RecordFate>, &bool))| match fate {
-            Some(RecordFate::Accepted) if overwritten(at) => open(true),
+            Some(RecordFate::Accepted) if overwritten(at) => unresolved(true),
             Some(fate) => fate.clone(),
-            None => open(*lost),
+            None => unresolved(*lost),
         };
         state.fates.iter().zip(&state.lost).enumerate().map(fate).collect()
     }
 
-    /// Why the statement must stop, if this body says so.
+    /// The error that stops the statement, if this body has one.
     pub(crate) fn take_stop(&self) -> Option<Error> {
         self.state().stop.take()
     }
@@ -173,12 +177,12 @@ impl Delivery {
                 lane.stop();
             }
             match self.apply(piece, attempted, &lane, &route, &mut malformed_records) {
-                After::Pieces(more) => pieces.extend(more),
-                After::Leave { piece, why } => {
+                NextStep::Pieces(more) => pieces.extend(more),
+                NextStep::Unsent { piece, why } => {
                     pieces.push(piece);
-                    return self.leave(&pieces, "CT-403", &format!("{why}."));
+                    return self.fail_unsent(&pieces, "CT-403", &format!("{why}."));
                 }
-                After::Stop { piece, error } => {
+                NextStep::Stop { piece, error } => {
                     pieces.extend(piece);
                     return self.stop(&pieces, error);
                 }
@@ -186,7 +190,7 @@ impl Delivery {
         }
     }
 
-    /// One request with the records of `piece`, and what each of them was answered.
+    /// Sends one request with the records of `piece`, and reads the verdicts.
     async fn attempt(&self, piece: &Piece, lane: &Lane, route: &Route) -> Attempted {
         let part = self.body.part(&piece.indices);
         let resend = self.resend(piece, route);
@@ -198,7 +202,7 @@ impl Delivery {
             let readable = verdicts.is_ok();
             let rejects = |verdict: &Verdict| matches!(verdict, Verdict::Refused { code, .. } if *code != INTERNAL_ERROR);
             if route.stop_on_reject && verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(rejects)) {
-                // Before its place is free: no further body leaves.
+                // Before the permit is released, so that no further body leaves.
                 lane.stop();
             }
             *read.lock().unwrap_or_else(PoisonError::into_inner) = verdicts;
@@ -207,7 +211,7 @@ impl Delivery {
         if piece.internal_tries > 0 && route.order == Order::ByIdentity {
             self.state().resending.clone_from(&piece.indices);
         }
-        let sent = lane.send(&request, readable, earlier, &self.left).await;
+        let sent = lane.send(&request, readable, earlier, &self.may_have_arrived).await;
         let verdicts = read.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state();
         if sent.may_have_arrived {
@@ -220,8 +224,8 @@ impl Delivery {
         Attempted { arrived: sent.may_have_arrived, is_trial: sent.trial, outcome: sent.outcome, resend, verdicts }
     }
 
-    /// Gives records of `piece` the fate that its attempt decides; the rest of them goes on in pieces.
-    fn apply(&self, mut piece: Piece, attempted: Attempted, lane: &Lane, route: &Route, malformed_records: &mut usize) -> After {
+    /// Gives the records of `piece` the fates that follow from the attempt, and returns what to send next.
+    fn apply(&self, mut piece: Piece, attempted: Attempted, lane: &Lane, route: &Route, malformed_records: &mut usize) -> NextStep {
         let Attempted { outcome, arrived, is_trial, resend, verdicts } = attempted;
         match outcome {
             Outcome::Answered(_) => {
@@ -232,42 +236,44 @@ impl Delivery {
                         false => {}
                     }
                 }
-                let again = self.settle(&piece, &verdicts.unwrap_or_default(), route);
-                self.left.store(false, Ordering::SeqCst);
-                After::Pieces(again.into_iter().collect())
+                let to_resend = self.settle(&piece, &verdicts.unwrap_or_default(), route);
+                self.may_have_arrived.store(false, Ordering::SeqCst);
+                NextStep::Pieces(to_resend.into_iter().collect())
             }
             Outcome::Lost { why } => {
-                // An answer that came but cannot be believed says why.
+                // If an answer came that cannot be trusted, it says why.
                 let why = match verdicts {
                     Err(unread) if !unread.is_empty() => format!("POST {} {unread}", route.path),
                     _ => why,
                 };
-                // Only a piece with appends is lost; what is repeatable in it goes out again, on its own.
+                // Only a piece with appends is lost. Its idempotent records are sent again on their own.
                 let is_append = |at: &&usize| self.body.records[**at].resend == Resend::Appends;
                 let (appends, rest): (Vec<_>, Vec<_>) = piece.indices.iter().partition(is_append);
                 self.fail(&appends, Fate::InDoubt, "CT-402", &format!("{why}."));
-                After::Pieces(if rest.is_empty() { Vec::new() } else { vec![Piece { indices: rest, arrived: true, ..piece }] })
+                NextStep::Pieces(if rest.is_empty() { Vec::new() } else { vec![Piece { indices: rest, arrived: true, ..piece }] })
             }
-            Outcome::Malformed | Outcome::TooLarge if !piece.malformed => After::Pieces(vec![Piece { malformed: true, arrived, ..piece }]),
+            Outcome::Malformed | Outcome::TooLarge if !piece.malformed => {
+                NextStep::Pieces(vec![Piece { malformed: true, arrived, ..piece }])
+            }
             outcome @ (Outcome::Malformed | Outcome::TooLarge) => {
                 let [record] = piece.indices[..] else {
                     let second = piece.indices.split_off(piece.indices.len() / 2);
                     let first = std::mem::take(&mut piece.indices);
                     let half = |indices, internal_since| Piece { indices, arrived, internal_since, ..piece };
-                    return After::Pieces(vec![half(second, None), half(first, piece.internal_since)]);
+                    return NextStep::Pieces(vec![half(second, None), half(first, piece.internal_since)]);
                 };
                 self.refuse_malformed(record, &outcome);
                 *malformed_records += 1;
                 if *malformed_records == MALFORMED_MAX && !self.any_accepted() {
                     let what = format!("POST {} refused {MALFORMED_MAX} records of one body as malformed", route.path);
                     let error = Error::Refused(format!("{what} and took none: it is not the records."));
-                    return After::Stop { piece: None, error };
+                    return NextStep::Stop { piece: None, error };
                 }
-                After::Pieces(Vec::new())
+                NextStep::Pieces(Vec::new())
             }
-            Outcome::Unsent { why } => After::Leave { piece, why },
-            Outcome::GaveUp { why } => After::Stop { piece: Some(piece), error: Error::Unavailable(format!("{why}.")) },
-            Outcome::Refused(error) | Outcome::Unauthorized(error) => After::Stop { piece: Some(piece), error },
+            Outcome::Unsent { why } => NextStep::Unsent { piece, why },
+            Outcome::GaveUp { why } => NextStep::Stop { piece: Some(piece), error: Error::Unavailable(format!("{why}.")) },
+            Outcome::Refused(error) | Outcome::Unauthorized(error) => NextStep::Stop { piece: Some(piece), error },
         }
     }
 
@@ -283,8 +289,8 @@ impl Delivery {
         if !route.resend && piece.indices.iter().any(append) { Resend::Appends } else { Resend::Idempotent }
     }
 
-    /// The record at `at` was sent again and may be stored: what later records of its identity had stored is overwritten, and they
-    /// are in doubt until they are taken again.
+    /// The record at `at` was sent again and may be stored, so it may have overwritten later records of its identity: these are in
+    /// doubt until they are accepted again.
     fn overwrite(&self, state: &mut State, piece: &Piece, at: usize, route: &Route) {
         if piece.internal_tries == 0 || route.order != Order::ByIdentity {
             return;
@@ -297,9 +303,9 @@ impl Delivery {
         }
     }
 
-    /// Takes the verdicts of `piece`; what goes out again because of 555 comes back.
+    /// Applies the verdicts to `piece`; returns the piece to send again because of 555.
     fn settle(&self, piece: &Piece, verdicts: &[Verdict], route: &Route) -> Option<Piece> {
-        let mut again: Vec<usize> = Vec::new();
+        let mut to_resend: Vec<usize> = Vec::new();
         let mut state = self.state();
         for (&at, verdict) in piece.indices.iter().zip(verdicts) {
             let record = self.body.records[at];
@@ -307,16 +313,17 @@ impl Delivery {
                 Verdict::Accepted => {
                     self.overwrite(&mut state, piece, at, route);
                     state.fates[at] = Some(RecordFate::Accepted);
-                    // A record of an identity whose earlier record goes out again must follow it, or the earlier one wins.
+                    // If an earlier record of this identity is sent again, this one must follow it, or the earlier one would win.
                     let follows = route.order == Order::ByIdentity
                         && record.resend == Resend::Idempotent
-                        && again.iter().any(|&earlier| self.body.records[earlier].identity == record.identity);
+                        && to_resend.iter().any(|&earlier| self.body.records[earlier].identity == record.identity);
                     if follows {
-                        again.push(at);
+                        to_resend.push(at);
                     }
                 }
                 Verdict::Refused { code: INTERNAL_ERROR, .. } => {
-                    // Sent again it would overtake a later append of its identity, which cannot follow it: it is refused as it stands.
+                    // Sent again, it would be applied after a later append of its identity, which cannot be repeated behind it:
+                    // reject it instead.
                     let overtakes = route.order == Order::ByIdentity
                         && !route.resend
                         && piece.indices.iter().any(|&later| {
@@ -329,7 +336,7 @@ impl Delivery {
                                       was sent behind it";
                         state.fates[at] = Some(RecordFate::failed(fate, "CLEVERTAP-555", reason));
                     } else {
-                        again.push(at);
+                        to_resend.push(at);
                     }
                 }
                 Verdict::Refused { code, reason } => {
@@ -338,8 +345,8 @@ impl Delivery {
                 }
             }
         }
-        (!again.is_empty()).then(|| Piece {
-            indices: again,
+        (!to_resend.is_empty()).then(|| Piece {
+            indices: to_resend,
             arrived: false,
             malformed: false,
             internal_since: piece.internal_since.or_else(|| Some(Instant::now())),
@@ -347,7 +354,7 @@ impl Delivery {
         })
     }
 
-    /// Ends what CleverTap answered with 555 to the end; what was lost or overwritten on the way is in doubt.
+    /// Gives up on records answered with 555 until the end. Those lost or overwritten meanwhile are in doubt.
     fn give_up_on_internal_errors(&self, piece: &Piece) {
         let reason = "CleverTap answered with an internal error for this record each time it was sent";
         self.fail(&piece.indices, Fate::Rejected, "CLEVERTAP-555", reason);
@@ -357,7 +364,7 @@ impl Delivery {
         self.state().fates.contains(&Some(RecordFate::Accepted))
     }
 
-    /// Gives `fate` to those records that have none yet; one that was lost before is in doubt.
+    /// Gives `fate` to those records that have none; a record that was lost before is in doubt.
     fn fail(&self, indices: &[usize], fate: Fate, code: &str, reason: &str) {
         let mut state = self.state();
         for &at in indices {
@@ -368,14 +375,14 @@ impl Delivery {
         }
     }
 
-    /// Sends no more of the body.
-    fn leave(&self, pieces: &[Piece], code: &str, reason: &str) {
+    /// Marks the remaining records as unsent.
+    fn fail_unsent(&self, pieces: &[Piece], code: &str, reason: &str) {
         pieces.iter().for_each(|piece| self.fail(&piece.indices, Fate::Unsent, code, reason));
     }
 
-    /// Sends no more of the body, and has the statement stop for `error`.
+    /// Marks the remaining records as unsent, and stops the statement with `error`.
     fn stop(&self, pieces: &[Piece], error: Error) {
-        self.leave(pieces, error.code(), &error.to_string());
+        self.fail_unsent(pieces, error.code(), &error.to_string());
         self.state().stop = Some(error);
     }
 }

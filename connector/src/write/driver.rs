@@ -1,7 +1,7 @@
-//! Driving a statement: reads batches, packs bodies, keeps as many under way as the account allows, settles them.
+//! Drives a statement: reads batches, packs bodies, keeps as many in flight as the account allows, settles them.
 //!
-//! In: the source's stream. Out: the accepted count, or the error that tells all four. One task owns all state; bodies travel
-//! in tasks of their own, so that an answer is read while a batch is being encoded. Dropping the driver settles what it knows.
+//! In: the stream of the source. Out: the number of accepted rows, or the error with all four counts. One task owns all state. Bodies
+//! are sent in tasks of their own, so that an answer is read while a batch is encoded. On drop, the driver settles what it knows.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -32,12 +32,12 @@ use crate::write::mapping::Mapping;
 use crate::write::schema_check::Checker;
 use crate::write::settle::{Failure, Settler, Stopped};
 
-/// Bodies that are ready beyond those that hold a permit, so that one is there before a permit frees.
+/// Bodies kept ready beyond those that hold a permit, so that one is there when a permit is released.
 const READY: usize = 2;
 
-/// Figures of EXPLAIN ANALYZE.
+/// The metrics of EXPLAIN ANALYZE.
 #[derive(Debug)]
-pub(crate) struct Figures {
+pub(crate) struct WriteMetrics {
     pub(crate) encode: Time,
     pub(crate) wait: Time,
     pub(crate) requests: Count,
@@ -49,55 +49,55 @@ pub(crate) struct Figures {
     pub(crate) unsent: Count,
 }
 
-/// One statement's writing.
+/// The write of one statement.
 #[derive(Debug)]
 pub(crate) struct Driver {
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) encoder: Encoder,
     pub(crate) packer: Packers,
-    /// `None`: a local dry run, nothing leaves.
+    /// `None` for a local dry run, which sends nothing.
     pub(crate) lane: Option<Arc<Lane>>,
     pub(crate) route: Route,
-    /// Bodies that may hold a permit at once.
+    /// Maximum bodies with a permit at once.
     pub(crate) width: usize,
     pub(crate) run: Arc<LiveRun>,
     pub(crate) settler: Settler,
-    /// Compares what is about to be sent with CleverTap's schema.
+    /// Compares records with CleverTap's schema before they are sent.
     pub(crate) checker: Option<Checker>,
     pub(crate) memory: MemoryReservation,
-    pub(crate) figures: Figures,
+    pub(crate) metrics: WriteMetrics,
     pub(crate) progress: Progress,
 }
 
-/// What happens next.
+/// An event that the driver waits for.
 enum Next {
-    /// A body came to its end.
+    /// The task of a body ended.
     Settled(Result<u32, JoinError>),
-    /// The source has a batch, an error, or no more.
+    /// A batch of the source, an error, or its end.
     Batch(Option<Result<RecordBatch, DataFusionError>>),
-    /// Every body under way waits at the gate.
+    /// Every body in flight waits at the gate.
     AllHeld,
-    /// Failed rows are to be written.
-    EvidenceDue,
+    /// Failed rows are due to be written.
+    FailedRowsDue,
     /// The statement was stopped by hand.
     Stop,
 }
 
-/// What is under way.
+/// State of a write in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     rows_read: u64,
     ready: VecDeque<Body>,
     tasks: JoinSet<u32>,
-    under_way: HashMap<u32, Arc<Delivery>>,
-    /// The number of the next body; those under way are never so many that one comes round.
+    in_flight: HashMap<u32, Arc<Delivery>>,
+    /// Number of the next body. It may wrap around: never so many are in flight that a number repeats.
     next: u32,
-    /// IdentifierChoice records they hold, where order matters.
+    /// Identities of the bodies in flight, if order matters.
     identities: IdentitiesInFlight,
     stopped: Option<Stopped>,
     input_complete: bool,
     ended: bool,
-    /// When the gate was held, and the probes since.
+    /// When the gate was first held, and the number of probes since.
     held: Option<(Instant, u32)>,
 }
 
@@ -106,12 +106,12 @@ impl Driver {
     pub(crate) async fn drive(mut self, mut input: SendableRecordBatchStream) -> Result<u64> {
         loop {
             if self.run.stop.is_stopped() && self.progress.stopped.is_none() {
-                // A body that was refused stops its lane at once, and says why when it is settled.
+                // A refused body stops its lane at once, and gives the reason when it is settled.
                 let by_hand = self.run.by_hand.load(Ordering::SeqCst);
                 self.stop(if by_hand { Stopped::because("The statement was stopped by hand") } else { Stopped::ByBody });
             }
             self.launch();
-            self.write_evidence(false).await;
+            self.write_failed_rows(false).await;
             let wants_rows = !self.progress.input_complete && self.progress.stopped.is_none() && self.progress.ready.len() < READY;
             if !wants_rows && self.progress.tasks.is_empty() {
                 break;
@@ -123,7 +123,7 @@ impl Driver {
                 }
                 Next::Batch(Some(Ok(batch))) => {
                     self.begin_check(&batch).await;
-                    self.take(&batch);
+                    self.encode_batch(&batch);
                     self.end_check();
                 }
                 Next::Batch(Some(Err(error))) => {
@@ -134,39 +134,39 @@ impl Driver {
                     self.progress.ready.extend(self.packer.finish());
                 }
                 Next::AllHeld => self.probe().await,
-                Next::Stop | Next::EvidenceDue => {}
+                Next::Stop | Next::FailedRowsDue => {}
             }
         }
         drop(input);
-        // A body whose task broke off came to no end of its own.
-        let mut broken_off: Vec<u32> = self.progress.under_way.keys().copied().collect();
-        broken_off.sort_unstable();
-        broken_off.into_iter().for_each(|number| self.settle(number));
-        self.write_evidence(true).await;
+        // Bodies with tasks that panicked or were cancelled are not settled yet.
+        let mut unsettled: Vec<u32> = self.progress.in_flight.keys().copied().collect();
+        unsettled.sort_unstable();
+        unsettled.into_iter().for_each(|number| self.settle(number));
+        self.write_failed_rows(true).await;
         self.progress.ended = true;
         let stopped = self.progress.stopped.take();
-        self.report_figures();
+        self.report_metrics();
         self.settler.end(stopped, self.progress.input_complete)
     }
 
-    /// Waits for whatever comes first.
+    /// Waits for the next event.
     async fn next(&mut self, input: &mut SendableRecordBatchStream, wants_rows: bool) -> Next {
-        let _timer = self.figures.wait.timer();
-        let goes_on = self.progress.stopped.is_none();
-        let under_way = self.progress.tasks.len();
-        let gate = self.lane.as_ref().filter(|_| goes_on && under_way > 0).map(|lane| lane.gate());
+        let _timer = self.metrics.wait.timer();
+        let is_running = self.progress.stopped.is_none();
+        let in_flight = self.progress.tasks.len();
+        let gate = self.lane.as_ref().filter(|_| is_running && in_flight > 0).map(|lane| lane.gate());
         let due = self.settler.file().and_then(|file| file.due());
         tokio::select! {
             biased;
             Some(done) = self.progress.tasks.join_next() => Next::Settled(done),
-            () = self.run.stop.stopped(), if goes_on => Next::Stop,
-            () = held(gate, under_way) => Next::AllHeld,
-            () = due_at(due) => Next::EvidenceDue,
+            () = self.run.stop.stopped(), if is_running => Next::Stop,
+            () = all_held(gate, in_flight) => Next::AllHeld,
+            () = due_at(due) => Next::FailedRowsDue,
             batch = input.next(), if wants_rows => Next::Batch(batch),
         }
     }
 
-    /// Asks CleverTap for its schema, the first time, unless the statement is stopped meanwhile.
+    /// Fetches the schema of CleverTap the first time, unless the statement is stopped meanwhile.
     async fn begin_check(&mut self, batch: &RecordBatch) {
         let Some(checker) = self.checker.as_mut().filter(|_| batch.num_rows() > 0) else { return };
         tokio::select! {
@@ -176,9 +176,9 @@ impl Driver {
         }
     }
 
-    /// Tells what of a batch CleverTap's schema does not have, or stops for it, before a record of it leaves.
+    /// Adds the findings of the schema check as warnings, or stops for them, before a record of the batch is sent.
     fn end_check(&mut self) {
-        match self.checker.as_mut().map(Checker::findings) {
+        match self.checker.as_mut().map(Checker::take_findings) {
             None => {}
             Some(Ok(found)) if found.is_empty() => {}
             Some(Ok(found)) => {
@@ -191,17 +191,17 @@ impl Driver {
         }
     }
 
-    /// Encodes a batch, its records straight into the body that is begun, and packs what is full.
-    fn take(&mut self, batch: &RecordBatch) {
+    /// Encodes a batch directly into the current body, and packs what is full.
+    fn encode_batch(&mut self, batch: &RecordBatch) {
         let first = self.progress.rows_read + 1;
         self.progress.rows_read += batch.num_rows() as u64;
         self.settler.read(batch.num_rows() as u64);
-        let encode_time = self.figures.encode.clone();
-        let begun = {
+        let encode_time = self.metrics.encode.clone();
+        let bound = {
             let _timer = encode_time.timer();
             self.encoder.begin(batch)
         };
-        let mut batch = match begun {
+        let mut batch = match bound {
             Ok(batch) => batch,
             Err(error) => {
                 for row in first..=self.progress.rows_read {
@@ -211,7 +211,7 @@ impl Driver {
             }
         };
         let mut rows = Vec::new();
-        let mut good = Vec::new();
+        let mut accepted = Vec::new();
         let mut row = first;
         while !batch.is_written() {
             {
@@ -224,7 +224,7 @@ impl Driver {
                     Row::Record(record) => {
                         let json = self.packer.json(&record);
                         if let Some(checker) = &mut self.checker
-                            && checker.is_wanted((row - first) as usize)
+                            && checker.is_selected((row - first) as usize)
                         {
                             checker.inspect(json);
                         }
@@ -234,7 +234,7 @@ impl Driver {
                         } else {
                             self.sample(json);
                             if self.lane.is_none() {
-                                good.push(row);
+                                accepted.push(row);
                                 self.packer.drop();
                             } else {
                                 self.packer.keep(&record, row);
@@ -248,7 +248,7 @@ impl Driver {
             self.progress.ready.extend(self.packer.pack());
         }
         self.run.warn(self.encoder.end(&batch));
-        self.settler.accept(&good);
+        self.settler.accept(&accepted);
         if let Some(stopped) = self.settler.must_stop() {
             self.stop(stopped);
         }
@@ -274,10 +274,10 @@ impl Driver {
         }
     }
 
-    /// Sends ready bodies on their way, in order, as far as width, memory and identities under way allow.
+    /// Sends ready bodies in order, as far as width, memory and the identities in flight allow.
     fn launch(&mut self) {
         let Some(lane) = self.lane.clone() else { return };
-        while self.progress.under_way.len() < self.width + READY {
+        while self.progress.in_flight.len() < self.width + READY {
             let Some(body) = self.progress.ready.front() else { return };
             let (number, ordered) = (self.progress.next, self.route.order == Order::ByIdentity);
             if ordered && !self.progress.identities.enter(number, body.identities()) {
@@ -287,8 +287,8 @@ impl Driver {
                 if ordered {
                     self.progress.identities.leave(number, body.identities());
                 }
-                // Others may free memory; if only this body is left, it cannot go.
-                if self.progress.under_way.is_empty() {
+                // Other bodies may free memory. If none is in flight, this one can never be sent.
+                if self.progress.in_flight.is_empty() {
                     self.stop(error.into());
                 }
                 return;
@@ -296,7 +296,7 @@ impl Driver {
             let Some(body) = self.progress.ready.pop_front() else { return };
             self.progress.next = self.progress.next.wrapping_add(1);
             let delivery = Delivery::new(body);
-            self.progress.under_way.insert(number, Arc::clone(&delivery));
+            self.progress.in_flight.insert(number, Arc::clone(&delivery));
             let (lane, route) = (Arc::clone(&lane), self.route.clone());
             self.progress.tasks.spawn(async move {
                 delivery.run(lane, route).await;
@@ -305,15 +305,15 @@ impl Driver {
         }
     }
 
-    /// A body has come to its end.
+    /// Settles a body that has ended.
     fn settle(&mut self, number: u32) {
-        let Some(delivery) = self.progress.under_way.remove(&number) else { return };
+        let Some(delivery) = self.progress.in_flight.remove(&number) else { return };
         self.memory.shrink(delivery.body.bytes.len());
         if self.route.order == Order::ByIdentity {
             self.progress.identities.leave(number, delivery.body.identities());
         }
         self.count_fates(&delivery, "CT-403", "the statement ended");
-        self.report_figures();
+        self.report_metrics();
         let stop = delivery.take_stop();
         if let Some(delivery) = Arc::into_inner(delivery) {
             self.packer.recycle(delivery.body.bytes);
@@ -350,17 +350,17 @@ impl Driver {
         self.settler.fail(Failure { row: body.records[index].row, fate, code, reason, column: None, identifier, record });
     }
 
-    /// Takes no further rows: what is ready is unsent, what may have arrived goes on to its end.
+    /// Reads no further rows. Ready bodies are unsent; bodies that may have arrived run to their end.
     fn stop(&mut self, why: Stopped) {
         if !matches!(self.progress.stopped, None | Some(Stopped::ByBody)) {
             return;
         }
         self.progress.stopped = Some(why);
         self.run.stop.stop();
-        self.leave_the_rest();
+        self.fail_remaining();
     }
 
-    fn leave_the_rest(&mut self) {
+    fn fail_remaining(&mut self) {
         let rest: Vec<Body> = self.progress.ready.drain(..).chain(self.packer.finish()).collect();
         for body in rest {
             for index in 0..body.records.len() {
@@ -369,10 +369,10 @@ impl Driver {
         }
     }
 
-    /// Every append under way waits at the gate: ask whether CleverTap is there again, and let one go.
+    /// Every append in flight waits at the gate: checks whether CleverTap answers again, and lets one pass.
     async fn probe(&mut self) {
-        // The oldest, whatever the map's order: a run repeats by its seed.
-        let oldest = self.progress.under_way.iter().min_by_key(|(number, _)| **number);
+        // The oldest, independent of map order, so that a run is repeatable by its seed.
+        let oldest = self.progress.in_flight.iter().min_by_key(|(number, _)| **number);
         let (Some(lane), Some(delivery)) = (self.lane.clone(), oldest.map(|(_, delivery)| Arc::clone(delivery))) else { return };
         let (since, tries) = *self.progress.held.get_or_insert_with(|| (Instant::now(), 0));
         self.progress.held = Some((since, tries + 1));
@@ -390,14 +390,14 @@ impl Driver {
             return;
         }
         let request = if self.route.path == PROBE.0 {
-            // One record that waits to be sent, only to be looked at: `dryRun` stores nothing. Another one each time.
+            // One of the waiting records, as a `dryRun`, which stores nothing. Another one each time.
             let body = delivery.body.part(&[tries as usize % delivery.body.records.len()]);
             Route { query: &[DRY_RUN], ..self.route.clone() }.request(body, Resend::Idempotent)
         } else {
-            // No other call can be tried without being carried out.
+            // Any other call would have effects.
             Request::post(PROBE.0, PROBE.1, Resend::Idempotent).with(DRY_RUN.0, DRY_RUN.1)
         };
-        // Nothing of it is stored, so that nobody waits for its end when the statement is stopped.
+        // It stores nothing, so a stopped statement need not wait for it.
         let answer = tokio::select! {
             biased;
             () = self.run.stop.stopped() => return,
@@ -405,14 +405,14 @@ impl Driver {
         };
         match answer {
             Ok(_answer) => lane.gate().try_one(),
-            // It did not like this one record, and proved nothing: the gate stays, and the next probe takes another.
+            // This one record was refused, which proves nothing: the gate stays held, and the next probe takes another.
             Err(Error::Refused(_)) if !self.run.stop.is_stopped() => {}
             Err(error) => self.stop(error.into()),
         }
     }
 
-    /// Writes failed rows to their file, where they are due; a place that does not take them stops the statement.
-    async fn write_evidence(&mut self, all: bool) {
+    /// Writes failed rows to their file when due; an error stops the statement.
+    async fn write_failed_rows(&mut self, all: bool) {
         let Some(file) = self.settler.file() else { return };
         let due = file.due().is_some_and(|due| all || due <= Instant::now());
         if due && let Err(error) = file.write().await {
@@ -421,52 +421,52 @@ impl Driver {
         }
     }
 
-    /// Brings the lane's figures into the run and the metrics.
-    fn report_figures(&self) {
+    /// Copies the counts of the lane into the run and the metrics.
+    fn report_metrics(&self) {
         let tally = self.run.get().tally;
         let fates = [
-            (&self.figures.accepted, tally.accepted),
-            (&self.figures.rejected, tally.rejected),
-            (&self.figures.in_doubt, tally.in_doubt),
-            (&self.figures.unsent, tally.unsent),
+            (&self.metrics.accepted, tally.accepted),
+            (&self.metrics.rejected, tally.rejected),
+            (&self.metrics.in_doubt, tally.in_doubt),
+            (&self.metrics.unsent, tally.unsent),
         ];
-        for (figure, rows) in fates {
-            figure.add((rows as usize).saturating_sub(figure.value()));
+        for (counter, rows) in fates {
+            counter.add((rows as usize).saturating_sub(counter.value()));
         }
         let Some(lane) = &self.lane else { return };
         let counts = lane.counts();
         let mut run = self.run.get();
-        self.figures.requests.add((counts.requests - run.requests) as usize);
-        self.figures.retries.add((counts.retries - run.retries) as usize);
-        self.figures.bytes_sent.add((counts.bytes_sent - run.bytes_sent) as usize);
+        self.metrics.requests.add((counts.requests - run.requests) as usize);
+        self.metrics.retries.add((counts.retries - run.retries) as usize);
+        self.metrics.bytes_sent.add((counts.bytes_sent - run.bytes_sent) as usize);
         (run.requests, run.retries, run.bytes_sent) = (counts.requests, counts.retries, counts.bytes_sent);
     }
 }
 
 impl Drop for Driver {
-    /// The stream was dropped: sent and unanswered is in doubt, read and not sent is unsent.
+    /// The stream was dropped: sent and unanswered rows are in doubt, rows that were read and not sent are unsent.
     fn drop(&mut self) {
         if self.progress.ended {
             return;
         }
-        // First the switch, then the fates: a body that has not left by now will not leave.
+        // First stop, then read the fates: a body that has not been sent by now never is.
         self.run.stop.stop();
         self.progress.tasks.abort_all();
-        let mut deliveries: Vec<_> = std::mem::take(&mut self.progress.under_way).into_iter().collect();
+        let mut deliveries: Vec<_> = std::mem::take(&mut self.progress.in_flight).into_iter().collect();
         deliveries.sort_unstable_by_key(|(number, _)| *number);
         for (_, delivery) in deliveries {
             self.count_fates(&delivery, "CT-403", "the query was dropped before this row's answer came");
         }
-        self.leave_the_rest();
-        self.report_figures();
+        self.fail_remaining();
+        self.report_metrics();
         self.settler.cancelled();
     }
 }
 
-/// Ends when every body under way waits at the gate; never, where there is none to wait at.
-async fn held(gate: Option<&Gate>, under_way: usize) {
+/// Completes when every body in flight waits at the gate; never completes without a gate.
+async fn all_held(gate: Option<&Gate>, in_flight: usize) {
     match gate {
-        Some(gate) => gate.all_wait(under_way).await,
+        Some(gate) => gate.all_wait(in_flight).await,
         None => futures::future::pending().await,
     }
 }

@@ -1,30 +1,30 @@
-//! IdentifierChoice records are under way: a body waits while another one holds one of its identities, so that records of one identity never
+//! Tracks the identities in flight: a body waits while another one holds one of its identities, so that records of one identity never
 //! overtake each other.
 //!
-//! In: bodies that are about to go, and bodies that came to their end. Out: whether a body may go. Identities are known by half of
-//! their hash, so that all of them stay in a core's cache: two that share it only wait for each other.
+//! In: bodies about to be sent, and bodies that have ended. Out: whether a body may be sent. Identities are tracked by half of their
+//! hash, so that all of them stay in the cache of a core. Two identities that share it only wait for each other.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// The identities of the bodies under way, each with the number of the one body that holds it.
+/// The identities of the bodies in flight, each with the number of the body that holds it.
 #[derive(Debug, Default)]
 pub(super) struct IdentitiesInFlight {
-    holders: HashMap<u32, u32, BuildHasherDefault<Spread>>,
+    holders: HashMap<u32, u32, BuildHasherDefault<HalfHasher>>,
 }
 
-/// Spreads what is half of a hash over a whole one.
+/// Hasher for half hashes: spreads their bits over 64.
 #[derive(Debug, Default)]
-struct Spread(u64);
+struct HalfHasher(u64);
 
-impl Hasher for Spread {
+impl Hasher for HalfHasher {
     fn finish(&self) -> u64 {
         self.0
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Keys are numbers, which come by the method below.
+        // Keys are `u32`, which call the method below.
         bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
     }
 
@@ -34,13 +34,13 @@ impl Hasher for Spread {
     }
 }
 
-/// The half of a hash that is kept.
+/// The tracked half of a hash.
 fn half(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
 impl IdentitiesInFlight {
-    /// Enters the identities of body `number`, unless another body holds one of them; whether it may go.
+    /// Adds the identities of body `number` and returns true, unless another body holds one of them.
     pub(super) fn enter(&mut self, number: u32, identities: impl Iterator<Item = u64> + Clone) -> bool {
         for (at, identity) in identities.clone().enumerate() {
             match self.holders.entry(half(identity)) {
@@ -57,7 +57,7 @@ impl IdentitiesInFlight {
         true
     }
 
-    /// Body `number` came to its end.
+    /// Removes the identities of body `number`, which has ended.
     pub(super) fn leave(&mut self, number: u32, identities: impl Iterator<Item = u64>) {
         for identity in identities {
             if let Entry::Occupied(holder) = self.holders.entry(half(identity))
@@ -75,36 +75,36 @@ mod tests {
 
     use super::*;
 
-    /// Identities whose hashes differ in the half that is kept.
+    /// Identities with hashes that differ in the tracked half.
     fn hashes(identities: &[u64]) -> impl Iterator<Item = u64> + Clone + '_ {
         identities.iter().map(|identity| identity << 32)
     }
 
     #[test]
     fn a_body_waits_for_the_one_that_holds_an_identity_of_its_own() {
-        let mut under_way = IdentitiesInFlight::default();
-        assert!(under_way.enter(1, hashes(&[1, 2, 2])));
-        assert!(!under_way.enter(2, hashes(&[3, 2])));
-        assert!(under_way.enter(3, hashes(&[3])), "a body that waits holds nothing");
-        under_way.leave(1, hashes(&[1, 2, 2]));
-        under_way.leave(3, hashes(&[3]));
-        assert!(under_way.enter(2, hashes(&[3, 2])));
+        let mut in_flight = IdentitiesInFlight::default();
+        assert!(in_flight.enter(1, hashes(&[1, 2, 2])));
+        assert!(!in_flight.enter(2, hashes(&[3, 2])));
+        assert!(in_flight.enter(3, hashes(&[3])), "a body that waits holds nothing");
+        in_flight.leave(1, hashes(&[1, 2, 2]));
+        in_flight.leave(3, hashes(&[3]));
+        assert!(in_flight.enter(2, hashes(&[3, 2])));
     }
 
     proptest! {
         #[test]
-        fn no_two_bodies_under_way_share_an_identity(bodies in prop::collection::vec((prop::collection::vec(0u64..30, 1..6), any::<bool>()), 1..60)) {
-            let mut under_way = IdentitiesInFlight::default();
+        fn no_two_bodies_in_flight_share_an_identity(bodies in prop::collection::vec((prop::collection::vec(0u64..30, 1..6), any::<bool>()), 1..60)) {
+            let mut in_flight = IdentitiesInFlight::default();
             let mut out: Vec<(u32, Vec<u64>)> = Vec::new();
             for (number, (identities, ends)) in (0u32..).zip(bodies) {
                 let shared = out.iter().any(|(_, others)| others.iter().any(|other| identities.contains(other)));
-                prop_assert_eq!(under_way.enter(number, hashes(&identities)), !shared);
+                prop_assert_eq!(in_flight.enter(number, hashes(&identities)), !shared);
                 if !shared {
                     out.push((number, identities));
                 }
                 if ends && !out.is_empty() {
                     let (number, identities) = out.remove(0);
-                    under_way.leave(number, hashes(&identities));
+                    in_flight.leave(number, hashes(&identities));
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! Which source column becomes which field: "names must be meant".
+//! Maps source columns to fields; a name that is probably a mistake is refused.
 //!
-//! In: a [`Table`], the schema of a source. Out: a [`Mapping`], or an error that names the column and the remedy. Property
-//! names last for ever in CleverTap, so what is doubtful is refused here, before anything is sent.
+//! In: a [`Table`], the schema of a source. Out: a [`Mapping`], or an error that names the column and the remedy. CleverTap never
+//! forgets a property name, so doubtful names are refused here, before anything is sent.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
@@ -18,63 +18,59 @@ pub(crate) const NAME_BYTES_MAX: usize = 120;
 /// How the columns of a source become the fields of a record.
 #[derive(Debug, Clone)]
 pub(crate) struct Mapping {
-    /// Where the records go.
     pub(crate) table: &'static Table,
-    /// The event that every row is, where the table is `clevertap_events."Name"`.
+    /// The event of every row, if the table is `clevertap_events."Name"`.
     pub(crate) event: Option<String>,
     /// The table as it is registered: `clevertap.profiles`.
     qualified: String,
     /// In the order of the source.
     pub(crate) fields: Vec<MappedField>,
-    /// Which column says whose row it is.
     pub(crate) identifier_choice: IdentifierChoice,
 }
 
-/// Which column says whose row it is.
+/// Which column identifies the person of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdentifierChoice {
-    /// The one identifier column that there is.
+    /// The only identifier column.
     OneColumn,
-    /// In each row, the first that has a value: of people who were looked up, some have no identity.
+    /// In each row, the first identifier that is not NULL: people found by a lookup may have no identity.
     FirstThere,
 }
 
-/// One source column and the field it becomes.
+/// One source column and its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MappedField {
     /// Index in the source's schema.
     pub(crate) source: usize,
     /// Name in the source's schema.
     pub(crate) name: String,
-    /// Where the column comes from, for people: its own name, or that of the column which it renames.
+    /// Name of the column for EXPLAIN: its own, or that of the column which it renames.
     pub(crate) origin: String,
-    /// The object of the record that holds the field, as one key (`profileData`); `None`: the record itself.
+    /// The object that contains the field (`profileData`); `None` for the record itself.
     pub(crate) parent: Option<&'static str>,
-    /// The key in that object. For [`Shape::Properties`] it is empty: the keys are in the values.
+    /// The key in that object. Empty for [`Shape::Properties`]: the keys are in the values.
     pub(crate) key: String,
-    /// The shape of the value.
     pub(crate) shape: Shape,
     /// Whether a row without it is rejected.
     pub(crate) required: bool,
-    /// How EXPLAIN calls it.
     pub(crate) class: Class,
 }
 
-/// What a field is to CleverTap.
+/// The kind of a field, as EXPLAIN prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Says whose record it is.
+    /// Identifies the person.
     Identifier,
-    /// A field that CleverTap knows.
+    /// A predefined field of CleverTap.
     Standard,
     /// A property under its own name.
     Custom,
-    /// Unfolded into properties.
+    /// Keys that become properties.
     Unfolded,
 }
 
 impl Mapping {
-    /// Maps every column of `source` or says why one cannot be.
+    /// Maps every column of `source`.
     ///
     /// # Errors
     /// [`Error::Unwritable`] names the column and the remedy.
@@ -91,10 +87,11 @@ impl Mapping {
         let mut fields: Vec<MappedField> = Vec::with_capacity(source.fields().len());
         for (index, column) in source.fields().iter().enumerate() {
             let field = map_column(table, event, open, index, column.name(), &qualified)?;
-            if let Some(twin) = fields.iter().find(|f| f.shape != Shape::Properties && f.parent == field.parent && f.key == field.key) {
+            if let Some(duplicate) = fields.iter().find(|f| f.shape != Shape::Properties && f.parent == field.parent && f.key == field.key)
+            {
                 return Err(Error::Unwritable(format!(
                     "{qualified}: columns \"{}\" and \"{}\" both become the field \"{}\"; leave one of them out",
-                    twin.name, field.name, field.key
+                    duplicate.name, field.name, field.key
                 )));
             }
             fields.push(field);
@@ -110,7 +107,7 @@ impl Mapping {
         &self.qualified
     }
 
-    /// The same, told from the columns behind the source's own.
+    /// The same mapping, listed with the column names behind those of the source.
     pub(crate) fn with_origins(&self, sources: &[String]) -> Self {
         let mut mapping = self.clone();
         for field in &mut mapping.fields {
@@ -121,7 +118,7 @@ impl Mapping {
         mapping
     }
 
-    /// The columns and their fields, with a mark at the properties of these names: CleverTap does not have them yet.
+    /// The columns and their fields; properties in `new`, which CleverTap does not have yet, are marked.
     pub(crate) fn describe(&self, new: &BTreeSet<String>) -> String {
         let field = |field: &MappedField| {
             let mark = if field.class == Class::Custom && new.contains(&field.key) { ", new" } else { "" };
@@ -130,12 +127,12 @@ impl Mapping {
         self.fields.iter().map(field).collect::<Vec<_>>().join(", ")
     }
 
-    /// The field that says whose record a row is; where several may, the first of them.
+    /// The identifier field; if there are several, the first.
     pub(crate) fn identifier(&self) -> &MappedField {
         self.identifiers().next().expect("checked when the mapping was made")
     }
 
-    /// The fields that may say whose record a row is.
+    /// The identifier fields.
     pub(crate) fn identifiers(&self) -> impl Iterator<Item = &MappedField> {
         self.fields.iter().filter(|field| field.shape == Shape::Identifier)
     }
@@ -176,7 +173,7 @@ impl Mapping {
 }
 
 impl fmt::Display for Mapping {
-    /// `user_id -> identity (identifier), tier -> Plan (custom)`: what EXPLAIN and a dry run print.
+    /// `user_id -> identity (identifier), tier -> Plan (custom)`, for EXPLAIN and a dry run.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.describe(&BTreeSet::new()))
     }
@@ -200,7 +197,7 @@ impl fmt::Display for Class {
     }
 }
 
-/// A name, in quotes where a comma or an arrow in it could be misread.
+/// A name, quoted if a comma or an arrow in it could be misread.
 struct Name<'a>(&'a str);
 
 impl fmt::Display for Name<'_> {
@@ -248,7 +245,7 @@ fn map_column(
         let names: Vec<_> = table.columns.iter().filter(|c| c.target.pointer().is_some()).map(|c| c.name).collect();
         return Err(Error::Unwritable(format!("{qualified} has no column \"{name}\"; its columns are {}", names.join(", "))));
     };
-    is_chosen(name)
+    check_not_generated(name)
         .and_then(|()| check_name(name, open))
         .map_err(|problem| Error::Unwritable(format!("{qualified}: column \"{name}\" {problem}")))?;
     Ok(MappedField {
@@ -263,8 +260,8 @@ fn map_column(
     })
 }
 
-/// Whether a column has the name that DataFusion gives to one of VALUES.
-fn is_chosen(name: &str) -> Result<(), String> {
+/// Refuses the names that DataFusion generates for the columns of VALUES.
+fn check_not_generated(name: &str) -> Result<(), String> {
     match name.strip_prefix("column") {
         Some(number) if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) => {
             Err("has a name that nobody chose; give it one with AS, or list the columns after the table's name".into())
@@ -273,7 +270,7 @@ fn is_chosen(name: &str) -> Result<(), String> {
     }
 }
 
-/// Whether CleverTap takes `name` as the name of a property; else what is wrong with it, as the end of a sentence.
+/// Checks that CleverTap accepts `name` as the name of a property; the error is the end of a sentence.
 pub(crate) fn check_name(name: &str, open: &Open) -> Result<(), String> {
     if name.trim().is_empty() {
         return Err("has no name; give it one with AS".into());
@@ -281,18 +278,18 @@ pub(crate) fn check_name(name: &str, open: &Open) -> Result<(), String> {
     if name.len() > NAME_BYTES_MAX {
         return Err(format!("has a name of {} bytes; CleverTap takes {NAME_BYTES_MAX}", name.len()));
     }
-    let bad: Vec<char> = open.forbidden.chars().filter(|c| name.contains(*c)).collect();
-    if !bad.is_empty() {
-        let mut shown = String::new();
-        for c in bad {
-            let _infallible = write!(shown, " {c}");
+    let found: Vec<char> = open.forbidden.chars().filter(|c| name.contains(*c)).collect();
+    if !found.is_empty() {
+        let mut listed = String::new();
+        for c in found {
+            let _infallible = write!(listed, " {c}");
         }
-        return Err(format!("has characters in its name that CleverTap does not take:{shown}; give it another name with AS"));
+        return Err(format!("has characters in its name that CleverTap does not take:{listed}; give it another name with AS"));
     }
     Ok(())
 }
 
-/// `/profileData/Email` is `Email` in `profileData`; `/identity` is `identity` in the record itself.
+/// Splits `/profileData/Email` into `profileData` and `Email`; `/identity` has no parent.
 fn split(pointer: &'static str) -> (Option<&'static str>, &'static str) {
     let pointer = step(pointer);
     match pointer.split_once('/') {

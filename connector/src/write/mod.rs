@@ -6,7 +6,7 @@
 //!                            (consent: what erases) ├─▶ body          records -> bodies
 //!                                                   ├─▶ deliver       a body until each record has a fate (response)
 //!                                                   └─▶ settle        fates -> counts, failed rows, end
-//! list    custom lists: sorted, a file a list       hooks    what an embedder is asked and told
+//! list    custom lists: sorted, one file per list  hooks    callbacks of an embedder
 //! ```
 
 pub(crate) mod body;

@@ -1,7 +1,8 @@
 //! The plan nodes of a write: `CommitExec` over `WriteExec`.
 //!
-//! In: the source's plan. Out of `WriteExec`: one row, the rows that were accepted. Out of `CommitExec`: one row, `count`, as
-//! DataFusion wants of a DML plan. Nothing happens before `execute()` is polled, since EXPLAIN makes these nodes too.
+//! In: the plan of the source. Out of `WriteExec`: one row with the number of accepted rows. Out of `CommitExec`: one row, `count`,
+//! as DataFusion expects of a DML plan. Nothing is sent before the stream of `execute()` is polled, since EXPLAIN creates these nodes
+//! too.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,13 +27,13 @@ use crate::tables::DRY_RUN;
 use crate::write::body::Packers;
 use crate::write::consent::ConsentExec;
 use crate::write::deliver::Route;
-use crate::write::driver::{Driver, Figures, Progress};
+use crate::write::driver::{Driver, Progress, WriteMetrics};
 use crate::write::encode::Encoder;
 use crate::write::job::{Job, Operation};
 use crate::write::schema_check::Checker;
 use crate::write::settle::Settler;
 
-/// Turns batches into bodies and bodies into fates; one partition, in input order.
+/// Sends batches as bodies and gives each row a fate; one partition, in input order.
 #[derive(Debug)]
 pub(crate) struct WriteExec {
     input: Arc<dyn ExecutionPlan>,
@@ -50,7 +51,7 @@ impl WriteExec {
         &self.job
     }
 
-    /// The plan of a whole write: this node under its commit, and, where it erases, above the node that counts before anything is sent.
+    /// The plan of a write: this node below its commit and, if it erases, above the node that counts before anything is sent.
     pub(crate) fn committed(mut input: Arc<dyn ExecutionPlan>, job: Job) -> Arc<dyn ExecutionPlan> {
         if job.mapping.table.erases() {
             input = Arc::new(ConsentExec::new(input, &job));
@@ -58,7 +59,7 @@ impl WriteExec {
         Arc::new(CommitExec::new(Arc::new(Self::new(input, job))))
     }
 
-    /// Everything that a driver needs; no request is made.
+    /// Creates the driver; makes no request.
     async fn driver(&self, task: &TaskContext) -> Result<Driver> {
         let Job { relation, mapping, options, rules, .. } = &self.job;
         let Some(Write::Batch { path, form, rows_max, order, .. }) = &mapping.table.write else {
@@ -68,7 +69,7 @@ impl WriteExec {
         let retry_for = std::time::Duration::from_millis(options.retry_for_ms);
         let settings = LaneSettings { stop: run.stop.clone(), ..LaneSettings::new(Api::of(path), options) };
         let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(relation.account.client(), settings)));
-        let figure = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
+        let counter = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
         Ok(Driver {
             mapping: Arc::clone(mapping),
             encoder: Encoder::new(mapping, &self.input.schema(), rules)?,
@@ -79,7 +80,7 @@ impl WriteExec {
                 query: if options.dry_run == DryRun::Server { &[DRY_RUN] } else { &[] },
                 order: *order,
                 stop_on_reject: options.on_reject == OnReject::Stop && options.dry_run == DryRun::Off,
-                // What is split twice is split wrongly: no option has it sent again.
+                // Demerging a profile twice splits it wrongly, so no option resends a body of keys.
                 resend: *form == BodyForm::Records && (options.in_doubt == InDoubt::Resend || options.dry_run != DryRun::Off),
                 retry_for,
             },
@@ -89,16 +90,16 @@ impl WriteExec {
             settler,
             checker: Checker::of(&self.job),
             memory: MemoryConsumer::new(format!("WriteExec[{}]", mapping.qualified())).register(task.memory_pool()),
-            figures: Figures {
+            metrics: WriteMetrics {
                 encode: MetricBuilder::new(&self.metrics).subset_time("encode_time", 0),
                 wait: MetricBuilder::new(&self.metrics).subset_time("wait_time", 0),
-                requests: figure("requests"),
-                retries: figure("retries"),
-                bytes_sent: figure("bytes_sent"),
-                accepted: figure("accepted"),
-                rejected: figure("rejected"),
-                in_doubt: figure("in_doubt"),
-                unsent: figure("unsent"),
+                requests: counter("requests"),
+                retries: counter("retries"),
+                bytes_sent: counter("bytes_sent"),
+                accepted: counter("accepted"),
+                rejected: counter("rejected"),
+                in_doubt: counter("in_doubt"),
+                unsent: counter("unsent"),
             },
             progress: Progress::default(),
         })
@@ -138,7 +139,7 @@ impl ExecutionPlan for WriteExec {
         &self.properties
     }
 
-    /// Without this DataFusion would drop the ORDER BY of an INSERT … SELECT.
+    /// Without this, DataFusion would drop the ORDER BY of an INSERT … SELECT.
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
     }
@@ -165,7 +166,7 @@ impl ExecutionPlan for WriteExec {
     }
 }
 
-/// Sums up what its writers accepted: the one `count` row of a DML plan.
+/// Sums the accepted rows: the one `count` row of a DML plan.
 #[derive(Debug)]
 pub(crate) struct CommitExec {
     input: Arc<dyn ExecutionPlan>,
@@ -191,7 +192,7 @@ impl ExecutionPlan for CommitExec {
         &self.properties
     }
 
-    /// The order of the writer's input must be kept through this node too.
+    /// Keeps the input order of the writer through this node.
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
     }
@@ -225,7 +226,7 @@ pub(crate) fn one_number(schema: SchemaRef, number: u64) -> Result<RecordBatch> 
 }
 
 pub(crate) fn one_row(input: &Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> Arc<PlanProperties> {
-    // As its input emits: a Final node over an unbounded source would be refused.
+    // Emits as its input does: a node with final emission over an unbounded source would be refused.
     Arc::new(
         PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(schema)),

@@ -1,19 +1,17 @@
-//! What the answer to a body says about each record.
+//! Reads the answer to a body: the verdict on each record.
 //!
-//! In: the bytes of a 2xx answer and how many records were sent. Out: a [`Verdict`] for each, or why the answer cannot be
-//! believed. The source row is found by the 1-based record number in the text, which is safer than the echoed record
-//! (CleverTap alters it). Shapes: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
+//! In: the bytes of a 2xx answer and the number of records sent. Out: a [`Verdict`] for each, or why the answer cannot be trusted. A
+//! record is found by its 1-based number in the text, which is safer than the echoed record (CleverTap alters it). Shapes:
+//! <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 
 use serde::Deserialize;
 
 use crate::table::BodyForm;
 
-/// CleverTap's word on one record.
+/// CleverTap's verdict on one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It was processed.
     Accepted,
-    /// It was not.
     Refused {
         /// The code of the record, as a number.
         code: i64,
@@ -22,7 +20,7 @@ pub(crate) enum Verdict {
     },
 }
 
-/// The code of a record that may pass when it is sent again.
+/// The code of a record that may be accepted when it is sent again.
 pub(crate) const INTERNAL_ERROR: i64 = 555;
 
 #[derive(Deserialize)]
@@ -39,10 +37,10 @@ struct Unprocessed {
     error: Option<String>,
 }
 
-/// A verdict for each of the `sent` records, in their order. Of keys, `success` speaks of all and nothing speaks of one.
+/// A verdict for each of the `sent` records, in order. For a body of keys, `success` alone applies to all of them.
 ///
 /// # Errors
-/// A sentence's end: why the answer cannot be believed.
+/// The end of a sentence: why the answer cannot be trusted.
 pub(crate) fn verdicts(form: BodyForm, answer: &[u8], sent: usize) -> Result<Vec<Verdict>, String> {
     if answer.is_empty() {
         return Err("was answered with an empty body".into());
@@ -75,11 +73,11 @@ pub(crate) fn verdicts(form: BodyForm, answer: &[u8], sent: usize) -> Result<Vec
     Ok(verdicts)
 }
 
-/// `… is not valid.Skipped record number : 2` is `… is not valid.` and 2.
+/// Splits `… is not valid.Skipped record number : 2` into `… is not valid.` and 2.
 fn split_number(text: &str, sent: usize) -> Result<(String, usize), String> {
-    const MARK: &str = "Skipped record number";
-    let Some((reason, rest)) = text.rsplit_once(MARK) else {
-        // One record sent, one refused: there is nothing to mistake it for.
+    const MARKER: &str = "Skipped record number";
+    let Some((reason, rest)) = text.rsplit_once(MARKER) else {
+        // One record was sent and one refused: the number is 1.
         return if sent == 1 {
             Ok((text.trim().to_owned(), 1))
         } else {
@@ -98,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn record_numbers_lead_back_to_the_record_even_under_success() {
+    fn a_record_number_finds_the_refused_record_even_in_a_success() {
         for status in ["success", "partial"] {
             let answer = format!(
                 r#"{{"status":"{status}","processed":2,"unprocessed":[{{"status":"fail","code":515,"error":"Profile data is incorrect. Email is not valid.Skipped record number : 2","record":{{}}}}]}}"#
@@ -110,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_does_not_add_up_is_not_believed() {
+    fn an_answer_that_does_not_add_up_is_not_trusted() {
         let cases = [
             ("", "empty body"),
             ("<html>", "not the JSON of an upload"),
@@ -131,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn success_alone_is_the_word_on_keys_and_on_nothing_else() {
+    fn success_alone_accepts_keys_and_nothing_else() {
         assert_eq!(verdicts(BodyForm::Keys, br#"{"status":"success"}"#, 2), Ok(vec![Verdict::Accepted; 2]));
         for answer in
             [r#"{"status":"partial"}"#, r#"{"status":"success","processed":1}"#, r#"{"status":"success","unprocessed":[{}]}"#, "{}", ""]

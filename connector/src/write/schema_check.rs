@@ -1,9 +1,9 @@
-//! What is about to be sent, compared with the project's schema: `SET clevertap.schema_check`.
+//! Compares what is about to be sent with the schema of the project: `SET clevertap.schema_check`.
 //!
 //! In: the columns of a statement and its first records of each event, as they are sent. Out: warnings, or the error that stops the
-//! statement before a record of theirs leaves. CleverTap answers success to a record that its schema rules drop, and keeps the
-//! names of properties for ever, so that both are told here or nowhere. CleverTap is asked once a session, in one attempt; where it
-//! does not tell, that is a warning and nothing is held up.
+//! statement before any of these records is sent. CleverTap answers success to a record that its schema rules drop, and never forgets
+//! property names, so this is the only place to report either. The schema is fetched once per session, in one attempt; if that fails,
+//! a warning says so and the statement goes on.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
@@ -26,33 +26,33 @@ use crate::write::encode::Operator;
 use crate::write::job::Job;
 use crate::write::mapping::{Class, Mapping};
 
-/// The schema is not known.
+/// The schema is not available.
 const UNAVAILABLE: &str = "CT-630";
-/// An event or a property that is not there yet.
+/// A new event or property.
 const NEW: &str = "CT-631";
-/// A name that differs from one that is there in case alone.
+/// A name that differs from an existing one only in case.
 const CASE: &str = "CT-632";
-/// A value of another type than CleverTap has.
+/// A value of a type other than that of the property.
 const TYPE: &str = "CT-633";
-/// An event whose records are dropped.
+/// An event that CleverTap discards.
 const DISCARDED: &str = "CT-634";
 
-/// Records of each event that are looked at.
+/// Records checked per event.
 const RECORDS_INSPECTED_MAX: u32 = 1_000;
 
-/// Events of one statement that are looked at.
+/// Events checked per statement.
 const EVENTS_MAX: usize = 1_000;
 
-/// Findings of one statement: a column of other people's keys unfolds to any number of names.
+/// Findings per statement: a column of arbitrary keys can unfold to any number of names.
 const FINDINGS_MAX: usize = 1_000;
 
-/// Findings that an error tells.
+/// Findings listed in an error.
 const FINDINGS_IN_ERROR_MAX: usize = 5;
 
-/// More was found than is told.
+/// More differences exist than are reported.
 const MORE: &str = "CT-635";
 
-/// What a value is to CleverTap's schema.
+/// The type of a value in CleverTap's schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ValueType {
     Text,
@@ -62,18 +62,18 @@ enum ValueType {
     List,
 }
 
-/// What a statement's records are compared with.
+/// The schema that records are compared with.
 #[derive(Debug)]
-enum Known {
+enum KnownSchema {
     Events(Arc<Events>),
     People(Arc<Properties>),
 }
 
-/// What of an event was looked at. For people there is one of these.
+/// What was checked of one event. For profiles there is one of these.
 #[derive(Debug, Default)]
 struct Inspected {
     records: u32,
-    /// Properties by name, and whether a value of theirs was seen whose type tells.
+    /// Properties by name, and whether a value with a known type was seen.
     names: HashMap<String, bool>,
 }
 
@@ -84,26 +84,27 @@ pub(crate) struct Checker {
     mapping: Arc<Mapping>,
     refuses: bool,
     dry: bool,
-    known: Option<Known>,
+    known: Option<KnownSchema>,
     is_fetched: bool,
     inspected: HashMap<String, Inspected>,
-    found: Vec<Warning>,
-    /// How much was found so far.
-    findings: usize,
+    /// Findings that were not taken yet.
+    pending: Vec<Warning>,
+    /// Number of findings so far.
+    finding_count: usize,
     new: BTreeSet<String>,
-    /// What the next statement of the session finds there, since this one creates it: events, and names of their properties.
+    /// Names that this statement creates, so that the next one of the session knows them: events, and properties of declared.
     creates: Vec<(String, String)>,
-    /// Rows of the batch at hand that are looked at, the next one last.
+    /// Selected rows of the current batch, the next one last.
     rows: Vec<usize>,
 }
 
 impl Checker {
-    /// The check of a job, if its options and its table ask for one.
+    /// The check of a job, if its options and its table call for one.
     pub(crate) fn of(job: &Job) -> Option<Self> {
         let Job { relation: Relation { account, .. }, mapping, options, .. } = job;
         let open = mapping.fields.iter().any(|field| matches!(field.class, Class::Custom | Class::Unfolded));
-        let wanted = options.schema_check != SchemaCheck::Off && mapping.table.write.as_ref()?.record_spec().open.is_some();
-        (wanted && (open || mapping.table.is_of_events())).then(|| Self {
+        let is_enabled = options.schema_check != SchemaCheck::Off && mapping.table.write.as_ref()?.record_spec().open.is_some();
+        (is_enabled && (open || mapping.table.is_of_events())).then(|| Self {
             account: account.clone(),
             mapping: Arc::clone(mapping),
             refuses: options.schema_check == SchemaCheck::Error,
@@ -111,30 +112,30 @@ impl Checker {
             known: None,
             is_fetched: false,
             inspected: HashMap::new(),
-            found: Vec::new(),
-            findings: 0,
+            pending: Vec::new(),
+            finding_count: 0,
             new: BTreeSet::new(),
             creates: Vec::new(),
             rows: Vec::new(),
         })
     }
 
-    /// Asks CleverTap, the first time, and compares the columns; those of a statement with several events are looked at record by
-    /// record alone, since an event is sent with those of its columns that are not NULL.
+    /// Fetches the schema the first time, and compares the columns. For a statement with several events only records are compared,
+    /// since an event is sent with those of its columns that are not NULL.
     pub(crate) async fn fetch(&mut self) {
         if std::mem::replace(&mut self.is_fetched, true) {
             return;
         }
         let known = if self.mapping.table.is_of_events() {
-            discover::events_to_write(&self.account).await.map(Known::Events)
+            discover::events_to_write(&self.account).await.map(KnownSchema::Events)
         } else {
-            discover::people_to_write(&self.account).await.map(Known::People)
+            discover::people_to_write(&self.account).await.map(KnownSchema::People)
         };
         match known {
             Ok(known) => self.known = Some(known),
             Err(why) => {
                 let message = format!("the columns were not compared with the project's schema, which is not known: {why}");
-                self.find(UNAVAILABLE, String::new(), message);
+                self.record(UNAVAILABLE, String::new(), message);
                 return;
             }
         }
@@ -151,33 +152,33 @@ impl Checker {
         self.inspected.insert(event, inspected);
     }
 
-    /// Chooses the rows of a batch to look at: the first ones of each event.
+    /// Selects the rows of a batch to check: the first ones of each event.
     pub(crate) fn begin(&mut self, batch: &RecordBatch) {
         self.rows.clear();
-        if self.known.is_none() || self.findings >= FINDINGS_MAX {
+        if self.known.is_none() || self.finding_count >= FINDINGS_MAX {
             return;
         }
         let names = self.mapping.fields.iter().find(|field| field.shape == Shape::EventName);
         let Some(names) = names.map(|field| batch.column(field.source)) else {
             let inspected = self.inspected.values().next().map_or(0, |inspected| inspected.records);
-            let wanted = usize::try_from(RECORDS_INSPECTED_MAX.saturating_sub(inspected)).unwrap_or_default();
-            self.rows.extend((0..batch.num_rows().min(wanted)).rev());
+            let rows_left = usize::try_from(RECORDS_INSPECTED_MAX.saturating_sub(inspected)).unwrap_or_default();
+            self.rows.extend((0..batch.num_rows().min(rows_left)).rev());
             return;
         };
-        // A name that is no text is refused when it is encoded.
+        // A name that is not text is refused when it is encoded.
         let Ok(names) = cast(names, &DataType::Utf8) else { return };
-        self.by_name(names.as_string());
+        self.select_by_event(names.as_string());
     }
 
-    fn by_name(&mut self, names: &StringArray) {
-        let mut wanted: HashMap<&str, u32> = HashMap::new();
+    fn select_by_event(&mut self, names: &StringArray) {
+        let mut selected: HashMap<&str, u32> = HashMap::new();
         for row in (0..names.len()).filter(|row| names.is_valid(*row)) {
             let name = names.value(row);
             let inspected = self.inspected.get(name).map_or(0, |inspected| inspected.records);
-            if inspected >= RECORDS_INSPECTED_MAX || (inspected == 0 && self.inspected.len() + wanted.len() >= EVENTS_MAX) {
+            if inspected >= RECORDS_INSPECTED_MAX || (inspected == 0 && self.inspected.len() + selected.len() >= EVENTS_MAX) {
                 continue;
             }
-            let chosen = wanted.entry(name).or_default();
+            let chosen = selected.entry(name).or_default();
             if inspected + *chosen < RECORDS_INSPECTED_MAX {
                 *chosen += 1;
                 self.rows.push(row);
@@ -186,15 +187,15 @@ impl Checker {
         self.rows.reverse();
     }
 
-    /// Whether this row of the batch is looked at. Rows are asked about in their order.
-    pub(crate) fn is_wanted(&mut self, row: usize) -> bool {
+    /// Whether this row of the batch is selected. Call with ascending rows.
+    pub(crate) fn is_selected(&mut self, row: usize) -> bool {
         while self.rows.last().is_some_and(|next| *next < row) {
             self.rows.pop();
         }
         self.rows.last() == Some(&row)
     }
 
-    /// Compares a record.
+    /// Checks a record.
     pub(crate) fn inspect(&mut self, json: &[u8]) {
         let Ok(record) = serde_json::from_slice::<Value>(json) else { return };
         let table = self.mapping.table;
@@ -220,15 +221,15 @@ impl Checker {
         self.inspected.insert(event, inspected);
     }
 
-    /// An event is met.
+    /// Checks the name of an event.
     fn event(&mut self, event: &str) {
-        let Some(Known::Events(events)) = &self.known else { return };
+        let Some(KnownSchema::Events(events)) = &self.known else { return };
         let (code, message) = match events.get(event) {
             Some(known) if known.discarded => {
                 (DISCARDED, format!("event \"{event}\" is discarded in CleverTap, which drops its records after an answer of success"))
             }
             Some(_) => return,
-            None => match like(events.keys(), event) {
+            None => match find_ignoring_case(events.keys(), event) {
                 Some(known) => (
                     CASE,
                     format!(
@@ -238,27 +239,27 @@ impl Checker {
                 None => (NEW, format!("event \"{event}\" is new: the names of events last for ever in CleverTap")),
             },
         };
-        self.find(code, event.to_owned(), message);
+        self.record(code, event.to_owned(), message);
     }
 
-    fn find(&mut self, code: &'static str, column: String, message: String) {
-        self.findings += 1;
-        let (code, column, message) = match self.findings.cmp(&FINDINGS_MAX) {
+    fn record(&mut self, code: &'static str, column: String, message: String) {
+        self.finding_count += 1;
+        let (code, column, message) = match self.finding_count.cmp(&FINDINGS_MAX) {
             Ordering::Less => (code, column, message),
             Ordering::Equal => {
                 (MORE, String::new(), format!("{FINDINGS_MAX} differences to the schema were found, and no more are looked for"))
             }
             Ordering::Greater => return,
         };
-        self.found.push(Warning { code, column, rows: 0, message });
+        self.pending.push(Warning { code, column, rows: 0, message });
     }
 
-    /// A property is met, with a value of it, or as a column.
+    /// Checks a property, with a value of it, or as a column.
     fn property(&mut self, inspected: &mut Inspected, event: &str, name: &str, value: Option<&Value>) {
-        if self.findings >= FINDINGS_MAX {
+        if self.finding_count >= FINDINGS_MAX {
             return;
         }
-        let kind = value.and_then(kind_of);
+        let kind = value.and_then(type_of);
         let is_first = match inspected.names.get_mut(name) {
             Some(true) => return,
             Some(typed) => {
@@ -271,9 +272,11 @@ impl Checker {
             }
         };
         let (known, of) = match &self.known {
-            Some(Known::People(people)) => (Some(&**people), "property of people".to_owned()),
-            // What a new event is sent with is new as well, and told with it.
-            Some(Known::Events(events)) => (events.get(event).map(|event| &event.properties), format!("property of the event \"{event}\"")),
+            Some(KnownSchema::People(people)) => (Some(&**people), "property of people".to_owned()),
+            // Properties of a new event are new as well, and reported with it.
+            Some(KnownSchema::Events(events)) => {
+                (events.get(event).map(|event| &event.properties), format!("property of the event \"{event}\""))
+            }
             None => return,
         };
         if is_first && !known.is_some_and(|known| known.contains_key(name)) {
@@ -283,18 +286,18 @@ impl Checker {
         let column = self.mapping.fields.iter().find(|field| field.key == name).map_or(name, |field| &field.name).to_owned();
         let finding = match known.get(name) {
             Some(word) => {
-                let theirs = word.as_deref().and_then(kind_in_words);
-                kind.zip(theirs).filter(|(ours, theirs)| ours != theirs).map(|(ours, _)| {
+                let declared = word.as_deref().and_then(declared_type);
+                kind.zip(declared).filter(|(sent, declared)| sent != declared).map(|(sent, _)| {
                     let word = word.as_deref().unwrap_or_default();
                     let message = format!(
                         "\"{name}\" is sent as {}, and CleverTap has it as {word}: its schema rules may drop it after an answer of success",
-                        ours.name()
+                        sent.name()
                     );
                     (TYPE, message)
                 })
             }
             None if !is_first => None,
-            None => Some(match like(known.keys(), name) {
+            None => Some(match find_ignoring_case(known.keys(), name) {
                 Some(other) => (
                     CASE,
                     format!("\"{name}\" differs from the {of} \"{other}\" in case alone, and would be another one; write AS \"{other}\""),
@@ -306,16 +309,16 @@ impl Checker {
             }),
         };
         if let Some((code, message)) = finding {
-            self.find(code, column, message);
+            self.record(code, column, message);
         }
     }
 
-    /// What was found since the last time: to be told, or the reason to stop.
+    /// The new findings, as warnings or as the error that stops the statement.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] with `SET clevertap.schema_check = 'error'`; a schema that is not known is never one.
-    pub(crate) fn findings(&mut self) -> Result<Vec<Warning>, Error> {
-        let found = std::mem::take(&mut self.found);
+    /// [`Error::Unwritable`] with `SET clevertap.schema_check = 'error'`; an unavailable schema is never an error.
+    pub(crate) fn take_findings(&mut self) -> Result<Vec<Warning>, Error> {
+        let found = std::mem::take(&mut self.pending);
         let known: Vec<&str> = found.iter().filter(|finding| finding.code != UNAVAILABLE).map(|finding| finding.message.as_str()).collect();
         if self.refuses && !known.is_empty() {
             let more = known.len().saturating_sub(FINDINGS_IN_ERROR_MAX);
@@ -333,32 +336,32 @@ impl Checker {
         Ok(found)
     }
 
-    /// The mapping as a dry run tells it: what is new is marked.
+    /// The mapping as a dry run shows it, with new properties marked.
     pub(crate) fn mapping(&self) -> String {
         self.mapping.describe(&self.new)
     }
 }
 
-/// The event of a record.
+/// The event name of a record.
 fn name_of<'a>(table: &Table, record: &'a Value) -> Option<&'a str> {
     let column = table.columns.iter().find(|column| column.target.shape() == Some(Shape::EventName))?;
     record.pointer(column.target.pointer()?)?.as_str()
 }
 
-/// Whether a key beside the properties is a field that CleverTap knows.
+/// Whether a key is a standard field of CleverTap.
 fn is_standard(table: &Table, place: &str, key: &str) -> bool {
     let field = |pointer: &str| pointer.strip_prefix(place).and_then(|rest| rest.strip_prefix('/')) == Some(key);
     table.columns.iter().filter_map(|column| column.target.pointer()).any(field)
 }
 
-/// A name that differs in case alone.
-fn like<'a>(names: impl Iterator<Item = &'a String>, name: &str) -> Option<&'a str> {
+/// A name that differs only in case.
+fn find_ignoring_case<'a>(names: impl Iterator<Item = &'a String>, name: &str) -> Option<&'a str> {
     let folded = name.to_lowercase();
     names.map(String::as_str).find(|known| known.to_lowercase() == folded)
 }
 
-/// What a value is, as it is sent; `None` where that does not tell.
-fn kind_of(value: &Value) -> Option<ValueType> {
+/// The type of a value as it is sent; `None` if it has none.
+fn type_of(value: &Value) -> Option<ValueType> {
     Some(match value {
         Value::Null => return None,
         Value::Bool(_) => ValueType::Boolean,
@@ -374,8 +377,8 @@ fn kind_of(value: &Value) -> Option<ValueType> {
     })
 }
 
-/// What CleverTap's word for a type means.
-fn kind_in_words(word: &str) -> Option<ValueType> {
+/// The type that CleverTap declares by this word.
+fn declared_type(word: &str) -> Option<ValueType> {
     Some(match form(word) {
         Some(ValueForm::Text) => ValueType::Text,
         Some(ValueForm::Int64 | ValueForm::Float64) => ValueType::Number,

@@ -1,4 +1,4 @@
-//! Scenarios of the room, under a paused clock: a statement's requests, a server in the process, and what it saw.
+//! Scenarios of the client under a paused clock: the requests of a statement, an in-process server, and what it received.
 
 mod server;
 
@@ -44,7 +44,7 @@ async fn send(lane: &Lane, request: &Request) -> Sent {
     lane.send(request, has_status, Arrived::No, &AtomicBool::new(false)).await
 }
 
-/// The end of a request in one line.
+/// The outcome of a request in one line.
 fn ending(sent: &Sent) -> String {
     let outcome = match &sent.outcome {
         Outcome::Answered(answer) => format!("answered {}", answer.status),
@@ -64,7 +64,7 @@ fn budget_of(account: &Account) -> LimitNow {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_finds_the_limit_of_a_server_that_allows_fewer_and_every_request_gets_done() {
+async fn a_lane_finds_the_limit_of_a_server_that_allows_fewer_and_every_request_gets_done() {
     let server = Server::new(|call, in_flight| {
         let delay = MS * (20 + 7 * u32::try_from(call % 40).unwrap());
         if in_flight > 4 { (MS, status(429)) } else { (delay, success()) }
@@ -81,7 +81,7 @@ async fn it_finds_the_limit_of_a_server_that_allows_fewer_and_every_request_gets
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_never_over_the_documented_limit_and_gets_there() {
+async fn the_documented_limit_is_reached_and_never_exceeded() {
     let server = Server::new(|_, _| (50 * MS, success()));
     let account = account(&server);
     let (lane, request) = (uploads(&account), upsert());
@@ -93,7 +93,7 @@ async fn it_is_never_over_the_documented_limit_and_gets_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_recovers_after_a_storm_of_429() {
+async fn the_limit_recovers_after_many_429() {
     let server = Server::new(|call, _| (20 * MS, if (30..90).contains(&call) { status(429) } else { success() }));
     let account = account(&server);
     let (lane, request) = (uploads(&account), append());
@@ -123,7 +123,7 @@ async fn a_small_statement_does_not_wait_for_a_large_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_request_gives_its_place_back() {
+async fn a_dropped_request_returns_its_permit() {
     let server = Server::new(|_, _| (Duration::from_secs(3_600), success()));
     let account = account(&server);
     let (lane, request) = (uploads(&account), append());
@@ -194,7 +194,7 @@ async fn a_held_gate_lets_one_trial_pass_and_keeps_it_through_a_429() {
         lane.gate().try_one();
         sleep(Duration::from_secs(700)).await;
         assert_eq!(server.calls(), 2);
-        // A request that may be repeated asks no gate.
+        // An idempotent request does not pass the gate.
         assert!(matches!(send(&lane, &harmless).await.outcome, Outcome::Answered(_)));
         lane.gate().open();
     });
@@ -209,7 +209,7 @@ async fn a_trial_that_is_dropped_before_it_leaves_goes_to_the_next_and_one_that_
     let server = Server::new(|_, _| (Duration::from_secs(30), success()));
     let account = account(&server);
     let (lane, request) = (uploads(&account), append());
-    // The budget is full, so that the trial passes the gate and waits for a place.
+    // The budget is used up, so that the trial passes the gate and waits for a permit.
     let full = join_all((0..5).map(|_| send(&lane, &request)));
     let (_, ()) = tokio::join!(full, async {
         sleep(MS).await;
@@ -253,7 +253,7 @@ async fn an_append_in_its_backoff_waits_for_the_gate_and_that_time_is_not_counte
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gate_that_closes_holds_back_an_append_that_waits_for_its_place() {
+async fn a_gate_that_closes_holds_back_an_append_that_waits_for_its_permit() {
     let server = Server::new(|_, _| (1_000 * MS, success()));
     let account = account(&server);
     let (lane, request) = (uploads(&account), append());
@@ -269,7 +269,7 @@ async fn a_gate_that_closes_holds_back_an_append_that_waits_for_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_attempt_starts_after_its_time_even_if_a_place_is_free_later() {
+async fn no_attempt_starts_after_its_time_even_if_a_permit_is_free_later() {
     let slow = Duration::from_secs(50);
     let server = Server::new(move |call, _| if call == 0 { (MS, status(429)) } else { (slow, success()) });
     let account = account(&server);
@@ -393,8 +393,8 @@ fn nothing_shows_the_passcode() {
     let call = account.client().call(&append(), MS, 1);
     assert!(call.headers.iter().any(|(name, value)| *name == "X-CleverTap-Passcode" && value == PASSCODE));
     let wrong = Account::open("A", Secret::new("p4ss-c0de\n"), Region::In1, AccountSettings::default()).map_err(|error| error.to_string());
-    let shown = format!("{account:?} {:?} {lane:?} {call:?} {:?} {wrong:?}", account.client(), Secret::new(PASSCODE));
-    assert!(!shown.contains("p4ss") && shown.contains("line break"), "{shown}");
+    let debug = format!("{account:?} {:?} {lane:?} {call:?} {:?} {wrong:?}", account.client(), Secret::new(PASSCODE));
+    assert!(!debug.contains("p4ss") && debug.contains("line break"), "{debug}");
 }
 
 #[test]

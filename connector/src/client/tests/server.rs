@@ -1,4 +1,4 @@
-//! A server in the process, which answers by a script and remembers what it saw.
+//! An in-process server that answers by a script and records what it received.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::{MS, OK};
 use crate::client::{Answer, Call, Failure, FailureKind, Transport};
 
-/// What a server does with its n-th call, from 0, of which so many are in flight with it.
+/// Given the index of a call, from 0, and the number of calls in flight: the delay and the answer.
 type Script = dyn Fn(usize, usize) -> (Duration, Result<Answer, Failure>) + Send + Sync;
 
 pub(super) struct Server {
@@ -21,7 +21,7 @@ pub(super) struct Server {
 pub(super) struct Seen {
     pub(super) in_flight: usize,
     pub(super) peak: usize,
-    /// When each call came, and its body.
+    /// When each call arrived, and its body.
     pub(super) calls: Vec<(Instant, Bytes)>,
 }
 
@@ -60,7 +60,7 @@ impl Server {
         Arc::new(Self { script: Box::new(script), seen: Mutex::default() })
     }
 
-    /// Answers these in turn, each after 100 ms, and success from then on.
+    /// Gives these answers in turn, each after 100 ms, then success.
     pub(super) fn answers(first: Vec<Result<Answer, Failure>>) -> Arc<Self> {
         Self::new(move |call, _| (100 * MS, first.get(call).cloned().unwrap_or_else(success)))
     }

@@ -1,8 +1,8 @@
-//! A batch's columns as typed arrays: each is downcast once a batch, never once a cell.
+//! The columns of a batch as typed arrays: each is downcast once per batch, never per cell.
 //!
-//! In: an array of any type that [`super::compile`] let through. Out: a [`Column`], in which dictionaries and runs are an index,
-//! times are epoch seconds, lists of every layout are ranges, and keys are encoded. A list keeps only the items that the batch
-//! refers to, so that a slice of a large array costs what the slice holds.
+//! In: an array of any type that [`super::compile`] accepts. Out: a [`Column`]: dictionaries and runs as an index, times as epoch
+//! seconds, lists of every layout as ranges, struct keys encoded. A list keeps only the items that the batch refers to, so that a
+//! slice of a large array costs only what it holds.
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Decimal32Array, Decimal64Array, Decimal128Array, Decimal256Array,
@@ -19,23 +19,23 @@ use arrow::error::{ArrowError, Result};
 use super::block::bits;
 use super::cell;
 use super::reject::{Checked, not_text};
-use super::time::{Almanac, seconds};
+use super::time::{DayCache, seconds};
 
-/// In an index: no value.
-const NOWHERE: usize = usize::MAX;
+/// In an index: NULL.
+const NULL_INDEX: usize = usize::MAX;
 
-/// A column, or the inside of one.
+/// A column, or a child of one.
 #[derive(Debug)]
 pub(super) struct Column {
-    /// Where the value of a row is in `values`; `None`: at the row's own number.
+    /// Per row, the index of its value in `values`; `None` if that is the row number.
     pub(super) index: Option<Vec<usize>>,
     nulls: Option<NullBuffer>,
-    /// The values without dictionary or runs, for the text of a rejected one.
+    /// The values without dictionary or runs, to show a rejected one as text.
     pub(super) array: ArrayRef,
     pub(super) values: Values,
 }
 
-/// The values of a column. What stands where the column has a NULL means nothing.
+/// The values of a column. At a NULL they are arbitrary.
 #[derive(Debug)]
 pub(super) enum Values {
     Null,
@@ -84,33 +84,33 @@ pub(super) struct Member {
     pub(super) column: Column,
 }
 
-/// First item and the one after the last, for each list.
+/// First item and exclusive last item of each list.
 #[derive(Debug)]
 struct Ranges(Vec<(usize, usize)>);
 
 impl Column {
-    /// Where the value of `row` is in [`Self::values`]; `None` is NULL.
+    /// The index of the value of `row` in [`Self::values`]; `None` is NULL.
     pub(super) fn at(&self, row: usize) -> Option<usize> {
         let at = self.index.as_ref().map_or(row, |index| index[row]);
-        (at != NOWHERE && self.holds(at)).then_some(at)
+        (at != NULL_INDEX && self.is_valid(at)).then_some(at)
     }
 
-    /// One bit for each of the rows from `first` on: whether its value is there. With an index, one for each row.
+    /// One bit per row from `first` on that is not NULL. All bits are set if the column has an index.
     pub(super) fn valid(&self, first: usize, rows: usize) -> u64 {
         match &self.nulls {
             _ if matches!(self.values, Values::Null) && self.index.is_none() => 0,
             Some(nulls) if self.index.is_none() => word(nulls.inner(), first, rows),
-            _ => all(rows),
+            _ => low_bits(rows),
         }
     }
 
-    /// Whether there is a value at every place.
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether no value is NULL.
+    pub(super) fn has_no_nulls(&self) -> bool {
         self.nulls.is_none() && !matches!(self.values, Values::Null)
     }
 
-    /// Whether there is a value at this place of [`Self::values`].
-    pub(super) fn holds(&self, at: usize) -> bool {
+    /// Whether the value at this index of [`Self::values`] is not NULL.
+    pub(super) fn is_valid(&self, at: usize) -> bool {
         !matches!(self.values, Values::Null) && self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at))
     }
 }
@@ -128,7 +128,7 @@ impl Map {
 }
 
 impl Values {
-    /// The text at `at`, where the values are text or bytes.
+    /// The text at `at`; `None` if the values are not text or bytes.
     pub(super) fn text(&self, at: usize) -> Option<Checked<&str>> {
         let bytes = match self {
             Self::Text(array) => return Some(Ok(array.value(at))),
@@ -144,11 +144,11 @@ impl Values {
     }
 }
 
-/// Binds `array`.
+/// Binds one array.
 ///
 /// # Errors
-/// A type that compiling should have refused, or keys that Arrow cannot cast.
-pub(super) fn bind(array: &ArrayRef, almanac: &mut Almanac) -> Result<Column> {
+/// A type that compiling does not accept, or keys that Arrow cannot cast.
+pub(super) fn bind(array: &ArrayRef, day_cache: &mut DayCache) -> Result<Column> {
     let (index, array) = unwrap(array)?;
     let values = match array.data_type() {
         DataType::Null => Values::Null,
@@ -178,38 +178,38 @@ pub(super) fn bind(array: &ArrayRef, almanac: &mut Almanac) -> Result<Column> {
         DataType::List(_) => {
             let list = array.as_list::<i32>();
             let (ranges, used) = offsets(list.offsets());
-            Values::List(Box::new(List { ranges, items: bind(&list.values().slice(used.start, used.len()), almanac)? }))
+            Values::List(Box::new(List { ranges, items: bind(&list.values().slice(used.start, used.len()), day_cache)? }))
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
             let (ranges, used) = offsets(list.offsets());
-            Values::List(Box::new(List { ranges, items: bind(&list.values().slice(used.start, used.len()), almanac)? }))
+            Values::List(Box::new(List { ranges, items: bind(&list.values().slice(used.start, used.len()), day_cache)? }))
         }
         DataType::ListView(_) => {
             let list = array.as_list_view::<i32>();
-            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), almanac)?
+            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), day_cache)?
         }
         DataType::LargeListView(_) => {
             let list = array.as_list_view::<i64>();
-            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), almanac)?
+            bind_list(views(list.offsets(), list.sizes()), list.nulls(), list.values(), day_cache)?
         }
         DataType::FixedSizeList(_, size) => {
             let (list, size) = (array.as_fixed_size_list(), size.as_usize());
-            bind_list((0..list.len()).map(|at| (at * size, (at + 1) * size)).collect(), list.nulls(), list.values(), almanac)?
+            bind_list((0..list.len()).map(|at| (at * size, (at + 1) * size)).collect(), list.nulls(), list.values(), day_cache)?
         }
         DataType::Struct(fields) => {
             let columns = fields.iter().zip(array.as_struct().columns());
-            let bound = columns.map(|(field, column)| Ok(Member { key: cell::key(field.name()), column: bind(column, almanac)? }));
+            let bound = columns.map(|(field, column)| Ok(Member { key: cell::key(field.name()), column: bind(column, day_cache)? }));
             Values::Struct(bound.collect::<Result<_>>()?)
         }
         DataType::Map(..) => {
             let map = array.as_map();
             let (ranges, used) = offsets(map.offsets());
-            let keys = bind(&map.keys().slice(used.start, used.len()), almanac)?;
-            let values = bind(&map.values().slice(used.start, used.len()), almanac)?;
+            let keys = bind(&map.keys().slice(used.start, used.len()), day_cache)?;
+            let values = bind(&map.values().slice(used.start, used.len()), day_cache)?;
             Values::Map(Box::new(Map { ranges, keys, values }))
         }
-        other => match seconds(&array, almanac) {
+        other => match seconds(&array, day_cache) {
             Some(seconds) => Values::Seconds(seconds),
             None => return Err(ArrowError::NotYetImplemented(format!("values of the type {other}"))),
         },
@@ -217,20 +217,20 @@ pub(super) fn bind(array: &ArrayRef, almanac: &mut Almanac) -> Result<Column> {
     Ok(Column { index, nulls: array.nulls().cloned(), array, values })
 }
 
-/// The columns of a struct as columns beside it: NULL where the struct is.
-pub(super) fn members(array: &ArrayRef, wanted: &[usize], almanac: &mut Almanac) -> Result<Vec<Column>> {
+/// The fields of a struct as columns of their own: NULL where the struct is NULL.
+pub(super) fn members(array: &ArrayRef, fields: &[usize], day_cache: &mut DayCache) -> Result<Vec<Column>> {
     let (index, array) = unwrap(array)?;
     let rows = index.as_ref().map_or(array.len(), Vec::len);
     let place = |row: usize| {
         let at = index.as_ref().map_or(row, |index| index[row]);
-        if at == NOWHERE || array.is_null(at) { NOWHERE } else { at }
+        if at == NULL_INDEX || array.is_null(at) { NULL_INDEX } else { at }
     };
     let outer: Option<Vec<usize>> = (index.is_some() || array.nulls().is_some()).then(|| (0..rows).map(place).collect());
     let columns = array.as_struct().columns();
-    wanted
+    fields
         .iter()
         .map(|field| {
-            let mut column = bind(&columns[*field], almanac)?;
+            let mut column = bind(&columns[*field], day_cache)?;
             if let Some(outer) = &outer {
                 column.index = Some(match column.index.take() {
                     None => outer.clone(),
@@ -242,12 +242,12 @@ pub(super) fn members(array: &ArrayRef, wanted: &[usize], almanac: &mut Almanac)
         .collect()
 }
 
-/// So many bits, 64 at most.
-pub(super) fn all(rows: usize) -> u64 {
+/// The lowest `rows` bits set, 1 to 64.
+pub(super) fn low_bits(rows: usize) -> u64 {
     u64::MAX >> (64 - rows.clamp(1, 64))
 }
 
-/// As many bits of `values` from `first` on.
+/// `rows` bits of `values` from `first` on, 64 at most.
 pub(super) fn word(values: &BooleanBuffer, first: usize, rows: usize) -> u64 {
     let start = values.offset() + first;
     let bytes = &values.values()[start / 8..];
@@ -259,10 +259,10 @@ pub(super) fn word(values: &BooleanBuffer, first: usize, rows: usize) -> u64 {
             u128::from_le_bytes(low)
         }
     };
-    (word >> (start % 8)) as u64 & all(rows)
+    (word >> (start % 8)) as u64 & low_bits(rows)
 }
 
-/// Takes dictionaries and runs off: where each value is, and the values.
+/// Resolves dictionaries and runs: the index of each row, and the values.
 fn unwrap(array: &ArrayRef) -> Result<(Option<Vec<usize>>, ArrayRef)> {
     let (mut index, mut array) = (None, ArrayRef::clone(array));
     loop {
@@ -283,7 +283,8 @@ fn unwrap(array: &ArrayRef) -> Result<(Option<Vec<usize>>, ArrayRef)> {
                 if let Some(nulls) = keys.nulls().filter(|nulls| nulls.null_count() > 0) {
                     for first in (0..places.len()).step_by(64) {
                         let places = &mut places[first..];
-                        bits(!word(nulls.inner(), first, places.len().min(64)) & all(places.len())).for_each(|at| places[at] = NOWHERE);
+                        bits(!word(nulls.inner(), first, places.len().min(64)) & low_bits(places.len()))
+                            .for_each(|at| places[at] = NULL_INDEX);
                     }
                 }
                 (places, ArrayRef::clone(dictionary.values()))
@@ -303,7 +304,7 @@ fn unwrap(array: &ArrayRef) -> Result<(Option<Vec<usize>>, ArrayRef)> {
     }
 }
 
-/// Keys as places; what stands in their NULLs means nothing.
+/// Keys as an index; at a NULL it is arbitrary.
 fn places<K: ArrowPrimitiveType>(keys: &PrimitiveArray<K>) -> Vec<usize> {
     keys.values().iter().map(|key| key.as_usize()).collect()
 }
@@ -322,14 +323,14 @@ fn runs<R: RunEndIndexType>(array: &RunArray<R>) -> (Vec<usize>, ArrayRef) {
 
 fn compose(mut outer: Vec<usize>, inner: &[usize]) -> Vec<usize> {
     for place in &mut outer {
-        if *place != NOWHERE {
+        if *place != NULL_INDEX {
             *place = inner[*place];
         }
     }
     outer
 }
 
-/// Where each list is among the items of all, and which items these are.
+/// The range of each list, and the range of items that they cover.
 fn offsets<O: ArrowNativeType>(offsets: &[O]) -> (Ranges, std::ops::Range<usize>) {
     let at = |offset: Option<&O>| offset.map_or(0, |offset| offset.as_usize());
     let (first, last) = (at(offsets.first()), at(offsets.last()));
@@ -341,13 +342,13 @@ fn views<O: ArrowNativeType>(offsets: &[O], sizes: &[O]) -> Vec<(usize, usize)> 
     offsets.iter().zip(sizes).map(|(start, size)| (start.as_usize(), start.as_usize() + size.as_usize())).collect()
 }
 
-fn bind_list(mut ranges: Vec<(usize, usize)>, nulls: Option<&NullBuffer>, items: &ArrayRef, almanac: &mut Almanac) -> Result<Values> {
+fn bind_list(mut ranges: Vec<(usize, usize)>, nulls: Option<&NullBuffer>, items: &ArrayRef, day_cache: &mut DayCache) -> Result<Values> {
     let used = rebase(&mut ranges, nulls);
-    let items = bind(&items.slice(used.start, used.len()), almanac)?;
+    let items = bind(&items.slice(used.start, used.len()), day_cache)?;
     Ok(Values::List(Box::new(List { ranges: Ranges(ranges), items })))
 }
 
-/// The items that any list refers to; the ranges then count from the first of these.
+/// The range of items that any list refers to; the ranges are rebased to its start.
 fn rebase(ranges: &mut [(usize, usize)], nulls: Option<&NullBuffer>) -> std::ops::Range<usize> {
     let (mut first, mut last) = (usize::MAX, 0);
     for (at, range) in ranges.iter_mut().enumerate() {

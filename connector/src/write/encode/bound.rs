@@ -1,7 +1,7 @@
-//! The columns of a batch, and what is written of them once for many rows: the values of a dictionary, of runs.
+//! Binds the columns of a batch, and writes the values of dictionaries and runs once for many rows.
 //!
-//! In: a plan and a batch. Out: for each field its [`Bound`] column. A dictionary larger than its batch is left alone, since most
-//! of it would be written for nobody; one that comes again with the next batch is kept.
+//! In: a plan and a batch. Out: the [`Bound`] column of each field. A dictionary larger than its batch is not written beforehand,
+//! since most of its values would be unused. If the next batch has the same dictionary, its fragments are reused.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use super::reject::Problem;
 use super::role::Role;
 use super::state::{Row, RowState};
 
-/// Behind the last fragment, so that each can be copied in a piece of this size.
-const ROOM: usize = 64;
-/// The length of a fragment that there is not: no buffer holds it.
-const NONE: usize = usize::MAX / 2;
+/// Padding behind the last fragment, so that each can be copied in a chunk of this size.
+const PADDING: usize = 64;
+/// Length of a fragment that cannot be copied: larger than any buffer.
+const NO_FRAGMENT: usize = usize::MAX / 2;
 
 /// The column of a field in one batch.
 #[derive(Debug)]
@@ -34,12 +34,12 @@ pub(super) fn bind(plan: &Plan, state: &mut RowState, batch: &RecordBatch) -> Re
     while let Some(field) = plan.fields.get(bound.len()) {
         let array = batch.column(field.source);
         let columns = match field.member {
-            None => vec![bind::bind(array, &mut state.almanac)?],
+            None => vec![bind::bind(array, &mut state.day_cache)?],
             Some(_) => {
                 let rest = &plan.fields[bound.len()..];
-                let wanted: Vec<usize> =
+                let members: Vec<usize> =
                     rest.iter().take_while(|other| other.source == field.source).filter_map(|other| other.member).collect();
-                bind::members(array, &wanted, &mut state.almanac)?
+                bind::members(array, &members, &mut state.day_cache)?
             }
         };
         for column in columns {
@@ -51,28 +51,28 @@ pub(super) fn bind(plan: &Plan, state: &mut RowState, batch: &RecordBatch) -> Re
 }
 
 impl Bound {
-    /// What was written of the value at `at`, without its key, if it was and the row need not know more of it.
+    /// The bytes of the value at `at` without its key; `None` if it was not written beforehand or the row needs more than the bytes.
     pub(super) fn fragment(&self, at: usize, state: &mut RowState) -> Option<std::result::Result<&[u8], Box<Problem>>> {
-        let Fragments { bytes, each, key, alone, .. } = self.fragments.as_deref()?;
-        if !alone {
+        let Fragments { bytes, values, key_bytes, self_contained, .. } = self.fragments.as_deref()?;
+        if !self_contained {
             return None;
         }
-        let start = if at == 0 { 0 } else { each[at - 1].end };
-        state.cut |= each[at].cut;
-        Some(each[at].outcome.clone().map(|()| bytes.get(start + key..each[at].end).unwrap_or_default()))
+        let start = if at == 0 { 0 } else { values[at - 1].end };
+        state.cut |= values[at].cut;
+        Some(values[at].outcome.clone().map(|()| bytes.get(start + key_bytes..values[at].end).unwrap_or_default()))
     }
 
-    /// All that was written of the values.
+    /// The fragments of the values, if they were written beforehand.
     pub(super) fn fragments(&self) -> Option<&Fragments> {
         self.fragments.as_deref()
     }
 }
 
 impl Fragments {
-    /// Those of a column that has an index, if they are worth while.
+    /// The fragments of a column that has an index, if they pay off.
     fn of(plan: &Plan, state: &mut RowState, field: usize, column: &Column, rows: usize) -> Option<Arc<Self>> {
         let compiled = &plan.fields[field];
-        // What a refused field holds is looked at row by row: none of it may be written.
+        // A refused field is handled row by row: none of its values may be written.
         if compiled.refused.is_some() || !matches!(compiled.role, Role::Scalar | Role::EventName) || column.index.is_none() {
             return None;
         }
@@ -91,13 +91,13 @@ impl Fragments {
 
     fn new(plan: &Plan, state: &mut RowState, field: usize, column: &Column) -> Self {
         let compiled = &plan.fields[field];
-        let alone = compiled.role == Role::Scalar;
-        let mut fragments = Self { key: 1 + compiled.key.len(), alone, ..Self::default() };
+        let self_contained = compiled.role == Role::Scalar;
+        let mut fragments = Self { key_bytes: 1 + compiled.key.len(), self_contained, ..Self::default() };
         for at in 0..column.array.len() {
             let start = fragments.bytes.len();
             let mut row = Row { plan, state: &mut *state };
             row.state.cut = false;
-            let outcome = if column.holds(at) {
+            let outcome = if column.is_valid(at) {
                 fragments.bytes.push(b',');
                 fragments.bytes.extend_from_slice(&compiled.key);
                 field::write(&mut row, &compiled.role, compiled.style, &column.values, at, &mut fragments.bytes).map(drop)
@@ -108,12 +108,12 @@ impl Fragments {
                 fragments.bytes.truncate(start);
             }
             let end = fragments.bytes.len();
-            fragments.spans.push((start, if outcome.is_err() || state.cut { NONE } else { end - start }));
+            fragments.spans.push((start, if outcome.is_err() || state.cut { NO_FRAGMENT } else { end - start }));
             fragments.longest = fragments.longest.max(end - start);
-            fragments.each.push(Fragment { end, outcome, cut: state.cut });
+            fragments.values.push(Fragment { end, outcome, cut: state.cut });
         }
         state.cut = false;
-        fragments.bytes.resize(fragments.bytes.len() + ROOM, 0);
+        fragments.bytes.resize(fragments.bytes.len() + PADDING, 0);
         fragments
     }
 }

@@ -1,14 +1,14 @@
-//! One value as JSON: text, numbers, decimals.
+//! Writes one value as JSON: text, numbers, decimals.
 //!
-//! In: a value that is known to be there. Out: its bytes at the end of a buffer. No arrays and no rules here, so that a faster
-//! way of writing bytes replaces this file alone.
+//! In: a value that is not NULL. Out: its bytes at the end of a buffer. No arrays and no rules here, so that a faster way of writing
+//! bytes replaces only this file.
 
 use arrow::array::ArrowPrimitiveType;
 use arrow::datatypes::Float16Type;
 
 use super::reject::{Checked, not_finite};
 
-/// What follows the backslash of an escaped byte; 0 where a byte stands for itself, `u` where its number is written.
+/// The byte after the backslash of an escape; 0 if the byte is not escaped, `u` for `\u00XX`.
 const ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     let mut at = 0;
@@ -28,7 +28,7 @@ const ESCAPES: [u8; 256] = {
 
 const HEX: [u8; 16] = *b"0123456789abcdef";
 
-/// `text` as a JSON string.
+/// Writes `text` as a JSON string.
 pub(super) fn text(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
     let mut copied = 0;
@@ -55,7 +55,7 @@ pub(super) fn key(name: &str) -> Vec<u8> {
     out
 }
 
-/// A comma, unless an object or a list has just been opened.
+/// Writes a comma, unless an object or a list has just been opened.
 pub(super) fn comma(out: &mut Vec<u8>) {
     if !matches!(out.last(), Some(b'{' | b'[') | None) {
         out.push(b',');
@@ -86,7 +86,7 @@ pub(super) fn single(out: &mut Vec<u8>, value: f32) -> Checked<()> {
     Ok(())
 }
 
-/// The shortest digits that are this half and no other: no crate writes halves, and five digits always do.
+/// The shortest digits that parse to this half: no crate writes halves, and five digits are always enough.
 pub(super) fn half(out: &mut Vec<u8>, value: <Float16Type as ArrowPrimitiveType>::Native) -> Checked<()> {
     let wide = value.to_f32();
     for digits in 0..5 {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_are_as_short_as_they_can_be_and_come_back_as_they_were() {
+    fn halves_have_their_shortest_digits_and_round_trip() {
         type Half = <Float16Type as ArrowPrimitiveType>::Native;
         assert_eq!(written(|out| half(out, Half::from_f32(0.1)).expect("finite")), "0.1");
         assert_eq!(written(|out| half(out, Half::from_f32(65504.0)).expect("finite")), "65504.0".replace("65504", "65500"));

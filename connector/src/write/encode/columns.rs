@@ -1,11 +1,14 @@
-//! A block of rows, column after column.
+//! Writes a block of rows, column by column.
 //!
-//! In: passes, bound columns, the number of the first row. Out: the strips of a [`Block`]. The common kinds of column have a loop
-//! each; what a loop hands back, and every other column, is written by the cell writers; a row that they refuse is left.
+//! In: passes, bound columns, the number of the first row. Out: the strips of a [`Block`]. Each common kind of column has a kernel.
+//! Rows that a kernel returns, and all other columns, go through the cell writers. A row that these refuse, or that needs a warning,
+//! is deferred.
+
+use std::ops::Range;
 
 use super::avx2::run;
-use super::bind::{Values, all, word};
-use super::block::{Block, LEFT, ROWS_MAX, bits};
+use super::bind::{Values, low_bits, word};
+use super::block::{Block, DEFERRED, ROWS_MAX, bits};
 use super::bound::Bound;
 use super::digits::Form;
 use super::field;
@@ -17,7 +20,7 @@ use super::state::RowState;
 use crate::cpu::Avx2;
 use crate::table::Shape;
 
-/// Writes the rows from `first` on into `block`, which was begun for them.
+/// Writes the rows from `first` on into `block`, on which `begin` was called for them.
 pub(super) fn write(
     avx2: Option<Avx2>,
     block: &mut Block,
@@ -38,7 +41,7 @@ pub(super) fn write(
             Pass::Field(pass) => {
                 let bound = &columns[pass.field];
                 let writer = Writer { avx2, plan, pass, bound, first, valid: bound.column.valid(first, block.rows()) };
-                // Keys of one piece or of two.
+                // The key is copied in one chunk if it fits, else in two.
                 let Prefix { bytes, len } = pass.prefix;
                 match bytes.first_chunk::<CHUNK>() {
                     Some(bytes) if len <= CHUNK => writer.write(block, Key { bytes: *bytes, len }, state),
@@ -49,15 +52,15 @@ pub(super) fn write(
     }
 }
 
-/// One field of the rows of a block.
+/// Writes one field of all rows of a block.
 struct Writer<'a> {
     avx2: Option<Avx2>,
     plan: &'a Plan,
     pass: &'a FieldPass,
     bound: &'a Bound,
-    /// The row of the batch that is the first of the block.
+    /// The row of the batch at which the block starts.
     first: usize,
-    /// One bit for each row that has a value; with an index, for each row.
+    /// One bit per row that has a value; all bits set if the column has an index.
     valid: u64,
 }
 
@@ -66,21 +69,9 @@ impl Writer<'_> {
         let column = &self.bound.column;
         let rows = self.first..self.first + block.rows();
         if let Some(index) = &column.index {
-            match self.bound.fragments() {
-                Some(fragments) => {
-                    let index = &index[rows];
-                    let absent = if fragments.longest > CHUNK {
-                        run(self.avx2, Pieces::<WIDE> { block, fragments, index })
-                    } else {
-                        run(self.avx2, Pieces::<CHUNK> { block, fragments, index })
-                    };
-                    self.absent(block, absent);
-                }
-                None => self.cells(block, state, block.all()),
-            }
-            return;
+            return self.indexed(block, &index[rows], state);
         }
-        let hard = match (self.pass.kernel, &column.values) {
+        let slow = match (self.pass.kernel, &column.values) {
             (Kernel::Text { min, max }, Values::Text(array)) => {
                 self.texts(block, key, Offsets(array.value_offsets(), array.value_data()), min, max)
             }
@@ -88,30 +79,68 @@ impl Writer<'_> {
                 self.texts(block, key, Offsets(array.value_offsets(), array.value_data()), min, max)
             }
             (Kernel::Text { min, max }, Values::TextView(array)) => {
-                let named = Views::named(array.views().inner(), array.data_buffers());
-                self.texts(block, key, Views(array.views(), &named), min, max)
+                let buffers = Views::buffers(array.views().inner(), array.data_buffers());
+                self.texts(block, key, Views(array.views(), &buffers), min, max)
             }
             (Kernel::Boolean, Values::Bool(array)) => {
-                let (yes, no, truths) = (self.pass.prefix, self.pass.other, word(array.values(), self.first, block.rows()));
-                run(self.avx2, Booleans { block, yes, no, truths, valid: self.valid })
+                let (yes, no, values) = (self.pass.prefix, self.pass.other, word(array.values(), self.first, block.rows()));
+                run(self.avx2, Booleans { block, yes, no, values, valid: self.valid })
             }
-            (Kernel::Whole, Values::Int(array)) => self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, signed),
-            (Kernel::Whole, Values::UInt(array)) => {
-                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, unsigned)
+            (Kernel::Set { max }, Values::List(list)) if list.items.index.is_none() => match &list.items.values {
+                Values::Text(array) => {
+                    let texts = Offsets(array.value_offsets(), array.value_data());
+                    run(self.avx2, Sets { block, key, list, texts, first: self.first, valid: self.valid, max })
+                }
+                Values::TextView(array) => {
+                    let buffers = Views::buffers(array.views().inner(), array.data_buffers());
+                    let texts = Views(array.views(), &buffers);
+                    run(self.avx2, Sets { block, key, list, texts, first: self.first, valid: self.valid, max })
+                }
+                _ => self.valid,
+            },
+            (Kernel::EventName, values) => self.event_names(block, values, state),
+            _ => self.number(block, key, rows),
+        };
+        if slow != 0 {
+            self.cells(block, state, slow);
+        }
+        self.absent(block, low_bits(block.rows()) & !self.valid);
+    }
+
+    /// A column with an index: copies the fragment of each row, if the values were written beforehand.
+    fn indexed(&self, block: &mut Block, index: &[usize], state: &mut RowState) {
+        let Some(fragments) = self.bound.fragments() else { return self.cells(block, state, block.all_rows()) };
+        let absent = if fragments.longest > CHUNK {
+            run(self.avx2, Pieces::<WIDE> { block, fragments, index })
+        } else {
+            run(self.avx2, Pieces::<CHUNK> { block, fragments, index })
+        };
+        self.absent(block, absent);
+    }
+
+    /// Columns of numbers, dates and instants. Returns the rows that are left to the cell writers; all of them if there is no kernel.
+    #[inline(always)]
+    fn number<const K: usize>(&self, block: &mut Block, key: Key<K>, rows: Range<usize>) -> u64 {
+        match (self.pass.kernel, &self.bound.column.values) {
+            (Kernel::Integer, Values::Int(array)) => {
+                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::INTEGER, signed)
             }
-            (Kernel::WholeQuoted, Values::Int(array)) => {
-                self.identities(block, &array.values()[rows.clone()]);
-                self.numbers::<_, K, b'"', false>(block, key, &array.values()[rows], Form::WHOLE, signed)
+            (Kernel::Integer, Values::UInt(array)) => {
+                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::INTEGER, unsigned)
             }
-            (Kernel::WholeQuoted, Values::UInt(array)) => {
-                self.identities(block, &array.values()[rows.clone()]);
-                self.numbers::<_, K, b'"', false>(block, key, &array.values()[rows], Form::WHOLE, unsigned)
+            (Kernel::QuotedInteger, Values::Int(array)) => {
+                self.hash_identifiers(block, &array.values()[rows.clone()]);
+                self.numbers::<_, K, b'"', false>(block, key, &array.values()[rows], Form::INTEGER, signed)
+            }
+            (Kernel::QuotedInteger, Values::UInt(array)) => {
+                self.hash_identifiers(block, &array.values()[rows.clone()]);
+                self.numbers::<_, K, b'"', false>(block, key, &array.values()[rows], Form::INTEGER, unsigned)
             }
             (Kernel::Seconds, Values::Int(array)) => {
-                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::WHOLE, seconds)
+                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::INTEGER, seconds)
             }
-            (Kernel::Seconds, Values::Seconds(values)) => self.numbers::<_, K, 0, false>(block, key, &values[rows], Form::WHOLE, seconds),
-            (Kernel::Date, Values::Seconds(values)) => self.numbers::<_, K, b'"', false>(block, key, &values[rows], Form::WHOLE, date),
+            (Kernel::Seconds, Values::Seconds(values)) => self.numbers::<_, K, 0, false>(block, key, &values[rows], Form::INTEGER, seconds),
+            (Kernel::Date, Values::Seconds(values)) => self.numbers::<_, K, b'"', false>(block, key, &values[rows], Form::INTEGER, date),
             (Kernel::Decimal(point), Values::Decimal128(array)) => {
                 self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], point, decimal128)
             }
@@ -123,55 +152,38 @@ impl Writer<'_> {
             }
             (Kernel::Double(point), Values::Double(array)) => {
                 let values = &array.values()[rows];
-                let hard = self.numbers::<_, K, 0, true>(block, key, values, point, cents);
-                Self::shortest(block, &key, values, hard)
+                let slow = self.numbers::<_, K, 0, true>(block, key, values, point, cents);
+                Self::shortest(block, &key, values, slow)
             }
-            (Kernel::Set { max }, Values::List(list)) if list.items.index.is_none() => match &list.items.values {
-                Values::Text(array) => {
-                    let texts = Offsets(array.value_offsets(), array.value_data());
-                    run(self.avx2, Sets { block, key, list, texts, first: self.first, valid: self.valid, max })
-                }
-                Values::TextView(array) => {
-                    let named = Views::named(array.views().inner(), array.data_buffers());
-                    let texts = Views(array.views(), &named);
-                    run(self.avx2, Sets { block, key, list, texts, first: self.first, valid: self.valid, max })
-                }
-                _ => self.valid,
-            },
-            (Kernel::EventName, values) => self.event_names(block, values, state),
             _ => self.valid,
-        };
-        if hard != 0 {
-            self.cells(block, state, hard);
         }
-        self.absent(block, all(block.rows()) & !self.valid);
     }
 
-    /// What stands for NULL in the rows of these bits.
+    /// Writes what NULL becomes in the rows of these bits.
     fn absent(&self, block: &mut Block, rows: u64) {
         match &self.pass.absent {
             Absent::Nothing => {}
             Absent::Delete(prefix) => block.put_each(rows, prefix.text()),
-            Absent::Refused => block.leave(rows),
+            Absent::Refused => block.defer(rows),
         }
     }
 
-    /// Whether the field says whose record a row is.
+    /// Whether the field is the identifier.
     fn identifies(&self) -> bool {
         self.plan.fields[self.pass.field].shape == Shape::Identifier
     }
 
-    /// The rows of these bits, by the cell writers; those that they refuse, or remark on, are left.
+    /// Writes the rows of these bits with the cell writers. Rows that they refuse, or that had a text cut, are deferred.
     #[inline(never)]
     fn cells(&self, block: &mut Block, state: &mut RowState, rows: u64) {
         let mut out = std::mem::take(&mut state.cell);
         for at in bits(rows) {
-            if block.ends[at] == LEFT {
+            if block.ends[at] == DEFERRED {
                 continue;
             }
             state.begin();
             out.clear();
-            // What a comma follows.
+            // So that the field starts with a comma.
             out.push(b'}');
             let written = row::write_field(self.plan, self.pass.field, self.bound, self.first + at, state, &mut out);
             if written.is_ok() && state.cuts.is_empty() {
@@ -181,7 +193,7 @@ impl Writer<'_> {
                     block.identities[at] = state.identity;
                 }
             } else {
-                block.ends[at] = LEFT;
+                block.ends[at] = DEFERRED;
             }
         }
         state.cell = out;
@@ -207,11 +219,11 @@ impl Writer<'_> {
         run(self.avx2, Numbers::<_, _, K, AFTER, TRIMMED> { block, key, values, valid: self.valid, form, part })
     }
 
-    /// Doubles of any digits; what is not finite comes back.
+    /// Doubles of any number of digits. Returns the rows that are not finite.
     fn shortest<const K: usize>(block: &mut Block, key: &Key<K>, values: &[f64], rows: u64) -> u64 {
         let rest = bits(rows).filter(|at| !values[*at].is_finite()).fold(0, |rest, at| rest | 1 << at);
         let rows = rows & !rest;
-        // All of them first: a text that has just been written in small parts cannot be read in large ones without a wait.
+        // Format all of them first: reading a text in large chunks just after it was stored in small ones stalls the processor.
         let mut buffers: [_; ROWS_MAX] = std::array::from_fn(|_| zmij::Buffer::new());
         let mut texts = [""; ROWS_MAX];
         for ((text, buffer), at) in texts.iter_mut().zip(&mut buffers).zip(bits(rows)) {
@@ -223,8 +235,8 @@ impl Writer<'_> {
         rest
     }
 
-    /// Remembers whose records these are, if numbers say it.
-    fn identities<T: itoa::Integer + Copy>(&self, block: &mut Block, values: &[T]) {
+    /// Hashes the identifiers of an integer column.
+    fn hash_identifiers<T: itoa::Integer + Copy>(&self, block: &mut Block, values: &[T]) {
         if self.identifies() {
             for (identity, value) in block.identities.iter_mut().zip(values) {
                 *identity = field::hash(itoa::Buffer::new().format(*value).as_bytes());
@@ -232,17 +244,17 @@ impl Writer<'_> {
         }
     }
 
-    /// Names come in runs: that of the row before is copied.
+    /// Event names often repeat: the bytes of the previous row are copied if the name is the same.
     fn event_names(&self, block: &mut Block, values: &Values, state: &mut RowState) -> u64 {
-        let mut known: Option<(&str, Vec<u8>)> = None;
+        let mut previous: Option<(&str, Vec<u8>)> = None;
         for at in bits(self.valid) {
             let name = values.text(self.first + at).and_then(Result::ok);
-            match &known {
-                Some((before, bytes)) if Some(*before) == name => block.put(at, &[bytes]),
+            match &previous {
+                Some((previous, bytes)) if Some(*previous) == name => block.put(at, &[bytes]),
                 _ => {
                     let start = block.ends[at];
                     self.cells(block, state, 1 << at);
-                    known = name.zip(block.tail(at, start).map(<[u8]>::to_vec));
+                    previous = name.zip(block.tail(at, start).map(<[u8]>::to_vec));
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! A source's schema under a mapping: what is written for each row, and in which order.
+//! Compiles the schema of a source under a mapping: what each record holds, and in which order.
 //!
-//! In: a [`Mapping`], the schema, the rules. Out: a [`Plan`], or the error that names column, type and remedy. Everything that
-//! the types alone decide is decided here, so that a row meets only what its values decide.
+//! In: a [`Mapping`], the schema, the rules. Out: a [`Plan`], or the error that names column, type and remedy. All that depends only
+//! on the types is decided here, so that a row only looks at its values.
 
 use arrow::datatypes::{DataType, FieldRef, Schema};
 
@@ -13,7 +13,7 @@ use super::plan::{Field, Plan, Step};
 use super::reject::{TWICE, problem};
 use super::role::plain;
 use super::types;
-use super::value::{Long, Style};
+use super::value::{LongText, Style};
 use crate::error::{Error, Result};
 use crate::table::{Order, RecordSpec, Shape, Write};
 use crate::write::mapping::{MappedField, Mapping};
@@ -34,7 +34,7 @@ impl Plan {
         let identifier = identifier.ok_or_else(|| Error::Unwritable(format!("{} needs an identifier", mapping.qualified())))?;
         let open_parent = open.map(|open| key_of(open.pointer));
         let steps = steps(mapping, &fields, fixed, event, open_parent);
-        // Which of several columns says whose a record is, each row decides.
+        // With several identifier columns, each row chooses: then rows are written one by one.
         let passes = if mapping.identifiers().count() == 1 { passes(&steps, &fields, &types, open) } else { None };
         let (identifier_choice, ordered) = (mapping.identifier_choice, order == Order::ByIdentity);
         Ok(Self { steps, passes, fields, identifier, identifier_choice, names, open: open.copied(), resend, ordered, context })
@@ -46,7 +46,7 @@ struct Compiler<'a> {
     names: Names,
     context: Context,
     fields: Vec<Field>,
-    /// Of each field's column.
+    /// Type of the column of each field.
     types: Vec<DataType>,
 }
 
@@ -70,12 +70,12 @@ impl Compiler<'_> {
             name: key,
             shape: mapped.shape,
             role,
-            // The bound on texts is one of properties: a token is as long as it is.
-            style: if counted { style } else { Style { long: Long::Keep, ..style } },
+            // The limit on texts is for properties only: a token may be longer.
+            style: if counted { style } else { Style { long: LongText::Keep, ..style } },
             required: mapped.required,
             deletes: counted && !mapped.required && context.deletes(mapped.shape),
             counted: counted && mapped.shape != Shape::Properties,
-            contested: false,
+            may_repeat: false,
             refused: None,
         };
         self.fields.push(field);
@@ -83,7 +83,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// A field of a struct that is unfolded beside the columns.
+    /// A field of a struct that is unfolded into properties.
     fn member(&mut self, mapped: &MappedField, at: usize, member: &FieldRef) -> Result<()> {
         let resolved = self.names.resolve(member.name());
         let (name, shape, mut refused) = match resolved {
@@ -111,14 +111,14 @@ impl Compiler<'_> {
             required: false,
             deletes: self.context.deletes(shape) && refused.is_none(),
             counted: true,
-            contested: self.names.contested(),
+            may_repeat: self.names.may_repeat(),
             refused,
         });
         self.types.push(member.data_type().clone());
         Ok(())
     }
 
-    /// Key and value of the name that every row has, where the table is an event's.
+    /// Key and value of the event name, if the table is of one event.
     fn event(&self) -> Result<Option<Vec<u8>>> {
         let Some(event) = &self.mapping.event else { return Ok(None) };
         types::event_name(event, self.names.forbidden())
@@ -135,7 +135,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The pieces of a record in their order: what is fixed, the record's own fields, then each object of fields.
+/// The parts of a record in order: the fixed bytes, the fields of the record itself, then each object with its fields.
 fn steps(
     mapping: &Mapping,
     fields: &[Field],

@@ -1,13 +1,13 @@
-//! What the options and the table say about every value of a statement.
+//! Options and table properties that apply to every value of a statement.
 
 use chrono_tz::Tz;
 
 use super::time::Clock;
-use super::value::{Long, Style, Truth};
+use super::value::{BooleanForm, LongText, Style};
 use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::table::{Open, Shape};
 
-/// How values become JSON, by the session's options.
+/// How values become JSON, from the session's options.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
     pub(crate) nulls: Nulls,
@@ -18,15 +18,15 @@ pub(crate) struct Rules {
     pub(crate) time_zone: Option<Tz>,
 }
 
-/// What the rules and the table say about every value.
+/// [`Rules`] combined with the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context {
     pub(super) clock: Clock,
     pub(super) naive: NaiveTime,
     pub(super) nested: bool,
-    pub(super) long: Long,
+    pub(super) long: LongText,
     pub(super) deletes: bool,
-    /// Whether lists are multi-value properties and operators are understood.
+    /// Whether lists are multi-value properties and operators are accepted.
     pub(super) operators: bool,
 }
 
@@ -37,7 +37,7 @@ impl Context {
             clock: Clock { naive: rules.time_zone.filter(|_| rules.naive_time == NaiveTime::Project), day: rules.time_zone },
             naive: rules.naive_time,
             nested: rules.nested,
-            long: if rules.long_values == LongValues::Cut { Long::Cut } else { Long::Reject },
+            long: if rules.long_values == LongValues::Cut { LongText::Cut } else { LongText::Reject },
             deletes: operators && rules.nulls == Nulls::Delete,
             operators,
         }
@@ -46,8 +46,8 @@ impl Context {
     /// How a property of this shape is written.
     pub(super) fn style(&self, shape: Shape) -> Style {
         Style {
-            long: if shape == Shape::Object { Long::Keep } else { self.long },
-            truth: if shape == Shape::YesNo { Truth::Letter } else { Truth::Json },
+            long: if shape == Shape::Object { LongText::Keep } else { self.long },
+            boolean: if shape == Shape::YesNo { BooleanForm::Letter } else { BooleanForm::Json },
         }
     }
 

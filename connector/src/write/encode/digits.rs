@@ -1,50 +1,49 @@
-//! Numbers as digits, without a branch on how many they are: those of a block at once, sixteen digits each.
+//! Formats the numbers of a block at once, sixteen digits each, without a branch on the number of digits.
 //!
-//! In: numbers without signs. Out: [`Texts`], sixteen bytes a number with what a [`Form`] puts between its digits, and how many of
-//! these bytes count. Safe and portable: loops over arrays of a fixed size, whose rows do not wait for each other and have 32 bits
-//! for each step, so that a compiler makes vectors of them.
+//! In: unsigned numbers. Out: [`Texts`], sixteen bytes per number laid out by a [`Form`], and how many of these bytes count. Safe and
+//! portable: loops over arrays of fixed size, with independent rows and 32-bit steps, so that the compiler vectorizes them.
 
 use super::block::ROWS_MAX;
 
-/// The first number that has 17 digits.
+/// The smallest number of 17 digits.
 pub(super) const SIXTEEN_DIGITS: u64 = 10_000_000_000_000_000;
-/// The first number that has 16 digits: with its point, a decimal has 16 bytes.
+/// The smallest number of 16 digits: with its point, a decimal of 15 digits has 16 bytes.
 pub(super) const FIFTEEN_DIGITS: u64 = 1_000_000_000_000_000;
 
-/// Bytes of a number.
+/// Bytes per number.
 pub(super) const WIDTH: usize = 16;
 
-/// Something of each row.
+/// One value per row.
 type Rows = [u32; ROWS_MAX];
 
 /// `0` in each byte.
 const ZEROS: u128 = 0x3030_3030_3030_3030_3030_3030_3030_3030;
 
-/// How the digits of numbers stand in their sixteen bytes, the first byte lowest: of whole numbers, of decimals of one scale.
+/// Where the digits of a number are in its sixteen bytes, first byte lowest: for integers, or for decimals of one scale.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
-    /// Where the digits before a point are: a byte further to the front, since the point takes one.
+    /// Mask of the digits before the point, which move one byte to the front to make room for it.
     before: [u32; 4],
-    /// Where digits stay.
+    /// Mask of the digits that stay.
     after: [u32; 4],
-    /// A zero in each byte, but for the point.
+    /// ASCII zero in each byte, except for the point.
     fixed: [u32; 4],
-    /// Digits that are written even where they are zeros.
+    /// Minimum number of digits, zeros included.
     least: u32,
-    /// Bytes of the point.
+    /// Length of the point: 0 or 1.
     point: u32,
 }
 
-/// A word of sixteen bytes as four.
+/// A 128-bit word as four 32-bit words.
 const fn quarters(word: u128) -> [u32; 4] {
     [word as u32, (word >> 32) as u32, (word >> 64) as u32, (word >> 96) as u32]
 }
 
 impl Form {
-    /// Of whole numbers.
-    pub(super) const WHOLE: Self = Self { before: quarters(0), after: quarters(u128::MAX), fixed: quarters(ZEROS), least: 1, point: 0 };
+    /// Integers.
+    pub(super) const INTEGER: Self = Self { before: quarters(0), after: quarters(u128::MAX), fixed: quarters(ZEROS), least: 1, point: 0 };
 
-    /// Of decimals with `scale` digits after the point; `None` where sixteen bytes do not hold them.
+    /// Decimals with `scale` digits after the point; `None` if sixteen bytes do not hold them.
     pub(super) fn point(scale: i8) -> Option<Self> {
         let after = u32::try_from(scale).ok().filter(|after| (1..=14).contains(after))?;
         let at = 8 * (15 - after);
@@ -59,14 +58,14 @@ impl Form {
     }
 }
 
-/// The numbers of a block as text, each at the end of its bytes, and room behind the last for a piece of as many bytes.
+/// The numbers of a block as text, right-aligned, and padding so that a chunk may be read from any position.
 pub(super) type Texts = [u8; WIDTH * (ROWS_MAX + 1)];
 
-/// The digits of `numbers`, each of which has at most 16, or 15 and a point, and how many bytes they take.
+/// Formats `numbers`, each of at most 16 digits, or 15 and a point. Returns the texts and their lengths.
 #[inline(always)]
 pub(super) fn texts(numbers: &[u64; ROWS_MAX], form: &Form) -> (Texts, Rows) {
     let (mut first, mut last): (Rows, Rows) = ([0; ROWS_MAX], [0; ROWS_MAX]);
-    // What one block of a column has no need of, its others seldom have.
+    // Most columns hold either short or long numbers throughout, so this branch predicts well.
     let long = numbers.iter().fold(0, |all, number| all | number) >= EIGHT;
     if long {
         for ((first, last), number) in first.iter_mut().zip(&mut last).zip(numbers) {
@@ -93,15 +92,15 @@ pub(super) fn texts(numbers: &[u64; ROWS_MAX], form: &Form) -> (Texts, Rows) {
     (texts, lens)
 }
 
-/// The first number that has nine digits.
+/// The smallest number of nine digits.
 const EIGHT: u64 = 100_000_000;
 
-/// The bytes of numbers, of which these are the first eight digits and the last eight.
+/// Text lengths of numbers, given their first eight digits and their last eight.
 #[inline(always)]
 fn lens(first: &Rows, last: &Rows, form: &Form) -> Rows {
     let mut lens = [0; ROWS_MAX];
     for ((len, first), last) in lens.iter_mut().zip(first).zip(last) {
-        // Compared as numbers that have a sign, which more processors compare many of at once.
+        // Signed comparison: more processors have it as a vector instruction.
         let digits = |value: u32| {
             let at_least = |power: i32| u32::from(value.cast_signed() >= power);
             at_least(1)
@@ -124,17 +123,17 @@ fn lens(first: &Rows, last: &Rows, form: &Form) -> Rows {
 fn eight(values: &Rows) -> (Rows, Rows) {
     let (mut first, mut last) = ([0; ROWS_MAX], [0; ROWS_MAX]);
     for ((first, last), value) in first.iter_mut().zip(&mut last).zip(values) {
-        let thousands = value / 10_000;
-        *first = four(thousands);
-        *last = four(value - 10_000 * thousands);
+        let first_four = value / 10_000;
+        *first = four(first_four);
+        *last = four(value - 10_000 * first_four);
     }
     (first, last)
 }
 
-/// The four digits of a number below 10,000, the first in the lowest byte: two pairs, then two digits of each pair.
+/// The four digits of a number below 10,000, the first in the lowest byte: split into two pairs, then each pair into two digits.
 #[inline(always)]
 fn four(value: u32) -> u32 {
-    // 2^19 / 100 and a little; 2^10 / 10 and a little.
+    // 2^19 / 100 and 2^10 / 10, rounded up.
     let first = (value * 5_243) >> 19;
     let pairs = first | (value - 100 * first) << 16;
     let tens = ((pairs * 103) >> 10) & 0x000f_000f;
@@ -155,18 +154,18 @@ mod tests {
         String::from_utf8(text[WIDTH - lens[7] as usize..].to_vec()).expect("digits")
     }
 
-    /// Numbers of every length alike.
+    /// Numbers of all lengths with equal probability.
     fn numbers() -> impl Strategy<Value = u64> {
         (0..64u32, any::<u64>()).prop_map(|(shift, bits)| bits >> shift)
     }
 
-    fn is_whole(value: u64) {
+    fn check_integer(value: u64) {
         if value < SIXTEEN_DIGITS {
-            assert_eq!(text(value, &Form::WHOLE), value.to_string());
+            assert_eq!(text(value, &Form::INTEGER), value.to_string());
         }
     }
 
-    fn is_decimal(value: u64, scale: i8) {
+    fn check_decimal(value: u64, scale: i8) {
         if value < FIFTEEN_DIGITS {
             let mut expected = Vec::new();
             super::super::cell::decimal(&mut expected, &value.to_string(), scale);
@@ -178,8 +177,8 @@ mod tests {
     fn numbers_at_the_edges_are_written_as_the_standard_library_writes_them() {
         for power in 0..20 {
             for value in [10u64.pow(power) - 1, 10u64.pow(power), 10u64.pow(power) + 1, u64::MAX >> power] {
-                is_whole(value);
-                (1..=14).for_each(|scale| is_decimal(value, scale));
+                check_integer(value);
+                (1..=14).for_each(|scale| check_decimal(value, scale));
             }
         }
     }
@@ -194,8 +193,8 @@ mod tests {
     proptest! {
         #[test]
         fn random_numbers_are_written_as_the_standard_library_writes_them(value in numbers(), scale in 1..=14i8) {
-            is_whole(value);
-            is_decimal(value, scale);
+            check_integer(value);
+            check_decimal(value, scale);
         }
     }
 }

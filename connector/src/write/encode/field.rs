@@ -1,6 +1,6 @@
-//! The value of one field in one row, by its role.
+//! Writes the value of one field in one row, by its role.
 //!
-//! In: the place of a value that is there. Out: its bytes, and whether there are any; what the row must remember is kept in
+//! In: the index of a value that is not NULL. Out: its bytes, and whether there are any. State of the row is kept in
 //! [`RowState`](super::state::RowState).
 
 use std::hash::BuildHasher;
@@ -20,7 +20,7 @@ use super::types;
 use super::value::{self, Style, epoch_seconds, positive, quoted};
 use crate::tables;
 
-/// Writes the value at `at`; false where the field is to be left out. Keys are unfolded in `properties`.
+/// Writes the value at `at`; false if the field is left out. Keys are unfolded in `properties`.
 pub(super) fn write(row: &mut Row<'_>, role: &Role, style: Style, values: &Values, at: usize, out: &mut Vec<u8>) -> Checked<bool> {
     let cut = &mut row.state.cut;
     match (role, values) {
@@ -72,7 +72,7 @@ pub(super) fn write(row: &mut Row<'_>, role: &Role, style: Style, values: &Value
     Ok(true)
 }
 
-/// What a NULL property is: nothing, or the operator that deletes it.
+/// Writes a NULL property: nothing, or the operator that deletes it.
 pub(super) fn null(deletes: bool, out: &mut Vec<u8>) -> bool {
     if deletes {
         out.extend_from_slice(b"{\"$delete\":1}");
@@ -80,7 +80,7 @@ pub(super) fn null(deletes: bool, out: &mut Vec<u8>) -> bool {
     deletes
 }
 
-/// Text that says who somebody is.
+/// Writes an identifier.
 pub(super) fn identifier(text: &str, out: &mut Vec<u8>) -> Checked<()> {
     if text.is_empty() {
         return Err(problem(NO_IDENTIFIER, "is empty; expected an identifier. WHERE leaves such rows out"));
@@ -92,7 +92,7 @@ pub(super) fn identifier(text: &str, out: &mut Vec<u8>) -> Checked<()> {
     Ok(())
 }
 
-/// The identifier at `at` as text, for people and for [`hash`].
+/// Calls `then` with the identifier at `at` as text.
 pub(super) fn with_identifier<T>(values: &Values, at: usize, then: impl FnOnce(&str) -> T) -> Option<T> {
     match values {
         Values::Int(array) => Some(then(itoa::Buffer::new().format(array.value(at)))),
@@ -101,12 +101,12 @@ pub(super) fn with_identifier<T>(values: &Values, at: usize, then: impl FnOnce(&
     }
 }
 
-/// Of an identifier: the same for the same text, whatever Arrow type it had.
+/// Hash of an identifier: depends on its text only, not on its Arrow type.
 pub(super) fn hash(identifier: &[u8]) -> u64 {
     FixedState::default().hash_one(identifier)
 }
 
-/// The text at `at`; empty where the values are no texts.
+/// The text at `at`; empty if the values are not text.
 pub(super) fn text(values: &Values, at: usize) -> Checked<&str> {
     values.text(at).unwrap_or(Ok(""))
 }
@@ -140,13 +140,13 @@ fn operate(row: &mut Row<'_>, operator: Operator, values: &Values, at: usize, st
             row.state.duplicates = true;
         }
         (Operator::Delete, _) => {
-            let meant = match values {
+            let is_one = match values {
                 Values::Bool(array) => array.value(at),
                 Values::Int(array) => array.value(at) == 1,
                 Values::UInt(array) => array.value(at) == 1,
                 _ => false,
             };
-            if !meant {
+            if !is_one {
                 return Err(operand_refused(operator));
             }
             null(true, out);

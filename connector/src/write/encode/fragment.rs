@@ -1,6 +1,6 @@
-//! What is written of the values of a dictionary, or of runs, once for many rows.
+//! The values of a dictionary or of runs, written once for many rows.
 //!
-//! Data alone: `bound` writes fragments, rows and kernels read them.
+//! Only data: `bound` writes the fragments, rows and kernels read them.
 
 use std::sync::Arc;
 
@@ -8,25 +8,25 @@ use arrow::array::ArrayRef;
 
 use super::reject::Problem;
 
-/// A dictionary, and what its values were written as.
+/// A dictionary and its fragments.
 pub(super) type Dictionary = (ArrayRef, Arc<Fragments>);
 
-/// The field of each value as it was written, with a comma and its key, by the value's place.
+/// The field of each value, with comma and key, in the order of the values.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
     pub(super) bytes: Vec<u8>,
-    /// Where each is; of length 0 for NULL, of a length that no buffer has where a row must look closer.
+    /// Start and length of each: length 0 for NULL; a length larger than any buffer if the row must look at the value itself.
     pub(super) spans: Vec<(usize, usize)>,
-    /// Bytes of the longest.
+    /// Length of the longest.
     pub(super) longest: usize,
-    /// Whether they are all that a row must know: of an event's name it also keeps which one it is.
-    pub(super) alone: bool,
-    /// Bytes of comma and key.
-    pub(super) key: usize,
-    pub(super) each: Vec<Fragment>,
+    /// Whether a row needs nothing but the bytes. Of an event name it also needs to know which name it is.
+    pub(super) self_contained: bool,
+    /// Length of comma and key.
+    pub(super) key_bytes: usize,
+    pub(super) values: Vec<Fragment>,
 }
 
-/// One of them.
+/// The field of one value.
 #[derive(Debug)]
 pub(super) struct Fragment {
     pub(super) end: usize,

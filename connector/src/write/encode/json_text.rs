@@ -1,12 +1,12 @@
-//! Objects and items that come as JSON text.
+//! Objects and items given as JSON text.
 
 use super::json::{self, Json};
 use super::reject::{CHARGED_ITEMS_MAX, Checked, depth, many_items};
-use super::value::{Long, Style};
+use super::value::{LongText, Style};
 
-/// What a JSON text of properties should have been.
+/// What is expected of a JSON text of properties, for the message.
 pub(super) const OBJECT: &str = "a JSON object";
-/// What a JSON text of items should have been.
+/// What is expected of a JSON text of items, for the message.
 const ITEM_LIST: &str = "a JSON list of objects without lists and objects in them";
 
 /// `Items` of a Charged event from parsed JSON.
@@ -33,5 +33,5 @@ pub(super) fn items_text(text: &str, style: Style, out: &mut Vec<u8>, cut: &mut 
 pub(super) fn object_text(text: &str, out: &mut Vec<u8>) -> Checked<()> {
     let value = json::parse(text, OBJECT)?;
     let Json::Object(_) = value else { return Err(json::not_json(OBJECT)) };
-    value.write(Style { long: Long::Keep, ..Style::INSIDE }, usize::MAX, out, &mut false)
+    value.write(Style { long: LongText::Keep, ..Style::INSIDE }, usize::MAX, out, &mut false)
 }

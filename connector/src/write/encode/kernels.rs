@@ -1,26 +1,26 @@
-//! The loops over a block's rows, one for each of the common kinds of column; those of numbers are in `numbers`.
+//! The kernels: loops over the rows of a block, one for each common kind of column. Those of numbers are in `numbers`.
 //!
-//! In: the values of a column, and the strips of a [`Block`]. Out: the strips, and one bit for each row that is not common: a long
-//! text, a byte to be escaped. The common case is done without a branch that depends on a value.
+//! In: the values of a column and the strips of a [`Block`]. Out: the strips, and one bit per row that is left to a slower path: a
+//! long text, a byte to be escaped. The common case has no branch that depends on a value.
 //!
-//! All of it is safe: a text is read, and a strip written, in slices of a fixed size whose bounds are checked once. It is compiled
-//! for each [`super::avx2::Avx2`] that there may be, so everything is inlined into the loop that is compiled there.
+//! All of it is safe: texts are read and strips are written in slices of fixed size, with one bounds check each. Everything is
+//! inlined into the loop, which is compiled once with AVX2 and once without.
 
 use arrow::array::OffsetSizeTrait;
 
 use super::avx2::Loop;
 use super::bind::List;
-use super::block::{Block, LEFT, bits};
+use super::block::{Block, DEFERRED, bits};
 use super::fragment::Fragments;
 use super::plan::Prefix;
 use super::reject::LIST_ITEMS_MAX;
 
-/// Bytes of a text that are looked at, and copied, at once.
+/// Bytes of a text that are checked and copied at once.
 pub(super) const CHUNK: usize = 32;
-/// The same of what was written before, where some of it is longer.
+/// Chunk for fragments, if some are longer than [`CHUNK`].
 pub(super) const WIDE: usize = 2 * CHUNK;
 
-/// What stands before each value, in one piece.
+/// The constant bytes before each value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key<const K: usize> {
     pub(super) bytes: [u8; K],
@@ -28,13 +28,13 @@ pub(super) struct Key<const K: usize> {
 }
 
 impl<const K: usize> Key<K> {
-    /// How many bytes of it count, which is known to be no more than there are.
+    /// The length; the `min` tells the compiler that it is in bounds.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.len.min(K)
     }
 
-    /// Bytes that a strip must have for it and `more`.
+    /// Bytes that a strip needs for the key and `more` bytes.
     #[inline(always)]
     pub(super) fn room(&self, more: usize) -> usize {
         K.max(self.len + more)
@@ -46,19 +46,19 @@ impl<const K: usize> Key<K> {
     }
 }
 
-/// The same bytes in each row.
+/// Constant bytes in each row.
 pub(super) struct Constant<'a> {
     pub(super) block: &'a mut Block,
     pub(super) prefix: Prefix,
 }
 
 impl Loop for Constant<'_> {
-    type Found = ();
+    type Output = ();
 
     #[inline(always)]
     fn run(self) {
         let Self { block, prefix: Prefix { bytes, len } } = self;
-        let mut narrow = 0;
+        let mut overflowed = 0;
         let (mut strips, ends) = block.strips();
         for (at, end) in ends.iter_mut().enumerate() {
             let Some(strip) = strips.next() else { break };
@@ -67,26 +67,26 @@ impl Loop for Constant<'_> {
                     space.copy_from_slice(&bytes);
                     *end += len;
                 }
-                None => narrow |= 1 << at,
+                None => overflowed |= 1 << at,
             }
         }
-        block.put_each(narrow, &bytes[..len]);
+        block.put_each(overflowed, &bytes[..len]);
     }
 }
 
-/// The end of the object that was opened in each row, whose brace takes the place of its first field's comma.
+/// The end of the open object in each row; its brace overwrites the comma of its first field.
 pub(super) struct Close<'a> {
     pub(super) block: &'a mut Block,
     pub(super) prefix: Prefix,
 }
 
 impl Loop for Close<'_> {
-    type Found = ();
+    type Output = ();
 
     #[inline(always)]
     fn run(self) {
         let Self { block, prefix: Prefix { bytes, len } } = self;
-        let mut narrow = 0;
+        let mut overflowed = 0;
         let (mut strips, ends, opened) = block.strips_opened();
         for (at, (end, opened)) in ends.iter_mut().zip(opened).enumerate() {
             let Some(strip) = strips.next() else { break };
@@ -99,14 +99,14 @@ impl Loop for Close<'_> {
                     space.copy_from_slice(&bytes[..8]);
                     *end += len;
                 }
-                _ => narrow |= 1 << at,
+                _ => overflowed |= 1 << at,
             }
         }
-        block.put_each(narrow, &bytes[..len]);
+        block.put_each(overflowed, &bytes[..len]);
     }
 }
 
-/// Where a text is.
+/// The position of a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TextSpan<'a> {
     data: &'a [u8],
@@ -115,13 +115,12 @@ pub(super) struct TextSpan<'a> {
 }
 
 impl<'a> TextSpan<'a> {
-    /// The text itself.
     #[inline(always)]
     pub(super) fn text(self) -> &'a [u8] {
         self.data.get(self.start..self.start + self.len).unwrap_or_default()
     }
 
-    /// As much as is copied at once, unless the buffer ends before.
+    /// The first [`CHUNK`] bytes, unless the buffer ends before.
     #[inline(always)]
     fn chunk(self) -> Option<&'a [u8; CHUNK]> {
         chunk(self.data, self.start)
@@ -133,12 +132,12 @@ fn chunk<const C: usize>(data: &[u8], start: usize) -> Option<&[u8; C]> {
     data.get(start..start + C)?.first_chunk()
 }
 
-/// Where the texts of a column are.
+/// The positions of the texts of a column.
 pub(super) trait Texts {
     fn span(&self, at: usize) -> TextSpan<'_>;
 }
 
-/// Offsets, and what they count in.
+/// Offsets, and the data that they index.
 #[derive(Clone, Copy)]
 pub(super) struct Offsets<'a, O>(pub(super) &'a [O], pub(super) &'a [u8]);
 
@@ -150,13 +149,13 @@ impl<O: OffsetSizeTrait> Texts for Offsets<'_, O> {
     }
 }
 
-/// Views, and what [`Views::named`] says that they name.
+/// Views, and the [`Views::buffers`] that they refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Views<'a>(pub(super) &'a [u128], pub(super) &'a [&'a [u8]]);
 
 impl Views<'_> {
-    /// The views themselves, which hold texts of up to twelve bytes, and then the buffers of the longer ones.
-    pub(super) fn named<'a>(views: &'a [u8], buffers: &'a [arrow::buffer::Buffer]) -> Vec<&'a [u8]> {
+    /// The views themselves, which hold texts of up to twelve bytes, then the buffers of the longer ones.
+    pub(super) fn buffers<'a>(views: &'a [u8], buffers: &'a [arrow::buffer::Buffer]) -> Vec<&'a [u8]> {
         std::iter::once(views).chain(buffers.iter().map(|buffer| buffer.as_slice())).collect()
     }
 }
@@ -164,7 +163,7 @@ impl Views<'_> {
 impl Texts for Views<'_> {
     #[inline(always)]
     fn span(&self, at: usize) -> TextSpan<'_> {
-        // Length, then either the text or four bytes of it, the number of a buffer, and where in it: 32 bits each.
+        // Length, then either the text, or four bytes of it, a buffer index and an offset: 32 bits each.
         let view = self.0[at];
         let len = view as u32 as usize;
         let inline = len <= 12;
@@ -174,7 +173,7 @@ impl Texts for Views<'_> {
     }
 }
 
-/// As many ones and as many zeros as a chunk has bytes: from where its zeros begin for a length, which bytes of it count.
+/// [`CHUNK`] ones, then [`CHUNK`] zeros: a window into them masks the bytes of a chunk that count.
 const COUNTS: [u8; 2 * CHUNK] = {
     let mut counts = [0; 2 * CHUNK];
     let mut at = 0;
@@ -185,11 +184,11 @@ const COUNTS: [u8; 2 * CHUNK] = {
     counts
 };
 
-/// Whether the first `len` bytes stand for themselves in JSON.
+/// Whether the first `len` bytes need no escape in JSON.
 #[inline(always)]
 fn is_plain(chunk: &[u8; CHUNK], len: usize) -> bool {
     let Some(counts) = COUNTS[CHUNK - len.min(CHUNK)..].first_chunk::<CHUNK>() else { return false };
-    // One word for all: an array of the findings would be written to memory.
+    // A scalar accumulator: an array of results would be written to memory.
     let mut found = 0;
     for (byte, counts) in chunk.iter().zip(counts) {
         found |= (u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\')) & counts;
@@ -197,13 +196,13 @@ fn is_plain(chunk: &[u8; CHUNK], len: usize) -> bool {
     found == 0
 }
 
-/// Fewer than 33 bytes that need no quotes and no look at them.
+/// Writes at most 32 bytes that need no quotes and no check.
 #[inline(always)]
 pub(super) fn short<const K: usize>(block: &mut Block, at: usize, key: &Key<K>, text: &[u8]) {
     let Some((space, end)) = block.space(at, key.room(CHUNK)) else { return };
     key.copy(space);
     let to = &mut space[key.len..key.len + CHUNK];
-    // Two copies of a fixed size that meet, or overlap, in the middle.
+    // Two copies of fixed size that meet or overlap in the middle.
     match (text.first_chunk::<16>(), text.last_chunk::<16>()) {
         (Some(first), Some(last)) => {
             to[..16].copy_from_slice(first);
@@ -214,7 +213,7 @@ pub(super) fn short<const K: usize>(block: &mut Block, at: usize, key: &Key<K>, 
     *end += key.len + text.len();
 }
 
-/// The same of a text that is shorter than a chunk.
+/// [`is_plain`] for a text shorter than a chunk.
 fn is_plain_short(text: &[u8]) -> bool {
     let mut chunk = [b' '; CHUNK];
     chunk[..text.len()].copy_from_slice(text);
@@ -233,31 +232,31 @@ pub(super) struct Quoted<'a, T, const K: usize> {
 }
 
 impl<T: Texts, const K: usize> Loop for Quoted<'_, T, K> {
-    type Found = u64;
+    type Output = u64;
 
     #[inline(always)]
     fn run(self) -> u64 {
         let Self { block, key, texts, first, valid, min, max } = self;
         let key_len = key.len();
-        let mut hard = 0;
+        let mut slow = 0;
         let (mut strips, ends) = block.strips();
         for (at, end) in ends.iter_mut().enumerate() {
             let Some(strip) = strips.next() else { break };
             let span = texts.span(first + at);
             let (Some(space), Some(chunk)) = (strip.get_mut(*end..*end + K + CHUNK + 1), span.chunk()) else {
-                hard |= 1 << at;
+                slow |= 1 << at;
                 continue;
             };
             key.copy(space);
             space[key_len..key_len + CHUNK].copy_from_slice(chunk);
             let short = span.len.min(CHUNK);
             space[key_len + short] = b'"';
-            let easy = u64::from(span.len >= min) & u64::from(span.len <= CHUNK) & u64::from(is_plain(chunk, short));
-            hard |= (1 - easy) << at;
-            *end += if (valid >> at) & easy & 1 == 1 { key_len + short + 1 } else { 0 };
+            let fast = u64::from(span.len >= min) & u64::from(span.len <= CHUNK) & u64::from(is_plain(chunk, short));
+            slow |= (1 - fast) << at;
+            *end += if (valid >> at) & fast & 1 == 1 { key_len + short + 1 } else { 0 };
         }
         let mut rest = 0;
-        for at in bits(hard & valid) {
+        for at in bits(slow & valid) {
             let text = texts.span(first + at).text();
             if !(min..=max).contains(&text.len()) || !long(block, at, &key, text) {
                 rest |= 1 << at;
@@ -267,7 +266,7 @@ impl<T: Texts, const K: usize> Loop for Quoted<'_, T, K> {
     }
 }
 
-/// A text of more than a chunk, or at the end of its buffer; false where it has bytes to be escaped.
+/// Writes a text longer than a chunk, or near the end of its buffer; false if a byte must be escaped.
 #[inline(always)]
 fn long<const K: usize>(block: &mut Block, at: usize, key: &Key<K>, text: &[u8]) -> bool {
     let Some((space, end)) = block.space(at, key.room(text.len().max(CHUNK) + 1)) else { return true };
@@ -293,39 +292,39 @@ fn long<const K: usize>(block: &mut Block, at: usize, key: &Key<K>, text: &[u8])
     plain
 }
 
-/// Booleans: the one field or the other.
+/// Booleans: one of two constant fields.
 pub(super) struct Booleans<'a> {
     pub(super) block: &'a mut Block,
     pub(super) yes: Prefix,
     pub(super) no: Prefix,
-    pub(super) truths: u64,
+    pub(super) values: u64,
     pub(super) valid: u64,
 }
 
 impl Loop for Booleans<'_> {
-    type Found = u64;
+    type Output = u64;
 
     #[inline(always)]
     fn run(self) -> u64 {
-        let Self { block, yes, no, truths, valid } = self;
-        let mut hard = 0;
+        let Self { block, yes, no, values, valid } = self;
+        let mut slow = 0;
         let (mut strips, ends) = block.strips();
         for (at, end) in ends.iter_mut().enumerate() {
             let Some(strip) = strips.next() else { break };
-            let prefix = if truths >> at & 1 == 1 { &yes } else { &no };
+            let prefix = if values >> at & 1 == 1 { &yes } else { &no };
             match strip.get_mut(*end..*end + prefix.bytes.len()) {
                 Some(space) => {
                     space.copy_from_slice(&prefix.bytes);
                     *end += if valid >> at & 1 == 1 { prefix.len } else { 0 };
                 }
-                None => hard |= 1 << at,
+                None => slow |= 1 << at,
             }
         }
-        hard & valid
+        slow & valid
     }
 }
 
-/// What the values of a dictionary or of runs were written as, most with no more than `C` bytes; rows that have none come back.
+/// The fragments of a dictionary or of runs, most of them no longer than `C` bytes. Returns the rows that are NULL.
 pub(super) struct Pieces<'a, const C: usize> {
     pub(super) block: &'a mut Block,
     pub(super) fragments: &'a Fragments,
@@ -333,31 +332,31 @@ pub(super) struct Pieces<'a, const C: usize> {
 }
 
 impl<const C: usize> Loop for Pieces<'_, C> {
-    type Found = u64;
+    type Output = u64;
 
     #[inline(always)]
     fn run(self) -> u64 {
         let Self { block, fragments, index } = self;
         let (bytes, spans) = (fragments.bytes.as_slice(), fragments.spans.as_slice());
-        let (mut hard, mut absent) = (0, 0);
+        let (mut slow, mut absent) = (0, 0);
         let (mut strips, ends) = block.strips();
         for (at, (end, place)) in ends.iter_mut().zip(index).enumerate() {
             let Some(strip) = strips.next() else { break };
             let (start, len) = spans.get(*place).copied().unwrap_or_default();
             absent |= u64::from(len == 0) << at;
             let (Some(space), Some(chunk)) = (strip.get_mut(*end..*end + C), chunk::<C>(bytes, start)) else {
-                hard |= 1 << at;
+                slow |= 1 << at;
                 continue;
             };
             space.copy_from_slice(chunk);
-            hard |= u64::from(len > C) << at;
+            slow |= u64::from(len > C) << at;
             *end += if len <= C { len } else { 0 };
         }
-        for at in bits(hard) {
+        for at in bits(slow) {
             let (start, len) = spans.get(index[at]).copied().unwrap_or_default();
             match bytes.get(start..start + len) {
                 Some(bytes) => block.put(at, &[bytes]),
-                None => block.ends[at] = LEFT,
+                None => block.ends[at] = DEFERRED,
             }
         }
         absent
@@ -376,13 +375,13 @@ pub(super) struct Sets<'a, T, const K: usize> {
 }
 
 impl<T: Texts, const K: usize> Loop for Sets<'_, T, K> {
-    type Found = u64;
+    type Output = u64;
 
     #[inline(always)]
     fn run(self) -> u64 {
         let Self { block, key, list, texts, first, valid, max } = self;
-        let (room, max, all_there) = (key.room(2), max.min(CHUNK), list.items.is_full());
-        let mut hard = 0;
+        let (room, max, no_nulls) = (key.room(2), max.min(CHUNK), list.items.has_no_nulls());
+        let mut slow = 0;
         let (mut strips, ends) = block.strips();
         for (at, end) in ends.iter_mut().enumerate() {
             let Some(strip) = strips.next() else { break };
@@ -391,37 +390,37 @@ impl<T: Texts, const K: usize> Loop for Sets<'_, T, K> {
             }
             let range = list.range(first + at);
             let mut next = *end + key.len;
-            let mut easy = range.len() <= LIST_ITEMS_MAX;
+            let mut fast = range.len() <= LIST_ITEMS_MAX;
             match strip.get_mut(*end..*end + room) {
                 Some(space) => key.copy(space),
-                None => easy = false,
+                None => fast = false,
             }
-            let begun = next;
+            let items_start = next;
             for item in range.start..range.end.min(range.start + LIST_ITEMS_MAX) {
-                if !all_there && !list.items.holds(item) {
+                if !no_nulls && !list.items.is_valid(item) {
                     continue;
                 }
                 let span = texts.span(item);
                 let (Some(space), Some(chunk)) = (strip.get_mut(next..next + CHUNK + 4), span.chunk()) else {
-                    easy = false;
+                    fast = false;
                     break;
                 };
                 space[0] = b'"';
                 space[1..=CHUNK].copy_from_slice(chunk);
                 let short = span.len.min(CHUNK);
                 space[short + 1..short + 3].copy_from_slice(b"\",");
-                easy &= span.len <= max && is_plain(chunk, short);
+                fast &= span.len <= max && is_plain(chunk, short);
                 next += short + 3;
             }
-            next -= usize::from(next > begun);
+            next -= usize::from(next > items_start);
             match strip.get_mut(next..next + 2) {
-                Some(space) if easy => {
+                Some(space) if fast => {
                     space.copy_from_slice(b"]}");
                     *end = next + 2;
                 }
-                _ => hard |= 1 << at,
+                _ => slow |= 1 << at,
             }
         }
-        hard
+        slow
     }
 }

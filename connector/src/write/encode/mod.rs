@@ -1,6 +1,7 @@
-//! Arrow batches to records: bytes of JSON, one record a row, and the rows that cannot be one.
+//! Encodes Arrow batches as records: bytes of JSON, one record per row, and rejects for the rows that cannot be encoded.
 //!
-//! In: a [`Mapping`], the source's schema, [`Rules`]; then batches. Out: records in a [`Page`], and a [`Row`] for each. No body, no request, no network here.
+//! In: a [`Mapping`], the source's schema and [`Rules`]; then batches. Out: records in a [`Page`], and a [`Row`] for each. Nothing
+//! here builds a body, makes a request or touches the network.
 //!
 //! ```text
 //! schema  -> compile  (types: which type may be what)           once a statement -> Plan
@@ -10,8 +11,9 @@
 //!                       \-> properties -> json                   keys that become fields
 //! ```
 //!
-//! What the types decide is decided when the plan is compiled, what a column decides when a batch is bound, and a row meets only
-//! what its values decide. A row that cannot be sent takes back its bytes and is written again, slowly, for its reader.
+//! What depends only on the types is decided when the plan is compiled. What depends on a column is decided when a batch is bound.
+//! Per row, only its values are looked at. When a row cannot be sent, its bytes are removed, and a slower path writes it again to
+//! explain the reject.
 
 mod avx2;
 mod bind;
@@ -51,7 +53,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use serde_json::value::RawValue;
 
-use self::block::{Block, Laid};
+use self::block::{Block, BlockRow};
 use self::bound::Bound;
 pub(crate) use self::context::Rules;
 pub(crate) use self::page::Page;
@@ -76,39 +78,39 @@ pub(crate) struct Encoder {
     state: RowState,
     block: Block,
     avx2: Option<Avx2>,
-    /// Bytes of a record, as they were so far.
+    /// Mean size of a record in the last call, to reserve room in the page.
     record_bytes: usize,
 }
 
-/// What a row became.
+/// The result of encoding one row.
 #[derive(Debug)]
 pub(crate) enum Row {
     /// A record in the page.
     Record(Record),
-    /// Nothing: it is rejected here.
+    /// The row cannot be sent.
     Reject(Box<Reject>),
 }
 
-/// Where a record is in its page.
+/// The byte range of a record in its page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Its first byte.
     pub(crate) start: u32,
-    /// The byte after its last.
+    /// Exclusive.
     pub(crate) end: u32,
-    /// What happens if it is stored twice: the table's answer, or `Appends` for a record with `$incr` or `$decr`.
+    /// What happens if it is stored twice: the table's value, or `Appends` for a record with `$incr` or `$decr`.
     pub(crate) resend: Resend,
-    /// Hash of its identifier, where the table keeps the order of one identity's records: equal identifiers have equal hashes.
+    /// Hash of its identifier, which a table uses that keeps the records of one identity in order. Equal identifiers have equal
+    /// hashes.
     pub(crate) identity: u64,
 }
 
 impl Record {
-    /// A page is far below 4 GiB: it holds no more rows than a body.
+    /// Offsets fit `u32`: a page holds no more rows than one body, far below 4 GiB.
     pub(crate) fn new(start: usize, end: usize, resend: Resend, identity: u64) -> Self {
         Self { start: start as u32, end: end as u32, resend, identity }
     }
 
-    /// Its bytes in the page.
+    /// Byte range in the page.
     pub(crate) fn range(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -119,33 +121,33 @@ impl Record {
 pub(crate) struct Batch {
     columns: Vec<Bound>,
     rows: usize,
-    /// The first row that is not yet written.
+    /// The next row to write.
     next: usize,
-    /// For each field, how many rows had a text cut.
+    /// Per field, the number of rows with a text that was cut.
     cuts: Vec<u64>,
-    /// Rows with more fields than draw a warning, and the field that brought the first of them there.
-    many: u64,
-    many_at: Option<usize>,
+    /// Rows with more fields than the warning limit, and the field at which the first of them exceeded it.
+    warned_rows: u64,
+    warned_field: Option<usize>,
 }
 
 impl Batch {
-    /// Whether there are rows to write.
+    /// Whether every row is written.
     pub(crate) fn is_written(&self) -> bool {
         self.next == self.rows
     }
 
-    /// Writes one row by itself.
+    /// Writes one row on its own.
     fn row(&mut self, plan: &Plan, state: &mut RowState, row: usize, page: &mut Page) -> Row {
         let mut out = std::mem::take(&mut state.cell);
         out.clear();
         let written = row::write(plan, &self.columns, row, state, &mut out);
-        let found = if written.is_ok() {
+        let outcome = if written.is_ok() {
             for field in &state.cuts {
                 self.cuts[*field] += 1;
             }
             if plan.open.is_some_and(|open| state.count > open.fields_warn) {
-                self.many += 1;
-                self.many_at = self.many_at.or(state.warned);
+                self.warned_rows += 1;
+                self.warned_field = self.warned_field.or(state.warned);
             }
             let resend = if state.duplicates { Resend::Appends } else { plan.resend };
             let start = page.len();
@@ -156,7 +158,7 @@ impl Batch {
             Row::Reject(Box::new(row::reject(plan, &self.columns, row, state)))
         };
         state.cell = out;
-        found
+        outcome
     }
 }
 
@@ -164,7 +166,7 @@ impl Encoder {
     /// Compiles `schema` under `mapping`.
     ///
     /// # Errors
-    /// [`crate::Error::Unwritable`] names a column whose type cannot be sent, and the remedy.
+    /// [`crate::Error::Unwritable`] names a column that has a type which cannot be sent, and the remedy.
     pub(crate) fn new(mapping: &Mapping, schema: &Schema, rules: &Rules) -> Result<Self> {
         let plan = Plan::new(mapping, schema, rules)?;
         let state = RowState::of(&plan);
@@ -173,24 +175,24 @@ impl Encoder {
         Ok(Self { mapping, rules, schema, plan, state, block, avx2: Avx2::detect(), record_bytes: 128 })
     }
 
-    /// Begins `batch`, whose columns are those compiled.
+    /// Begins `batch`, which has the columns of the compiled schema.
     ///
     /// # Errors
-    /// [`crate::Error::Unwritable`] if a column has another type than was compiled, and that type cannot be sent.
+    /// [`crate::Error::Unwritable`] if a column has a type other than the compiled one, and that type cannot be sent.
     pub(crate) fn begin(&mut self, batch: &RecordBatch) -> Result<Batch> {
-        self.follow(batch)?;
+        self.recompile_if_changed(batch)?;
         let columns = bound::bind(&self.plan, &mut self.state, batch)
             .map_err(|error| Error::Unwritable(format!("a column cannot be read: {error}; CAST it to another type")))?;
-        Ok(Batch { columns, rows: batch.num_rows(), next: 0, cuts: vec![0; self.plan.fields.len()], many: 0, many_at: None })
+        Ok(Batch { columns, rows: batch.num_rows(), next: 0, cuts: vec![0; self.plan.fields.len()], warned_rows: 0, warned_field: None })
     }
 
-    /// Writes the next rows of `batch`, `rows_max` at most, at the end of `page`, a comma behind each record; what became of them
-    /// is added to `rows`.
+    /// Appends up to `rows_max` next rows of `batch` to `page`, each record followed by a comma, and pushes the result of each row to
+    /// `rows`.
     pub(crate) fn write(&mut self, batch: &mut Batch, rows_max: usize, page: &mut Page, rows: &mut Vec<Row>) {
         let last = batch.rows.min(batch.next.saturating_add(rows_max));
         rows.reserve(last - batch.next);
         page.reserve((last - batch.next) * (self.record_bytes + self.record_bytes / 8));
-        let (begun, first) = (page.len(), batch.next);
+        let (start, first) = (page.len(), batch.next);
         while batch.next < last {
             match &self.plan.passes {
                 Some(passes) => {
@@ -198,15 +200,15 @@ impl Encoder {
                     self.block.begin(count);
                     columns::write(self.avx2, &mut self.block, &self.plan, passes, &batch.columns, &mut self.state, batch.next);
                     let (plan, state) = (&self.plan, &mut self.state);
-                    // Each has a push of its own: one for both would put the row together in memory first.
-                    self.block.lay(page, |laid| match laid {
-                        Laid::Taken { at, start, end } => {
+                    // Two `push` calls on purpose: a single shared one would build the row in memory first.
+                    self.block.copy_to(page, |row| match row {
+                        BlockRow::Written { at, start, end } => {
                             let resend = if self.block.duplicates >> at & 1 == 1 { Resend::Appends } else { plan.resend };
                             rows.push(Row::Record(Record::new(start, end, resend, self.block.identities[at])));
                         }
-                        Laid::Left { page, at } => {
-                            let row = batch.row(plan, state, batch.next + at, page);
-                            rows.push(row);
+                        BlockRow::Deferred { page, at } => {
+                            let encoded = batch.row(plan, state, batch.next + at, page);
+                            rows.push(encoded);
                         }
                     });
                     batch.next += self.block.rows();
@@ -218,18 +220,18 @@ impl Encoder {
             }
         }
         if last > first {
-            self.record_bytes = ((page.len() - begun) / (last - first)).max(64);
+            self.record_bytes = ((page.len() - start) / (last - first)).max(64);
         }
     }
 
-    /// What was done to rows of `batch` that are sent all the same.
+    /// Warnings about rows of `batch` that are sent although something was changed or may be dropped.
     pub(crate) fn end(&self, batch: &Batch) -> Vec<Warning> {
-        self.warnings(&batch.cuts, batch.many, batch.many_at)
+        self.warnings(&batch.cuts, batch.warned_rows, batch.warned_field)
     }
 
-    /// Compiles again where a batch has other types than the plan that announced it: sources do (a view for a text, an item that
-    /// may be NULL), and a value that its role does not know would be lost.
-    fn follow(&mut self, batch: &RecordBatch) -> Result<()> {
+    /// Compiles again if the types of a batch differ from those that the source announced. Sources do this (a view instead of a text,
+    /// an item that may be NULL), and a value that its role does not expect would be lost.
+    fn recompile_if_changed(&mut self, batch: &RecordBatch) -> Result<()> {
         let schema = batch.schema_ref();
         if Arc::ptr_eq(schema, &self.schema) {
             return Ok(());
@@ -251,7 +253,7 @@ impl Encoder {
         Ok(())
     }
 
-    fn warnings(&self, cuts: &[u64], many: u64, many_at: Option<usize>) -> Vec<Warning> {
+    fn warnings(&self, cuts: &[u64], warned_rows: u64, warned_field: Option<usize>) -> Vec<Warning> {
         let mut warnings: Vec<Warning> = Vec::new();
         for (field, rows) in self.plan.fields.iter().zip(cuts).filter(|(_, rows)| **rows > 0) {
             let inside = if field.member.is_some() { format!(" at the key \"{}\"", field.name) } else { String::new() };
@@ -262,19 +264,19 @@ impl Encoder {
                 message: format!("column \"{}\"{inside} has texts over {TEXT_BYTES_MAX} bytes, which were cut", field.column),
             });
         }
-        if let (Some(field), Some(open)) = (many_at, &self.plan.open) {
+        if let (Some(field), Some(open)) = (warned_field, &self.plan.open) {
             let column = self.plan.fields[field].column.clone();
             let message = format!(
                 "rows have more than {} properties; CleverTap drops those above unless the project's limit was raised",
                 open.fields_warn
             );
-            warnings.push(Warning { code: MANY_PROPERTIES, column, rows: many, message });
+            warnings.push(Warning { code: MANY_PROPERTIES, column, rows: warned_rows, message });
         }
         warnings
     }
 }
 
-/// The identifier of a record that this room wrote.
+/// The identifier of a record written by this encoder.
 pub(crate) fn identifier_of(mapping: &Mapping, record: &[u8]) -> Option<String> {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(record).ok()?;
     let identifier = mapping.identifiers().find_map(|field| fields.get(field.key.as_str()))?;

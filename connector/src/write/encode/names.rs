@@ -1,7 +1,7 @@
-//! The names that the fields of a record have, and the keys that become such names.
+//! Names of the fields of a record, and how keys are resolved to them.
 //!
-//! A key means what a column of its name means, so that `email` is the field `Email` however it comes; a name that lasts for ever is
-//! checked before it is sent.
+//! A key means what a column of its name means: `email` becomes the field `Email` either way. CleverTap never forgets a property
+//! name, so each is checked before it is sent.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,29 +17,30 @@ use crate::table::{Open, Shape, Table};
 use crate::tables;
 use crate::write::mapping::{Mapping, check_name};
 
-/// The names that the fields of a record have.
+/// The field names of a statement.
 #[derive(Debug)]
 pub(super) struct Names {
     table: &'static Table,
     open: Option<Open>,
     event: Option<String>,
-    /// Fields of the open object that columns have, and these columns.
+    /// Fields of the open object that are columns, with the column names.
     taken: Vec<(String, String)>,
+    /// Number of columns that unfold.
     unfolded: usize,
 }
 
-/// A key, as it was understood.
+/// A resolved key.
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) name: String,
     /// `"name":`.
     pub(super) encoded: Vec<u8>,
     pub(super) shape: Shape,
-    /// How the values of a map are written under it.
+    /// How values of a map are written under it.
     pub(super) role: Role,
 }
 
-/// The keys that were met so far.
+/// The resolved keys so far.
 pub(super) type KnownKeys = HashMap<String, Checked<Arc<Key>>>;
 
 impl Names {
@@ -55,18 +56,18 @@ impl Names {
         }
     }
 
-    /// The object whose keys these are.
+    /// The key of the object that holds the properties.
     pub(super) fn parent(&self) -> Option<&'static str> {
         self.open.map(|open| key_of(open.pointer))
     }
 
-    /// Characters that no name here may hold.
+    /// Characters that no name may contain.
     pub(super) fn forbidden(&self) -> &'static str {
         self.open.map_or("", |open| open.forbidden)
     }
 
-    /// Whether two columns unfold, and so may unfold one key twice.
-    pub(super) fn contested(&self) -> bool {
+    /// Whether several columns unfold, so that a key may come from two of them.
+    pub(super) fn may_repeat(&self) -> bool {
         self.unfolded > 1
     }
 

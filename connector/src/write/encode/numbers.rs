@@ -1,8 +1,8 @@
-//! The loop over a block's rows whose values are numbers, and what it takes of each kind of number.
+//! The kernel for columns of numbers, and what it writes for each kind of number.
 //!
-//! In: the values of a column, and the strips of a [`Block`]. Out: the strips, and one bit for each row that is not common: a number
-//! of many digits. It is one of the [`super::kernels`], and as safe as they are. First all numbers become digits, which takes no
-//! branch and no store that the next row waits for; then the rows take theirs.
+//! In: the values of a column and the strips of a [`Block`]. Out: the strips, and one bit per row that this kernel does not write: a
+//! number of many digits. It is one of the [`super::kernels`], and as safe. First all numbers become digits, without a branch and
+//! without a store that the next row waits for; then the digits are copied to the strips.
 
 use super::avx2::Loop;
 use super::block::{Block, ROWS_MAX};
@@ -11,50 +11,49 @@ use super::kernels::Key;
 use super::reject::EPOCH_SECONDS_MAX;
 use super::value::LIKE_A_CALENDAR_DATE;
 
-/// Numbers in one form, a minus before those that have one, and `AFTER` behind each, if that is not 0. If they are `TRIMMED`, a last
-/// digit that is zero is left out.
+/// Numbers of one [`Form`], with a minus if negative, and `AFTER` behind each unless it is 0. If `TRIMMED`, a trailing zero is left
+/// out.
 pub(super) struct Numbers<'a, T, P, const K: usize, const AFTER: u8, const TRIMMED: bool> {
     pub(super) block: &'a mut Block,
     pub(super) key: Key<K>,
     pub(super) values: &'a [T],
     pub(super) valid: u64,
     pub(super) form: Form,
-    /// A function and no closure, since only a function can be told to be inlined.
+    /// A function, not a closure, since only a function can be marked `#[inline(always)]`.
     pub(super) part: P,
 }
 
-/// What is written of a number.
+/// A number, taken apart.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parts {
-    /// Its digits; 0 where it is not common.
+    /// Its digits; 0 if this kernel does not write it.
     digits: u64,
-    /// Of [`MINUS`] and the others, a bit each.
-    marks: u32,
+    /// [`MINUS`], [`COMMON`] and [`ZERO_FIRST`].
+    flags: u32,
 }
 
-/// The number is below zero.
 const MINUS: u32 = 1;
-/// The number has so few digits, or is so near, that this loop writes it.
+/// This kernel writes the number: it has few enough digits and is in range.
 const COMMON: u32 = 2;
-/// A zero is written before it, which takes a digit.
+/// A leading zero is written, which takes the place of a digit.
 const ZERO_FIRST: u32 = 4;
 
 impl<T: Copy, P: Fn(T) -> Parts, const K: usize, const AFTER: u8, const TRIMMED: bool> Loop for Numbers<'_, T, P, K, AFTER, TRIMMED> {
-    type Found = u64;
+    type Output = u64;
 
     #[inline(always)]
     fn run(self) -> u64 {
         let Self { block, key, values, valid, form, part } = self;
-        let (mut digits, mut marks) = ([0; ROWS_MAX], [0; ROWS_MAX]);
-        for ((digits, marks), value) in digits.iter_mut().zip(&mut marks).zip(values) {
+        let (mut digits, mut flags) = ([0; ROWS_MAX], [0; ROWS_MAX]);
+        for ((digits, flags), value) in digits.iter_mut().zip(&mut flags).zip(values) {
             let parts = part(*value);
-            (*digits, *marks) = (parts.digits, parts.marks);
+            (*digits, *flags) = (parts.digits, parts.flags);
         }
         let (texts, mut lens) = texts(&digits, &form);
-        // Where the text of each row begins.
+        // Start of the text of each row.
         let mut begins = [0; ROWS_MAX];
-        for (at, ((begin, len), marks)) in begins.iter_mut().zip(&mut lens).zip(&marks).enumerate() {
-            *len += u32::from(marks & ZERO_FIRST != 0);
+        for (at, ((begin, len), flags)) in begins.iter_mut().zip(&mut lens).zip(&flags).enumerate() {
+            *len += u32::from(flags & ZERO_FIRST != 0);
             *begin = (WIDTH * (at + 1)) as u32 - *len;
         }
         if TRIMMED {
@@ -63,37 +62,37 @@ impl<T: Copy, P: Fn(T) -> Parts, const K: usize, const AFTER: u8, const TRIMMED:
             }
         }
         let key_len = key.len();
-        let mut hard = 0;
+        let mut slow = 0;
         let (mut strips, ends) = block.strips();
-        for (at, (end, ((from, len), marks))) in ends.iter_mut().zip(begins.iter().zip(&lens).zip(&marks)).enumerate() {
+        for (at, (end, ((from, len), flags))) in ends.iter_mut().zip(begins.iter().zip(&lens).zip(&flags)).enumerate() {
             let Some(strip) = strips.next() else { break };
             let (Some(space), Some(text)) = (strip.get_mut(*end..*end + K + WIDTH + 2), texts.get(*from as usize..*from as usize + WIDTH))
             else {
-                hard |= 1 << at;
+                slow |= 1 << at;
                 continue;
             };
             let len = (*len as usize) & (2 * WIDTH - 1);
             key.copy(space);
             space[key_len] = b'-';
-            let start = key_len + (marks & MINUS) as usize;
+            let start = key_len + (flags & MINUS) as usize;
             space[start..start + WIDTH].copy_from_slice(text);
             if AFTER != 0 {
                 space[start + len.min(WIDTH)] = AFTER;
             }
-            let easy = marks & COMMON;
-            hard |= u64::from(easy == 0) << at;
+            let fast = flags & COMMON;
+            slow |= u64::from(fast == 0) << at;
             let more = start + len + usize::from(AFTER != 0);
-            *end += if (valid >> at) & 1 & u64::from(easy >> 1) != 0 { more } else { 0 };
+            *end += if (valid >> at) & 1 & u64::from(fast >> 1) != 0 { more } else { 0 };
         }
-        hard & valid
+        slow & valid
     }
 }
 
-/// The parts of a number without its sign, common if below `limit`.
+/// The parts of a number, which is common if its digits are below `limit`.
 #[inline(always)]
 fn parts(digits: u64, minus: bool, limit: u64) -> Parts {
     let common = digits < limit;
-    Parts { digits: if common { digits } else { 0 }, marks: if minus { MINUS } else { 0 } | if common { COMMON } else { 0 } }
+    Parts { digits: if common { digits } else { 0 }, flags: if minus { MINUS } else { 0 } | if common { COMMON } else { 0 } }
 }
 
 #[inline(always)]
@@ -106,7 +105,7 @@ pub(super) fn unsigned(value: u64) -> Parts {
     parts(value, false, SIXTEEN_DIGITS)
 }
 
-/// The instant of a record.
+/// The instant of a record, in epoch seconds of at most ten digits.
 #[inline(always)]
 pub(super) fn seconds(value: i64) -> Parts {
     signed(if value <= EPOCH_SECONDS_MAX { value } else { i64::MAX })
@@ -114,8 +113,8 @@ pub(super) fn seconds(value: i64) -> Parts {
 
 #[inline(always)]
 pub(super) fn date(value: i64) -> Parts {
-    let Parts { digits, marks } = signed(value);
-    Parts { digits, marks: marks | if LIKE_A_CALENDAR_DATE.contains(&value) { ZERO_FIRST } else { 0 } }
+    let Parts { digits, flags } = signed(value);
+    Parts { digits, flags: flags | if LIKE_A_CALENDAR_DATE.contains(&value) { ZERO_FIRST } else { 0 } }
 }
 
 #[inline(always)]
@@ -134,13 +133,13 @@ pub(super) fn decimal32(value: i32) -> Parts {
     parts(value.unsigned_abs().into(), value < 0, FIFTEEN_DIGITS)
 }
 
-/// Adding it rounds a double to a whole number, which then stands in the lower bits: 2^52.
+/// 2^52: adding it rounds a double to an integer, which is then in the low bits.
 const ROUNDS: f64 = 4_503_599_627_370_496.0;
 
-/// A double that is a decimal of two places: its shortest digits are these.
+/// A double that is a decimal of two places; then these are its shortest digits.
 ///
-/// `x` is the double nearest to `cents / 100`, since IEEE division rounds to the nearest; and of decimals with at most 15
-/// digits no two have the same double. So a shorter text that stands for `x` would be this one, but for a zero at its end.
+/// `x` is the double nearest to `cents / 100`, since IEEE division rounds to the nearest. No two decimals of at most 15 digits have
+/// the same double. So a shorter text for `x` could only be this one without its trailing zero.
 #[inline(always)]
 pub(super) fn cents(value: f64) -> Parts {
     let shifted = value.abs() * 100.0 + ROUNDS;
@@ -148,7 +147,7 @@ pub(super) fn cents(value: f64) -> Parts {
     let common = (cents / 100.0 == value.abs()) & (cents < FIFTEEN_DIGITS as f64);
     let digits = shifted.to_bits() ^ ROUNDS.to_bits();
     let minus = (value.to_bits() >> 63) as u32;
-    Parts { digits: if common { digits } else { 0 }, marks: (minus * MINUS) | if common { COMMON } else { 0 } }
+    Parts { digits: if common { digits } else { 0 }, flags: (minus * MINUS) | if common { COMMON } else { 0 } }
 }
 
 #[cfg(test)]
@@ -157,34 +156,34 @@ mod tests {
 
     use super::*;
 
-    /// What the loop writes of a double, if it does.
+    /// What the kernel writes for a double, if it does.
     fn written(value: f64) -> Option<String> {
-        let Parts { digits, marks } = cents(value);
+        let Parts { digits, flags } = cents(value);
         let form = Form::point(2).expect("a scale");
         let (texts, lens) = texts(&[digits; ROWS_MAX], &form);
         let text = std::str::from_utf8(&texts[WIDTH - lens[0] as usize..WIDTH]).expect("digits");
-        let minus = if marks & MINUS == 0 { "" } else { "-" };
-        (marks & COMMON != 0).then(|| format!("{minus}{}", text.strip_suffix('0').unwrap_or(text)))
+        let minus = if flags & MINUS == 0 { "" } else { "-" };
+        (flags & COMMON != 0).then(|| format!("{minus}{}", text.strip_suffix('0').unwrap_or(text)))
     }
 
-    fn is_shortest(value: f64) {
+    fn check_shortest(value: f64) {
         if let Some(text) = written(value) {
             assert_eq!(text, zmij::Buffer::new().format_finite(value));
         }
     }
 
     #[test]
-    fn a_price_is_one_of_the_many_and_full_precision_is_not() {
+    fn the_kernel_writes_prices_and_leaves_doubles_of_full_precision() {
         for value in [0.0, -0.0, 0.01, -0.1, 1.0, 19.99, 1234.5, 9_999_999_999_999.98] {
             assert!(written(value).is_some(), "{value}");
         }
         for value in [f64::NAN, f64::INFINITY, 1e-5, 0.1 + 0.2, 1.0 / 3.0, 1e13, 1e14, 1e300, f64::MIN_POSITIVE] {
             assert!(written(value).is_none(), "{value}");
         }
-        (-100_000..100_000).for_each(|cents| is_shortest(f64::from(cents) / 100.0));
+        (-100_000..100_000).for_each(|cents| check_shortest(f64::from(cents) / 100.0));
         for power in 0..20 {
             for value in [10u64.pow(power) - 1, 10u64.pow(power), 10u64.pow(power) + 1, u64::MAX >> power] {
-                [0.01, 0.1, 1.0, -100.0].into_iter().for_each(|unit| is_shortest(value as f64 * unit));
+                [0.01, 0.1, 1.0, -100.0].into_iter().for_each(|unit| check_shortest(value as f64 * unit));
             }
         }
     }
@@ -192,8 +191,8 @@ mod tests {
     proptest! {
         #[test]
         fn random_doubles_are_written_with_their_shortest_digits(bits: u64, shift in 0..64u32) {
-            is_shortest((bits >> shift) as f64 / 100.0);
-            is_shortest(f64::from_bits(bits));
+            check_shortest((bits >> shift) as f64 / 100.0);
+            check_shortest(f64::from_bits(bits));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Bytes that are written from the front, with room behind them: what records are written to.
+//! The buffer that records are written to: written bytes, then initialized spare bytes.
 //!
-//! The room is bytes like any other, set to zero once in the life of a buffer. So a record is copied in pieces of a fixed size
-//! that may reach beyond its end, and a buffer that comes back from a body that was sent costs nothing.
+//! The spare bytes are zeroed once in the life of a buffer. So a record can be copied in chunks of fixed size that reach past its
+//! end, and a buffer that is reused after its body was sent costs nothing to prepare.
 
-/// A buffer with room.
+/// A buffer with spare bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     bytes: Vec<u8>,
@@ -11,49 +11,48 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// An empty page in a buffer, whose bytes are forgotten.
+    /// An empty page that reuses `buffer`.
     pub(crate) fn new(buffer: Vec<u8>) -> Self {
         Self { bytes: buffer, used: 0 }
     }
 
-    /// What was written.
     pub(crate) fn written(&self) -> &[u8] {
         &self.bytes[..self.used]
     }
 
-    /// How much was written.
     pub(crate) fn len(&self) -> usize {
         self.used
     }
 
-    /// Makes room for `more` bytes.
+    /// Ensures `more` spare bytes.
     #[inline]
     pub(crate) fn reserve(&mut self, more: usize) {
-        let wanted = self.used + more;
-        if wanted <= self.bytes.len() {
+        let needed = self.used + more;
+        if needed <= self.bytes.len() {
             return;
         }
-        self.grow(wanted);
+        self.grow(needed);
     }
 
     #[cold]
-    fn grow(&mut self, wanted: usize) {
+    fn grow(&mut self, needed: usize) {
         if self.bytes.capacity() == 0 {
-            // From the allocator as zeros: fresh pages of the system are.
-            self.bytes = vec![0; wanted];
+            // `vec!` gets zeroed pages from the operating system and does not clear them again.
+            self.bytes = vec![0; needed];
         } else {
-            self.bytes.resize(wanted, 0);
+            self.bytes.resize(needed, 0);
         }
     }
 
-    /// The room behind what was written, at least `more` bytes.
+    /// The spare bytes, at least `more`.
     #[inline]
     pub(crate) fn room(&mut self, more: usize) -> &mut [u8] {
         self.reserve(more);
         &mut self.bytes[self.used..]
     }
 
-    /// Writes the first `len` bytes of `piece`, all of which is copied, and a comma; tells where they are.
+    /// Appends the first `len` bytes of `piece` and a comma. All of `piece` is copied, so that the copy has a fixed size. Returns the
+    /// byte range.
     #[inline(always)]
     pub(crate) fn push_piece(&mut self, piece: &[u8], len: usize) -> (usize, usize) {
         let start = self.used;
@@ -64,18 +63,18 @@ impl Page {
         (start, start + len)
     }
 
-    /// Writes `bytes`.
+    /// Appends `bytes`.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
         self.used += bytes.len();
     }
 
-    /// Forgets what was written from `used` on.
+    /// Truncates to `used` bytes.
     pub(crate) fn truncate(&mut self, used: usize) {
         self.used = self.used.min(used);
     }
 
-    /// What was written, as a buffer of its own.
+    /// The written bytes.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         self.bytes.truncate(self.used);
         self.bytes

@@ -1,7 +1,7 @@
-//! The steps of a plan as passes over columns: what is the same in each record is made ready here, once a statement.
+//! Compiles the steps of a plan to passes over columns; the constant bytes of a record are prepared here, once per statement.
 //!
-//! In: the steps and fields of a plan. Out: [`Pass`]es, or nothing where a row depends on more than its columns one by one: keys
-//! that it unfolds, fields that are counted, items that only one event takes, a field that is the first in its record.
+//! In: the steps and fields of a plan. Out: [`Pass`]es, or `None` if a row cannot be written one column at a time: because keys are
+//! unfolded, fields are counted, items depend on the event name, or a record begins with a field.
 
 use arrow::datatypes::DataType;
 
@@ -10,16 +10,16 @@ use super::kernels::CHUNK;
 use super::plan::{Absent, Field, FieldPass, Kernel, Pass, Prefix, Step};
 use super::reject::{IDENTIFIER_BYTES_MAX, TEXT_BYTES_MAX};
 use super::role::{self, Role};
-use super::value::{Long, Truth};
+use super::value::{BooleanForm, LongText};
 use crate::table::{Open, Shape};
 
 /// Compiles `steps`; `types` has the type of each field's column.
 pub(super) fn passes(steps: &[Step], fields: &[Field], types: &[DataType], open: Option<&Open>) -> Option<Vec<Pass>> {
     let counted = fields.iter().filter(|field| field.counted).count();
-    let unfolds = |field: &Field| field.contested || matches!(field.role, Role::UnfoldMap(_) | Role::UnfoldText);
+    let unfolds = |field: &Field| field.may_repeat || matches!(field.role, Role::UnfoldMap(_) | Role::UnfoldText);
     let has = |role: &dyn Fn(&Role) -> bool| fields.iter().any(|field| role(&field.role));
     let items_by_name = has(&|role| *role == Role::EventName) && has(&|role| matches!(role, Role::Items | Role::ItemsText));
-    // A pass begins its field with a comma: nothing may be first in the record but a key that every record has.
+    // A pass writes its field with a leading comma, so the record must begin with a constant key.
     let first_is_a_field = matches!(steps.first(), Some(Step::Bytes(head)) if head == b"{");
     if first_is_a_field || fields.iter().any(unfolds) || items_by_name || open.is_some_and(|open| counted > open.fields_warn) {
         return None;
@@ -36,7 +36,7 @@ pub(super) fn passes(steps: &[Step], fields: &[Field], types: &[DataType], open:
             Step::Close => passes.push(Pass::Close(Prefix::new(&[b"}"])?)),
             Step::Field(at) => {
                 let mut pass = field_pass(*at, &fields[*at], &types[*at])?;
-                // What is before a field that every row has is one piece with it.
+                // The constant bytes before a required field are merged with its prefix.
                 if let (Some(Pass::Bytes(head)), Kernel::Text { .. }, Absent::Refused) = (passes.last(), pass.kernel, &pass.absent)
                     && let Some(prefix) = Prefix::new(&[head.text(), pass.prefix.text()])
                     && prefix.len <= CHUNK
@@ -61,10 +61,10 @@ fn field_pass(at: usize, field: &Field, data_type: &DataType) -> Option<FieldPas
     };
     let kernel = if field.refused.is_some() { Kernel::Cell } else { kernel_of(field, role::plain(data_type)) };
     let (before, other): (&[u8], &[u8]) = match kernel {
-        Kernel::Text { .. } | Kernel::WholeQuoted => (b"\"", b""),
+        Kernel::Text { .. } | Kernel::QuotedInteger => (b"\"", b""),
         Kernel::Date => (b"\"$D_", b""),
         Kernel::Set { .. } => (b"{\"$set\":[", b""),
-        Kernel::Boolean if field.style.truth == Truth::Letter => (b"\"Y\"", b"\"N\""),
+        Kernel::Boolean if field.style.boolean == BooleanForm::Letter => (b"\"Y\"", b"\"N\""),
         Kernel::Boolean => (b"true", b"false"),
         _ => (b"", b""),
     };
@@ -74,15 +74,15 @@ fn field_pass(at: usize, field: &Field, data_type: &DataType) -> Option<FieldPas
 
 fn kernel_of(field: &Field, data_type: &DataType) -> Kernel {
     let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-    let max = if field.style.long == Long::Keep { usize::MAX } else { TEXT_BYTES_MAX };
+    let max = if field.style.long == LongText::Keep { usize::MAX } else { TEXT_BYTES_MAX };
     match (&field.role, data_type) {
         (Role::Scalar, text) if is_text(text) => Kernel::Text { min: 0, max },
         (Role::Identifier, text) if is_text(text) => Kernel::Text { min: 1, max: IDENTIFIER_BYTES_MAX },
-        (Role::Identifier, _) => Kernel::WholeQuoted,
+        (Role::Identifier, _) => Kernel::QuotedInteger,
         (Role::EpochSeconds, _) => Kernel::Seconds,
         (Role::EventName, _) => Kernel::EventName,
         (Role::Scalar, DataType::Boolean) => Kernel::Boolean,
-        (Role::Scalar, integer) if integer.is_integer() => Kernel::Whole,
+        (Role::Scalar, integer) if integer.is_integer() => Kernel::Integer,
         (Role::Scalar, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) => Kernel::Date,
         (Role::Scalar, DataType::Float64) => Form::point(2).map_or(Kernel::Cell, Kernel::Double),
         (Role::Scalar, DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale)) => {

@@ -1,6 +1,7 @@
-//! How rows of one schema become records: steps, fields, and, where columns can be written one after the other, passes.
+//! The compiled plan: how rows of one schema become records, as steps, fields and, if columns can be written one after the other,
+//! passes.
 //!
-//! Data alone: `compile` makes it once a statement, and all that write rows read it.
+//! Only data: `compile` creates it once per statement.
 
 use super::context::Context;
 use super::digits::Form;
@@ -11,14 +12,14 @@ use super::value::Style;
 use crate::table::{Open, Resend, Shape};
 use crate::write::mapping::IdentifierChoice;
 
-/// How rows of one schema become records.
+/// Everything that is compiled for one schema.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
-    /// The steps as passes over columns; `None` where rows are written one by one.
+    /// The steps as passes over columns; `None` if rows are written one by one.
     pub(super) passes: Option<Vec<Pass>>,
     pub(super) fields: Vec<Field>,
-    /// Which of the fields says whose record it is; where several may, the first of them.
+    /// The identifier field; if there are several, the first.
     pub(super) identifier: usize,
     pub(super) identifier_choice: IdentifierChoice,
     pub(super) names: Names,
@@ -29,29 +30,29 @@ pub(super) struct Plan {
     pub(super) context: Context,
 }
 
-/// One piece of a record.
+/// One part of a record.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// The same in every record.
+    /// Constant bytes.
     Bytes(Vec<u8>),
-    /// The same too, as the next thing in its object.
+    /// A constant field, with a comma before it if needed.
     Next(Vec<u8>),
-    /// The key of an object that holds what follows.
+    /// The key of an object that contains the following steps.
     Open(Vec<u8>),
-    /// The end of that object.
+    /// The end of the object.
     Close,
-    /// The value of this field, with its key, unless the row has none.
+    /// A field with its key, unless the row has no value for it.
     Field(usize),
 }
 
-/// One column, or one field of a struct that is unfolded.
+/// One column, or one field of an unfolded struct.
 #[derive(Debug)]
 pub(super) struct Field {
-    /// The column of the batch.
+    /// Index of the column in the batch.
     pub(super) source: usize,
-    /// Which field of the struct in that column.
+    /// Index of the field in the struct of that column.
     pub(super) member: Option<usize>,
-    /// The column's name, for people.
+    /// Name of the column, for messages.
     pub(super) column: String,
     /// The key in the record.
     pub(super) name: String,
@@ -61,27 +62,27 @@ pub(super) struct Field {
     pub(super) role: Role,
     pub(super) style: Style,
     pub(super) required: bool,
-    /// A NULL deletes it.
+    /// Whether a NULL deletes the property.
     pub(super) deletes: bool,
-    /// It is one of the fields that [`Open`] bounds.
+    /// Whether it counts towards the limits of [`Open`].
     pub(super) counted: bool,
-    /// Its key is one that another column may unfold too.
-    pub(super) contested: bool,
-    /// No value of it can be sent.
+    /// Whether another column may unfold the same key.
+    pub(super) may_repeat: bool,
+    /// The problem, if no value of the field can be sent.
     pub(super) refused: Option<Box<Problem>>,
 }
 
 impl Plan {
-    /// About how many bytes a record has, without long texts.
+    /// Estimated size of a record without long texts.
     pub(super) fn row_bytes(&self) -> usize {
         self.fields.iter().map(|field| field.key.len() + 24).sum::<usize>() + 128
     }
 }
 
-/// Bytes that a [`Prefix`] may have.
+/// Maximum length of a [`Prefix`].
 const PREFIX_BYTES_MAX: usize = 64;
 
-/// Bytes that begin a field, or are one, with what is needed to copy them in pieces of a fixed size.
+/// Constant bytes, padded so that they are copied in chunks of fixed size.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prefix {
     pub(super) bytes: [u8; PREFIX_BYTES_MAX],
@@ -91,26 +92,25 @@ pub(super) struct Prefix {
 /// One pass over the rows of a block.
 #[derive(Debug)]
 pub(super) enum Pass {
-    /// The same bytes.
+    /// Constant bytes.
     Bytes(Prefix),
-    /// The key of an object whose fields follow, each with a comma before it.
+    /// The key of an object; each field that follows writes a leading comma.
     Open(Prefix),
-    /// The end of the object, and what is the same after it.
+    /// The end of the object, and constant bytes after it.
     Close(Prefix),
-    /// A field.
     Field(Box<FieldPass>),
 }
 
 #[derive(Debug)]
 pub(super) struct FieldPass {
-    /// Which field of the plan.
+    /// Index in [`Plan::fields`].
     pub(super) field: usize,
     pub(super) kernel: Kernel,
-    /// Bytes of the prefix that are no part of the field: a cell writer does not write them.
+    /// Bytes of the prefix that do not belong to the field: cell writers do not write them.
     pub(super) head: usize,
-    /// What stands before each value, by [`Kernel`]; for [`Kernel::Boolean`] the whole field where it is true.
+    /// Written before each value; for [`Kernel::Boolean`] the complete field if true.
     pub(super) prefix: Prefix,
-    /// For [`Kernel::Boolean`], the whole field where it is false.
+    /// For [`Kernel::Boolean`], the complete field if false.
     pub(super) other: Prefix,
     pub(super) absent: Absent,
 }
@@ -118,38 +118,37 @@ pub(super) struct FieldPass {
 /// What a NULL becomes.
 #[derive(Debug)]
 pub(super) enum Absent {
-    /// Nothing.
     Nothing,
     /// A field that deletes the property.
     Delete(Prefix),
-    /// A reject.
     Refused,
 }
 
-/// How a column is written, where its values are as its type says.
+/// The kernel that writes the common values of a column.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kernel {
-    /// Text of so many bytes.
-    Text { min: usize, max: usize },
-    /// Booleans.
+    /// Text of `min` to `max` bytes.
+    Text {
+        min: usize,
+        max: usize,
+    },
     Boolean,
-    /// Whole numbers.
-    Whole,
-    /// Whole numbers in quotes.
-    WholeQuoted,
+    Integer,
+    QuotedInteger,
     /// Epoch seconds as a number.
     Seconds,
     /// Epoch seconds as `"$D_…"`.
     Date,
-    /// Decimals.
     Decimal(Form),
-    /// Doubles, many of which have two places.
+    /// Doubles, commonly of two places.
     Double(Form),
     /// Lists of text.
-    Set { max: usize },
-    /// The name of an event, often that of the row before.
+    Set {
+        max: usize,
+    },
+    /// The name of an event, often the same as in the previous row.
     EventName,
-    /// A cell at a time.
+    /// No kernel: cell by cell.
     Cell,
 }
 
@@ -161,7 +160,6 @@ impl Prefix {
         Some(Self { bytes, len: all.len() })
     }
 
-    /// What it says.
     pub(super) fn text(&self) -> &[u8] {
         &self.bytes[..self.len]
     }

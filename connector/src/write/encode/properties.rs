@@ -1,7 +1,7 @@
 //! Keys that become fields: of a map, of JSON text, of a struct.
 //!
-//! In: the keys of a value, row by row. Out: fields beside those of the columns. A key means what a column of its name means, so
-//! that `email` is the field `Email` however it comes; a name that lasts for ever is checked before it is sent.
+//! In: the keys of a value, row by row. Out: fields beside those of the columns. A key means what a column of its name means: `email`
+//! becomes the field `Email` either way. CleverTap never forgets a property name, so each is checked before it is sent.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use super::state::Row;
 use super::value::Style;
 use crate::table::Shape;
 
-/// Distinct keys that are remembered; an input with more is one whose keys are values.
+/// Distinct keys that are cached. An input with more has values as its keys.
 const KEYS_MAX: usize = 10_000;
 
-/// Looks `key` up, understanding it the first time.
-fn known(row: &mut Row<'_>, field: usize, key: &str, values: Option<&DataType>) -> Checked<Arc<Key>> {
+/// Resolves `key`, from the cache after the first time.
+fn resolve(row: &mut Row<'_>, field: usize, key: &str, values: Option<&DataType>) -> Checked<Arc<Key>> {
     let keys = &mut row.state.keys[field];
     let found = match keys.get(key) {
         Some(found) => found.clone(),
@@ -42,13 +42,13 @@ fn known(row: &mut Row<'_>, field: usize, key: &str, values: Option<&DataType>) 
     Ok(found)
 }
 
-/// The entries of a map beside the columns.
+/// Writes the entries of a map as fields.
 fn unfold_map(row: &mut Row<'_>, field: usize, values: &Values, at: usize, out: &mut Vec<u8>) -> Checked<()> {
     let Values::Map(map) = values else { return Ok(()) };
     let Role::UnfoldMap(value_type) = &row.plan.fields[field].role else { return Ok(()) };
     for entry in map.range(at) {
         let Some(key) = map.keys.at(entry).and_then(|place| map.keys.values.text(place)) else { continue };
-        let key = known(row, field, key?, Some(value_type))?;
+        let key = resolve(row, field, key?, Some(value_type))?;
         let style = row.plan.context.style(key.shape);
         let mark = out.len();
         cell::comma(out);
@@ -62,11 +62,11 @@ fn unfold_map(row: &mut Row<'_>, field: usize, values: &Values, at: usize, out: 
     Ok(())
 }
 
-/// The keys of a JSON text beside the columns.
+/// Writes the keys of a JSON text as fields.
 fn unfold_text(row: &mut Row<'_>, field: usize, text: &str, out: &mut Vec<u8>) -> Checked<()> {
     let Json::Object(pairs) = json::parse(text, OBJECT)? else { return Err(json::not_json(OBJECT)) };
     for (key, value) in &pairs {
-        let key = known(row, field, key, None)?;
+        let key = resolve(row, field, key, None)?;
         let mark = out.len();
         cell::comma(out);
         out.extend_from_slice(&key.encoded);
@@ -76,7 +76,7 @@ fn unfold_text(row: &mut Row<'_>, field: usize, text: &str, out: &mut Vec<u8>) -
     Ok(())
 }
 
-/// One value of a JSON text as a property; false where it is none.
+/// Writes one value of a JSON text as a property; false if the field is left out.
 fn property(row: &mut Row<'_>, key: &Key, value: &Json<'_>, out: &mut Vec<u8>) -> Checked<bool> {
     let context = &row.plan.context;
     let style = context.style(key.shape);
@@ -111,14 +111,14 @@ fn property(row: &mut Row<'_>, key: &Key, value: &Json<'_>, out: &mut Vec<u8>) -
     Ok(true)
 }
 
-/// The value as JSON text.
+/// Writes the value as a JSON string of its JSON text.
 fn text(value: &Json<'_>, style: Style, out: &mut Vec<u8>, cut: &mut bool) -> Checked<()> {
     let mut inner = Vec::new();
     value.write(Style::INSIDE, usize::MAX, &mut inner, cut)?;
     style.text(out, &String::from_utf8_lossy(&inner), cut)
 }
 
-/// The operator that an object of one key is.
+/// The operator and operand, if the object has one key and that is an operator.
 fn operator<'a, 'j>(pairs: &'a [(String, Json<'j>)]) -> Option<(Operator, &'a Json<'j>)> {
     let [(name, operand)] = pairs else { return None };
     Some((Operator::named(name)?, operand))
@@ -167,13 +167,12 @@ fn set(operator: Operator, list: &[Json<'_>], style: Style, out: &mut Vec<u8>, c
     if count > LIST_ITEMS_MAX { Err(many_items(count, LIST_ITEMS_MAX)) } else { Ok(()) }
 }
 
-/// Writes the value at `at` of a field of the plan, whose keys become fields beside the columns where it is unfolded; false where the
-/// field is to be left out.
-pub(super) fn write_field_value(row: &mut Row<'_>, at_field: usize, values: &Values, at: usize, out: &mut Vec<u8>) -> Checked<bool> {
-    let field = &row.plan.fields[at_field];
+/// Writes the value at `at` of a field of the plan, unfolding its keys if its role says so; false if the field is left out.
+pub(super) fn write_field_value(row: &mut Row<'_>, field_index: usize, values: &Values, at: usize, out: &mut Vec<u8>) -> Checked<bool> {
+    let field = &row.plan.fields[field_index];
     match &field.role {
-        Role::UnfoldMap(_) => unfold_map(row, at_field, values, at, out).map(|()| true),
-        Role::UnfoldText => unfold_text(row, at_field, field::text(values, at)?, out).map(|()| true),
+        Role::UnfoldMap(_) => unfold_map(row, field_index, values, at, out).map(|()| true),
+        Role::UnfoldText => unfold_text(row, field_index, field::text(values, at)?, out).map(|()| true),
         role => field::write(row, role, field.style, values, at, out),
     }
 }

@@ -1,7 +1,7 @@
-//! Why a row is not sent, or is sent with a remark: the codes, once, and what is known of a problem.
+//! The codes of rejects and warnings of the encoder, and the problems behind them.
 //!
-//! A code never changes its meaning: people filter `clevertap.failed_rows` by it. A reason is the end of a sentence that begins
-//! with the column: what was found, what was expected, the remedy last. It holds kinds, counts and names, never a value.
+//! A code never changes its meaning: users filter `clevertap.failed_rows` by it. A reason is the end of a sentence that begins with
+//! the column: what was found, what was expected, then the remedy. It contains kinds, counts and names, never a value.
 
 /// The identifier is NULL or empty.
 pub(super) const NO_IDENTIFIER: &str = "CT-501";
@@ -11,7 +11,7 @@ pub(super) const LONG_IDENTIFIER: &str = "CT-502";
 pub(super) const NO_TIME: &str = "CT-503";
 /// The row's time is not in epoch seconds of ten digits.
 pub(super) const TIME_RANGE: &str = "CT-504";
-/// The event's name is missing, too long or holds a character that is not taken.
+/// The event name is missing, too long or has a forbidden character.
 pub(super) const EVENT_NAME: &str = "CT-505";
 /// NaN or infinite.
 pub(super) const NOT_FINITE: &str = "CT-506";
@@ -21,7 +21,7 @@ pub(super) const LONG_TEXT: &str = "CT-507";
 pub(super) const DATE_RANGE: &str = "CT-508";
 /// Bytes that are not UTF-8.
 pub(super) const NOT_TEXT: &str = "CT-509";
-/// Not JSON, or not the kind of JSON that is wanted.
+/// Not JSON, or not the expected kind of JSON.
 pub(super) const NOT_JSON: &str = "CT-510";
 /// A key inside a value that cannot be the name of a property.
 pub(super) const KEY: &str = "CT-511";
@@ -29,37 +29,37 @@ pub(super) const KEY: &str = "CT-511";
 pub(super) const MANY_FIELDS: &str = "CT-512";
 /// More items than a list may have.
 pub(super) const MANY_ITEMS: &str = "CT-513";
-/// An operator with an operand that it does not take.
+/// An operator with an operand that it does not accept.
 pub(super) const OPERAND: &str = "CT-514";
-/// Objects or lists nested deeper than is taken.
+/// Objects or lists nested too deeply.
 pub(super) const DEPTH: &str = "CT-515";
-/// Items for an event that does not have them.
+/// Items for an event other than Charged.
 pub(super) const ITEMS: &str = "CT-516";
 /// A field that every record must have is NULL.
 pub(super) const REQUIRED: &str = "CT-517";
-/// One field twice.
+/// The same field twice.
 pub(super) const TWICE: &str = "CT-518";
 
 /// A text was cut at [`TEXT_BYTES_MAX`].
 pub(super) const CUT: &str = "CT-601";
-/// More properties than CleverTap takes by default.
+/// More properties than CleverTap accepts by default.
 pub(super) const MANY_PROPERTIES: &str = "CT-602";
 
 /// Longest text of a property: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 pub(super) const TEXT_BYTES_MAX: usize = 512;
-/// Longest identifier. CleverTap does not say; this is far above what its SDKs make.
+/// Longest identifier. CleverTap documents no limit; this is far above what its SDKs generate.
 pub(super) const IDENTIFIER_BYTES_MAX: usize = 1_024;
-/// Longest event name. The API does not say; the Android SDK cuts here.
+/// Longest event name. The API documents no limit; the Android SDK cuts here.
 pub(super) const EVENT_BYTES_MAX: usize = 512;
-/// Items of a multi-value property: above, the oldest would fall out in silence.
+/// Items of a multi-value property: beyond these, CleverTap silently drops the oldest.
 pub(super) const LIST_ITEMS_MAX: usize = 100;
 /// `Items` of one Charged event.
 pub(super) const CHARGED_ITEMS_MAX: usize = 256;
 /// Levels of a nested property: <https://developer.clevertap.com/docs/ingesting-nested-objects-via-clevertap-apis>.
 pub(super) const LEVELS_MAX: usize = 3;
-/// Levels of what is only passed on as text; a bound for the stack, no rule of CleverTap.
+/// Levels of JSON that is passed on as text; protects the stack, not a limit of CleverTap.
 pub(super) const LEVELS_PARSED_MAX: usize = 64;
-/// The last second with ten digits: above, a number of milliseconds is likelier than the year 2286.
+/// The last second of ten digits: a larger number is more likely milliseconds than the year 2286.
 pub(super) const EPOCH_SECONDS_MAX: i64 = 9_999_999_999;
 
 /// A row that cannot be sent.
@@ -69,7 +69,7 @@ pub(crate) struct Reject {
     pub(crate) code: &'static str,
     /// The source column.
     pub(crate) column: String,
-    /// The shape of the problem and what was expected; no value of a person.
+    /// The kind of problem and what was expected; never a value of a person.
     pub(crate) reason: String,
     /// The row's identifier, if it has one.
     pub(crate) identifier: Option<String>,
@@ -86,7 +86,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// The same, found at a key inside the column.
+    /// The same problem, at a key inside the column.
     #[cold]
     pub(super) fn at(mut self: Box<Self>, key: &str) -> Box<Self> {
         self.reason = format!("at the key \"{key}\" {}", self.reason);
@@ -94,10 +94,9 @@ impl Problem {
     }
 }
 
-/// The value, or what is wrong with it. Boxed: the way without problems stays small.
+/// The value, or its problem. Boxed, so that the result of the common path stays small.
 pub(super) type Checked<T> = Result<T, Box<Problem>>;
 
-/// A problem with `code`.
 #[cold]
 pub(super) fn problem(code: &'static str, reason: impl Into<String>) -> Box<Problem> {
     Box::new(Problem { code, reason: reason.into() })

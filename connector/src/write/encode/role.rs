@@ -1,4 +1,4 @@
-//! What a field is, by its type: decided once a statement.
+//! How a field is written, given its type. Decided once per statement.
 
 use arrow::datatypes::{DataType, Fields};
 
@@ -7,37 +7,35 @@ use super::reject::{OPERAND, Problem, problem};
 /// How the values of a field are written.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Role {
-    /// Text or integers that say whose record it is.
+    /// Text or integer that identifies the person.
     Identifier,
     /// Integer epoch seconds.
     EpochSeconds,
-    /// The name of an event.
     EventName,
-    /// A scalar.
     Scalar,
     /// A multi-value property: `{"$set":["a"]}`.
     Set,
-    /// A struct of one field that says what happens to a property.
+    /// A struct of one field, named for the operator: `{"$incr":1}`.
     Operator(Operator),
     /// A list, struct or map as JSON text.
     JsonText,
-    /// A list, struct or map as it is.
+    /// A list, struct or map as nested JSON.
     Nested,
     /// A struct or map as an object.
     Object,
-    /// Text that is an object.
+    /// JSON text of an object.
     ObjectText,
     /// A list of flat structs.
     Items,
-    /// Text that is a list of flat objects.
+    /// JSON text of a list of flat objects.
     ItemsText,
-    /// A map whose keys become fields; the type of its values.
+    /// A map with keys that become fields; holds the type of its values.
     UnfoldMap(DataType),
-    /// Text whose keys become fields.
+    /// JSON text with keys that become fields.
     UnfoldText,
 }
 
-/// What happens to a property: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
+/// How a property changes: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operator {
     Add,
@@ -58,7 +56,7 @@ impl Operator {
         ("$delete", Self::Delete),
     ];
 
-    /// The operator of this key.
+    /// The operator with this key.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(key, _)| *key == name).map(|(_, operator)| *operator)
     }
@@ -73,7 +71,7 @@ impl Operator {
     }
 }
 
-/// The type without dictionary and runs.
+/// The value type of dictionaries and runs; other types as they are.
 pub(super) fn plain(data_type: &DataType) -> &DataType {
     match data_type {
         DataType::Dictionary(_, values) => plain(values),
@@ -82,7 +80,7 @@ pub(super) fn plain(data_type: &DataType) -> &DataType {
     }
 }
 
-/// The problem of an operand that the operator does not take.
+/// The problem with an operand that the operator does not accept.
 #[cold]
 pub(super) fn operand_refused(operator: Operator) -> Box<Problem> {
     let expected = match operator {

@@ -1,7 +1,7 @@
-//! One row: the steps of the plan, and for a row that cannot be sent a second, slow way that explains it.
+//! Writes one row by the steps of the plan, and explains a row that cannot be sent, on a second, slow path.
 //!
-//! In: bound columns and a row's number. Out: the record's bytes, or a [`Reject`] that names the first column at fault and holds
-//! the record as it would have been, the values at fault as text.
+//! In: bound columns and a row number. Out: the bytes of the record, or a [`Reject`] that names the first column at fault and holds
+//! the record with the offending values as text.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::cast;
@@ -19,7 +19,7 @@ use super::state::{Row, RowState};
 use crate::table::Shape;
 use crate::write::mapping::IdentifierChoice;
 
-/// Writes the row, or stops at the first problem that it meets; the caller takes back the bytes.
+/// Writes the row, or returns the first problem; the caller then truncates the output.
 pub(super) fn write(plan: &Plan, columns: &[Bound], row: usize, state: &mut RowState, out: &mut Vec<u8>) -> Checked<()> {
     state.begin();
     for step in &plan.steps {
@@ -50,13 +50,13 @@ fn open(key: &[u8], out: &mut Vec<u8>) {
     out.push(b'{');
 }
 
-/// Writes the field with its key, unless the row has none of it.
+/// Writes the field with its key, unless the row has no value for it.
 pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, state: &mut RowState, out: &mut Vec<u8>) -> Checked<()> {
     let field = &plan.fields[at];
     let place = bound.column.at(row);
     if place.is_none() && !field.deletes {
-        let needed = field.required || (field.shape == Shape::Identifier && plan.identifier_choice == IdentifierChoice::OneColumn);
-        return if needed { Err(missing(field.shape)) } else { Ok(()) };
+        let is_required = field.required || (field.shape == Shape::Identifier && plan.identifier_choice == IdentifierChoice::OneColumn);
+        return if is_required { Err(missing(field.shape)) } else { Ok(()) };
     }
     if field.shape == Shape::Identifier && state.identified {
         return Ok(());
@@ -64,7 +64,7 @@ pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, sta
     if let (Some(refused), Some(_)) = (&field.refused, place) {
         return Err(refused.clone());
     }
-    if field.contested && !state.unfolded.insert(field.name.clone()) {
+    if field.may_repeat && !state.unfolded.insert(field.name.clone()) {
         return Err(problem(TWICE, format!("has the key \"{}\", which the row has already; leave one of them out", field.name)));
     }
     let mark = out.len();
@@ -77,11 +77,11 @@ pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, sta
         None => field::null(true, out),
         Some(place) => match bound.fragment(place, state) {
             Some(fragment) => {
-                out.extend_from_slice(fragment.map_err(|found| located(field, found))?);
+                out.extend_from_slice(fragment.map_err(|found| with_key(field, found))?);
                 true
             }
             None => {
-                write_field_value(&mut Row { plan, state }, at, &bound.column.values, place, out).map_err(|found| located(field, found))?
+                write_field_value(&mut Row { plan, state }, at, &bound.column.values, place, out).map_err(|found| with_key(field, found))?
             }
         },
     };
@@ -104,7 +104,7 @@ pub(super) fn write_field(plan: &Plan, at: usize, bound: &Bound, row: usize, sta
     Ok(())
 }
 
-fn located(field: &Field, found: Box<Problem>) -> Box<Problem> {
+fn with_key(field: &Field, found: Box<Problem>) -> Box<Problem> {
     if field.member.is_some() { found.at(&field.name) } else { found }
 }
 
@@ -126,7 +126,7 @@ fn many_fields(count: usize, max: usize) -> Box<Problem> {
     )
 }
 
-/// Explains a row that [`write`] refused.
+/// Explains why [`write()`] refused a row.
 #[cold]
 pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut RowState) -> Reject {
     let mut record = Vec::new();
@@ -151,7 +151,7 @@ pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut Row
     if problems.is_empty() && !state.identified {
         problems.push((plan.identifier, missing(Shape::Identifier)));
     }
-    // Fields are numbered in the order of the columns: the first of them is what a reader meets first.
+    // Fields are in column order: report the leftmost column.
     let first = problems.into_iter().min_by_key(|(field, _)| *field);
     let (field, found) = first.unwrap_or_else(|| {
         let max = plan.open.map_or(0, |open| open.fields_max);
@@ -168,7 +168,7 @@ pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut Row
     }
 }
 
-/// The value as text, whatever it is; nothing for NULL.
+/// Writes the field with its value as text, whatever its type; nothing for NULL.
 fn write_text(field: &Field, bound: &Bound, row: usize, out: &mut Vec<u8>) {
     if let Some(at) = bound.column.at(row) {
         next(&field.key, out);

@@ -1,41 +1,40 @@
-//! What is known of the row that is being written, and what is worth keeping between rows.
+//! State of the row being written, and caches that are kept between rows.
 
 use std::collections::HashSet;
 
 use super::fragment::Dictionary;
 use super::names::KnownKeys;
 use super::plan::Plan;
-use super::time::Almanac;
+use super::time::DayCache;
 
 #[derive(Debug, Default)]
 pub(super) struct RowState {
-    /// A text of the field was cut.
+    /// Whether a text of the current field was cut.
     pub(super) cut: bool,
-    /// The row has an operator that must not be carried out twice.
+    /// Whether the row has an operator that must not be applied twice.
     pub(super) duplicates: bool,
-    /// Whether the row is the event that takes items; `None` where the table says so.
+    /// Whether the row is the event that takes items; `None` if the table has one event, which was checked when compiling.
     pub(super) charged: Option<bool>,
-    /// Fields whose text was cut in this row.
+    /// Fields of this row with a text that was cut.
     pub(super) cuts: Vec<usize>,
-    /// The field that brought the row over the number that draws a warning.
+    /// The field at which the row exceeded the warning limit.
     pub(super) warned: Option<usize>,
-    /// Fields of the open object so far.
+    /// Number of fields of the open object so far.
     pub(super) count: usize,
-    /// Keys that columns unfolded into this row.
+    /// Keys that were unfolded into this row.
     pub(super) unfolded: HashSet<String>,
     /// Whether an identifier was written.
     pub(super) identified: bool,
     /// Hash of the row's identifier.
     pub(super) identity: u64,
-    /// For each field, the keys that it unfolded so far.
+    /// Per field, the keys that it has unfolded so far.
     pub(super) keys: Vec<KnownKeys>,
-    /// Where JSON is written before it becomes text.
+    /// Buffer for JSON that becomes a text.
     pub(super) scratch: Vec<u8>,
-    /// Where a cell, or a whole row, is written before it is copied to its place.
+    /// Buffer for a cell, or a row, before it is copied.
     pub(super) cell: Vec<u8>,
-    /// When days begin.
-    pub(super) almanac: Almanac,
-    /// For each field, the dictionary that was written last.
+    pub(super) day_cache: DayCache,
+    /// Per field, the last dictionary that was written.
     pub(super) dictionaries: Vec<Option<Dictionary>>,
 }
 
@@ -47,7 +46,7 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Counts a field of the open object, or takes it back.
+    /// Counts a field of the open object if it was written; else truncates `out` to `mark`.
     pub(super) fn count(&mut self, written: bool, mark: usize, out: &mut Vec<u8>) {
         if written {
             self.state.count += 1;
@@ -60,14 +59,14 @@ impl Row<'_> {
 impl RowState {
     pub(super) fn of(plan: &Plan) -> Self {
         Self {
-            almanac: Almanac::new(plan.context.clock),
+            day_cache: DayCache::new(plan.context.clock),
             keys: vec![KnownKeys::new(); plan.fields.len()],
             dictionaries: vec![None; plan.fields.len()],
             ..Self::default()
         }
     }
 
-    /// Forgets the row before.
+    /// Resets what belongs to the previous row.
     pub(super) fn begin(&mut self) {
         self.cut = false;
         self.cuts.clear();

@@ -1,7 +1,7 @@
-//! Dates and timestamps to epoch seconds, a column at a time.
+//! Converts dates and timestamps to epoch seconds, a column at a time.
 //!
-//! An instant is floored to seconds. What has no zone is read by the [`Clock`]: as UTC or as the project's wall clock. Where the
-//! wall clock repeats an hour the earlier instant is meant; where it skips one, the time is shifted forward by the gap.
+//! Instants are floored to seconds. Values without a time zone are read by the [`Clock`]: as UTC or as local time of the project. If
+//! local time repeats an hour, the earlier instant is used; if it skips one, the time is shifted forward by the gap.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 
 use crate::wall_clock::instant;
 
-/// Stands for a date outside the years 0001 to 9999.
+/// Marks a date outside the years 0001 to 9999.
 pub(super) const OUT_OF_RANGE: i64 = i64::MIN;
 
 /// 0001-01-01T00:00:00Z.
@@ -20,45 +20,45 @@ const FIRST: i64 = -62_135_596_800;
 /// 9999-12-31T23:59:59Z.
 const LAST: i64 = 253_402_300_799;
 
-/// How times without a zone are read.
+/// How values without a time zone are read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Clock {
-    /// Timestamps without zone; `None` is UTC.
+    /// Time zone of naive timestamps; `None` is UTC.
     pub(super) naive: Option<Tz>,
-    /// Where a day begins; compiling refuses dates where it is not set.
+    /// Time zone in which a day begins; compiling refuses dates if it is not set.
     pub(super) day: Option<Tz>,
 }
 
-/// The days that are remembered: from 1900 to 2099.
+/// The days that are cached: 1900 to 2099.
 const DAYS: std::ops::Range<i64> = -25_567..47_482;
-/// Stands for a day that nobody asked for yet; no clock is so far from UTC.
+/// Marks a day that is not cached yet; no offset from UTC is this large.
 const UNKNOWN: i32 = i32::MIN;
 
-/// A [`Clock`], and when the days that were asked for begin: to ask a time zone takes longer than to write a row.
+/// A [`Clock`] with a cache of when days begin: a time zone lookup takes longer than writing a row.
 #[derive(Debug, Default)]
-pub(super) struct Almanac {
+pub(super) struct DayCache {
     clock: Clock,
-    /// For each of [`DAYS`], the seconds from midnight in UTC to its own.
+    /// Per day of [`DAYS`], the seconds from midnight UTC to its beginning.
     days: Vec<i32>,
 }
 
-impl Almanac {
+impl DayCache {
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, days: Vec::new() }
     }
 
-    /// The first second of a day, counted from 1970.
+    /// The first second of a day, given in days since 1970.
     #[inline]
     fn day(&mut self, day: i64) -> i64 {
         match usize::try_from(day - DAYS.start).ok().and_then(|at| self.days.get(at)) {
             Some(known) if *known != UNKNOWN => day * 86_400 + i64::from(*known),
-            _ => self.ask(day),
+            _ => self.compute(day),
         }
     }
 
-    /// The same of a day that is not remembered.
+    /// Computes it, and caches it if it is in [`DAYS`].
     #[inline(never)]
-    fn ask(&mut self, day: i64) -> i64 {
+    fn compute(&mut self, day: i64) -> i64 {
         let midnight = day.saturating_mul(86_400);
         let zone = self.clock.day;
         if !DAYS.contains(&day) || zone.is_none() {
@@ -68,19 +68,19 @@ impl Almanac {
             self.days.resize((DAYS.end - DAYS.start) as usize, UNKNOWN);
         }
         let begins = local(midnight, zone);
-        // Within two days of midnight: it fits.
+        // Less than two days from midnight: fits `i32`.
         self.days[(day - DAYS.start) as usize] = (begins - midnight) as i32;
         begins
     }
 }
 
-/// The column in epoch seconds, if it is one of dates or timestamps. What stands in its NULLs means nothing.
-pub(super) fn seconds(array: &ArrayRef, almanac: &mut Almanac) -> Option<Vec<i64>> {
+/// The column in epoch seconds, if it has dates or timestamps. At a NULL the seconds are arbitrary.
+pub(super) fn seconds(array: &ArrayRef, day_cache: &mut DayCache) -> Option<Vec<i64>> {
     Some(match array.data_type() {
-        DataType::Date32 => array.as_primitive::<Date32Type>().values().iter().map(|day| almanac.day(i64::from(*day))).collect(),
-        DataType::Date64 => array.as_primitive::<Date64Type>().values().iter().map(|ms| almanac.day(ms.div_euclid(86_400_000))).collect(),
+        DataType::Date32 => array.as_primitive::<Date32Type>().values().iter().map(|day| day_cache.day(i64::from(*day))).collect(),
+        DataType::Date64 => array.as_primitive::<Date64Type>().values().iter().map(|ms| day_cache.day(ms.div_euclid(86_400_000))).collect(),
         DataType::Timestamp(unit, zone) => {
-            let zone = if zone.is_some() { None } else { almanac.clock.naive };
+            let zone = if zone.is_some() { None } else { day_cache.clock.naive };
             match unit {
                 TimeUnit::Second => instants::<1>(array.as_primitive::<TimestampSecondType>().values(), zone),
                 TimeUnit::Millisecond => instants::<1_000>(array.as_primitive::<TimestampMillisecondType>().values(), zone),
@@ -92,7 +92,7 @@ pub(super) fn seconds(array: &ArrayRef, almanac: &mut Almanac) -> Option<Vec<i64
     })
 }
 
-/// Timestamps of so many a second; with a zone, what a clock there shows.
+/// Timestamps of `PER_SECOND` units; local time if there is a zone.
 fn instants<const PER_SECOND: i64>(values: &[i64], zone: Option<Tz>) -> Vec<i64> {
     match zone {
         Some(_) => values.iter().map(|value| local(value.div_euclid(PER_SECOND), zone)).collect(),
@@ -104,7 +104,7 @@ fn in_range(seconds: i64) -> i64 {
     if (FIRST..=LAST).contains(&seconds) { seconds } else { OUT_OF_RANGE }
 }
 
-/// The instant at which a clock in `zone` shows what a clock in UTC shows at `seconds`.
+/// The instant at which local time in `zone` is what UTC is at `seconds`.
 fn local(seconds: i64, zone: Option<Tz>) -> i64 {
     if !(FIRST..=LAST).contains(&seconds) {
         return OUT_OF_RANGE;
@@ -119,8 +119,8 @@ mod tests {
     use super::*;
 
     fn at(text: &str, zone: Tz) -> String {
-        let shown = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").expect("a time").and_utc().timestamp();
-        let instant = DateTime::from_timestamp(local(shown, Some(zone)), 0).expect("in range");
+        let local_time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").expect("a time").and_utc().timestamp();
+        let instant = DateTime::from_timestamp(local(local_time, Some(zone)), 0).expect("in range");
         instant.format("%Y-%m-%d %H:%M").to_string()
     }
 
@@ -134,18 +134,18 @@ mod tests {
             ("2011-12-30 12:00", Tz::Pacific__Apia, "2011-12-30 22:00"),
             ("2026-01-01 00:00", Tz::Asia__Kolkata, "2025-12-31 18:30"),
         ];
-        for (shown, zone, expected) in cases {
-            assert_eq!(at(shown, zone), expected, "{shown} in {zone}");
+        for (local_time, zone, expected) in cases {
+            assert_eq!(at(local_time, zone), expected, "{local_time} in {zone}");
         }
     }
 
     #[test]
-    fn a_day_that_is_remembered_begins_when_the_time_zone_says() {
+    fn a_cached_day_begins_when_the_time_zone_says() {
         for zone in [Tz::Asia__Kolkata, Tz::America__Sao_Paulo, Tz::Pacific__Apia, Tz::Africa__Monrovia, Tz::UTC] {
-            let mut almanac = Almanac::new(Clock { naive: None, day: Some(zone) });
+            let mut day_cache = DayCache::new(Clock { naive: None, day: Some(zone) });
             for day in (-40_000..60_000).step_by(7).chain(DAYS.start - 1..DAYS.start + 2).chain(DAYS.end - 2..DAYS.end + 1) {
                 let expected = local(day * 86_400, Some(zone));
-                assert_eq!((almanac.day(day), almanac.day(day)), (expected, expected), "day {day} in {zone}");
+                assert_eq!((day_cache.day(day), day_cache.day(day)), (expected, expected), "day {day} in {zone}");
             }
         }
     }

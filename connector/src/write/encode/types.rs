@@ -1,7 +1,7 @@
-//! Which Arrow type may be which field, and how it is then written.
+//! Which Arrow types a field accepts, and how each is written.
 //!
-//! In: a shape and a type. Out: a [`Role`], or the end of a sentence that says what is wrong and what to write instead; `{x}` in
-//! it stands for the column.
+//! In: a shape and a type. Out: a [`Role`], or the end of a sentence with the problem and the remedy; `{x}` in it is a placeholder
+//! for the column.
 
 use arrow::datatypes::DataType;
 
@@ -23,7 +23,7 @@ fn is_scalar(data_type: &DataType) -> bool {
     !data_type.is_nested()
 }
 
-/// The items of a list of any layout.
+/// The item type of a list of any layout.
 fn items(data_type: &DataType) -> Option<&DataType> {
     match plain(data_type) {
         DataType::List(item)
@@ -40,45 +40,48 @@ pub(super) fn role(shape: Shape, data_type: &DataType, context: &Context) -> Res
     let data_type = plain(data_type);
     match shape {
         Shape::Identifier | Shape::Identity if is_text(data_type) || data_type.is_integer() => Ok(Role::Identifier),
-        Shape::Identifier | Shape::Identity => Err(has(data_type, "an identifier is text or a whole number; write CAST({x} AS text)")),
+        Shape::Identifier | Shape::Identity => {
+            Err(with_type(data_type, "an identifier is text or a whole number; write CAST({x} AS text)"))
+        }
         Shape::EpochSeconds => epoch_seconds(data_type, context),
         Shape::EventName if is_text(data_type) => Ok(Role::EventName),
-        Shape::EventName => Err(has(data_type, "the name of an event is text; write CAST({x} AS text)")),
+        Shape::EventName => Err(with_type(data_type, "the name of an event is text; write CAST({x} AS text)")),
         Shape::Value | Shape::YesNo => property(data_type, context),
         Shape::Object => match data_type {
             DataType::Struct(_) | DataType::Map(..) => check(data_type, context).map(|()| Role::Object),
             text if is_text(text) => Ok(Role::ObjectText),
-            other => Err(has(other, "an object is a struct, a map or JSON text; write named_struct('key', {x})")),
+            other => Err(with_type(other, "an object is a struct, a map or JSON text; write named_struct('key', {x})")),
         },
         Shape::Items => match items(data_type) {
-            Some(item) => flat(item).and_then(|()| check(data_type, context)).map(|()| Role::Items),
+            Some(item) => check_flat(item).and_then(|()| check(data_type, context)).map(|()| Role::Items),
             None if is_text(data_type) => Ok(Role::ItemsText),
-            None => Err(has(data_type, "items are a list of structs or JSON text; write make_array({x})")),
+            None => Err(with_type(data_type, "items are a list of structs or JSON text; write make_array({x})")),
         },
         Shape::Properties => match data_type {
             DataType::Map(entries, _) => unfold(entries.data_type(), context),
             text if is_text(text) => Ok(Role::UnfoldText),
-            other => {
-                Err(has(other, "properties are a struct, a map or JSON text; give the column another name to send it as one property"))
-            }
+            other => Err(with_type(
+                other,
+                "properties are a struct, a map or JSON text; give the column another name to send it as one property",
+            )),
         },
     }
 }
 
 fn epoch_seconds(data_type: &DataType, context: &Context) -> Result<Role, String> {
     match data_type {
-        DataType::Timestamp(_, None) if context.naive == NaiveTime::Refuse => Err(has(
+        DataType::Timestamp(_, None) if context.naive == NaiveTime::Refuse => Err(with_type(
             data_type,
             "and no time zone says which instant it is; write {x} AT TIME ZONE 'UTC' or another zone, or SET clevertap.naive_time = 'utc' or 'project'",
         )),
         DataType::Timestamp(..) => check(data_type, context).map(|()| Role::EpochSeconds),
         DataType::Null => Ok(Role::EpochSeconds),
         integer if integer.is_integer() => Ok(Role::EpochSeconds),
-        DataType::Date32 | DataType::Date64 => Err(has(
+        DataType::Date32 | DataType::Date64 => Err(with_type(
             data_type,
             "a day is not an instant; write CAST({x} AS timestamp) AT TIME ZONE 'UTC' or another zone to mean its first second",
         )),
-        other => Err(has(other, "expected a timestamp or whole epoch seconds; write to_timestamp({x}) or CAST({x} AS bigint)")),
+        other => Err(with_type(other, "expected a timestamp or whole epoch seconds; write to_timestamp({x}) or CAST({x} AS bigint)")),
     }
 }
 
@@ -92,7 +95,7 @@ fn property(data_type: &DataType, context: &Context) -> Result<Role, String> {
                 "holds the operator {}, which properties of people take alone; give the field another name, or send its value",
                 operator.key()
             )),
-            Some((operator, operand)) => operand_fits(operator, operand).map(|()| Role::Operator(operator)),
+            Some((operator, operand)) => check_operand(operator, operand).map(|()| Role::Operator(operator)),
         },
         DataType::Map(..) => Ok(nested),
         _ => Ok(match items(data_type) {
@@ -104,7 +107,7 @@ fn property(data_type: &DataType, context: &Context) -> Result<Role, String> {
     }
 }
 
-fn operand_fits(operator: Operator, operand: &DataType) -> Result<(), String> {
+fn check_operand(operator: Operator, operand: &DataType) -> Result<(), String> {
     let key = operator.key();
     let fits = match operator {
         Operator::Add | Operator::Remove | Operator::Set => items(operand).is_some_and(is_scalar),
@@ -123,17 +126,20 @@ fn operand_fits(operator: Operator, operand: &DataType) -> Result<(), String> {
 }
 
 fn unfold(entries: &DataType, context: &Context) -> Result<Role, String> {
-    let DataType::Struct(fields) = entries else { return Err(has(entries, "expected a map")) };
-    let [key, value] = fields.as_ref() else { return Err(has(entries, "expected a map")) };
+    let DataType::Struct(fields) = entries else { return Err(with_type(entries, "expected a map")) };
+    let [key, value] = fields.as_ref() else { return Err(with_type(entries, "expected a map")) };
     if !is_text(plain(key.data_type())) {
-        return Err(has(key.data_type(), "as the type of its keys; the names of properties are text. Write them with CAST(… AS text)"));
+        return Err(with_type(
+            key.data_type(),
+            "as the type of its keys; the names of properties are text. Write them with CAST(… AS text)",
+        ));
     }
     property(plain(value.data_type()), context)?;
     Ok(Role::UnfoldMap(value.data_type().clone()))
 }
 
-/// Whether an item of `Items` is a struct or map of scalars.
-fn flat(item: &DataType) -> Result<(), String> {
+/// Checks that an item of `Items` is a struct or map of scalars.
+fn check_flat(item: &DataType) -> Result<(), String> {
     let is_flat = match item {
         DataType::Struct(fields) => fields.iter().all(|field| is_scalar(plain(field.data_type()))),
         DataType::Map(entries, _) => match entries.data_type() {
@@ -145,16 +151,17 @@ fn flat(item: &DataType) -> Result<(), String> {
     if is_flat { Ok(()) } else { Err(format!("has items of the type {item}; an item is a struct of text, numbers, booleans and dates")) }
 }
 
-/// Whether every value inside the type is one that CleverTap has.
+/// Checks that CleverTap has a value for the type and all types inside it.
 fn check(data_type: &DataType, context: &Context) -> Result<(), String> {
     match plain(data_type) {
         other @ (DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) | DataType::Interval(_) | DataType::Union(..)) => {
-            Err(has(other, "which CleverTap has no value for; write CAST({x} AS text)"))
+            Err(with_type(other, "which CleverTap has no value for; write CAST({x} AS text)"))
         }
-        date @ (DataType::Date32 | DataType::Date64) if context.clock.day.is_none() => {
-            Err(has(date, "and the account has no time zone that says when its days begin; set time_zone, or write CAST({x} AS text)"))
-        }
-        naive @ DataType::Timestamp(_, None) if context.naive == NaiveTime::Project && context.clock.naive.is_none() => Err(has(
+        date @ (DataType::Date32 | DataType::Date64) if context.clock.day.is_none() => Err(with_type(
+            date,
+            "and the account has no time zone that says when its days begin; set time_zone, or write CAST({x} AS text)",
+        )),
+        naive @ DataType::Timestamp(_, None) if context.naive == NaiveTime::Project && context.clock.naive.is_none() => Err(with_type(
             naive,
             "which clevertap.naive_time = 'project' reads in the account's time zone, and it has none; set time_zone, or SET clevertap.naive_time = 'utc'",
         )),
@@ -169,21 +176,21 @@ fn check_map(entries: &DataType, context: &Context) -> Result<(), String> {
         && let Some(key) = fields.first()
         && !is_scalar(plain(key.data_type()))
     {
-        return Err(has(key.data_type(), "as the type of its keys; the keys of an object are text. Write them with CAST(… AS text)"));
+        return Err(with_type(key.data_type(), "as the type of its keys; the keys of an object are text. Write them with CAST(… AS text)"));
     }
     check(entries, context)
 }
 
-fn has(data_type: &DataType, rest: &str) -> String {
-    let joint = match rest.split(' ').next() {
+fn with_type(data_type: &DataType, rest: &str) -> String {
+    let separator = match rest.split(' ').next() {
         Some("and" | "as") => " ",
         Some("which") => ", ",
         _ => "; ",
     };
-    format!("has the type {data_type}{joint}{rest}")
+    format!("has the type {data_type}{separator}{rest}")
 }
 
-/// Whether `name` may be the name of an event.
+/// Checks the name of an event.
 pub(super) fn event_name(name: &str, forbidden: &str) -> Checked<()> {
     if name.trim().is_empty() {
         return Err(problem(EVENT_NAME, "is empty; expected the name of an event"));
@@ -193,10 +200,10 @@ pub(super) fn event_name(name: &str, forbidden: &str) -> Checked<()> {
     }
     let found: Vec<String> = forbidden.chars().filter(|c| name.contains(*c)).map(String::from).collect();
     if !found.is_empty() {
-        let shown = found.join(" ");
+        let listed = found.join(" ");
         return Err(problem(
             EVENT_NAME,
-            format!("has characters that the name of an event does not take: {shown}; translate replaces them"),
+            format!("has characters that the name of an event does not take: {listed}; translate replaces them"),
         ));
     }
     Ok(())

@@ -1,32 +1,31 @@
-//! A value of a column as JSON: scalars, and lists, structs and maps of them.
+//! Writes a value of a column as JSON: scalars, and lists, structs and maps of them.
 //!
-//! In: bound values and a place in them. Out: bytes, or a [`super::reject::Problem`]; then the caller takes back what was
-//! written. NULL is left out wherever it is: of objects, of lists.
+//! In: bound values and an index. Out: bytes, or a [`super::reject::Problem`]; the caller then truncates the output. NULL is left out
+//! of objects and lists.
 
 use super::bind::{Column, Values};
 use super::cell;
 use super::reject::{Checked, EPOCH_SECONDS_MAX, LEVELS_MAX, TEXT_BYTES_MAX, TIME_RANGE, date_range, depth, long_text, problem};
 use super::time::OUT_OF_RANGE;
 
-/// How values are written in one place of a record.
+/// How the values of one field are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Style {
-    /// What becomes of a text over [`TEXT_BYTES_MAX`].
-    pub(super) long: Long,
-    /// What a boolean is.
-    pub(super) truth: Truth,
+    /// What happens to a text over [`TEXT_BYTES_MAX`].
+    pub(super) long: LongText,
+    pub(super) boolean: BooleanForm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Long {
-    /// There is no bound here.
+pub(super) enum LongText {
+    /// No limit applies.
     Keep,
     Reject,
     Cut,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Truth {
+pub(super) enum BooleanForm {
     /// `true`, `false`.
     Json,
     /// `"Y"`, `"N"`.
@@ -34,17 +33,17 @@ pub(super) enum Truth {
 }
 
 impl Style {
-    /// Without bounds, for what becomes text as a whole.
-    pub(super) const INSIDE: Self = Self { long: Long::Keep, truth: Truth::Json };
+    /// Without a limit on texts, for values that become one text together.
+    pub(super) const INSIDE: Self = Self { long: LongText::Keep, boolean: BooleanForm::Json };
 
-    /// `text` as a JSON string; `cut` is set where it was.
+    /// Writes `text` as a JSON string; sets `cut` if it was cut.
     pub(super) fn text(self, out: &mut Vec<u8>, text: &str, cut: &mut bool) -> Checked<()> {
         let mut bytes = text.as_bytes();
         if bytes.len() > TEXT_BYTES_MAX {
             match self.long {
-                Long::Keep => {}
-                Long::Reject => return Err(long_text(bytes.len())),
-                Long::Cut => {
+                LongText::Keep => {}
+                LongText::Reject => return Err(long_text(bytes.len())),
+                LongText::Cut => {
                     bytes = &bytes[..text.floor_char_boundary(TEXT_BYTES_MAX)];
                     *cut = true;
                 }
@@ -55,11 +54,13 @@ impl Style {
     }
 }
 
-/// The value at `at`, which is there.
+/// Writes the value at `at`, which is not NULL.
 pub(super) fn json(values: &Values, at: usize, style: Style, levels: usize, out: &mut Vec<u8>, cut: &mut bool) -> Checked<()> {
     match values {
         Values::Null => out.extend_from_slice(b"null"),
-        Values::Bool(array) if style.truth == Truth::Letter => out.extend_from_slice(if array.value(at) { b"\"Y\"" } else { b"\"N\"" }),
+        Values::Bool(array) if style.boolean == BooleanForm::Letter => {
+            out.extend_from_slice(if array.value(at) { b"\"Y\"" } else { b"\"N\"" })
+        }
         Values::Bool(array) => cell::boolean(out, array.value(at)),
         Values::Int(array) => cell::integer(out, array.value(at)),
         Values::UInt(array) => cell::integer(out, array.value(at)),
@@ -114,7 +115,7 @@ pub(super) fn json(values: &Values, at: usize, style: Style, levels: usize, out:
     Ok(())
 }
 
-/// The scalar at `at` as text, whatever it is.
+/// Writes the scalar at `at` as a JSON string, whatever its type.
 pub(super) fn quoted(values: &Values, at: usize, style: Style, out: &mut Vec<u8>, cut: &mut bool) -> Checked<()> {
     if matches!(values, Values::Seconds(_)) || values.text(at).is_some() {
         return json(values, at, style, 0, out, cut);
@@ -129,7 +130,7 @@ pub(super) fn quoted(values: &Values, at: usize, style: Style, out: &mut Vec<u8>
 /// (<https://github.com/CleverTap/clevertap-web-sdk>, read 2026-11-21), and its server may.
 pub(super) const LIKE_A_CALENDAR_DATE: std::ops::Range<i64> = 10_000_000..100_000_000;
 
-/// `"$D_1767225600"`; what could be taken for a calendar date has a leading zero, which changes no number.
+/// `"$D_1767225600"`; a number that could be read as a calendar date gets a leading zero, which does not change its value.
 fn date(out: &mut Vec<u8>, seconds: i64) -> Checked<()> {
     if seconds == OUT_OF_RANGE {
         return Err(date_range());
@@ -140,12 +141,12 @@ fn date(out: &mut Vec<u8>, seconds: i64) -> Checked<()> {
     Ok(())
 }
 
-/// `levels` less one.
+/// One level less, or the problem that the nesting is too deep.
 fn inner(levels: usize) -> Checked<usize> {
     levels.checked_sub(1).ok_or_else(|| depth(LEVELS_MAX))
 }
 
-/// A number above 0, as an operator takes it.
+/// Whether the number is above 0, as `$incr` and `$decr` require.
 pub(super) fn positive(values: &Values, at: usize) -> bool {
     match values {
         Values::Int(array) => array.value(at) > 0,
@@ -161,12 +162,12 @@ pub(super) fn positive(values: &Values, at: usize) -> bool {
     }
 }
 
-/// Items of a list that are there.
+/// The items of a list that are not NULL.
 pub(super) fn items(column: &Column, range: std::ops::Range<usize>) -> impl Iterator<Item = usize> + '_ {
     range.filter_map(|item| column.at(item))
 }
 
-/// The instant of a row, in epoch seconds of ten digits.
+/// The instant at `at` in epoch seconds of at most ten digits.
 pub(super) fn epoch_seconds(values: &Values, at: usize) -> Checked<i64> {
     let seconds = match values {
         Values::Int(array) => array.value(at),

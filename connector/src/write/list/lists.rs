@@ -1,7 +1,7 @@
-//! Writing lists: takes sorted rows, spools one list after the other, submits each, and gives its rows their fate.
+//! Writes lists: reads sorted rows, spools one list after the other, submits each, and gives its rows their fate.
 //!
-//! In: the stream of `MembersExec`, sorted. Out: the accepted count, or the error that tells all four. A list goes only when its
-//! last row is known, and, unless rejects are skipped, only if none of its rows was rejected.
+//! In: the stream of `MembersExec`, sorted. Out: the number of accepted rows, or the error with all four counts. A list is submitted
+//! only after its last row was read and, unless rejects are skipped, only if none of its rows was rejected.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,41 +25,41 @@ use crate::table::List;
 use crate::write::job::Job;
 use crate::write::settle::{Failure, Settler, Stopped};
 
-/// The code of the warning that tells of a list which was submitted.
+/// The code of the warning for a submitted list.
 const SUBMITTED: &str = "CT-603";
 
-/// Rows that are settled at a time.
-const ROWS: usize = 1_000;
+/// Rows settled at a time.
+const SETTLE_ROWS: usize = 1_000;
 
-/// One statement's lists.
+/// The lists of one statement.
 pub(super) struct Lists {
     job: Job,
     header: &'static str,
-    /// How the file calls the kind of the identifiers.
+    /// The kind of the identifiers, as the file names it.
     kind: &'static str,
     task: Arc<TaskContext>,
     run: Arc<LiveRun>,
     settler: Settler,
     calls: Calls,
-    figures: [Count; 7],
-    /// The list whose rows come now.
+    metrics: [Count; 7],
+    /// The list that is being spooled.
     open: Option<Spool>,
-    /// How that list ended, while its rows are being settled.
+    /// The outcome of that list, while its rows are settled.
     ending: Option<Ending>,
-    /// Why no further list is submitted.
+    /// Set when no further list is submitted.
     stopped: Option<Stopped>,
     input_complete: bool,
     ended: bool,
 }
 
-/// How a list ended.
+/// The outcome of a list.
 #[derive(Debug, Clone)]
 enum Ending {
     Accepted,
     Failed { fate: Fate, code: String, reason: String },
 }
 
-/// Of rows whose list was not submitted.
+/// The outcome of lists that are not submitted.
 fn unsent() -> Ending {
     let reason = "the statement stopped before the list of this row was submitted";
     Ending::Failed { fate: Fate::Unsent, code: "CT-403".into(), reason: reason.into() }
@@ -67,7 +67,7 @@ fn unsent() -> Ending {
 
 impl Lists {
     /// Begins the run; no request is made.
-    pub(super) async fn begin(job: Job, list: &'static List, figures: [Count; 7], task: &Arc<TaskContext>) -> Result<Self> {
+    pub(super) async fn begin(job: Job, list: &'static List, metrics: [Count; 7], task: &Arc<TaskContext>) -> Result<Self> {
         let column = job.mapping.table.column_like(&job.mapping.identifier().name).map_or("", |column| column.name);
         let kind = list.kinds.iter().find(|(name, _)| *name == column).map_or("", |(_, kind)| *kind);
         let (run, settler) = Settler::begin(&job, task).await?;
@@ -80,7 +80,7 @@ impl Lists {
             run,
             settler: settler.of_lists(),
             calls,
-            figures,
+            metrics,
             open: None,
             ending: None,
             stopped: None,
@@ -92,40 +92,40 @@ impl Lists {
 
     /// Writes all of `input`.
     pub(super) async fn write(mut self, mut input: SendableRecordBatchStream) -> Result<u64> {
-        self.all(&mut input).await;
+        self.read_rows(&mut input).await;
         drop(input);
         self.ended = true;
-        self.report_figures();
-        if let Err(error) = self.write_evidence(true).await {
+        self.report_metrics();
+        if let Err(error) = self.write_failed_rows(true).await {
             self.stopped.get_or_insert(error.into());
         }
         let stopped = self.stopped.take();
         self.settler.end(stopped, self.input_complete)
     }
 
-    /// Takes all rows. They were read before the first of them comes, so that those behind a stop have to have a fate too.
-    async fn all(&mut self, input: &mut SendableRecordBatchStream) {
+    /// Reads all rows. The sort read its complete input before its first row, so rows after a stop need a fate too.
+    async fn read_rows(&mut self, input: &mut SendableRecordBatchStream) {
         let stop = self.run.stop.clone();
-        let mut begun = false;
+        let mut has_rows = false;
         loop {
             let batch = tokio::select! {
                 biased;
                 () = stop.stopped(), if self.stopped.is_none() => {
                     self.stop(Stopped::because("The statement was stopped by hand")).await;
-                    if begun { continue } else { return }
+                    if has_rows { continue } else { return }
                 }
                 batch = input.next() => batch,
             };
             let taken = match batch {
                 None => break,
-                Some(Ok(batch)) => self.take(&batch).await,
+                Some(Ok(batch)) => self.add_batch(&batch).await,
                 Some(Err(error)) => Err(error.into()),
             };
-            begun = true;
+            has_rows = true;
             if let Err(stopped) = taken {
                 return self.stop(stopped).await;
             }
-            if let Err(error) = self.write_evidence(false).await {
+            if let Err(error) = self.write_failed_rows(false).await {
                 self.stop(error.into()).await;
             }
         }
@@ -137,7 +137,7 @@ impl Lists {
         }
     }
 
-    /// Submits no further list. The rows of the one that is open get the fate that is known of it; else they are unsent.
+    /// Submits no further list. The rows of the open one get the outcome if it is known; else they are unsent.
     async fn stop(&mut self, stopped: Stopped) {
         self.stopped.get_or_insert(stopped);
         if self.open.is_none() {
@@ -151,11 +151,11 @@ impl Lists {
         }
     }
 
-    /// Takes rows, which are sorted: another name ends the list before it.
+    /// Takes sorted rows: a new list name completes the previous list.
     ///
     /// # Errors
-    /// What cannot be: after it no row can be taken.
-    async fn take(&mut self, batch: &RecordBatch) -> Result<(), Stopped> {
+    /// An internal or disk error, after which no row can be taken.
+    async fn add_batch(&mut self, batch: &RecordBatch) -> Result<(), Stopped> {
         let columns = (
             batch.column(0).as_string_view_opt(),
             batch.column(1).as_string_view_opt(),
@@ -192,7 +192,7 @@ impl Lists {
             }
             let open = match &mut self.open {
                 Some(open) => open,
-                none => none.insert(Spool::open(&self.task, list, self.header)?),
+                slot => slot.insert(Spool::open(&self.task, list, self.header)?),
             };
             open.push(self.kind, &member)?;
         }
@@ -207,10 +207,10 @@ impl Lists {
         Ok(())
     }
 
-    /// Submits the list that is open, if there is one, and settles its rows.
+    /// Submits the open list, if any, and settles its rows.
     async fn submit(&mut self) -> Result<(), Stopped> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        let file = open.filed()?;
+        let file = open.finish_file()?;
         if self.job.options.dry_run != DryRun::Off {
             return Ok(self.settle(Ending::Accepted).await?);
         }
@@ -236,14 +236,14 @@ impl Lists {
         }
     }
 
-    /// Gives the rows of the open list their fate.
+    /// Settles the rows of the open list.
     async fn settle(&mut self, ending: Ending) -> Result<()> {
-        self.report_figures();
+        self.report_metrics();
         self.ending = Some(ending);
-        self.calls.left.store(false, Ordering::SeqCst);
+        self.calls.may_have_arrived.store(false, Ordering::SeqCst);
         while self.settle_some()? {
-            // The rows of this list go on to their fate all the same.
-            if let Err(error) = self.write_evidence(false).await {
+            // The rows of this list are settled nevertheless.
+            if let Err(error) = self.write_failed_rows(false).await {
                 self.stopped.get_or_insert(error.into());
             }
             tokio::task::yield_now().await;
@@ -251,21 +251,21 @@ impl Lists {
         Ok(())
     }
 
-    /// Writes the failed rows that are due, or all of them.
+    /// Writes failed rows when due, or all of them.
     ///
     /// # Errors
-    /// The place does not take them: no further list is submitted then.
-    async fn write_evidence(&mut self, all: bool) -> Result<()> {
+    /// If they cannot be written; then no further list is submitted.
+    async fn write_failed_rows(&mut self, all: bool) -> Result<()> {
         match self.settler.file() {
             Some(file) if all || file.due().is_some_and(|due| due <= tokio::time::Instant::now()) => file.write().await,
             _ => Ok(()),
         }
     }
 
-    /// Gives some rows of the open list the fate that is known; whether there may be more.
+    /// Settles some rows of the open list; returns whether there may be more.
     fn settle_some(&mut self) -> Result<bool> {
         let (Some(open), Some(ending)) = (&mut self.open, &self.ending) else { return Ok(false) };
-        let rows = open.take(ROWS)?;
+        let rows = open.next_rows(SETTLE_ROWS)?;
         if rows.is_empty() {
             (self.open, self.ending) = (None, None);
             return Ok(false);
@@ -279,7 +279,7 @@ impl Lists {
         Ok(true)
     }
 
-    /// Gives a row the fate of a list that was not accepted.
+    /// Gives a row the fate of its list, which was not accepted.
     fn fail(&mut self, list: &str, Member { row, id }: Member, ending: &Ending) {
         let Ending::Failed { fate, code, reason } = ending else { return };
         let mapping = &self.job.mapping;
@@ -290,7 +290,7 @@ impl Lists {
         self.settler.fail(Failure { row, fate, code, reason, column: None, identifier: Some(id), record });
     }
 
-    /// The fate of the rows that are being settled.
+    /// The fate of the rows being settled; `None` if accepted.
     fn fate(&self) -> Option<Fate> {
         match &self.ending {
             Some(Ending::Accepted) => None,
@@ -299,27 +299,27 @@ impl Lists {
         }
     }
 
-    /// Brings requests and fates into the run and the metrics.
-    fn report_figures(&self) {
+    /// Copies requests and fates into the run and the metrics.
+    fn report_metrics(&self) {
         let [requests, retries, bytes] = self.calls.counts();
         let mut run = self.run.get();
         (run.requests, run.retries, run.bytes_sent) = (requests, retries, bytes);
         let tally = run.tally;
         let now = [requests, retries, bytes, tally.accepted, tally.rejected, tally.in_doubt, tally.unsent];
-        for (figure, now) in self.figures.iter().zip(now) {
-            figure.add(usize::try_from(now).unwrap_or(usize::MAX).saturating_sub(figure.value()));
+        for (counter, now) in self.metrics.iter().zip(now) {
+            counter.add(usize::try_from(now).unwrap_or(usize::MAX).saturating_sub(counter.value()));
         }
     }
 }
 
 impl Drop for Lists {
-    /// The stream was dropped: a list whose last call left is in doubt, one that is open is unsent.
+    /// The stream was dropped: a list is in doubt if its last call was sent, else unsent.
     fn drop(&mut self) {
         if self.ended {
             return;
         }
         self.run.stop.stop();
-        let fate = if self.calls.left.load(Ordering::SeqCst) { Fate::InDoubt } else { Fate::Unsent };
+        let fate = if self.calls.may_have_arrived.load(Ordering::SeqCst) { Fate::InDoubt } else { Fate::Unsent };
         self.ending.get_or_insert_with(|| Ending::Failed {
             fate,
             code: "CT-403".into(),
@@ -336,7 +336,7 @@ impl Drop for Lists {
                 }
             }
         }
-        self.report_figures();
+        self.report_metrics();
         self.settler.cancelled();
     }
 }

@@ -1,6 +1,6 @@
-//! Rows as members of lists, each with its number in the source, ready to be sorted.
+//! Turns rows into members of lists, each with its row number, ready to be sorted.
 //!
-//! In: batches of the source. Out: list, member, row number, and for a row that cannot be sent why, as JSON, in place of a member.
+//! In: batches of the source. Out: list, member, row number, and for a rejected row, which has no member, the reject as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,12 +22,12 @@ use crate::write::encode::{Encoder, Page, Reject, Row};
 use crate::write::job::Job;
 use crate::write::mapping::Mapping;
 
-/// The name of the list; NULL where a row has none.
+/// Column with the name of the list; NULL if the row has none.
 pub(super) const LIST: &str = "list";
-/// The member; NULL where the row is rejected.
+/// Column with the member; NULL if the row is rejected.
 pub(super) const MEMBER: &str = "member";
 
-/// Why a row is rejected, on its way through the sort.
+/// A reject, serialized for the sort.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Rejected {
     pub(super) code: String,
@@ -37,7 +37,7 @@ pub(super) struct Rejected {
     pub(super) record: String,
 }
 
-/// See the module.
+/// Encodes rows as list, member, row number and reject.
 #[derive(Debug)]
 pub(super) struct MembersExec {
     input: Arc<dyn ExecutionPlan>,
@@ -93,7 +93,7 @@ impl ExecutionPlan for MembersExec {
     }
 }
 
-/// Where a record of the encoder has its two texts.
+/// The two keys of an encoded record.
 #[derive(Debug)]
 struct RecordKeys {
     list: String,
@@ -111,9 +111,9 @@ impl RecordKeys {
 
 fn encode(encoder: &mut Encoder, keys: &RecordKeys, batch: &RecordBatch, first: u64) -> Result<RecordBatch> {
     let unread = |error: serde_json::Error| DataFusionError::Internal(format!("a record is not read back: {error}"));
-    let mut begun = encoder.begin(batch)?;
+    let mut bound = encoder.begin(batch)?;
     let (mut page, mut rows) = (Page::default(), Vec::new());
-    encoder.write(&mut begun, batch.num_rows(), &mut page, &mut rows);
+    encoder.write(&mut bound, batch.num_rows(), &mut page, &mut rows);
     let (mut lists, mut members, mut rejects) = (StringViewBuilder::new(), StringViewBuilder::new(), StringViewBuilder::new());
     let mut numbers = UInt64Builder::with_capacity(batch.num_rows());
     for (number, row) in (first..).zip(rows) {

@@ -1,8 +1,8 @@
-//! Custom lists: rows -> a file a list -> a URL, a PUT, a word that it is there.
+//! Custom lists: rows -> one file per list -> get a URL, PUT the file, confirm the upload.
 //!
-//! In: rows of a list's name and a member. Out: the count of rows whose list was submitted. A list's file must be whole before it
-//! goes, and its length known, so that rows are sorted by list and member (by DataFusion, which spills what a bounded part of memory
-//! does not hold), and the file is spooled to DataFusion's own disk. Lists go one after the other.
+//! In: rows of a list name and a member. Out: the number of rows of submitted lists. The file of a list must be complete, and its
+//! size known, before it is sent. So rows are sorted by list and member (by DataFusion, which spills beyond a bounded part of
+//! memory), and the file is spooled to the disk manager of DataFusion. Lists are sent one after the other.
 //!
 //! ```text
 //! batches ─▶ members (MembersExec) ─▶ sort ─▶ lists (ListsExec) ─▶ spool ─▶ submit ─▶ settle
@@ -36,10 +36,10 @@ use crate::write::plan::{CommitExec, accepted_schema, one_number, one_row};
 use lists::Lists;
 use members::MembersExec;
 
-/// The plan of a whole write of lists.
+/// The plan of a write of lists.
 ///
 /// # Errors
-/// [`Error::Setting`] where nobody is named whom CleverTap could tell the outcome.
+/// [`Error::Setting`] if no e-mail address is set to which CleverTap can report the outcome.
 pub(crate) fn committed(input: Arc<dyn ExecutionPlan>, job: Job) -> Result<Arc<dyn ExecutionPlan>, Error> {
     if job.options.list_email.is_none() && job.options.dry_run == DryRun::Off {
         return Err(Error::Setting(
@@ -57,7 +57,7 @@ pub(crate) fn job_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&Job> {
     plan.downcast_ref::<ListsExec>().map(|node| &node.job)
 }
 
-/// The calls of the table.
+/// The calls that write the table.
 fn calls(job: &Job) -> Result<&'static List> {
     match &job.mapping.table.write {
         Some(Write::List(list)) => Ok(list),
@@ -65,7 +65,7 @@ fn calls(job: &Job) -> Result<&'static List> {
     }
 }
 
-/// Sends what [`MembersExec`] made, sorted by list and member.
+/// Sends the rows of [`MembersExec`], sorted by list and member.
 #[derive(Debug)]
 struct ListsExec {
     input: Arc<dyn ExecutionPlan>,
@@ -99,7 +99,7 @@ impl ExecutionPlan for ListsExec {
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        // Rows that were rejected have no member, and so stand first: they decide whether the list goes.
+        // Rejected rows have a NULL member, so they come first: they decide whether the list is sent.
         let first = SortOptions { descending: false, nulls_first: true };
         let by = |name: &str, at: usize| PhysicalSortRequirement::new(Arc::new(Column::new(name, at)), Some(first));
         vec![LexRequirement::new([by(members::LIST, 0), by(members::MEMBER, 1)]).map(OrderingRequirements::new)]
@@ -111,10 +111,10 @@ impl ExecutionPlan for ListsExec {
         }
         let input = self.input.execute(0, sort_memory::bounded(&task))?;
         let (job, calls) = (self.job.clone(), calls(&self.job)?);
-        let figure = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
-        let figures = ["requests", "retries", "bytes_sent", "accepted", "rejected", "in_doubt", "unsent"].map(figure);
+        let counter = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
+        let metrics = ["requests", "retries", "bytes_sent", "accepted", "rejected", "in_doubt", "unsent"].map(counter);
         let written = futures::stream::once(async move {
-            let accepted = Lists::begin(job, calls, figures, &task).await?.write(input).await?;
+            let accepted = Lists::begin(job, calls, metrics, &task).await?.write(input).await?;
             one_number(accepted_schema(), accepted)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(accepted_schema(), written.boxed())))

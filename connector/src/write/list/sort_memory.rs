@@ -1,8 +1,8 @@
-//! What sorting the members of lists may take, so that a load of any size takes the same: a session's pool often has no bound, and
-//! the sort would then keep everything in memory and never go to disk.
+//! Bounds the memory of sorting list members, so that a load of any size needs the same. A session pool often has no bound, and the
+//! sort would then keep everything in memory and never spill.
 //!
-//! In: a task. Out: the same task for the sort, whose memory is counted in the session's pool and is never more than [`SORT_BYTES_MAX`];
-//! and, below the sort, the first task again.
+//! In: a task context. Out: one for the sort, with memory that counts in the pool of the session and never exceeds
+//! [`SORT_BYTES_MAX`]; and for the plan below the sort, the original pool again.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
 
-/// Bytes that the sort may hold: it spills above, and merges with what DataFusion reserves for that (10 MB).
+/// Memory of the sort: it spills beyond, and merges with the 10 MB that DataFusion reserves for that.
 const SORT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// A part of another pool.
+/// A bounded part of another pool.
 #[derive(Debug)]
 struct SortMemory {
     pool: Arc<dyn MemoryPool>,
     used: AtomicUsize,
 }
 
-/// The task for the sort.
+/// The task context for the sort.
 pub(super) fn bounded(task: &TaskContext) -> Arc<TaskContext> {
     let pool = Arc::clone(task.memory_pool());
     Arc::new(with_pool(task, Arc::new(SortMemory { pool, used: AtomicUsize::new(0) })))
 }
 
-/// The task for what the sort reads.
+/// The task context for the input of the sort.
 pub(super) fn unbounded(task: Arc<TaskContext>) -> Arc<TaskContext> {
     match task.memory_pool().downcast_ref::<SortMemory>().map(|sort| Arc::clone(&sort.pool)) {
         Some(pool) => Arc::new(with_pool(&task, pool)),

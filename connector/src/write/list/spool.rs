@@ -1,7 +1,7 @@
-//! One list on disk: the file that is put, and beside it every row of the list with its member, for when its fate is known.
+//! One list on disk: the file to PUT, and the rows with their members, to settle them when their fate is known.
 //!
-//! In: members in order. Out: the file, as often as it is read, and the rows. Both files are DataFusion's, which bounds and removes
-//! them. A row is its number, the length of its member and the member.
+//! In: members in order. Out: the file, which can be read repeatedly, and the rows. Both are spill files of DataFusion, which bounds
+//! and removes them. A row is stored as its number, the length of its member and the member.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -15,17 +15,16 @@ use futures::stream::BoxStream;
 
 use crate::error::{Error, Result};
 
-/// A list that is being written down.
+/// A list that is being spooled.
 pub(super) struct Spool {
-    /// The list's name.
     pub(super) name: String,
-    /// People who are on it.
+    /// Distinct members.
     pub(super) members: u64,
-    /// Bytes of the file.
+    /// Size of the file.
     pub(super) bytes: u64,
     file: Part,
     rows: Part,
-    /// The row that is settled next.
+    /// Positioned at the row that is settled next.
     reader: Option<BufReader<File>>,
     last: Option<String>,
 }
@@ -35,15 +34,15 @@ struct Part {
     writer: BufWriter<Box<dyn SpillWriter>>,
 }
 
-/// The file of a list that is whole.
-pub(super) struct Filed {
+/// The complete file of a list.
+pub(super) struct SpooledFile {
     pub(super) name: String,
     pub(super) bytes: u64,
     file: Arc<dyn SpillFile>,
 }
 
-impl Filed {
-    /// The file from its first byte.
+impl SpooledFile {
+    /// Reads the file from the start.
     pub(super) fn read(&self) -> Result<BoxStream<'static, std::io::Result<Bytes>>> {
         let chunks = self.file.read_stream().map_err(|error| failed(&error))?;
         Ok(chunks.map(|chunk| chunk.map_err(std::io::Error::other)).boxed())
@@ -79,47 +78,47 @@ fn failed(why: &dyn std::fmt::Display) -> Error {
 }
 
 impl Spool {
-    /// An empty list, with the first line of its file.
+    /// Starts an empty list, with the header line of its file.
     pub(super) fn open(task: &TaskContext, name: &str, header: &str) -> Result<Self> {
         let file = Part::open(task, "spooling a custom list")?;
         let rows = Part::open(task, "spooling the rows of a custom list")?;
         rows.path()?;
         let mut spool = Self { name: name.to_owned(), members: 0, bytes: 0, file, rows, reader: None, last: None };
-        spool.line(header.as_bytes())?;
+        spool.write_line(header.as_bytes())?;
         Ok(spool)
     }
 
-    /// Adds a row. Members come in order, so that one who is there already is the last one.
+    /// Adds a row. Members are sorted, so a duplicate equals the last one.
     pub(super) fn push(&mut self, kind: &str, member: &Member) -> Result<()> {
         let length = u32::try_from(member.id.len()).map_err(|error| failed(&error))?;
         let row = [&member.row.to_le_bytes()[..], &length.to_le_bytes(), member.id.as_bytes()].concat();
         self.rows.writer.write_all(&row).map_err(|error| failed(&error))?;
         if self.last.as_deref() != Some(&member.id) {
-            self.line(format!("{kind},{}\n", field(&member.id)).as_bytes())?;
+            self.write_line(format!("{kind},{}\n", field(&member.id)).as_bytes())?;
             self.members += 1;
             self.last = Some(member.id.clone());
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<()> {
+    fn write_line(&mut self, line: &[u8]) -> Result<()> {
         self.bytes += line.len() as u64;
         self.file.writer.write_all(line).map_err(|error| failed(&error))
     }
 
-    /// The file, with nothing of it still in memory.
-    pub(super) fn filed(&mut self) -> Result<Filed> {
+    /// Flushes and returns the file.
+    pub(super) fn finish_file(&mut self) -> Result<SpooledFile> {
         self.file.flush()?;
-        Ok(Filed { name: self.name.clone(), bytes: self.bytes, file: Arc::clone(&self.file.file) })
+        Ok(SpooledFile { name: self.name.clone(), bytes: self.bytes, file: Arc::clone(&self.file.file) })
     }
 
-    /// The next so many rows that nobody has taken.
-    pub(super) fn take(&mut self, rows: usize) -> Result<Vec<Member>> {
+    /// The next rows to settle, at most `rows`.
+    pub(super) fn next_rows(&mut self, rows: usize) -> Result<Vec<Member>> {
         let reader = match &mut self.reader {
             Some(reader) => reader,
-            none => {
+            slot => {
                 self.rows.flush()?;
-                none.insert(BufReader::new(File::open(self.rows.path()?).map_err(|error| failed(&error))?))
+                slot.insert(BufReader::new(File::open(self.rows.path()?).map_err(|error| failed(&error))?))
             }
         };
         let mut taken = Vec::with_capacity(rows);
@@ -141,7 +140,7 @@ impl Spool {
     }
 }
 
-/// A field by RFC 4180: in quotes where it must be, and quotes in it twice.
+/// A CSV field by RFC 4180: quoted if necessary, with quotes in it doubled.
 fn field(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains([',', '"', '\r', '\n']) || text.starts_with(' ') || text.ends_with(' ') {
         format!("\"{}\"", text.replace('"', "\"\"")).into()
@@ -162,9 +161,9 @@ mod tests {
         let mut spool = Spool::open(&task, "VIP", "Type,Identity\n").expect("a spool");
         let rows = [(3, "a"), (1, "a"), (2, "b,\"c\"\n")].map(|(row, id)| Member { row, id: id.into() });
         rows.iter().for_each(|member| spool.push("i", member).expect("pushed"));
-        let file: Vec<Bytes> = spool.filed().expect("flushed").read().expect("a reader").try_collect().await.expect("read");
+        let file: Vec<Bytes> = spool.finish_file().expect("flushed").read().expect("a reader").try_collect().await.expect("read");
         let expected = "Type,Identity\ni,a\ni,\"b,\"\"c\"\"\n\"\n";
         assert_eq!((file.concat(), spool.bytes, spool.members), (expected.as_bytes().to_vec(), expected.len() as u64, 2));
-        assert_eq!((spool.take(2).expect("two"), spool.take(9).expect("one")), (rows[..2].to_vec(), rows[2..].to_vec()));
+        assert_eq!((spool.next_rows(2).expect("two"), spool.next_rows(9).expect("one")), (rows[..2].to_vec(), rows[2..].to_vec()));
     }
 }

@@ -1,8 +1,8 @@
-//! Submitting one list: is it there already, a URL, the file, the word that it is there.
+//! Submits one list: check that it exists if required, get a URL, PUT the file, confirm the upload.
 //!
-//! In: a spooled list. Out: how that ended. All but the last call can be repeated; the last one is carried out once or leaves the
-//! list in doubt, whatever `clevertap.in_doubt` says: a second list of its name would be refused, and nobody could tell whose the
-//! first one is.
+//! In: a spooled list. Out: the outcome. All calls but the last can be repeated. The last one is sent once or leaves the list in
+//! doubt, whatever `clevertap.in_doubt` is: a second list of the same name would be refused, and then nobody could know which request
+//! made the first one.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::spool::Filed;
+use super::spool::SpooledFile;
 use crate::account::Account;
 use crate::client::{Answer, Api, Arrived, File, Lane, LaneSettings, Outcome, Request};
 use crate::error::{Error, Result};
@@ -21,28 +21,28 @@ use crate::options::{ListMode, Options};
 use crate::runs::Stop;
 use crate::table::{List, Resend};
 
-/// Time in which the undocumented list of lists is asked for.
+/// Time limit for the undocumented list of lists.
 const LISTING_FOR: Duration = Duration::from_secs(10);
 
-/// How a list ended.
+/// The outcome of a submission.
 #[derive(Debug)]
 pub(super) enum Submitted {
-    /// CleverTap has it, and will tell by e-mail what became of it.
+    /// CleverTap has it, and reports the result by e-mail.
     Yes {
-        /// The number or name by which CleverTap knows it, if it says so.
+        /// The number or name of the segment, if the answer has one.
         segment: Option<String>,
     },
-    /// It has not, or nobody knows.
+    /// CleverTap does not have it, or that is not known.
     No {
         fate: Fate,
         code: String,
         reason: String,
-        /// Why the statement stops; a refused name stops it only as a rejected row does.
+        /// The error that stops the statement; a refused name only counts as a rejected row.
         stop: Option<Error>,
     },
 }
 
-/// What lists are submitted through.
+/// The calls that submit lists.
 #[derive(Debug)]
 pub(super) struct Calls {
     list: &'static List,
@@ -50,10 +50,10 @@ pub(super) struct Calls {
     url: Lane,
     completion: Lane,
     listing: Lane,
-    /// Names of the lists that are there, once they were asked for.
-    there: Option<BTreeSet<String>>,
-    /// Whether a completion may have arrived whose answer is not known.
-    pub(super) left: AtomicBool,
+    /// Names of the existing lists, once fetched.
+    existing: Option<BTreeSet<String>>,
+    /// Whether a completion may have arrived without a known answer.
+    pub(super) may_have_arrived: AtomicBool,
 }
 
 impl Calls {
@@ -66,8 +66,8 @@ impl Calls {
             url: Lane::new(account.client(), settings(list.url_path)),
             completion: Lane::new(account.client(), settings(list.completion_path)),
             listing: Lane::new(account.client(), LaneSettings { retry_for: listing.retry_for.min(LISTING_FOR), ..listing }),
-            there: None,
-            left: AtomicBool::new(false),
+            existing: None,
+            may_have_arrived: AtomicBool::new(false),
         }
     }
 
@@ -79,28 +79,28 @@ impl Calls {
     }
 
     /// Submits a list.
-    pub(super) async fn submit(&mut self, file: &Filed) -> Submitted {
+    pub(super) async fn submit(&mut self, file: &SpooledFile) -> Submitted {
         match self.prepare(file).await {
             Ok(url) => self.complete(file, &url).await,
             Err(error) => Submitted::No { fate: Fate::Unsent, code: error.code().to_owned(), reason: error.sentence(), stop: Some(error) },
         }
     }
 
-    /// Everything before the last call: the URL at which the file is.
-    async fn prepare(&mut self, file: &Filed) -> Result<String> {
+    /// All calls before the last one. Returns the URL of the file.
+    async fn prepare(&mut self, file: &SpooledFile) -> Result<String> {
         let (name, max) = (&file.name, self.list.bytes_max);
         if file.bytes > max {
             return Err(Error::TooMany(format!("list \"{name}\" is a file of {} bytes, and CleverTap takes {max}.", file.bytes)));
         }
         if self.options.list_mode == ListMode::Replace && !self.options.list_assume_exists {
-            let there = self.there().await.map_err(|error| {
+            let existing = self.existing_lists().await.map_err(|error| {
                 Error::Unavailable(format!(
                     "whether list \"{name}\" is there could not be asked: {} Nothing of it was sent; SET clevertap.list_assume_exists = true if it is \
                      there.",
                     error.sentence()
                 ))
             })?;
-            if !there.contains(name) {
+            if !existing.contains(name) {
                 return Err(Error::Setting(format!(
                     "option \"clevertap.list_mode\" is 'replace', and there is no list \"{name}\"; SET clevertap.list_mode = 'create' makes it."
                 )));
@@ -118,16 +118,16 @@ impl Calls {
         Ok(url)
     }
 
-    /// The lists that are there, asked for once a statement.
-    async fn there(&mut self) -> Result<&BTreeSet<String>> {
-        if self.there.is_none() {
-            self.there = Some(self.listed().await?);
+    /// The existing lists, fetched once per statement.
+    async fn existing_lists(&mut self) -> Result<&BTreeSet<String>> {
+        if self.existing.is_none() {
+            self.existing = Some(self.fetch_list_names().await?);
         }
-        Ok(self.there.get_or_insert_default())
+        Ok(self.existing.get_or_insert_default())
     }
 
-    /// Walks the list of lists to its last page.
-    async fn listed(&self) -> Result<BTreeSet<String>> {
+    /// Reads all pages of the list of lists.
+    async fn fetch_list_names(&self) -> Result<BTreeSet<String>> {
         let keys = &self.list.listing;
         let page_of = |answer: &Answer| -> Option<(Vec<String>, u64)> {
             let answer: Value = serde_json::from_slice(&answer.body).ok()?;
@@ -150,8 +150,8 @@ impl Calls {
         }
     }
 
-    /// The last call.
-    async fn complete(&mut self, file: &Filed, url: &str) -> Submitted {
+    /// Confirms the upload, which creates the list.
+    async fn complete(&mut self, file: &SpooledFile, url: &str) -> Submitted {
         let (keys, options, name) = (&self.list.completion, &self.options, &file.name);
         let email = options.list_email.clone().unwrap_or_default();
         let creator = options.list_creator.clone().unwrap_or_else(|| email.clone());
@@ -173,11 +173,11 @@ impl Calls {
             *read.lock().unwrap_or_else(PoisonError::into_inner) = answer;
             success
         };
-        let sent = self.completion.send(&request, readable, Arrived::No, &self.left).await;
+        let sent = self.completion.send(&request, readable, Arrived::No, &self.may_have_arrived).await;
         let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
         let no = |fate, error: Error| Submitted::No { fate, code: error.code().to_owned(), reason: error.sentence(), stop: Some(error) };
         match sent.outcome {
-            // An error that is understood was never asked whether it can be read.
+            // `readable` is not called for an understood error.
             Outcome::Answered(_) if read.is_none() => Submitted::No {
                 fate: Fate::Rejected,
                 code: format!("CLEVERTAP-{}", self.list.taken),
@@ -189,7 +189,7 @@ impl Calls {
             },
             Outcome::Answered(_) => Submitted::Yes { segment: read.as_ref().and_then(segment) },
             Outcome::Lost { why } => {
-                let there = match self.listed().await {
+                let there = match self.fetch_list_names().await {
                     Ok(names) if names.contains(name) => "a list of this name is there now",
                     Ok(_) => "no list of this name is there yet",
                     Err(_) => "whether a list of this name is there could not be asked",
@@ -208,7 +208,7 @@ impl Calls {
     }
 }
 
-/// The list's number, under whatever key that looks like one: nobody documents it.
+/// The number of the segment, under any key that ends with `id`: the key is not documented.
 fn segment(answer: &Value) -> Option<String> {
     let found =
         answer.as_object()?.iter().find(|(key, value)| key.to_lowercase().ends_with("id") && (value.is_number() || value.is_string()));

@@ -82,7 +82,7 @@ fn an_event_time_is_an_instant_or_epoch_seconds() {
 }
 
 #[test]
-fn a_time_that_says_no_instant_is_refused_with_its_remedy() {
+fn a_time_that_is_not_an_instant_is_refused_with_a_remedy() {
     let unzoned = Rules { time_zone: None, ..rules() };
     let project = Rules { naive_time: NaiveTime::Project, ..unzoned.clone() };
     let naive = DataType::Timestamp(TimeUnit::Second, None);

@@ -1,6 +1,6 @@
-//! What the encoder promises, as sentences: what comes in is a batch, what is compared is the text of its records.
+//! Behaviour of the encoder: the input is a batch, and the text of its records is compared.
 //!
-//! Every batch is encoded whole and in slices, and the records must be the same: an offset is where arrays go wrong.
+//! Every batch is also encoded in slices, and the records must be the same: offsets are where array code goes wrong.
 
 mod events;
 mod oracle;
@@ -20,30 +20,30 @@ use crate::options::{LongValues, NaiveTime, Nulls};
 use crate::tables;
 use crate::write::mapping::{IdentifierChoice, Mapping};
 
-/// What a batch became.
+/// The result of encoding a batch.
 #[derive(Debug)]
 struct Encoded {
-    /// The records, a comma behind each.
+    /// The records, each followed by a comma.
     bytes: Vec<u8>,
     rows: Vec<Row>,
     warnings: Vec<Warning>,
 }
 
 impl Encoder {
-    /// Writes all of `batch`, for some of them to a page and the rest to another.
+    /// Writes all of `batch`, in several calls of different sizes.
     fn encode(&mut self, batch: &RecordBatch) -> Result<Encoded> {
-        let mut begun = self.begin(batch)?;
+        let mut bound = self.begin(batch)?;
         let (mut page, mut rows) = (Page::default(), Vec::new());
         for rows_max in [1, 3, 70, usize::MAX] {
-            self.write(&mut begun, rows_max, &mut page, &mut rows);
+            self.write(&mut bound, rows_max, &mut page, &mut rows);
         }
-        assert!(begun.is_written());
-        let warnings = self.end(&begun);
+        assert!(bound.is_written());
+        let warnings = self.end(&bound);
         Ok(Encoded { bytes: page.into_bytes(), rows, warnings })
     }
 }
 
-/// The options as they are when nobody sets them, in a project in India.
+/// Default options, in a project in India.
 fn rules() -> Rules {
     Rules {
         nulls: Nulls::Omit,
@@ -83,7 +83,7 @@ fn encode(table: &str, batch: &RecordBatch, rules: &Rules) -> Result<Encoded> {
     Encoder::new(&mapping(table, batch), &batch.schema(), rules)?.encode(batch)
 }
 
-/// One text a row: its record, or `CT-nnn column reason`.
+/// One line per row: its record, or `CT-nnn column reason`.
 fn lines(encoded: &Encoded) -> Vec<String> {
     let line = |row: &Row| match row {
         Row::Record(record) => String::from_utf8(encoded.bytes[record.range()].to_vec()).expect("UTF-8"),
@@ -92,39 +92,39 @@ fn lines(encoded: &Encoded) -> Vec<String> {
     encoded.rows.iter().map(line).collect()
 }
 
-/// [`lines`] of the batch, which are those of its slices, of its rows alone too, with a comma behind each record.
+/// The [`lines`] of the batch, after checking that slices and single rows give the same.
 fn written(table: &str, batch: &RecordBatch, rules: &Rules) -> Result<Vec<String>> {
-    let whole = encode(table, batch, rules)?;
+    let encoded = encode(table, batch, rules)?;
     let mut next = 0;
-    for row in &whole.rows {
+    for row in &encoded.rows {
         match row {
             Row::Record(record) => {
                 assert_eq!(record.range().start, next);
-                assert_eq!(whole.bytes[record.range().end], b',');
+                assert_eq!(encoded.bytes[record.range().end], b',');
                 next = record.range().end + 1;
             }
             Row::Reject(reject) => assert!(serde_json::from_str::<serde_json::Value>(&reject.record).is_ok(), "{}", reject.record),
         }
     }
-    assert_eq!(whole.bytes.len(), next);
-    let lines_whole = lines(&whole);
+    assert_eq!(encoded.bytes.len(), next);
+    let expected = lines(&encoded);
     let mut encoder = Encoder::new(&mapping(table, batch), &batch.schema(), rules)?;
     for start in 0..batch.num_rows() {
         let sliced = encoder.encode(&batch.slice(start, batch.num_rows() - start))?;
-        assert_eq!(lines(&sliced), lines_whole[start..], "rows from {start}");
+        assert_eq!(lines(&sliced), expected[start..], "rows from {start}");
         let alone = encoder.encode(&batch.slice(start, 1))?;
-        assert_eq!(lines(&alone), lines_whole[start..=start], "row {start}");
+        assert_eq!(lines(&alone), expected[start..=start], "row {start}");
     }
-    Ok(lines_whole)
+    Ok(expected)
 }
 
-/// A profile of `identity` a, b, c … and one column.
+/// Profiles with an `identity` and one column.
 fn profiles_of(name: &str, array: ArrayRef) -> RecordBatch {
     let ids: Vec<String> = (0..array.len()).map(|at| format!("p{at}")).collect();
     batch(&[("identity", Arc::new(StringArray::from(ids))), (name, array)])
 }
 
-/// The inside of `profileData` for each row, or the reject.
+/// The content of `profileData` for each row, or the reject.
 fn properties_of(name: &str, array: ArrayRef, rules: &Rules) -> Result<Vec<String>> {
     let inside = |line: String| match line.split_once("\"profileData\":") {
         Some((_, data)) => data.strip_suffix('}').expect("a record").to_owned(),
@@ -142,7 +142,7 @@ fn rejects(encoded: &Encoded) -> Vec<&Reject> {
     encoded.rows.iter().filter_map(|row| if let Row::Reject(reject) = row { Some(reject.as_ref()) } else { None }).collect()
 }
 
-/// `CT-nnn` of a line that is no record.
+/// The `CT-nnn` of a rejected line.
 fn code(line: &str) -> &str {
     line.split(' ').next().unwrap_or_default()
 }

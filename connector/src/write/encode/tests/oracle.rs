@@ -1,7 +1,7 @@
-//! A second encoder, naive and slow, a cell at a time; random batches of random types must be written by both alike.
+//! A second, naive encoder that works cell by cell. Both must write random batches of random types alike.
 //!
-//! It knows Arrow by its own accessors (`ArrayRef::slice`, `list.value(row)`), chrono for times and serde_json for text, and
-//! shares no line with the encoder. Compared are bytes, so that digits count; what was written is parsed by serde_json besides.
+//! It reads Arrow through other accessors (`ArrayRef::slice`, `list.value(row)`), uses chrono for times and serde_json for text, and
+//! shares no line with the encoder. Bytes are compared, so that digits count; the output is also parsed by serde_json.
 
 use arrow::array::*;
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -12,10 +12,10 @@ use proptest::test_runner::Config;
 
 use super::*;
 
-/// What a value becomes: nothing, its JSON, or a rejected row.
+/// The result for a value: nothing, its JSON, or the code of a reject.
 type Cell = Result<Option<String>, &'static str>;
 
-/// The cell without dictionary and runs.
+/// Resolves dictionaries and runs; `None` for NULL.
 fn place(array: &ArrayRef, row: usize) -> Option<(ArrayRef, usize)> {
     if let Some(dictionary) = array.as_any_dictionary_opt() {
         let key = arrow::compute::cast(dictionary.keys(), &DataType::Int64).expect("keys");
@@ -49,20 +49,20 @@ fn float<T: serde::Serialize + Copy + Into<f64>>(value: T) -> Result<String, &'s
 
 fn date(instant: Option<DateTime<chrono::Utc>>, day: bool) -> Result<String, &'static str> {
     let instant = instant.filter(|instant| (1..=9999).contains(&instant.year())).ok_or("CT-508")?;
-    let shown = if day {
+    let seconds = if day {
         Tz::Asia__Kolkata.from_local_datetime(&instant.naive_utc()).earliest().expect("no gaps at midnight").timestamp()
     } else {
         instant.timestamp()
     };
-    let zero = if shown > 0 && shown.to_string().len() == 8 { "0" } else { "" };
-    Ok(format!("\"$D_{zero}{shown}\""))
+    let zero = if seconds > 0 && seconds.to_string().len() == 8 { "0" } else { "" };
+    Ok(format!("\"$D_{zero}{seconds}\""))
 }
 
 fn instant(value: i64, per_second: i64) -> Option<DateTime<chrono::Utc>> {
     DateTime::from_timestamp(value.div_euclid(per_second), 0)
 }
 
-/// The plain JSON of a value; `inside` a text, where no text is too long.
+/// The JSON of a value; with `inside`, inside a text, where text length is not limited.
 fn json(array: &ArrayRef, row: usize, inside: bool) -> Cell {
     let Some((array, row)) = place(array, row) else { return Ok(None) };
     macro_rules! number {
@@ -118,7 +118,7 @@ fn list(items: &ArrayRef, inside: bool) -> Result<String, &'static str> {
     Ok(format!("[{}]", values.join(",")))
 }
 
-/// A property, by the rules of its table.
+/// The value of a property, by the rules of its table.
 fn property(array: &ArrayRef, row: usize, operators: bool) -> Cell {
     let Some((array, row)) = place(array, row) else { return Ok(None) };
     let items = match array.data_type() {
@@ -175,7 +175,7 @@ enum Kind {
     Map(Box<Self>),
 }
 
-/// What a random cell is made of.
+/// The random input of a cell.
 type Seed = Option<(i64, String)>;
 
 fn scalar(kind: u8, seeds: &[Seed]) -> ArrayRef {
@@ -216,7 +216,7 @@ fn scalar(kind: u8, seeds: &[Seed]) -> ArrayRef {
     }
 }
 
-/// An array of as many rows as there are seeds.
+/// An array with one row per seed.
 fn build(kind: &Kind, seeds: &[Seed]) -> ArrayRef {
     let rows = seeds.len();
     let item = |items: &ArrayRef| Arc::new(Field::new("item", items.data_type().clone(), true));
@@ -290,7 +290,7 @@ fn seeds(rows: usize) -> impl Strategy<Value = Vec<Seed>> {
     prop::collection::vec(prop::option::weighted(0.8, (number, text)), rows)
 }
 
-/// The kinds of column that have a loop of their own.
+/// The kinds of column that have a kernel.
 fn common() -> impl Strategy<Value = Kind> {
     let text = || prop_oneof![Just(0u8), Just(1), Just(2)].prop_map(|kind| Box::new(Kind::Scalar(kind)));
     prop_oneof![
@@ -301,7 +301,7 @@ fn common() -> impl Strategy<Value = Kind> {
     ]
 }
 
-/// Texts around the number of bytes that is looked at at once, few of which hold a byte that is escaped; numbers of all lengths.
+/// Texts around the chunk size, few with a byte that is escaped; numbers of all lengths.
 fn common_seeds(rows: usize) -> impl Strategy<Value = Vec<Seed>> {
     let number =
         prop_oneof![(0..64u32, any::<i64>()).prop_map(|(shift, bits)| bits >> shift), Just(i64::MIN), 1_000_000_000..2_000_000_000i64,];
@@ -335,7 +335,7 @@ const HEADS: [(&str, bool, &str); 2] = [
     ("events.Viewed", false, r#"{"type":"event","identity":"u","ts":1,"evtName":"Viewed","evtData":"#),
 ];
 
-/// How many random blocks: `CLEVERTAP_CASES`, or as many as take a second.
+/// Number of random blocks: `CLEVERTAP_CASES`, or about a second of them.
 fn cases() -> u32 {
     std::env::var("CLEVERTAP_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
 }
@@ -355,7 +355,7 @@ proptest! {
         for (table, operators, head) in HEADS {
             let expected: Vec<String> = (0..batch.num_rows()).map(|row| record(&batch, row, head, operators, rules.nulls)).collect();
             let mut encoder = Encoder::new(&mapping(table, &batch), &batch.schema(), &rules).expect("compiles");
-            // With what the processor has, without it, and again in strips that have grown.
+            // With the features of the processor, without them, and again in strips that have grown.
             for avx2 in [encoder.avx2, None, None] {
                 encoder.avx2 = avx2;
                 let found = lines(&encoder.encode(&batch).expect("read"));

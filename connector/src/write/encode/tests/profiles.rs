@@ -50,7 +50,7 @@ fn a_record_has_its_own_fields_first_and_its_properties_in_the_order_of_the_colu
 }
 
 #[test]
-fn a_profile_without_properties_is_still_one() {
+fn a_profile_without_properties_is_written() {
     let batch = batch(&[("object_id", words(&["__g0"]))]);
     assert_eq!(written("profiles", &batch, &rules()).expect("written"), [r#"{"type":"profile","objectId":"__g0","profileData":{}}"#]);
     assert_eq!(lines(&encode("profiles", &batch.slice(0, 0), &rules()).expect("written")), Vec::<String>::new());
@@ -82,7 +82,7 @@ fn identifiers_are_text_and_equal_ones_have_equal_hashes_whatever_their_type() {
 }
 
 #[test]
-fn where_several_columns_may_say_whose_row_it_is_the_first_that_has_a_value_does() {
+fn with_several_identifier_columns_the_first_that_is_not_null_is_used() {
     let keys =
         batch(&[("identity", text(&[Some("a"), None, Some("c"), None])), ("object_id", text(&[Some("g1"), Some("g2"), None, None]))]);
     let mut columns: Vec<(&str, ArrayRef)> = vec![("Plan", words(&["p", "q", "r", "s"]))];
@@ -127,7 +127,7 @@ fn an_identifier_of_another_type_is_refused() {
 }
 
 #[test]
-fn rows_without_identifier_are_rejected_first_last_and_all() {
+fn rows_without_identifier_are_rejected_whether_first_last_or_all() {
     let good = |id: &str| format!("{{\"type\":\"profile\",\"identity\":\"{id}\",\"profileData\":{{}}}}");
     let null = "CT-501 identity is NULL; expected an identifier. WHERE leaves such rows out".to_owned();
     let empty = "CT-501 identity is empty; expected an identifier. WHERE leaves such rows out".to_owned();
@@ -223,13 +223,13 @@ fn operators_are_sent_as_such_and_only_increments_must_not_be_repeated() {
         assert_eq!(record.resend, resend, "{name}");
     }
     let nothing = encode("profiles", &profiles_of("X", operator("$incr", ints(&[None, Some(1)]))), &rules()).expect("written");
-    let again: Vec<Resend> =
+    let resends: Vec<Resend> =
         nothing.rows.iter().map(|row| if let Row::Record(record) = row { record.resend } else { panic!("a record") }).collect();
-    assert_eq!(again, [Resend::Idempotent, Resend::Appends]);
+    assert_eq!(resends, [Resend::Idempotent, Resend::Appends]);
 }
 
 #[test]
-fn an_operator_rejects_an_operand_and_refuses_a_type_that_it_does_not_take() {
+fn an_operator_rejects_an_operand_and_refuses_a_type_that_it_does_not_accept() {
     let number = "CT-514 X has the operator $incr with something else than a number above 0; $incr adds and $decr subtracts";
     assert_eq!(properties_of("X", operator("$incr", ints(&[Some(0), Some(-1)])), &rules()).expect("written"), [number, number]);
     let one = "CT-514 X has the operator $delete with something else than 1; NULL leaves the property as it is";
@@ -274,7 +274,7 @@ fn nested_values_are_json_text_or_objects_of_three_levels() {
 }
 
 #[test]
-fn an_object_field_is_an_object_however_it_comes() {
+fn an_object_field_is_an_object_whatever_its_arrow_type() {
     let object = operator("email", lists(&[Some(vec![Some("offers")])]));
     let expected = r#"{"category-unsubscribe":{"email":["offers"]}}"#;
     assert_eq!(properties_of("category_unsubscribe", object, &rules()).expect("written"), [expected]);
@@ -284,7 +284,7 @@ fn an_object_field_is_an_object_however_it_comes() {
 }
 
 #[test]
-fn a_token_is_as_long_as_it_is_and_must_be_there() {
+fn a_token_has_no_length_limit_and_is_required() {
     let long = "t".repeat(600);
     let batch = batch(&[
         ("object_id", words(&["o1", "o2"])),

@@ -1,4 +1,4 @@
-//! `properties`: a struct, a map or JSON text whose keys become fields beside the other columns.
+//! `properties`: a struct, a map or JSON text with keys that become fields beside the other columns.
 
 use arrow::array::*;
 use arrow::buffer::NullBuffer;
@@ -27,7 +27,7 @@ fn fields(columns: Vec<(&str, ArrayRef)>, valid: Vec<bool>) -> ArrayRef {
 }
 
 #[test]
-fn the_same_keys_are_the_same_fields_however_they_come() {
+fn the_same_keys_become_the_same_fields_whatever_their_arrow_type() {
     let cases = [
         (map(&[&[("email", Some("a@b")), ("Plan", Some("gold")), ("Left", None)]]), "map"),
         (words(&["{\"email\":\"a@b\",\"Plan\":\"gold\",\"Left\":null}"]), "text"),
@@ -223,7 +223,7 @@ proptest! {
     #![proptest_config(Config { cases: 256, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn whatever_text_comes_as_properties_a_record_is_json_or_the_row_is_rejected(texts in prop::collection::vec(texts(), 1..4), nested: bool) {
+    fn for_any_text_as_properties_a_record_is_json_or_the_row_is_rejected(texts in prop::collection::vec(texts(), 1..4), nested: bool) {
         let rules = Rules { nested, ..rules() };
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let properties = || ("properties", words(&texts));
@@ -242,7 +242,7 @@ proptest! {
 }
 
 #[test]
-fn a_batch_whose_types_differ_from_those_announced_is_written_by_its_own() {
+fn a_batch_of_other_types_than_announced_is_written_by_its_own_types() {
     let announced = profiles_of("X", words(&["a"]));
     let mut encoder = Encoder::new(&mapping("profiles", &announced), &announced.schema(), &rules()).expect("compiles");
     let mut list = ListBuilder::new(StringBuilder::new());
