@@ -41,7 +41,7 @@ impl World {
             let open = AccountSettings { endpoint: Some(server.url()), time_zone, own_limits: true, ..AccountSettings::default() };
             let account = Account::open(id, passcode, None, open).expect("an account");
             let ctx = SessionContext::new();
-            register(&ctx, "clevertap", account).expect("registered");
+            register(&ctx, "clevertap", &account).expect("registered");
             let users = format!(
                 "CREATE TABLE users AS SELECT 'cust-' || value AS identity, 'person.' || value || '@example.org' AS email, \
                  CASE value % 3 WHEN 0 THEN 'gold' ELSE 'plus' END AS \"Plan\", value * 0.25 AS \"Score\" FROM generate_series(1, {ROWS})"

@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut ctx = SessionContext::new();
     // `properties -> 'Amount'` and its kin, which the binary has too.
     datafusion_functions_json::register_all(&mut ctx)?;
-    register(&ctx, "clevertap", Account::open(id, passcode, Region::In1, settings)?)?;
+    register(&ctx, "clevertap", &Account::open(id, passcode, Region::In1, settings)?)?;
     let people = ctx.clevertap_sql("SELECT identity, name, properties FROM clevertap.profiles WHERE identity = 'cust-1001'").await?;
     people.show().await?;
     let amounts = ctx

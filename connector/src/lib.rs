@@ -1,45 +1,67 @@
 //! CleverTap as tables of Apache DataFusion.
 //!
-//! [`register`] puts an [`Account`] into a `SessionContext`: the schemas `clevertap` and `clevertap_events`, the options
-//! `clevertap.*`, the functions `ct_*` and `STORED AS CLEVERTAP`. [`ClevertapSql::clevertap_sql`] takes SQL text whose INSERTs are
-//! matched by name.
+//! [`register()`] puts an [`Account`] into a `SessionContext`: the schemas `clevertap` and `clevertap_events`, the options `clevertap.*`,
+//! the functions `ct_*` (crate `datafusion-clevertap-udfs`) and `STORED AS CLEVERTAP`. [`ClevertapSql::clevertap_sql`] takes SQL text
+//! whose INSERTs are matched by name.
+//!
+//! Words: a *row* is Arrow's, a *record* is CleverTap's. A *body* is what one request carries. The *fate* of a row is what became of it:
+//! accepted, rejected, in doubt, unsent. The *budget* of an account is how many requests may be in flight, of all statements together.
 //!
 //! ```text
-//! write   SQL ─▶ session ─▶ dml ─────────▶ catalog ──▶ write/job ──▶ write/plan ─▶ write/driver ──┬─▶ encode    batches -> records
-//!                           (names, keys)  (provider)  (columns     (WriteExec)   (one task)     ├─▶ body      records -> bodies
-//!                                                       -> fields)                               ├─▶ deliver   a body until each
-//!                                                                                                │             record has a fate
-//!                                                                                                │   └─▶ client  attempts, retries,
-//!                                                                                                │               budget
-//!                                                                                                └─▶ settle    fates -> counts,
-//!                                                                                                              failed rows, end
+//! write   SQL ─▶ session ─▶ dml ─▶ optimizer ─▶ catalog ─▶ write/job ─▶ write/exec ─▶ write/driver ──┬─▶ write/encode   batches -> records
+//!                           names  rules        provider   columns      WriteExec     one task       ├─▶ write/body     records -> bodies
+//!                           keys                           -> fields                                 ├─▶ write/deliver  repeats records until
+//!                                                                                                    │     │            each has a fate
+//!                                                                                                    │     └─▶ client   repeats one request
+//!                                                                                                    └─▶ write/settle   fates -> counts,
+//!                                                                                                                       failed rows, end
 //!
-//! read    SQL ─▶ catalog ───▶ read/plan ─────▶ read/scan ──┬─▶ lookup   one request a key
-//!                (provider)   (pushdown:      (ScanExec)   ├─▶ export   chains of pages ─▶ decode  bytes -> Arrow
-//!                             WHERE -> calls)              └─▶ report   counts, lists
-//!                                                               └─▶ client  attempts, retries, budget
+//! read    SQL ─▶ catalog ─▶ read/plan ─▶ optimizer ─▶ read/scan ──┬─▶ read/lookup  one request a key        ─┐
+//!                provider   pushdown:    rules        ScanExec    ├─▶ read/export  chains of pages           ├─▶ client ─▶ read/decode
+//!                           WHERE                                 └─▶ read/report  counts and lists          ─┘             bytes -> Arrow
+//!                           -> requests
 //! ```
 //!
-//! The rooms, lowest first; none imports a higher one, and no two files import each other (`tests/it/tidy.rs` holds both):
+//! The folders and files of `src` are *rooms*, here lowest first. None imports a higher one, and no two files import each other
+//! (`tests/it/imports.rs`); the session, where a statement begins, is the highest.
 //!
 //! | room | holds |
 //! |---|---|
 //! | `fate`, `error`, `options`, `redact`, `wall_clock`, `cpu`, `single_partition`, `storage` | what all rooms stand on |
 //! | `table/`, `tables/` | what the file of a table may say; one file a table, as data: columns, sources, targets, calls |
-//! | `runs/` | what is known of a statement: run, failed rows, warnings |
-//! | `client/` | requests as values, attempts, retries, budgets: the only room that awaits CleverTap |
-//! | `project_schema/`, `account`, `relation` | events and properties of the project; an account; a table of an account |
-//! | `read/` | filters to calls, calls to pages, pages to batches |
+//! | `runs/` | what is known of a statement: run, failed rows and their files, warnings |
+//! | `client/` | requests as values, attempts, retries, the budget: the only room that awaits CleverTap |
+//! | `project_schema/`, `account`, `relation` | events and properties of the project; an account; a table as it is registered |
+//! | `read/` | filters to requests, requests to pages, pages to batches |
 //! | `write/` | batches to bodies, bodies to answers, answers to fates |
 //! | `catalog/` | names to tables; the system tables; `STORED AS CLEVERTAP` |
-//! | `dml/` | INSERT by name; UPDATE and DELETE as the people that their WHERE names |
-//! | `optimizer/` | every rule of ours and where it stands |
+//! | `dml/` | INSERT by name; UPDATE and DELETE as writes of the people that their WHERE names |
+//! | `optimizer/` | our rules, and where each runs among DataFusion's |
 //! | `register`, `session`, `diagnose/`, `bench_support` | what an embedder calls |
 //!
-//! What is absent, on purpose: `unsafe`, but for a call in `write/encode/avx2.rs` and two files of `read/decode`, which argue for it; a
-//! bare `tokio::spawn` (a dropped query stops its requests and settles what it knows); waiting for CleverTap outside of `client/` (failed
-//! rows reach a bucket through object_store); wire names outside of `tables/`; a person's value in an error, a log or a metric; durable
-//! state.
+//! Where it is decided …
+//!
+//! | what | in |
+//! |---|---|
+//! | whether a request is tried again | `client/retry` |
+//! | how many requests are in flight, and that it halves after a 429 | `client/concurrency` |
+//! | which records go out again, and with which others | `write/deliver` |
+//! | what an identifier that is compared with a number means | `optimizer/identifier_casts` |
+//! | which join becomes look-ups | `optimizer/lookup_joins` |
+//! | whom a DELETE takes | `dml/keys/predicate` |
+//! | which name of a column is refused | `dml/names`, `write/mapping` |
+//! | which filters CleverTap looks at | `read/pushdown` |
+//! | how the days of an export are cut | `read/export/windows` |
+//! | when an export is complete | `read/export/chain` |
+//!
+//! Absent, on purpose:
+//!
+//! - `unsafe`, but in `write/encode/avx2`, `read/decode/avx2` and `read/decode/text`, which argue for it;
+//! - a bare `tokio::spawn`: a dropped query stops its requests and settles what it knows;
+//! - waiting for CleverTap outside of `client/`;
+//! - wire names outside of `tables/`;
+//! - a person's value in an error, a log or a metric;
+//! - durable state.
 
 mod account;
 #[doc(hidden)]
@@ -81,14 +103,14 @@ pub use session::{ClevertapPlan, ClevertapSql};
 pub use write::hooks::{EraseConsent, Erasure, FateWatch, SettledRows};
 pub use write::run_uids::run_uids;
 
-/// The first page, whose Rust blocks run as tests.
+/// README.md of the project, so that its Rust blocks run as tests.
 #[doc = include_str!("../../README.md")]
 #[cfg(doctest)]
 #[derive(Debug)]
-pub struct FirstPage;
+pub struct ProjectReadme;
 
-/// This crate's page, whose Rust blocks run as tests.
+/// README.md of this crate, so that its Rust blocks run as tests.
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 #[derive(Debug)]
-pub struct CratePage;
+pub struct CrateReadme;

@@ -39,7 +39,7 @@ static REGISTERING: Mutex<()> = Mutex::new(());
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let account = Account::open("ABC-12D-345Z", Secret::new("a-passcode"), Region::In1, AccountSettings::default())?;
 /// let ctx = SessionContext::new();
-/// register(&ctx, "clevertap", account)?;
+/// register(&ctx, "clevertap", &account)?;
 /// // Nothing is sent: EXPLAIN shows which column becomes which field.
 /// ctx.clevertap_sql("EXPLAIN INSERT INTO clevertap.profiles SELECT 'cust-1' AS identity, 'gold' AS \"Plan\"").await?.show().await?;
 /// # Ok(())
@@ -48,13 +48,13 @@ static REGISTERING: Mutex<()> = Mutex::new(());
 ///
 /// # Errors
 /// [`Error::Setting`] if the name is empty or taken, or if the default catalogue takes no schemas.
-pub fn register(ctx: &SessionContext, name: &str, account: Account) -> Result<()> {
+pub fn register(ctx: &SessionContext, name: &str, account: &Account) -> Result<()> {
     let _one = REGISTERING.lock().unwrap_or_else(PoisonError::into_inner);
     let state_ref = ctx.state_ref();
     let mut state = state_ref.write();
     check_name(&state, name)?;
     if !is_prepared(&state) {
-        *state = prepare(state.clone(), &account).map_err(|error| not_registered(name, &error))?;
+        *state = prepare(state.clone(), account).map_err(|error| not_registered(name, &error))?;
     }
     add_schemas(&state, name, account)
 }
@@ -85,7 +85,7 @@ pub fn register_in(builder: SessionStateBuilder, name: &str, account: &Account) 
     if !is_prepared(&state) {
         state = prepare(state, account).map_err(|error| not_registered(name, &error))?;
     }
-    add_schemas(&state, name, account.clone())?;
+    add_schemas(&state, name, account)?;
     Ok(with_config(state, |config| config))
 }
 
@@ -149,12 +149,12 @@ fn catalog_of(state: &SessionState, name: &str) -> Result<Registered> {
     })
 }
 
-fn add_schemas(state: &SessionState, name: &str, account: Account) -> Result<()> {
+fn add_schemas(state: &SessionState, name: &str, account: &Account) -> Result<()> {
     let registered = catalog_of(state, name)?;
     let catalog = registered.catalog();
     let schema_name = SchemaName::new(name);
-    let events = event_schema_provider(&account, name);
-    catalog.register_schema(name, schema_provider(&account, name)).map_err(|error| not_registered(name, &error))?;
+    let events = event_schema_provider(account, name);
+    catalog.register_schema(name, schema_provider(account, name)).map_err(|error| not_registered(name, &error))?;
     catalog.register_schema(&schema_name.of_events(), events).map_err(|error| not_registered(name, &error))?;
     Ok(())
 }

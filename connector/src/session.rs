@@ -11,7 +11,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 
 use crate::dml::insert::{plan_by_name, with_statement_text};
-use crate::dml::rule::target_of;
+use crate::dml::rewrite::target_of;
 use crate::optimizer::BIND_LOOKUP_FILTERS;
 use crate::register::with_config;
 

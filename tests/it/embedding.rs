@@ -79,7 +79,7 @@ async fn two_tenants_of_one_name_reach_their_own_account_by_every_entry_point() 
     let (one, other) = (World::new(), World::new());
     // A clone of the first tenant's state, with a catalogue list of its own.
     let ctx = with_own_catalogs(&one.ctx);
-    register(&ctx, "clevertap", other.account.clone()).expect("registered");
+    register(&ctx, "clevertap", &other.account).expect("registered");
     for entry_point in 0..ENTRY_POINTS {
         write(&one.ctx, "clevertap", &format!("one-{entry_point}"), entry_point).await.expect("written");
         write(&ctx, "clevertap", &format!("other-{entry_point}"), entry_point).await.expect("written");
@@ -117,7 +117,7 @@ async fn a_row_arrives_in_the_account_that_its_context_says_or_its_statement_is_
             match rng.random_range(0..6) {
                 0 | 1 => {
                     let account = rng.random_range(0..worlds.len());
-                    let done = register(ctx, names[name], worlds[account].account.clone());
+                    let done = register(ctx, names[name], &worlds[account].account);
                     assert_eq!(done.is_ok(), registered[name].is_none(), "seed {seed}: a name that is taken is an error");
                     registered[name].get_or_insert(account);
                 }
@@ -152,7 +152,7 @@ async fn a_row_arrives_in_the_account_that_its_context_says_or_its_statement_is_
 #[tokio::test]
 async fn a_name_that_is_taken_is_an_error_and_of_registrations_at_once_one_succeeds() {
     let world = World::new();
-    let error = register(&world.ctx, "clevertap", world.account.clone()).expect_err("taken").to_string();
+    let error = register(&world.ctx, "clevertap", &world.account).expect_err("taken").to_string();
     assert_eq!(
         error,
         "\"clevertap\" cannot be registered: the catalogue has a schema \"clevertap\"; unregister takes the account of this name out first \
@@ -165,11 +165,11 @@ async fn a_name_that_is_taken_is_an_error_and_of_registrations_at_once_one_succe
         planned.await.expect_err("taken out");
     }
     world.ctx.sql("CREATE SCHEMA shop").await.expect("planned").collect().await.expect("made");
-    let error = register(&world.ctx, "shop", world.account.clone()).expect_err("taken").to_string();
+    let error = register(&world.ctx, "shop", &world.account).expect_err("taken").to_string();
     assert!(error.contains("the catalogue has a schema \"shop\"; choose another name"), "{error}");
     let ctx = SessionContext::new();
     let succeeded: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| usize::from(register(&ctx, "india", world.account.clone()).is_ok()))).collect();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| usize::from(register(&ctx, "india", &world.account).is_ok()))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
     });
     assert_eq!(succeeded, 1);
@@ -182,7 +182,7 @@ async fn a_session_keeps_its_id_and_its_catalogue_options_and_a_second_account_k
     let world = World::new();
     let ctx = SessionContext::new();
     let (id, options) = (ctx.session_id(), ctx.state().config_options().catalog.clone());
-    register(&ctx, "shop", world.account.clone()).expect("registered");
+    register(&ctx, "shop", &world.account).expect("registered");
     assert_eq!(ctx.state().session_id(), id);
     let now = ctx.state().config_options().catalog.clone();
     assert_eq!(
@@ -190,7 +190,7 @@ async fn a_session_keeps_its_id_and_its_catalogue_options_and_a_second_account_k
         (options.create_default_catalog_and_schema, options.default_catalog, options.default_schema)
     );
     ctx.sql("PREPARE one AS SELECT 1").await.expect("prepared").collect().await.expect("prepared");
-    register(&ctx, "other", World::new().account).expect("registered");
+    register(&ctx, "other", &World::new().account).expect("registered");
     ctx.sql("EXECUTE one").await.expect("planned").collect().await.expect("run");
 }
 
@@ -214,8 +214,8 @@ async fn states_that_a_builder_makes_and_schemas_that_are_put_in_by_hand_write_t
 async fn everything_says_the_name_under_which_a_table_is_registered() {
     let world = World::new();
     let ctx = SessionContext::new();
-    register(&ctx, "shop", world.account.clone()).expect("registered");
-    register(&ctx, "My Shop", World::new().account).expect("registered");
+    register(&ctx, "shop", &world.account).expect("registered");
+    register(&ctx, "My Shop", &World::new().account).expect("registered");
     let text = async |sql: &str| {
         let rows = async { ctx.clevertap_sql(sql).await?.collect().await };
         match rows.await {

@@ -84,7 +84,7 @@ async fn row_number_is_the_files_row() {
 async fn two_accounts_have_two_names() {
     let world = World::new();
     let other = World::new();
-    datafusion_clevertap::register(&world.ctx, "india", other.account.clone()).expect("registered");
+    datafusion_clevertap::register(&world.ctx, "india", &other.account).expect("registered");
     world.rows("INSERT INTO india.profiles SELECT 'a' AS identity").await;
     world.rows("INSERT INTO india_events.\"V\" SELECT 'a' AS identity, 1767225600 AS event_time").await;
     world.rows("COPY (SELECT 'b' AS identity) TO 'clevertap://india/profiles' STORED AS CLEVERTAP").await;

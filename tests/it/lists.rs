@@ -373,7 +373,7 @@ async fn a_million_members_in_twenty_lists_are_sorted_on_disk() {
     let mut config = SessionConfig::new().with_sort_spill_reservation_bytes(1 << 20).with_batch_size(1024).with_target_partitions(1);
     config.options_mut().execution.sort_in_place_threshold_bytes = 0;
     let ctx = SessionContext::new_with_config_rt(config, runtime);
-    register(&ctx, "clevertap", world.account.clone()).expect("registered");
+    register(&ctx, "clevertap", &world.account).expect("registered");
     ctx.clevertap_sql("SET clevertap.list_email = 'admin@example.org'").await.expect("set").collect().await.expect("set");
     let sql = "INSERT INTO clevertap.custom_lists
                SELECT concat('list-', value % 20) AS list_name, concat('person-', (value * 7919) % 500000) AS identity
@@ -398,7 +398,7 @@ async fn over_http_the_file_has_its_length_and_no_passcode() {
     let account =
         datafusion_clevertap::Account::open("TEST-123-456Z", datafusion_clevertap::Secret::new("emulator-passcode"), None, settings);
     let ctx = Arc::new(SessionContext::new());
-    register(&ctx, "clevertap", account.expect("an account")).expect("registered");
+    register(&ctx, "clevertap", &account.expect("an account")).expect("registered");
     for sql in [
         "INSERT INTO clevertap.profiles SELECT concat('p', value) AS identity FROM generate_series(1, 1000)",
         "SET clevertap.list_email = 'admin@example.org'",

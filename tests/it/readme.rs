@@ -181,7 +181,7 @@ async fn run(block: &str, kitchen: &Path) -> usize {
     }
     let mut ctx = SessionContext::new().enable_url_table();
     datafusion_functions_json::register_all(&mut ctx).expect("functions of JSON");
-    register(&ctx, "clevertap", world.account.clone()).expect("registered");
+    register(&ctx, "clevertap", &world.account).expect("registered");
     let block = FILES.iter().fold(block.to_owned(), |block, (name, file, _)| {
         let path = kitchen.join(if name.ends_with('/') { Path::new(file).parent().expect("a folder") } else { Path::new(file) });
         block.replace(&format!("'{name}'"), &format!("'{}{}'", path.display(), if name.ends_with('/') { "/" } else { "" }))

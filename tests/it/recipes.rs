@@ -25,7 +25,7 @@ async fn read_bucket_exports() {
                 {\"profile\":{},\"ts\":20260801000016,\"eventProps\":{\"Campaign id\":\"18, \\\"x\\\"\"}}\n";
     fs::write(exported.path().join("notification-sent.json"), file).expect("written");
     let mut ctx = SessionContext::new();
-    register(&ctx, "clevertap", World::new().account).expect("registered");
+    register(&ctx, "clevertap", &World::new().account).expect("registered");
     datafusion_functions_json::register_all(&mut ctx).expect("functions of JSON");
     let recipe = text("read_bucket_exports").replace("'exports/'", &format!("'{}/'", exported.path().display()));
     let mut rows = Vec::new();

@@ -15,7 +15,7 @@ use crate::world::{TARGETS, World, ending, numbered, text_of};
 async fn tables_are_still_there_after_an_insert_in_the_files_order() {
     let world = World::new();
     let ctx = SessionContext::new();
-    register(&ctx, "clevertap", world.account.clone()).expect("registered");
+    register(&ctx, "clevertap", &world.account).expect("registered");
     ctx.clevertap_sql("INSERT INTO clevertap.profiles SELECT 'a' AS identity").await.expect("planned").collect().await.expect("inserted");
     let after = ctx.sql("SELECT accepted FROM clevertap.runs").await;
     assert!(after.is_ok(), "{}", after.expect_err("an error"));
@@ -28,7 +28,7 @@ async fn tables_that_were_there_before_register_are_there_after_it() {
     let ctx = SessionContext::new();
     let table = MemTable::try_new(numbered(&[]).schema(), vec![vec![numbered(&[1])]]).expect("a table");
     ctx.register_table("before", Arc::new(table)).expect("a schema");
-    register(&ctx, "clevertap", world.account.clone()).expect("registered");
+    register(&ctx, "clevertap", &world.account).expect("registered");
     let after = ctx.sql("SELECT * FROM before").await;
     assert!(after.is_ok(), "{}", after.expect_err("an error"));
 }
@@ -106,7 +106,7 @@ async fn a_transport_that_panics_leaves_every_row_with_a_fate() {
     let settings = AccountSettings { transport: Some(Arc::new(Panics)), own_limits: true, ..AccountSettings::default() };
     let account = Account::open("TEST-123-456Z", Secret::new("passcode"), Region::Eu1, settings).expect("an account");
     let ctx = SessionContext::new();
-    register(&ctx, "clevertap", account.clone()).expect("registered");
+    register(&ctx, "clevertap", &account).expect("registered");
     let insert = "INSERT INTO clevertap.profiles SELECT concat('p', value) AS identity FROM generate_series(1, 2500)";
     let ended = ctx.clevertap_sql(insert).await.expect("planned").collect().await;
     let tally = Error::find(&ended.expect_err("an error")).and_then(Error::tally).expect("four counts");

@@ -44,7 +44,7 @@ fn messages(world: &World) -> String {
 async fn the_default_is_to_warn_after_one_call_before_the_first_upload_of_a_session() {
     let world = World::new();
     let ctx = SessionContext::new();
-    register(&ctx, "clevertap", world.account.clone()).expect("registered");
+    register(&ctx, "clevertap", &world.account).expect("registered");
     for identity in ["a", "b", "c"] {
         let insert = format!("INSERT INTO clevertap.profiles SELECT '{identity}' AS identity, 'gold' AS \"Plan\"");
         ctx.clevertap_sql(&insert).await.expect("planned").collect().await.expect("written");

@@ -199,7 +199,7 @@ async fn no_error_shows_a_value_of_a_person() {
 #[tokio::test(start_paused = true)]
 async fn registering_twice_shows_nothing_either() {
     let world = world();
-    let again = register(&world.ctx, "clevertap", world.account.clone());
+    let again = register(&world.ctx, "clevertap", &world.account);
     if let Err(error) = again {
         hidden(&error.to_string());
     }

@@ -196,7 +196,7 @@ impl Session {
             ("read_write", world.with_access(Access::Write)),
             ("read_only", world.with_access(Access::Read)),
         ] {
-            register(&ctx, name, account).map_err(|error| DataFusionError::External(error.into()))?;
+            register(&ctx, name, &account).map_err(|error| DataFusionError::External(error.into()))?;
         }
         // One request more before the first upload: `schema_check.rs` has it.
         ctx.state_ref().write().config_mut().options_mut().set("clevertap.schema_check", "off")?;

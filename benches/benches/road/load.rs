@@ -80,7 +80,7 @@ async fn ours(url: &str, file: &str, in_flight: usize) -> (u64, Instant) {
     let open = AccountSettings { endpoint: Some(url.to_owned()), time_zone: "Asia/Kolkata".parse().ok(), ..AccountSettings::default() };
     let account = Account::open("BENCH", Secret::new("BENCH"), None, open).expect("an account");
     let ctx = SessionContext::new();
-    register(&ctx, "clevertap", account.clone()).expect("registered");
+    register(&ctx, "clevertap", &account).expect("registered");
     ctx.register_parquet("people", file, ParquetReadOptions::default()).await.expect("a file of people");
     let set = format!("SET clevertap.upload_concurrency = {in_flight}");
     ctx.clevertap_sql(&set).await.expect("set").collect().await.expect("set");

@@ -16,14 +16,14 @@ use crate::account::Account;
 use crate::error::Error;
 use crate::options::Options;
 use crate::read::projection::typed_fields;
-use crate::read::{discover, plan};
+use crate::read::{plan, schema_discovery};
 use crate::relation::{Relation, SchemaName};
 use crate::table::{Read, Table, Write};
 use crate::tables;
+use crate::write::custom_list;
+use crate::write::exec::WriteExec;
 use crate::write::hooks::{EraseConsent, FateWatch};
 use crate::write::job::{Job, WriteStatement};
-use crate::write::list;
-use crate::write::plan::WriteExec;
 
 /// A table of CleverTap.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl ClevertapTable {
         let bare = Self::new(account, schema_name, tables::events(), Some(event));
         let Some(Read::Export(export)) = &bare.relation.table.read else { return bare };
         let taken: Vec<&str> = bare.relation.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let typed = discover::typed_columns(account, export, event, &taken).await;
+        let typed = schema_discovery::typed_columns(account, export, event, &taken).await;
         let fields = typed_fields(&typed, export.records, account.time_zone());
         let all: Vec<_> = bare.relation.schema.fields().iter().cloned().chain(fields.into_iter().map(Arc::new)).collect();
         let relation = Relation { schema: Arc::new(Schema::new(all)), typed, ..bare.relation };
@@ -111,7 +111,7 @@ impl ClevertapTable {
         job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
         job.consent = session.config().get_extension::<EraseConsent>().map(|consent| consent.as_ref().clone());
         match self.relation.table.write {
-            Some(Write::List(_)) => list::committed(input, job),
+            Some(Write::List(_)) => custom_list::committed(input, job),
             _ => Ok(WriteExec::committed(input, job)),
         }
     }

@@ -11,8 +11,8 @@ use rand::{Rng, SeedableRng};
 use url::Url;
 
 use super::classify;
+use super::concurrency::{LimitNow, Limits};
 use super::http::{Https, Network};
-use super::limits::{LimitNow, Limits};
 use super::regions::Region;
 use super::request::Request;
 use super::retry;
@@ -29,7 +29,10 @@ pub(crate) struct Client {
     pub(super) host: String,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) limits: Arc<Limits>,
+    /// The jitter of retries.
     rng: Mutex<StdRng>,
+    /// Ids of runs, apart from the jitter: planning a statement changes no wait.
+    ids: Mutex<StdRng>,
     /// Whether the host has ever answered. Until then, its name may be wrong.
     answered: AtomicBool,
 }
@@ -91,6 +94,7 @@ impl Client {
             transport,
             limits: if settings.own_limits { Arc::default() } else { Limits::shared() },
             rng: Mutex::new(settings.seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64)),
+            ids: Mutex::new(settings.seed.map_or_else(StdRng::from_os_rng, |seed| StdRng::seed_from_u64(seed.wrapping_add(1)))),
             answered: AtomicBool::new(false),
         })
     }
@@ -134,9 +138,9 @@ impl Client {
         retry::wait(tries + 1, &mut *rng)
     }
 
-    /// Ten random bytes, from the same source as the jitter of retries.
+    /// Ten random bytes, for the id of a run.
     pub(crate) fn random_bytes(&self) -> [u8; 10] {
-        self.rng.lock().unwrap_or_else(PoisonError::into_inner).random()
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).random()
     }
 
     pub(super) fn host_answered(&self) -> bool {

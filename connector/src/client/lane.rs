@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::append_gate::{Gate, Pass};
 use super::classify::{AttemptOutcome, Classified, classify};
+use super::concurrency::{Api, Budget, Ended, Permit, Share};
 use super::connection::Client;
-use super::gate::{Gate, Pass};
-use super::limits::{Api, Budget, Ended, Permit, Share};
 use super::request::Request;
 use super::retry::{Arrived, Next, RetryContext};
 use super::transport::Answer;

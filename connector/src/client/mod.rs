@@ -2,7 +2,7 @@
 //!
 //! In: a [`Request`], which is plain data, through the [`Lane`] of a statement. Out: an answer, or what is known about a request
 //! without one. In between: the switches of the statement ([`Stop`](crate::runs::Stop), [`Gate`]), a permit of the budget of the
-//! account (`limits`), the network ([`Transport`], implemented by `http`), the meaning of the answer (`classify`), and whether to try
+//! account (`concurrency`), the network ([`Transport`], implemented by `http`), the meaning of the answer (`classify`), and whether to try
 //! again (`retry`, which is pure).
 //!
 //! ```text
@@ -11,12 +11,12 @@
 //!              └──────────────────── waits ◀──────────────────────┘
 //! ```
 
+mod append_gate;
 mod classify;
+mod concurrency;
 mod connection;
-mod gate;
 mod http;
 mod lane;
-mod limits;
 mod put;
 mod regions;
 mod request;
@@ -27,11 +27,11 @@ mod secret;
 mod tests;
 mod transport;
 
+pub(crate) use append_gate::Gate;
 pub(crate) use classify::{failure_of, has_status};
+pub(crate) use concurrency::{Api, LimitNow};
 pub(crate) use connection::{Client, ClientSettings};
-pub(crate) use gate::Gate;
 pub(crate) use lane::{Lane, LaneSettings, Outcome};
-pub(crate) use limits::{Api, LimitNow};
 pub(crate) use put::File;
 pub use regions::Region;
 pub(crate) use request::Request;

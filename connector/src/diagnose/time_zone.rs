@@ -12,8 +12,8 @@ use crate::account::Account;
 use crate::client::{Api, Lane, LaneSettings};
 use crate::error::Result;
 use crate::options::Options;
-use crate::read::discover::{self, first_page};
 use crate::read::query::today;
+use crate::read::schema_discovery::{self, first_page};
 use crate::table::{Export, Read, Source};
 use crate::tables::{self, query};
 
@@ -56,7 +56,7 @@ pub async fn prove_time_zone(account: &Account) -> Result<ZoneProof> {
     let Some(Read::Export(export)) = &tables::events().read else { return Ok(ZoneProof::Unknown) };
     let options = Options { retry_for_ms: 30_000, ..Options::default() };
     let lane = Lane::new(account.client(), LaneSettings::new(Api::of(export.path), &options));
-    let events = discover::events(account).await?;
+    let events = schema_discovery::events(account).await?;
     let today = today(account);
     let range = (today.checked_sub_days(DAYS_BACK).unwrap_or(today), today);
     for event in events.keys().take(EVENTS_MAX) {

@@ -17,7 +17,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, TableObject};
 
 use super::names::{check_names, check_planned_names};
-use super::rule::{not_updated, target_of};
+use super::rewrite::{not_updated, target_of};
 use super::update;
 use crate::catalog::{ClevertapTable, ColumnMatching, to_write};
 use crate::error::Error;

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! clevertap_sql ─▶ insert   columns by name ──────────────┐
-//!                  (names)  "names must be meant"          ├─▶ rule   RewriteDml: what the planner did to the names is undone,
-//!                  update   UPDATE as a query of people ───┤          UPDATE and DELETE become writes of the people in WHERE
-//! ctx.sql ────────────────────────────────────────────────┘           └─▶ keys   whom a WHERE clause names
+//!                  (names)  "names must be meant"          ├─▶ rewrite  RewriteDml: what the planner did to the names is undone,
+//!                  update   UPDATE as a query of people ───┤            UPDATE and DELETE become writes of the people in WHERE
+//! ctx.sql ────────────────────────────────────────────────┘             └─▶ keys   whom a WHERE clause names
 //! ```
 
 pub(crate) mod insert;
 mod keys;
 mod names;
-pub(crate) mod rule;
+pub(crate) mod rewrite;
 mod update;

@@ -8,7 +8,7 @@ use datafusion::execution::context::SessionState;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, AssignmentTarget, FromTable, Ident, ObjectName, SelectItem, SetExpr, TableFactor};
 
-use super::rule::check_assigned;
+use super::rewrite::check_assigned;
 use crate::catalog::ClevertapTable;
 use crate::error::Error;
 

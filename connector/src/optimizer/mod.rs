@@ -23,7 +23,7 @@ use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::dml::rule::RewriteDml;
+use crate::dml::rewrite::RewriteDml;
 use crate::options::Options;
 use atomic_copy::AtomicCopy;
 use identifier_casts::CoerceIdentifiers;

@@ -1,6 +1,6 @@
 //! The cached schema of a project: its events, their properties, the properties of people, and the typed columns made from them.
 //!
-//! In: records of the schema call and sampled pages; `read/discover` fetches both. Out: the cache, shared by all sessions of the account
+//! In: records of the schema call and sampled pages; `read/schema_discovery` fetches both. Out: the cache, shared by all sessions of the account
 //! until the schema is read again. No request is made here, so that the account can hold the cache without depending on `read`.
 
 mod types;

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
 use crate::error::{Error, Result};
-use crate::read::discover;
 use crate::read::pushdown::condition::Condition;
 use crate::read::query::{DayRange, Window, event_query, packed_midnight, poll_wait};
+use crate::read::schema_discovery;
 use crate::read::spec::Scan;
 use crate::table::{Bucket, CountOf, Counts, Export, Read, Resend};
 use crate::tables::{TABLES, query};
@@ -72,7 +72,7 @@ pub(crate) async fn poll(
                 continue;
             }
             if lowercase.contains("invalid event") {
-                return Err(Error::Refused(discover::unknown_event(&scan.relation, event).await));
+                return Err(Error::Refused(schema_discovery::unknown_event(&scan.relation, event).await));
             }
             return Err(Error::Refused(format!("{} {path} was answered {words:?} (HTTP {}).", request.method, answer.status)));
         }

@@ -14,12 +14,11 @@
 //! projection   the columns of a scan to those of a page, and pages to batches
 //! decode       the bytes of a page to Arrow arrays
 //! query        the JSON of days and events in requests
-//! discover     fetches events, properties and types into project_schema
+//! schema_discovery  fetches events, properties and types into project_schema
 //! ```
 
 pub(crate) mod counts;
 pub(crate) mod decode;
-pub(crate) mod discover;
 pub(crate) mod export;
 pub(crate) mod lists;
 pub(crate) mod lookup;
@@ -29,4 +28,5 @@ pub(crate) mod pushdown;
 pub(crate) mod query;
 mod report;
 pub(crate) mod scan;
+pub(crate) mod schema_discovery;
 pub(crate) mod spec;

@@ -18,7 +18,7 @@ use crate::account::Account;
 use crate::error::Error;
 use crate::options::{DryRun, SchemaCheck};
 use crate::project_schema::{Events, Properties, form};
-use crate::read::discover::{self, is_date};
+use crate::read::schema_discovery::{self, is_date};
 use crate::relation::Relation;
 use crate::runs::Warning;
 use crate::table::{Shape, Table, ValueForm};
@@ -127,9 +127,9 @@ impl Checker {
             return;
         }
         let known = if self.mapping.table.is_of_events() {
-            discover::events_to_write(&self.account).await.map(KnownSchema::Events)
+            schema_discovery::events_to_write(&self.account).await.map(KnownSchema::Events)
         } else {
-            discover::people_to_write(&self.account).await.map(KnownSchema::People)
+            schema_discovery::people_to_write(&self.account).await.map(KnownSchema::People)
         };
         match known {
             Ok(known) => self.known = Some(known),

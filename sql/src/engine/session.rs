@@ -83,7 +83,7 @@ impl Session {
         let as_text = ctx.udf("json_as_text")?;
         ctx.register_function_rewrite(Arc::new(RewriteJsonCasts { as_text }))?;
         match (&account, failed_rows) {
-            (Some(account), _) => register(&ctx, NAME, account.clone())?,
+            (Some(account), _) => register(&ctx, NAME, account)?,
             (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_set_an_account()))),
             (None, None) => datafusion_clevertap_udfs::register(&mut ctx)?,
         }

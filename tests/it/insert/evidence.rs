@@ -172,7 +172,7 @@ async fn a_watch_sees_every_fate_once() {
     let ledger = Arc::clone(&seen);
     let watch = FateWatch::new(move |fates| ledger.lock().expect("a ledger").extend_from_slice(fates.rows));
     let ctx = SessionContext::new_with_config(SessionConfig::new().with_extension(Arc::new(watch)));
-    register(&ctx, "clevertap", world.account.clone()).expect("registered");
+    register(&ctx, "clevertap", &world.account).expect("registered");
     ctx.sql("SET clevertap.on_reject = 'skip'").await.expect("set");
     let insert =
         "INSERT INTO clevertap.profiles (identity, email) VALUES ('a', 'a@example.com'), (NULL, 'b@example.com'), ('c', 'not one')";

@@ -262,7 +262,7 @@ impl World {
         let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(memory));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&pool)).build_arc().expect("a runtime");
         let ctx = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
-        register(&ctx, "clevertap", self.account.clone()).expect("registered");
+        register(&ctx, "clevertap", &self.account).expect("registered");
         for (name, value) in scenario.options() {
             let value = match name {
                 "on_reject" if calmly => "skip".to_owned(),

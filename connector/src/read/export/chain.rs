@@ -23,15 +23,15 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::memory::{MemoryGuard, ReadMemory};
-use super::peek::{could_be_a_page, peek_cursor};
-use super::plan::ExportPlan;
+use super::next_cursor::{could_be_a_page, peek_cursor};
+use super::windows::ExportPlan;
 use crate::client::{Answer, Lane, Request, failure_of};
 use crate::error::Error;
 use crate::read::counts;
 use crate::read::decode::{Page, PageDecoder};
-use crate::read::discover;
 use crate::read::projection::{Constants, SeenPeople, day_constants};
 use crate::read::query::{Window, event_query, poll_wait};
+use crate::read::schema_discovery;
 use crate::read::spec::{Counters, Scan};
 use crate::table::Resend;
 use crate::tables::query;
@@ -129,7 +129,7 @@ impl Chains {
     async fn read_all_events(&self, window: &Window, mut decoder: PageDecoder, sender: &Sender) -> Result<Option<PageDecoder>, ChainError> {
         let account = &self.scan.relation.account;
         let constants = constants(None, window);
-        for event in discover::events_now(account, self.retry_for).await?.keys() {
+        for event in schema_discovery::events_now(account, self.retry_for).await?.keys() {
             match self.read_window(window, event, decoder, &constants, sender).await {
                 Ok(Some(used)) => decoder = used,
                 Ok(None) => return Ok(None),
@@ -309,7 +309,7 @@ impl Chains {
         let lowercase = words.to_lowercase();
         let table = self.scan.relation.qualified();
         if lowercase.contains("invalid event") {
-            return Error::Refused(discover::unknown_event(&self.scan.relation, event).await).into();
+            return Error::Refused(schema_discovery::unknown_event(&self.scan.relation, event).await).into();
         }
         if lowercase.contains("export not allowed") {
             return ChainError::NotExported(Error::Refused(format!(

@@ -4,15 +4,15 @@
 //! one chain runs at a time, with pages as small as the limit allows, so that few rows are exported in vain.
 //!
 //! ```text
-//! plan ─▶ windows ─▶ chain   pages of a cursor, one owner each ─▶ decode (off the async threads) ─▶ batches
-//!                     ├─ peek    finds the next cursor before the page is decoded
-//!                     └─ memory  reserves the pages in the query's memory pool
+//! windows ─▶ chain   pages of a cursor, one owner each ─▶ decode (off the async threads) ─▶ batches
+//!             ├─ next_cursor  finds it before the page is decoded
+//!             └─ memory       reserves the pages in the query's memory pool
 //! ```
 
 mod chain;
 mod memory;
-mod peek;
-mod plan;
+mod next_cursor;
+mod windows;
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
@@ -32,7 +32,7 @@ use crate::read::query::Window;
 use crate::read::spec::{Counters, Scan};
 use chain::{Chains, Sender};
 use memory::ReadMemory;
-pub(crate) use plan::{AHEAD, BEGINNING, ExportPlan};
+pub(crate) use windows::{AHEAD, BEGINNING, ExportPlan};
 
 impl ExportPlan {
     pub(crate) fn stream(

@@ -11,7 +11,7 @@ use arrow::error::Result;
 use super::bind::{self, Column};
 use super::field;
 use super::fragment::{Fragment, Fragments};
-use super::plan::Plan;
+use super::record_plan::Plan;
 use super::reject::Problem;
 use super::role::Role;
 use super::state::{Row, RowState};

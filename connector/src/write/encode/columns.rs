@@ -14,7 +14,7 @@ use super::digits::Form;
 use super::field;
 use super::kernels::{self, Booleans, CHUNK, Close, Constant, Key, Offsets, Pieces, Quoted, Sets, Texts, Views, WIDE};
 use super::numbers::{Numbers, Parts, cents, date, decimal32, decimal64, decimal128, seconds, signed, unsigned};
-use super::plan::{Absent, FieldPass, Kernel, Pass, Plan, Prefix};
+use super::record_plan::{Absent, FieldPass, Kernel, Pass, Plan, Prefix};
 use super::row;
 use super::state::RowState;
 use crate::cpu::Avx2;

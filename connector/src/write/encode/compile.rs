@@ -9,7 +9,7 @@ use super::cell;
 use super::context::{Context, Rules};
 use super::names::{Names, key_of};
 use super::passes::passes;
-use super::plan::{Field, Plan, Step};
+use super::record_plan::{Field, Plan, Step};
 use super::reject::{TWICE, problem};
 use super::role::plain;
 use super::types;

@@ -12,7 +12,7 @@ use super::avx2::Loop;
 use super::bind::List;
 use super::block::{Block, DEFERRED, bits};
 use super::fragment::Fragments;
-use super::plan::Prefix;
+use super::record_plan::Prefix;
 use super::reject::LIST_ITEMS_MAX;
 
 /// Bytes of a text that are checked and copied at once.

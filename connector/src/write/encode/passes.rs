@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 
 use super::digits::Form;
 use super::kernels::CHUNK;
-use super::plan::{Absent, Field, FieldPass, Kernel, Pass, Prefix, Step};
+use super::record_plan::{Absent, Field, FieldPass, Kernel, Pass, Prefix, Step};
 use super::reject::{IDENTIFIER_BYTES_MAX, TEXT_BYTES_MAX};
 use super::role::{self, Role};
 use super::value::{BooleanForm, LongText};

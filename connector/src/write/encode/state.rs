@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::fragment::Dictionary;
 use super::names::KnownKeys;
-use super::plan::Plan;
+use super::record_plan::Plan;
 use super::time::DayCache;
 
 #[derive(Debug, Default)]

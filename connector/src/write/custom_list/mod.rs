@@ -5,14 +5,14 @@
 //! memory), and the file is spooled to the disk manager of DataFusion. Lists are sent one after the other.
 //!
 //! ```text
-//! batches ─▶ members (MembersExec) ─▶ sort ─▶ lists (ListsExec) ─▶ spool ─▶ submit ─▶ settle
+//! batches ─▶ members (MembersExec) ─▶ sort ─▶ writer (ListsExec) ─▶ spool ─▶ submit ─▶ settle
 //! ```
 
-mod lists;
 mod members;
 mod sort_memory;
 mod spool;
 mod submit;
+mod writer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,10 +31,10 @@ use crate::error::Error;
 use crate::options::DryRun;
 use crate::single_partition::over_one_partition;
 use crate::table::{List, Write};
+use crate::write::exec::{CommitExec, accepted_schema, one_number, one_row};
 use crate::write::job::Job;
-use crate::write::plan::{CommitExec, accepted_schema, one_number, one_row};
-use lists::Lists;
 use members::MembersExec;
+use writer::Lists;
 
 /// The plan of a write of lists.
 ///
