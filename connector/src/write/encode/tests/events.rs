@@ -120,7 +120,7 @@ fn an_operator_is_refused_in_an_event() {
     let operand: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let operator = StructArray::new(vec![Field::new("$incr", DataType::Int64, true)].into(), vec![operand], None);
     let error = refused("events.Viewed", &event(&[("Visits", Arc::new(operator) as ArrayRef)]), &rules());
-    assert!(error.contains("holds the operator $incr, which properties of clevertap.profiles take alone"), "{error}");
+    assert!(error.contains("holds the operator $incr, which properties of people take alone"), "{error}");
 }
 
 #[test]

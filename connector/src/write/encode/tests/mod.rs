@@ -74,8 +74,8 @@ fn mapping(table: &str, batch: &RecordBatch) -> Mapping {
         Some((table, event)) => (table, Some(event)),
         None => (table, None),
     };
-    Mapping::new(tables::find(table).expect("a table"), event, format!("clevertap.{table}"), &batch.schema(), IdentifierChoice::OneColumn)
-        .expect("a mapping")
+    let qualified = event.map_or_else(|| format!("clevertap.{table}"), |event| format!("clevertap_events.\"{event}\""));
+    Mapping::new(tables::find(table).expect("a table"), event, qualified, &batch.schema(), IdentifierChoice::OneColumn).expect("a mapping")
 }
 
 /// Encodes for `table`, or for the event of `events.Name`.
