@@ -84,7 +84,7 @@ pub enum Error {
     Stopped {
         /// Why it stopped; for an error of the input, its own words.
         cause: String,
-        /// The code of the error behind it; `CT-403` where that is not one of ours.
+        /// The code of the error behind it; `CT-404` where it was stopped by hand, `CT-403` where the error is not one of ours.
         code: &'static str,
         /// The error behind `cause`, where there is one.
         #[source]
@@ -93,6 +93,9 @@ pub enum Error {
         outcome: Box<Outcome>,
     },
 }
+
+/// The code of a statement that was stopped by hand.
+pub(crate) const STOPPED_BY_HAND: &str = "CT-404";
 
 /// What went wrong, by who must act: [`Error::kind`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,8 +125,10 @@ pub enum ErrorKind {
     Rejected,
     /// The author decides whether rows in doubt are sent again.
     InDoubt,
-    /// Whoever stopped the statement, or acts on an error that is not of this crate, such as one of the source.
+    /// Whoever acts on an error that is not of this crate, such as one of the source.
     Stopped,
+    /// Nobody: [`Account::stop`](crate::Account::stop) or a shutdown stopped the statement.
+    StoppedByHand,
 }
 
 /// Where a statement that wrote stands when it ends in an error.
@@ -205,6 +210,7 @@ impl Error {
             Self::Answer(_) => ErrorKind::Answer,
             Self::Rejected { .. } => ErrorKind::Rejected,
             Self::InDoubt { .. } => ErrorKind::InDoubt,
+            Self::Stopped { code: STOPPED_BY_HAND, .. } => ErrorKind::StoppedByHand,
             Self::Stopped { source, .. } => source.as_deref().and_then(|source| find(source)).map_or(ErrorKind::Stopped, Self::kind),
         }
     }

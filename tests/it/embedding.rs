@@ -11,7 +11,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_clevertap::{
-    ClevertapPlan, ClevertapSql, EraseConsent, Error, ErrorKind, FateWatch, Options, event_schema_provider, optimizer, register,
+    ClevertapPlan, ClevertapSql, EraseConsent, Error, ErrorKind, FateWatch, Options, Status, event_schema_provider, optimizer, register,
     register_in, run_uids, schema_provider, unregister,
 };
 use rand::rngs::StdRng;
@@ -405,6 +405,23 @@ async fn a_shutdown_stops_what_runs_and_waits_for_its_fates() {
     let tally = Error::find(&error).and_then(Error::tally).expect("counts");
     assert_eq!((tally.read, tally.accepted + tally.unsent), (50, 50), "{error}");
     assert!(tally.accepted >= 3 && tally.unsent > 40, "{error}");
+    assert_eq!(Error::find(&error).map(|error| (error.kind(), error.code())), Some((ErrorKind::StoppedByHand, "CT-404")));
+    assert_eq!(world.account.runs()[0].status, Status::Stopped);
     assert_eq!(stored(&world).len() as u64, tally.accepted);
     assert!(world.account.shutdown(std::time::Duration::ZERO).await, "nothing runs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_after_the_last_row_was_accepted_is_a_success() {
+    let world = World::with(Settings { latency_ms: 1_000, ..Settings::default() });
+    let insert = "INSERT INTO clevertap.profiles (identity) VALUES ('a'), ('b')";
+    // The one body is in flight, and all rows were read.
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        world.account.stop(1)
+    };
+    let (result, stopped) = tokio::join!(world.run(insert), stop);
+    result.expect("all rows were accepted");
+    assert!(stopped);
+    assert_eq!((world.account.runs()[0].status, stored(&world)), (Status::Success, vec!["a".to_owned(), "b".to_owned()]));
 }

@@ -89,6 +89,8 @@ pub enum Status {
     Partial,
     /// It stopped, or rows are in doubt.
     Error,
+    /// It was stopped by hand.
+    Stopped,
     /// Its stream was dropped.
     Cancelled,
     /// Nothing was sent to be stored.
@@ -103,6 +105,7 @@ impl fmt::Display for Status {
             Self::Submitted => "submitted",
             Self::Partial => "partial",
             Self::Error => "error",
+            Self::Stopped => "stopped",
             Self::Cancelled => "cancelled",
             Self::DryRun => "dry_run",
         })

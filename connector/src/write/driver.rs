@@ -108,7 +108,7 @@ impl Driver {
             if self.run.stop.is_stopped() && self.progress.stopped.is_none() {
                 // A refused body stops its lane at once, and gives the reason when it is settled.
                 let by_hand = self.run.by_hand.load(Ordering::SeqCst);
-                self.stop(if by_hand { Stopped::because("The statement was stopped by hand") } else { Stopped::ByBody });
+                self.stop(if by_hand { Stopped::ByHand } else { Stopped::ByBody });
             }
             self.launch();
             self.write_failed_rows(false).await;

@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 
 use crate::account::Account;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND};
 use crate::fate::Fate;
 use crate::options::{DryRun, OnReject};
 use crate::redact::without_values;
@@ -283,6 +283,14 @@ impl Settler {
                 },
                 outcome: outcome(),
             }),
+            // All had ended well when the word came.
+            Some(Stopped::ByHand) if input_complete && tally.accepted == tally.read && !self.dry => None,
+            Some(Stopped::ByHand) => Some(Error::Stopped {
+                cause: "The statement was stopped by hand.".into(),
+                code: STOPPED_BY_HAND,
+                source: None,
+                outcome: outcome(),
+            }),
             Some(Stopped::ByBody) => {
                 Some(Error::Stopped { cause: "The statement was stopped.".into(), code: "CT-403", source: None, outcome: outcome() })
             }
@@ -294,6 +302,7 @@ impl Settler {
         run.finished_at = Some(self.account.clock().now());
         run.input_complete = input_complete;
         run.status = match &error {
+            Some(Error::Stopped { code: STOPPED_BY_HAND, .. }) => Status::Stopped,
             Some(_) => Status::Error,
             None if self.dry => Status::DryRun,
             None if tally.rejected > 0 => Status::Partial,
@@ -321,6 +330,8 @@ impl Settler {
 /// Why a statement takes no further rows.
 #[derive(Debug)]
 pub(crate) enum Stopped {
+    /// A person, or the service that runs it.
+    ByHand,
     /// Rows were rejected.
     Rejects,
     /// A body under way says why when it is settled.

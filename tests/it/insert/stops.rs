@@ -97,7 +97,7 @@ async fn a_stopped_statement_lets_what_is_in_flight_end_and_reports_the_rest_as_
         let (result, stopped) = tokio::join!(world.run(&insert), stop);
         let line = ending(&world, target, &result);
         let run = world.last_run();
-        assert!(stopped && result.is_err() && run.status == Status::Error && !run.input_complete, "{line}");
+        assert!(stopped && result.is_err() && run.status == Status::Stopped && !run.input_complete, "{line}");
         let Tally { accepted, rejected, in_doubt, .. } = run.tally;
         assert!(accepted >= target.start() * rows as u64 && accepted < 30 * rows as u64 && rejected == 0 && in_doubt == 0, "{line}");
         assert!(!world.account.stop(1), "it has ended");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clevertap_emulator::{Rule, What};
-use datafusion_clevertap::{Error, Fate, Status};
+use datafusion_clevertap::{Error, ErrorKind, Fate, Status};
 
 use super::scenario::{Flaw, Scenario, Target};
 use super::world::Ended;
@@ -93,10 +93,11 @@ fn end(scenario: &Scenario, ended: &Ended, broken: &mut Broken) {
             broken.unless(scenario.source_breaks.is_none(), || "the source's error was lost".into());
         }
         Some(Err(error)) => {
-            broken.unless(run.status == Status::Error, || format!("an error and status {}", run.status));
             let Some((ours, outcome)) = ended.outcome() else {
                 return broken.unless(false, || format!("an error without an outcome: {error}"));
             };
+            let expected = if ours.kind() == ErrorKind::StoppedByHand { Status::Stopped } else { Status::Error };
+            broken.unless(run.status == expected, || format!("{} and status {}", ours.code(), run.status));
             broken.unless(outcome.tally == tally, || format!("the error says {}, the run {tally}", outcome.tally));
             let same = outcome.settled_through == run.settled_through && outcome.input_complete == run.input_complete;
             broken.unless(same, || format!("the error says {outcome:?}, the run {run:?}"));
@@ -112,7 +113,7 @@ fn end(scenario: &Scenario, ended: &Ended, broken: &mut Broken) {
                     broken.unless(tally.in_doubt > 0 && tally.unsent == 0 && run.input_complete, || format!("in doubt with {tally}"))
                 }
                 Error::Stopped { cause, .. } => {
-                    let by_hand = cause.contains("stopped by hand");
+                    let by_hand = ours.kind() == ErrorKind::StoppedByHand;
                     broken.unless(by_hand <= ended.was_stopped, || "nobody stopped it by hand".into());
                     let by_source = cause.contains("cut in half");
                     broken.unless(by_source <= scenario.source_breaks.is_some(), || "the source did not break".into());

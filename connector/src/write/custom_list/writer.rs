@@ -111,7 +111,7 @@ impl Lists {
             let batch = tokio::select! {
                 biased;
                 () = stop.stopped(), if self.stopped.is_none() => {
-                    self.stop(Stopped::because("The statement was stopped by hand")).await;
+                    self.stop(Stopped::ByHand).await;
                     if has_rows { continue } else { return }
                 }
                 batch = input.next() => batch,
