@@ -151,7 +151,7 @@ impl FileFormat for ClevertapFormat {
         only_written()
     }
 
-    /// KeyFilter for by reads alone, which [`Self::infer_schema`] has refused before.
+    /// Called by reads alone, which [`Self::infer_schema`] has refused before.
     fn file_source(&self, schema: TableSchema) -> Arc<dyn FileSource> {
         Arc::new(JsonSource::new(schema))
     }

@@ -49,6 +49,25 @@ impl FailedRow {
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self.record.len() + self.reason.len() + self.identifier.as_ref().map_or(0, String::len)
     }
+
+    /// One for tests.
+    #[cfg(test)]
+    pub(crate) fn example(number: u64) -> Self {
+        Self {
+            run_id: 1,
+            run_uid: "0198".into(),
+            dry_run: false,
+            table_name: "clevertap.events".into(),
+            fate: Fate::Unsent,
+            row_number: number,
+            identifier: None,
+            code: "CT-303".into(),
+            reason: "gave up".into(),
+            column_name: None,
+            record: "{}".into(),
+            failed_at: DateTime::UNIX_EPOCH,
+        }
+    }
 }
 
 /// The last failed rows of an account.
@@ -122,27 +141,10 @@ pub(crate) fn batch(rows: &[FailedRow]) -> Result<RecordBatch> {
 mod tests {
     use super::*;
 
-    fn row(number: u64) -> FailedRow {
-        FailedRow {
-            run_id: 1,
-            run_uid: "0198".into(),
-            dry_run: false,
-            table_name: "clevertap.events".into(),
-            fate: Fate::Unsent,
-            row_number: number,
-            identifier: None,
-            code: "CT-303".into(),
-            reason: "gave up".into(),
-            column_name: None,
-            record: "{}".into(),
-            failed_at: DateTime::UNIX_EPOCH,
-        }
-    }
-
     #[test]
     fn the_oldest_rows_are_forgotten_first() {
         let kept = KeptRows::default();
-        (1..=5).for_each(|number| kept.keep(row(number), 3));
+        (1..=5).for_each(|number| kept.keep(FailedRow::example(number), 3));
         assert_eq!(kept.snapshot().iter().map(|row| row.row_number).collect::<Vec<_>>(), [3, 4, 5]);
     }
 }

@@ -124,24 +124,6 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::fate::Fate;
-
-    fn row(number: u64) -> FailedRow {
-        FailedRow {
-            run_id: 1,
-            run_uid: "0198".into(),
-            dry_run: false,
-            table_name: "clevertap.events".into(),
-            fate: Fate::Unsent,
-            row_number: number,
-            identifier: None,
-            code: "CT-303".into(),
-            reason: "gave up".into(),
-            column_name: None,
-            record: "{}".into(),
-            failed_at: DateTime::UNIX_EPOCH,
-        }
-    }
 
     #[test]
     fn two_runs_of_one_number_and_moment_take_no_file_from_each_other() {
@@ -153,7 +135,7 @@ mod tests {
     async fn a_file_holds_ten_thousand_rows_and_only_its_owner_reads_it() {
         let folder = std::env::temp_dir().join(format!("clevertap-failed-{}", std::process::id()));
         let mut file = FailedRowsFile::new(Folder::Local(folder.clone()), 1, DateTime::UNIX_EPOCH);
-        (1..=10_001).for_each(|number| file.add(row(number)));
+        (1..=10_001).for_each(|number| file.add(FailedRow::example(number)));
         file.write().await.expect("written");
         assert!(file.due().is_none());
         let mut names: Vec<_> = std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();

@@ -40,7 +40,7 @@ pub struct Run {
     pub table_name: String,
     /// `INSERT`.
     pub operation: &'static str,
-    /// The statement's text, where the door knew it.
+    /// The text of the statement, where it was run by `clevertap_sql`.
     pub statement: Option<String>,
     /// When it began.
     pub started_at: DateTime<Utc>,

@@ -29,7 +29,7 @@ use crate::catalog::{ClevertapTable, ColumnMatching};
 use crate::error::Error;
 use crate::tables;
 use lookup_table::LookupTable;
-use predicate::{KeyPredicate, KeySource, key_column, key_predicate};
+use predicate::{KeyPredicate, KeySource, key_column, key_predicate, subquery_of};
 
 /// What the people are wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,25 +121,17 @@ fn simplified(predicate: &Expr, scan: &LogicalPlan) -> Expr {
 fn speaks_of(predicate: &Expr, column: &str) -> Result<bool> {
     let mut alone = true;
     predicate.apply(|expr| {
-        let outer = match expr {
-            Expr::Column(found) => {
-                alone &= found.name == column;
-                None
-            }
-            Expr::Exists(exists) => Some(&exists.subquery),
-            Expr::InSubquery(inside) => Some(&inside.subquery),
-            Expr::ScalarSubquery(subquery) => Some(subquery),
-            Expr::SetComparison(comparison) => Some(&comparison.subquery),
-            _ => None,
-        };
+        if let Expr::Column(found) = expr {
+            alone &= found.name == column;
+        }
         let ours = |expr: &Expr| matches!(expr, Expr::OuterReferenceColumn(_, found) if found.name == column);
-        alone &= outer.is_none_or(|subquery| subquery.outer_ref_columns.iter().all(ours));
+        alone &= subquery_of(expr).is_none_or(|subquery| subquery.outer_ref_columns.iter().all(ours));
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(alone)
 }
 
-/// KeySource as a relation of one column, each of them once and none NULL.
+/// Keys as a relation of one column, each of them once and none NULL.
 fn relation(keys: KeySource, column: &str) -> Result<LogicalPlan> {
     let text = |value: Option<String>| lit(ScalarValue::Utf8View(value));
     match keys {

@@ -12,7 +12,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, LogicalPlan, LogicalPlanBuilder, Operator, cast, col, lit};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, cast, col, lit};
 
 use crate::error::Error;
 use crate::read::pushdown::keys::literal_text;
@@ -119,7 +119,7 @@ fn rank(named: &KeyPredicate, columns: &[&str]) -> (bool, Option<usize>) {
     (matches!(named.keys, KeySource::Queried(_)), columns.iter().position(|column| *column == named.column))
 }
 
-/// KeySource as a query of one column of text.
+/// Keys as a query of one column of text.
 fn queried(keys: KeySource) -> Option<LogicalPlan> {
     match keys {
         KeySource::Queried(plan) => {
@@ -167,21 +167,22 @@ fn correlated(subquery: &LogicalPlan, columns: &[&'static str]) -> Option<(&'sta
 fn has_outer(expr: &Expr) -> bool {
     let mut found = false;
     let walked: Result<_> = datafusion::common::tree_node::TreeNode::apply(expr, |expr| {
-        let subquery = match expr {
-            Expr::OuterReferenceColumn(..) => {
-                found = true;
-                None
-            }
-            Expr::Exists(exists) => Some(&exists.subquery),
-            Expr::InSubquery(inside) => Some(&inside.subquery),
-            Expr::ScalarSubquery(subquery) => Some(subquery),
-            Expr::SetComparison(comparison) => Some(&comparison.subquery),
-            _ => None,
-        };
-        found |= subquery.is_some_and(|subquery| !subquery.outer_ref_columns.is_empty());
+        found |= matches!(expr, Expr::OuterReferenceColumn(..));
+        found |= subquery_of(expr).is_some_and(|subquery| !subquery.outer_ref_columns.is_empty());
         Ok(TreeNodeRecursion::Continue)
     });
     found || walked.is_err()
+}
+
+/// The subquery that an expression is over.
+pub(super) fn subquery_of(expr: &Expr) -> Option<&Subquery> {
+    match expr {
+        Expr::Exists(exists) => Some(&exists.subquery),
+        Expr::InSubquery(inside) => Some(&inside.subquery),
+        Expr::ScalarSubquery(subquery) => Some(subquery),
+        Expr::SetComparison(comparison) => Some(&comparison.subquery),
+        _ => None,
+    }
 }
 
 /// A key column, also under the cast that a comparison brings: identifiers are text.
