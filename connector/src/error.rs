@@ -243,30 +243,29 @@ impl Error {
 
 /// Our error inside of another one, however deep it is wrapped.
 fn find<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(ours) = error.downcast_ref::<Error>() {
-            return Some(ours);
-        }
-        cause = match error.downcast_ref::<DataFusionError>() {
-            // `source()` of these two skips the boxed error itself.
-            Some(DataFusionError::External(inner)) => Some(inner.as_ref()),
-            Some(DataFusionError::Shared(inner)) => Some(inner.as_ref()),
-            _ => error.source(),
-        };
+    if let Some(ours) = error.downcast_ref::<Error>() {
+        return Some(ours);
     }
-    None
+    match error.downcast_ref::<DataFusionError>() {
+        // `source()` of these skips the boxed error itself, or all errors but the first.
+        Some(DataFusionError::External(inner)) => find(inner.as_ref()),
+        Some(DataFusionError::Shared(inner)) => find(inner.as_ref()),
+        Some(DataFusionError::Collection(errors)) => errors.iter().find_map(|error| find(error)),
+        _ => find(error.source()?),
+    }
 }
 
 impl From<Error> for DataFusionError {
-    /// A setting becomes `Configuration`, a query that must change becomes `Plan`; both keep the sentence. The rest are
-    /// `External`, so that [`Error::find`] gets the typed error back.
+    /// A setting becomes `Configuration`, a query that must change becomes `Plan`, and the rest is `External`. DataFusion's `Configuration`
+    /// and `Plan` hold text alone, so each stands in a `Collection`, which shows as its first error does, with the typed error behind it:
+    /// [`Error::find`] gets it back.
     fn from(error: Error) -> Self {
-        match error {
+        let shown = match error {
             Error::Setting(_) => Self::Configuration(error.to_string()),
             Error::Filter(_) | Error::Unwritable(_) | Error::NotAppend(_) => Self::Plan(error.to_string()),
-            _ => Self::External(Box::new(error)),
-        }
+            _ => return Self::External(Box::new(error)),
+        };
+        Self::Collection(vec![shown, Self::External(Box::new(error))])
     }
 }
 
@@ -290,5 +289,22 @@ mod tests {
         let wrapped = DataFusionError::from(error).context("while executing");
         assert_eq!(Error::find(&wrapped).and_then(Error::tally).map(|t| t.accepted), Some(1997));
         assert!(wrapped.to_string().contains("1997 accepted, 3 rejected, 0 in doubt, 4000 unsent of 6000 rows read (run 7"));
+    }
+
+    #[test]
+    fn errors_of_planning_keep_their_type_and_the_words_of_datafusion() {
+        for (error, shown) in [
+            (Error::Setting("a".into()), "Invalid or Unsupported Configuration: a [CT-101]"),
+            (Error::Filter("b".into()), "Error during planning: b [CT-201]"),
+            (Error::Unwritable("c".into()), "Error during planning: c [CT-202]"),
+            (Error::NotAppend("d".into()), "Error during planning: d [CT-203]"),
+            (Error::TooMany("e".into()), "External error: e [CT-204]"),
+        ] {
+            let (kind, code) = (error.kind(), error.code());
+            let converted = DataFusionError::from(error);
+            assert_eq!(converted.to_string(), shown);
+            let shared = DataFusionError::Shared(Arc::new(converted.context("while planning")));
+            assert_eq!(Error::find(&shared).map(|ours| (ours.kind(), ours.code())), Some((kind, code)));
+        }
     }
 }

@@ -125,6 +125,7 @@ pub(crate) fn sentence(error: &DataFusionError) -> String {
         // The context is the name of an internal rule.
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => sentence(inner),
         DataFusionError::Shared(inner) => sentence(inner),
+        DataFusionError::Collection(errors) => errors.first().map(sentence).unwrap_or_default(),
         DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
             Some(inner) => sentence(inner),
             None => inner.to_string(),

@@ -425,3 +425,21 @@ async fn a_stop_after_the_last_row_was_accepted_is_a_success() {
     assert!(stopped);
     assert_eq!((world.account.runs()[0].status, stored(&world)), (Status::Success, vec!["a".to_owned(), "b".to_owned()]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_planning_is_found_by_its_type() {
+    let world = World::new();
+    for (sql, kind) in [
+        ("SET clevertap.on_rejects = 'skip'", ErrorKind::Setting),
+        ("SELECT * FROM clevertap.profiles", ErrorKind::Filter),
+        ("SELECT * FROM clevertap.events", ErrorKind::Filter),
+        ("INSERT INTO clevertap.profiles SELECT 'a' AS identity, upper('x')", ErrorKind::Unwritable),
+        ("INSERT OVERWRITE clevertap.profiles SELECT 'a' AS identity", ErrorKind::NotAppend),
+        ("TRUNCATE clevertap.profiles", ErrorKind::NotAppend),
+        ("DELETE FROM clevertap.profiles WHERE identity = 'a'", ErrorKind::Unauthorized),
+        ("COPY (SELECT 'a' AS identity) TO 'clevertap://nobody/profiles' STORED AS CLEVERTAP", ErrorKind::Setting),
+    ] {
+        let error = world.run(sql).await.expect_err(sql);
+        assert_eq!(Error::find(&error).map(Error::kind), Some(kind), "{sql}: {error}");
+    }
+}
