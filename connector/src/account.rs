@@ -11,11 +11,14 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tokio::time::Instant;
 
+use crate::access::Access;
 use crate::client::{Client, ClientSettings, LimitNow, Region, Secret, Transport};
 use crate::error::Result;
+use crate::options::Options;
 use crate::project_schema::ProjectSchema;
 use crate::runs::failed_rows::{FailedRow, KeptRows};
 use crate::runs::{Run, RunWarning, Runs};
+use crate::scope::Scope;
 
 /// One account, as many clones as you like.
 ///
@@ -35,6 +38,8 @@ pub struct Account {
 /// What the clones share.
 struct Inner {
     access: Access,
+    /// From the outermost; each is kept to.
+    scopes: Vec<Scope>,
     time_zone: Option<Tz>,
     clock: Clock,
     client: Arc<Client>,
@@ -81,28 +86,6 @@ impl Default for AccountSettings {
     }
 }
 
-/// What SQL may do to an account. No SQL can change it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Access {
-    /// SELECT.
-    Read,
-    /// And INSERT, UPDATE, COPY.
-    #[default]
-    Write,
-    /// And what erases: DELETE and demerges.
-    Erase,
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Erase => "erase",
-        })
-    }
-}
-
 /// What time it is, for what is written down: when a run started, which day today is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clock {
@@ -137,7 +120,43 @@ impl Account {
             ClientSettings { region: region.into(), endpoint: endpoint.as_deref(), transport, connect_timeout, seed, own_limits };
         let client = Arc::new(Client::new(id.into(), passcode, settings)?);
         let (runs, failed_rows, project_schema) = (Runs::default(), KeptRows::default(), ProjectSchema::default());
-        Ok(Self { inner: Arc::new(Inner { access, time_zone, clock, client, runs, failed_rows, project_schema }) })
+        Ok(Self { inner: Arc::new(Inner { access, scopes: Vec::new(), time_zone, clock, client, runs, failed_rows, project_schema }) })
+    }
+
+    /// A part of this account for one tenant. It shares connections and budget with it, and has an access level, ceilings, runs, failed
+    /// rows, warnings and `stop` of its own: nobody reads statements or records of another scope. A scope of a scope keeps to both.
+    ///
+    /// ```
+    /// use datafusion_clevertap::{Access, Account, AccountSettings, Ceilings, Region, Scope, Secret};
+    ///
+    /// let account = Account::open("ABC-12D-345Z", Secret::new("a-passcode"), Region::In1, AccountSettings::default())?;
+    /// let ceilings = Ceilings { delete_rows_max: Some(10), ..Ceilings::default() };
+    /// let tenant = account.scoped(Scope { tenant: "acme".into(), access: Access::Read, ceilings });
+    /// assert_eq!((tenant.access(), account.access()), (Access::Read, Access::Write));
+    /// # Ok::<(), datafusion_clevertap::Error>(())
+    /// ```
+    #[must_use]
+    pub fn scoped(&self, scope: Scope) -> Self {
+        let Inner { access, scopes, time_zone, clock, client, .. } = self.inner.as_ref();
+        let inner = Inner {
+            access: scope.access.min(*access),
+            scopes: scopes.iter().cloned().chain([scope]).collect(),
+            time_zone: *time_zone,
+            clock: *clock,
+            client: Arc::clone(client),
+            runs: Runs::default(),
+            failed_rows: KeptRows::default(),
+            project_schema: ProjectSchema::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The options of a session, within the account's scope.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) for an option that was set beyond its ceiling.
+    pub(crate) fn within_scope(&self, options: Options) -> Result<Options> {
+        self.inner.scopes.iter().try_fold(options, |options, scope| scope.check(options))
     }
 
     /// The account id.
@@ -247,6 +266,7 @@ impl fmt::Debug for Account {
             .field("id", &self.id())
             .field("host", &self.host())
             .field("access", &self.access())
+            .field("tenant", &self.inner.scopes.last().map(|scope| &scope.tenant))
             .finish_non_exhaustive()
     }
 }

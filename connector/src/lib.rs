@@ -31,7 +31,7 @@
 //! | `table/`, `tables/` | what the file of a table may say; one file a table, as data: columns, sources, targets, calls |
 //! | `runs/` | what is known of a statement: run, failed rows and their files, warnings |
 //! | `client/` | requests as values, attempts, retries, the budget: the only room that awaits CleverTap |
-//! | `project_schema/`, `account`, `relation` | events and properties of the project; an account; a table as it is registered |
+//! | `access`, `scope`, `project_schema/`, `account`, `relation` | what SQL may do; bounds of a tenant; events and properties of the project; an account; a table as it is registered |
 //! | `read/` | filters to requests, requests to pages, pages to batches |
 //! | `write/` | batches to bodies, bodies to answers, answers to fates |
 //! | `catalog/` | names to tables; the system tables; `STORED AS CLEVERTAP` |
@@ -63,6 +63,7 @@
 //! - a person's value in an error, a log or a metric;
 //! - durable state.
 
+mod access;
 mod account;
 #[doc(hidden)]
 pub mod bench_support;
@@ -81,6 +82,7 @@ mod redact;
 mod register;
 mod relation;
 mod runs;
+mod scope;
 mod session;
 mod single_partition;
 pub mod storage;
@@ -89,7 +91,8 @@ mod tables;
 mod wall_clock;
 mod write;
 
-pub use account::{Access, Account, AccountSettings, Clock};
+pub use access::Access;
+pub use account::{Account, AccountSettings, Clock};
 pub use client::{Answer, Call, Failure, FailureKind, Method, Put, Region, Secret, Transport};
 pub use diagnose::{Probe, ZoneProof, check, prove_time_zone};
 pub use error::{Error, ErrorKind, Outcome, Result};
@@ -99,6 +102,7 @@ pub use redact::without_values;
 pub use register::{event_schema_provider, register, register_in, schema_provider, unregister};
 pub use runs::failed_rows::FailedRow;
 pub use runs::{Run, RunWarning, Status};
+pub use scope::{Ceilings, FailedRowsTo, FullScan, Scope};
 pub use session::{ClevertapPlan, ClevertapSql};
 pub use write::hooks::{EraseConsent, Erasure, FateWatch, SettledRows};
 pub use write::run_uids::run_uids;

@@ -11,8 +11,8 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_clevertap::{
-    ClevertapPlan, ClevertapSql, EraseConsent, Error, ErrorKind, FateWatch, Options, Status, event_schema_provider, optimizer, register,
-    register_in, run_uids, schema_provider, unregister,
+    Access, ClevertapPlan, ClevertapSql, EraseConsent, Error, ErrorKind, FateWatch, Options, Status, event_schema_provider, optimizer,
+    register, register_in, run_uids, schema_provider, unregister,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -20,7 +20,7 @@ use rand::{Rng, SeedableRng};
 use crate::world::World;
 
 /// Everybody who is stored in the project of a world.
-fn stored(world: &World) -> Vec<String> {
+pub(crate) fn stored(world: &World) -> Vec<String> {
     let bodies = world.sent_to("/1/upload").into_iter().map(|call| call.body);
     let mut identities: Vec<String> = bodies
         .flat_map(|body| {
@@ -246,7 +246,7 @@ async fn everything_says_the_name_under_which_a_table_is_registered() {
 #[tokio::test(start_paused = true)]
 async fn consent_is_that_of_the_session_that_planned_and_a_panic_is_a_no() {
     for (says, erased) in [("yes", 1), ("no", 0), ("panic", 0)] {
-        let world = World::open(Settings::default(), |account| account.access = datafusion_clevertap::Access::Erase);
+        let world = World::open(Settings::default(), |account| account.access = Access::Erase);
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&asked);
         let mut planning = world.ctx.state();
@@ -272,7 +272,7 @@ async fn consent_is_that_of_the_session_that_planned_and_a_panic_is_a_no() {
 
 #[tokio::test(start_paused = true)]
 async fn explain_analyze_of_what_erases_asks_as_the_statement_does() {
-    let world = World::open(Settings::default(), |account| account.access = datafusion_clevertap::Access::Erase);
+    let world = World::open(Settings::default(), |account| account.access = Access::Erase);
     world.ctx.state_ref().write().config_mut().set_extension(Arc::new(EraseConsent::new(|_| Box::pin(async { false }))));
     let error = world.refused("EXPLAIN ANALYZE DELETE FROM clevertap.profiles WHERE identity = 'p1'").await;
     assert!(error.contains("was not confirmed: nothing was sent"), "{error}");

@@ -15,10 +15,10 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// Rooms of the connector, lowest first; those of one line do not import each other.
 const CONNECTOR: &[&[&str]] = &[
-    &["cpu", "fate", "redact", "single_partition", "table", "wall_clock"],
+    &["access", "cpu", "fate", "redact", "single_partition", "table", "wall_clock"],
     &["error", "tables"],
     &["options", "project_schema", "storage"],
-    &["runs"],
+    &["runs", "scope"],
     &["client"],
     &["account"],
     &["relation"],

@@ -19,6 +19,7 @@ mod regressions;
 mod reports;
 mod round_trip;
 mod schema_check;
+mod scopes;
 mod secrets;
 mod seed;
 mod select;

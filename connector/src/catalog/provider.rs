@@ -72,7 +72,7 @@ impl ClevertapTable {
         for (name, value) in &self.options {
             options.set_text(name, value)?;
         }
-        options.validated()
+        self.relation.account.within_scope(options.validated()?)
     }
 
     /// `clevertap.profiles`.

@@ -39,7 +39,7 @@ pub async fn check(account: &Account) -> Vec<Probe> {
         // Uploads are the only writes with a dry run.
         if let Some(Write::Batch { path, fixed, .. }) = &table.write
             && Api::of(path).is_upload()
-            && account.access() >= crate::account::Access::Write
+            && account.access() >= crate::access::Access::Write
         {
             // Whether this record is valid does not matter: any answer about it shows that the API works.
             let identifier = table.columns.iter().find(|column| column.target.shape() == Some(Shape::Identifier));

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::Schema;
 
-use crate::account::{Access, Account};
+use crate::access::Access;
+use crate::account::Account;
 use crate::client::Api;
 use crate::error::Error;
 use crate::fate::Tally;

@@ -1,0 +1,75 @@
+//! The parts of an account that tenants have: what each sees, and what its SQL cannot pass.
+
+use arrow::util::pretty::pretty_format_batches;
+use clevertap_emulator::Settings;
+use datafusion_clevertap::{Access, Ceilings, FailedRowsTo, FullScan, Scope, register};
+
+use crate::embedding::stored;
+use crate::world::World;
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_one_scope_did_is_seen_by_another_and_no_sql_passes_its_ceilings() {
+    let world = World::open(Settings::default(), |account| account.access = Access::Erase);
+    let scope = |tenant: &str, access, ceilings| world.account.scoped(Scope { tenant: tenant.into(), access, ceilings });
+    let ceilings = Ceilings {
+        delete_rows_max: Some(1),
+        lookups_max: Some(2),
+        full_scan: FullScan::Refused,
+        failed_rows_to: FailedRowsTo::Nowhere,
+        ..Ceilings::default()
+    };
+    let (acme, zen) = (scope("acme", Access::Erase, ceilings), scope("zen", Access::Write, Ceilings::default()));
+    register(&world.ctx, "acme", &acme).expect("registered");
+    register(&world.ctx, "zen", &zen).expect("registered");
+    world.set("on_reject", "skip").await;
+    world.rows("INSERT INTO acme.profiles (identity) VALUES ('p1'), ('')").await;
+    world.rows("INSERT INTO zen.profiles (identity) VALUES ('z1')").await;
+    assert_eq!(stored(&world), ["p1", "z1"]);
+
+    // By API and by every table.
+    assert_eq!((acme.runs().len(), zen.runs().len(), world.account.runs().len()), (1, 1, 0));
+    assert_eq!((acme.failed_rows().len(), zen.failed_rows().len()), (1, 0));
+    let uid = acme.runs()[0].run_uid.to_string();
+    assert!(zen.run(&uid).is_none() && world.account.run(&uid).is_none() && zen.failed_rows_of(&uid).is_empty() && !zen.stop_run(&uid));
+    for table in ["runs", "failed_rows", "warnings"] {
+        let shown = pretty_format_batches(&world.rows(&format!("SELECT * FROM zen.{table}")).await).expect("a table").to_string();
+        assert!(!shown.contains(&uid) && !shown.contains("acme"), "{table}: {shown}");
+    }
+
+    // Ceilings: what nobody set is lowered, what somebody set is an error.
+    let refused = async |sql: &str, says: &str| {
+        let error = world.refused(sql).await;
+        assert!(error.contains(says), "{sql}: {error}");
+    };
+    refused("DELETE FROM acme.profiles WHERE identity IN ('a', 'b')", "would take 2 rows, and clevertap.delete_rows_max is 1").await;
+    refused("DELETE FROM zen.profiles WHERE identity = 'a'", "without the right to erase").await;
+    refused("SELECT * FROM acme.profiles WHERE identity IN ('a', 'b', 'c')", "lookups_max is 2").await;
+    let too_many = "option \"clevertap.delete_rows_max\" is 5000, and the scope of \"acme\" allows 1; set it to that, or lower";
+    for (option, value, reset, says) in [
+        ("delete_rows_max", "5000", "1", too_many),
+        ("full_scan", "true", "false", "reading everybody is not in the scope of \"acme\""),
+        ("failed_rows_to", "failed/", "", "files of failed rows are not in the scope of \"acme\""),
+    ] {
+        world.set(option, value).await;
+        refused("INSERT INTO acme.profiles SELECT 'x' AS identity", says).await;
+        world.set(option, reset).await;
+        // The remedy that the message shows.
+        world.rows("INSERT INTO acme.profiles SELECT 'p1' AS identity").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_of_a_scope_keeps_to_both() {
+    let world = World::open(Settings::default(), |account| account.access = Access::Erase);
+    let ceilings = Ceilings { failed_rows_to: FailedRowsTo::Stores, ..Ceilings::default() };
+    let outer = world.account.scoped(Scope { tenant: "outer".into(), access: Access::Write, ceilings });
+    let inner = outer.scoped(Scope { tenant: "inner".into(), access: Access::Erase, ..Scope::default() });
+    assert_eq!(inner.access(), Access::Write);
+    assert!(format!("{inner:?}").contains("inner"), "{inner:?}");
+    register(&world.ctx, "inner", &inner).expect("registered");
+    for folder in ["failed/", "/tmp/failed", "file:///tmp/failed/"] {
+        world.set("failed_rows_to", folder).await;
+        let error = world.refused("INSERT INTO inner.profiles SELECT 'x' AS identity").await;
+        assert!(error.contains("folders of this machine are not in the scope of \"outer\""), "{folder}: {error}");
+    }
+}
