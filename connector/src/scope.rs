@@ -57,7 +57,7 @@ pub enum FailedRowsTo {
 }
 
 impl Scope {
-    /// `options`, with lower bounds where those are the defaults of a session that set nothing.
+    /// `options`, with each bound that has its default lowered to its ceiling.
     ///
     /// # Errors
     /// [`Error::Setting`] for an option that was set beyond its ceiling.
@@ -89,8 +89,8 @@ fn is_local(to: &str) -> bool {
 
 fn bound<T: PartialOrd + Copy + std::fmt::Display>(name: &str, value: &mut T, default: T, ceiling: Option<T>, tenant: &str) -> Result<()> {
     let Some(ceiling) = ceiling.filter(|ceiling| *value > *ceiling) else { return Ok(()) };
-    if *value <= default {
-        // Nobody asked for more than usual.
+    if *value == default {
+        // As it is where nobody set it.
         *value = ceiling;
         return Ok(());
     }

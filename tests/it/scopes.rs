@@ -42,6 +42,11 @@ async fn nothing_that_one_scope_did_is_seen_by_another_and_no_sql_passes_its_cei
         assert!(error.contains(says), "{sql}: {error}");
     };
     refused("DELETE FROM acme.profiles WHERE identity IN ('a', 'b')", "would take 2 rows, and clevertap.delete_rows_max is 1").await;
+    // The remedy that the account has: the scope says that it does not hold here.
+    world.set("delete_rows_max", "2").await;
+    let two = "option \"clevertap.delete_rows_max\" is 2, and the scope of \"acme\" allows 1; set it to that, or lower";
+    refused("DELETE FROM acme.profiles WHERE identity IN ('a', 'b')", two).await;
+    world.set("delete_rows_max", "1").await;
     refused("DELETE FROM zen.profiles WHERE identity = 'a'", "without the right to erase").await;
     refused("SELECT * FROM acme.profiles WHERE identity IN ('a', 'b', 'c')", "lookups_max is 2").await;
     let too_many = "option \"clevertap.delete_rows_max\" is 5000, and the scope of \"acme\" allows 1; set it to that, or lower";
