@@ -11,6 +11,7 @@ use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use datafusion::error::DataFusionError;
 
 use crate::error::Error;
+use crate::storage;
 
 /// The options of a session, under `clevertap.` in SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -298,10 +299,11 @@ impl Options {
             .collect()
     }
 
-    /// The options that differ from their defaults, as `name = value`.
+    /// The options that differ from their defaults, as `name = value`; a URL is shown without its user name, password and query.
     pub fn changed(&self) -> Vec<String> {
+        let shown = Self { failed_rows_to: self.failed_rows_to.as_deref().map(storage::shown), ..self.clone() };
         let changed = |s: Setting| (s.value != s.default).then(|| format!("{} = '{}'", s.name, s.value));
-        self.settings().into_iter().filter_map(changed).collect()
+        shown.settings().into_iter().filter_map(changed).collect()
     }
 
     /// The same options, if each has a value that SET would take: fields that are set by type may hold any. Planning asks for it.

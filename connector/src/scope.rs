@@ -5,6 +5,7 @@
 use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::options::Options;
+use crate::storage::is_local;
 
 /// What a part of an account may do: see [`Account::scoped`](crate::Account::scoped).
 #[derive(Debug, Clone, Default)]
@@ -80,11 +81,6 @@ impl Scope {
             _ => Ok(options),
         }
     }
-}
-
-/// Whether a place is a path or a `file://` URL.
-fn is_local(to: &str) -> bool {
-    url::Url::parse(to).map_or(true, |url| url.scheme().len() < 2 || url.scheme() == "file")
 }
 
 fn bound<T: PartialOrd + Copy + std::fmt::Display>(name: &str, value: &mut T, default: T, ceiling: Option<T>, tenant: &str) -> Result<()> {

@@ -40,10 +40,7 @@ impl Folder {
     /// # Errors
     /// What is wrong with the URL, or what `store_of` says.
     pub fn parse<E: fmt::Display>(text: &str, store_of: impl FnOnce(&Url) -> Result<Arc<dyn ObjectStore>, E>) -> Result<Self, String> {
-        // `C:\x` is no URL.
-        let Some(url) = Url::parse(text).ok().filter(|url| url.scheme().len() > 1) else {
-            return Ok(Self::Local(PathBuf::from(text)));
-        };
+        let Some(url) = url_of(text) else { return Ok(Self::Local(PathBuf::from(text))) };
         if url.scheme() == "file" {
             return url.to_file_path().map(Self::Local).map_err(|()| "expected file:///path".to_owned());
         }
@@ -137,6 +134,24 @@ impl fmt::Display for Folder {
                 write!(f, "{}://{}/{prefix}", url.scheme(), &url[Position::BeforeHost..Position::BeforePath])
             }
         }
+    }
+}
+
+/// The URL that a place is; a path is none, `C:\x` neither.
+fn url_of(place: &str) -> Option<Url> {
+    Url::parse(place).ok().filter(|url| url.scheme().len() > 1)
+}
+
+/// Whether a place is a path or a `file://` URL.
+pub(crate) fn is_local(place: &str) -> bool {
+    url_of(place).is_none_or(|url| url.scheme() == "file")
+}
+
+/// A place as it may be shown: without the user name, the password and the query of a URL.
+pub(crate) fn shown(place: &str) -> String {
+    match url_of(place) {
+        Some(url) => format!("{}://{}", url.scheme(), &url[Position::BeforeHost..Position::AfterPath]),
+        None => place.to_owned(),
     }
 }
 

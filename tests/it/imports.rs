@@ -17,7 +17,8 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 const CONNECTOR: &[&[&str]] = &[
     &["access", "cpu", "fate", "redact", "single_partition", "table", "wall_clock"],
     &["error", "tables"],
-    &["options", "project_schema", "storage"],
+    &["project_schema", "storage"],
+    &["options"],
     &["runs", "scope"],
     &["client"],
     &["account"],

@@ -14,9 +14,10 @@ async fn nothing_that_one_scope_did_is_seen_by_another_and_no_sql_passes_its_cei
     let ceilings = Ceilings {
         delete_rows_max: Some(1),
         lookups_max: Some(2),
+        upload_concurrency: Some(2),
+        read_concurrency: Some(1),
         full_scan: FullScan::Refused,
         failed_rows_to: FailedRowsTo::Nowhere,
-        ..Ceilings::default()
     };
     let (acme, zen) = (scope("acme", Access::Erase, ceilings), scope("zen", Access::Write, Ceilings::default()));
     register(&world.ctx, "acme", &acme).expect("registered");
@@ -52,6 +53,8 @@ async fn nothing_that_one_scope_did_is_seen_by_another_and_no_sql_passes_its_cei
     let too_many = "option \"clevertap.delete_rows_max\" is 5000, and the scope of \"acme\" allows 1; set it to that, or lower";
     for (option, value, reset, says) in [
         ("delete_rows_max", "5000", "1", too_many),
+        ("upload_concurrency", "3", "2", "option \"clevertap.upload_concurrency\" is 3, and the scope of \"acme\" allows 2"),
+        ("read_concurrency", "2", "1", "option \"clevertap.read_concurrency\" is 2, and the scope of \"acme\" allows 1"),
         ("full_scan", "true", "false", "reading everybody is not in the scope of \"acme\""),
         ("failed_rows_to", "failed/", "", "files of failed rows are not in the scope of \"acme\""),
     ] {

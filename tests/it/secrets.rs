@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clevertap_emulator::{Settings, What};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion_clevertap::{Account, AccountSettings, ClevertapSql, Region, Secret, register};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -203,4 +204,24 @@ async fn registering_twice_shows_nothing_either() {
     if let Err(error) = again {
         hidden(&error.to_string());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_shows_the_credentials_of_a_url() {
+    let world = world();
+    world.set("failed_rows_to", "s3://key:tellnobody@acme/failed?sig=tellnobody").await;
+    let insert = "INSERT INTO clevertap.profiles (identity) VALUES ('')";
+    let no_store = world.refused(insert).await;
+    assert!(no_store.contains("\"s3://acme/failed\", and no store is registered for it"), "{no_store}");
+    hidden(&no_store);
+
+    let bucket = Arc::new(object_store::memory::InMemory::new());
+    world.ctx.register_object_store(ObjectStoreUrl::parse("s3://acme").expect("a URL").as_ref(), bucket);
+    let rejected = world.refused(insert).await;
+    assert!(rejected.contains("s3://acme/failed"), "{rejected}");
+    hidden(&rejected);
+    let explained = format!("{:?}", world.rows(&format!("EXPLAIN {insert}")).await);
+    assert!(explained.contains("failed_rows_to = 's3://acme/failed'"), "{explained}");
+    hidden(&explained);
+    hidden(&format!("{:?}", world.account.runs()));
 }

@@ -16,7 +16,7 @@ use url::{Position, Url};
 
 use crate::error::{Error, Result};
 use crate::runs::failed_rows::{FailedRow, batch};
-use crate::storage::Folder;
+use crate::storage::{Folder, shown};
 
 /// Rows after which a file is written.
 const FILE_ROWS: usize = 10_000;
@@ -46,11 +46,13 @@ pub(crate) struct FailedRowsFile {
 /// [`Error::Setting`] if no store answers for the URL, or nothing can be written there: before a row is sent.
 pub(crate) async fn folder(text: &str, task: &TaskContext) -> Result<Folder> {
     let store_of = |url: &Url| {
-        let root = ObjectStoreUrl::parse(&url[..Position::BeforePath])?;
+        // The store has its credentials; those of the URL would stand in the error.
+        let root = ObjectStoreUrl::parse(format!("{}://{}", url.scheme(), &url[Position::BeforeHost..Position::BeforePath]))?;
         task.runtime_env().object_store(&root)
     };
     let folder = Folder::parse(text, store_of).map_err(|why| {
-        Error::Setting(format!("option \"clevertap.failed_rows_to\" is \"{text}\", and no store is registered for it ({why})"))
+        let place = shown(text);
+        Error::Setting(format!("option \"clevertap.failed_rows_to\" is \"{place}\", and no store is registered for it ({why})"))
     })?;
     folder.probe().await.map_err(|error| {
         Error::Setting(format!(

@@ -9,6 +9,8 @@
 //! signals ─> interrupt  Ctrl-C and TERM
 //! ```
 
+#[cfg(test)]
+mod captured;
 pub(crate) mod confirm;
 pub(crate) mod console;
 pub(crate) mod format;

@@ -323,25 +323,10 @@ fn json_text(field: &Arc<Field>, column: &ArrayRef) -> Result<ArrayRef, ArrowErr
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use arrow::array::{Float64Array, Int64Array, ListBuilder, StringBuilder};
 
     use super::*;
-
-    /// What was written.
-    #[derive(Clone, Default)]
-    struct Captured(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Captured {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::terminal::captured::Captured;
 
     fn stream(format: Format, to: &Captured) -> Output {
         Output { format, table_width: TableWidth::Unlimited, destination: Destination::Stream(Box::new(to.clone())), results: 0 }
@@ -368,7 +353,7 @@ mod tests {
             result.write(batch.clone()).unwrap();
         }
         result.finish().unwrap();
-        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
+        captured.text()
     }
 
     #[test]
@@ -411,7 +396,7 @@ mod tests {
         assert_eq!(result.write(ids(1)).unwrap(), RowsWritten::All);
         assert_eq!(result.write(ids(1)).unwrap(), RowsWritten::First);
         result.finish().unwrap();
-        assert_eq!(captured.0.lock().unwrap().iter().filter(|byte| **byte == b'\n').count(), TABLE_ROWS_MAX + 4);
+        assert_eq!(captured.text().lines().count(), TABLE_ROWS_MAX + 4);
     }
 
     #[test]
