@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use clevertap_emulator::Emulator;
-use datafusion_clevertap::{Answer, Call, Failure, FailureKind, Put, Transport};
+use datafusion_clevertap::transport::{Answer, Call, Failure, FailureKind, Put, Transport};
 use futures::TryStreamExt;
 
 /// A call as it was sent.
@@ -155,3 +155,9 @@ async fn handle(emulator: &Emulator, request: http::Result<http::Request<Bytes>>
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// README.md of the project, so that its Rust blocks run as tests.
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+pub struct ProjectReadme;

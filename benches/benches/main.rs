@@ -38,7 +38,8 @@ impl World {
             let (id, passcode) = (settings.account_id.clone(), Secret::new(settings.passcode.clone()));
             let server = clevertap_emulator::Emulator::new(settings).serve("127.0.0.1:0").await.expect("a port");
             let time_zone = Some(chrono_tz::Tz::Asia__Kolkata);
-            let open = AccountSettings { endpoint: Some(server.url()), time_zone, own_limits: true, ..AccountSettings::default() };
+            let mut open = AccountSettings::new().with_endpoint(server.url()).with_own_limits(true);
+            open.time_zone = time_zone;
             let account = Account::open(id, passcode, None, open).expect("an account");
             let ctx = SessionContext::new();
             register(&ctx, "clevertap", &account).expect("registered");

@@ -8,7 +8,7 @@ use datafusion_clevertap::{Access, Account, AccountSettings, ClevertapSql, Regio
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (id, passcode) = (std::env::var("CLEVERTAP_ACCOUNT_ID")?, Secret::new(std::env::var("CLEVERTAP_PASSCODE")?));
-    let settings = AccountSettings { access: Access::Read, ..AccountSettings::default() };
+    let settings = AccountSettings::new().with_access(Access::Read);
     let mut ctx = SessionContext::new();
     // `properties -> 'Amount'` and its kin, which the binary has too.
     datafusion_functions_json::register_all(&mut ctx)?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::access::Access;
@@ -25,7 +26,7 @@ use crate::scope::Scope;
 /// ```
 /// # use datafusion_clevertap::{Access, Account, AccountSettings, Region, Secret};
 /// let passcode = Secret::new("ABC-DEF-GHIJ");
-/// let settings = AccountSettings { access: Access::Read, ..AccountSettings::default() };
+/// let settings = AccountSettings::new().with_access(Access::Read);
 /// let account = Account::open("ABC-12D-345Z", passcode, Region::In1, settings)?;
 /// assert_eq!(account.host(), "in1.api.clevertap.com");
 /// # Ok::<(), datafusion_clevertap::Error>(())
@@ -49,7 +50,14 @@ struct Inner {
 }
 
 /// What an account may be given besides id, passcode and region.
+///
+/// ```
+/// use datafusion_clevertap::{Access, AccountSettings};
+///
+/// let settings = AccountSettings::new().with_access(Access::Read).with_time_zone(chrono_tz::Asia::Kolkata);
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AccountSettings {
     /// Sent to instead of the region's host: an emulator, or a host that the regions lack. HTTPS, or this machine. Default: the
     /// region's host.
@@ -60,6 +68,9 @@ pub struct AccountSettings {
     pub access: Access,
     /// Carries calls instead of HTTPS: for tests, and for embedders with a network of their own. Default: HTTPS.
     pub transport: Option<Arc<dyn Transport>>,
+    /// The runtime that HTTPS makes its connections on, for statements that run on one without I/O, as of a service that keeps
+    /// computing apart. Default: the one that runs the statement.
+    pub runtime: Option<Handle>,
     /// Holds the jitter of retries fixed. Default: from the system.
     pub seed: Option<u64>,
     /// How long connecting may take, TLS included. Default: 5 s, so that a wrong host is noticed soon.
@@ -78,11 +89,82 @@ impl Default for AccountSettings {
             time_zone: None,
             access: Access::default(),
             transport: None,
+            runtime: None,
             seed: None,
             connect_timeout: Duration::from_secs(5),
             clock: Clock::default(),
             own_limits: false,
         }
+    }
+}
+
+impl AccountSettings {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`endpoint`](Self::endpoint).
+    #[must_use]
+    pub fn with_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Sets [`time_zone`](Self::time_zone).
+    #[must_use]
+    pub fn with_time_zone(mut self, time_zone: Tz) -> Self {
+        self.time_zone = Some(time_zone);
+        self
+    }
+
+    /// Sets [`access`](Self::access).
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// Sets [`transport`](Self::transport).
+    #[must_use]
+    pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Sets [`runtime`](Self::runtime).
+    #[must_use]
+    pub fn with_runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Sets [`seed`](Self::seed).
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Sets [`connect_timeout`](Self::connect_timeout).
+    #[must_use]
+    pub fn with_connect_timeout(mut self, connect_timeout: Duration) -> Self {
+        self.connect_timeout = connect_timeout;
+        self
+    }
+
+    /// Sets [`clock`](Self::clock).
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets [`own_limits`](Self::own_limits).
+    #[must_use]
+    pub fn with_own_limits(mut self, own_limits: bool) -> Self {
+        self.own_limits = own_limits;
+        self
     }
 }
 
@@ -115,9 +197,9 @@ impl Account {
     /// `Error::Setting` if id or passcode cannot be sent in a header, if there is neither region nor endpoint, if the endpoint
     /// is not a plain HTTPS host, or if the system's root certificates are missing.
     pub fn open(id: impl Into<String>, passcode: Secret, region: impl Into<Option<Region>>, settings: AccountSettings) -> Result<Self> {
-        let AccountSettings { endpoint, time_zone, access, transport, seed, connect_timeout, clock, own_limits } = settings;
-        let settings =
-            ClientSettings { region: region.into(), endpoint: endpoint.as_deref(), transport, connect_timeout, seed, own_limits };
+        let AccountSettings { endpoint, time_zone, access, transport, runtime, seed, connect_timeout, clock, own_limits } = settings;
+        let (region, endpoint) = (region.into(), endpoint.as_deref());
+        let settings = ClientSettings { region, endpoint, transport, runtime, connect_timeout, seed, own_limits };
         let client = Arc::new(Client::new(id.into(), passcode, settings)?);
         let (runs, failed_rows, project_schema) = (Runs::default(), KeptRows::default(), ProjectSchema::default());
         Ok(Self { inner: Arc::new(Inner { access, scopes: Vec::new(), time_zone, clock, client, runs, failed_rows, project_schema }) })
@@ -127,11 +209,12 @@ impl Account {
     /// rows, warnings and `stop` of its own: nobody reads statements or records of another scope. A scope of a scope keeps to both.
     ///
     /// ```
-    /// use datafusion_clevertap::{Access, Account, AccountSettings, Ceilings, Region, Scope, Secret};
+    /// use datafusion_clevertap::scope::{Ceilings, Scope};
+    /// use datafusion_clevertap::{Access, Account, AccountSettings, Region, Secret};
     ///
     /// let account = Account::open("ABC-12D-345Z", Secret::new("a-passcode"), Region::In1, AccountSettings::default())?;
-    /// let ceilings = Ceilings { delete_rows_max: Some(10), ..Ceilings::default() };
-    /// let tenant = account.scoped(Scope { tenant: "acme".into(), access: Access::Read, ceilings });
+    /// let scope = Scope::new("acme").with_access(Access::Read).with_ceilings(Ceilings::new().with_delete_rows_max(10));
+    /// let tenant = account.scoped(scope);
     /// assert_eq!((tenant.access(), account.access()), (Access::Read, Access::Write));
     /// # Ok::<(), datafusion_clevertap::Error>(())
     /// ```
@@ -200,7 +283,8 @@ impl Account {
         self.inner.runs.find(run_uid)
     }
 
-    /// Stops the run of this id, as [`Account::stop`] does.
+    /// Stops the run of this id, as [`Account::stop`] does. A run that has not begun is stopped when it begins, with no row sent. Whether
+    /// there was such a run, or a plan that will be it.
     pub fn stop_run(&self, run_uid: &str) -> bool {
         self.inner.runs.stop_uid(run_uid)
     }

@@ -23,6 +23,10 @@ pub enum Error {
     #[error("{0} [CT-101]")]
     Setting(String),
 
+    /// The operator mends a disk or a bucket: it did not take a file, or did not give it back.
+    #[error("{0} [CT-102]")]
+    Storage(String),
+
     /// The author of the query adds a filter: without it CleverTap cannot be asked.
     #[error("{0} [CT-201]")]
     Filter(String),
@@ -43,6 +47,11 @@ pub enum Error {
     #[error("{0} [CT-205]")]
     Declined(String),
 
+    /// The author of the query takes the values as NULL or as JSON: they are not of the type of their column, and
+    /// `clevertap.type_mismatch` is `error`.
+    #[error("{0} [CT-206]")]
+    TypeMismatch(String),
+
     /// The operator checks credentials and region, or the access level of the account.
     #[error("{0} [CT-301]")]
     Unauthorized(String),
@@ -58,6 +67,10 @@ pub enum Error {
     /// Us: CleverTap said something that this version does not read.
     #[error("{0} [CT-304]")]
     Answer(String),
+
+    /// Us: this crate is at fault.
+    #[error("{0}. Please report this. [CT-701]")]
+    Internal(String),
 
     /// The author of the data: rows were refused.
     #[error("{outcome} {first}. {remedy} [CT-401]")]
@@ -103,6 +116,8 @@ pub(crate) const STOPPED_BY_HAND: &str = "CT-404";
 pub enum ErrorKind {
     /// The operator fixes an option, a flag or the account.
     Setting,
+    /// The operator mends a disk or a bucket.
+    Storage,
     /// The author of the query adds a filter.
     Filter,
     /// The author of the query changes a column.
@@ -113,6 +128,8 @@ pub enum ErrorKind {
     TooMany,
     /// Nobody: a person did not consent.
     Declined,
+    /// The author of the query takes values of another type as NULL or as JSON.
+    TypeMismatch,
     /// The operator checks credentials, region or access level.
     Unauthorized,
     /// Author or operator: CleverTap refused the request, and will refuse it again.
@@ -121,6 +138,8 @@ pub enum ErrorKind {
     Unavailable,
     /// Us: CleverTap's answer is not understood.
     Answer,
+    /// Us: this crate is at fault.
+    Internal,
     /// The author of the data: rows were refused.
     Rejected,
     /// The author decides whether rows in doubt are sent again.
@@ -132,7 +151,8 @@ pub enum ErrorKind {
 }
 
 /// Where a statement that wrote stands when it ends in an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// `clevertap.events`.
     pub table: String,
@@ -179,15 +199,18 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Setting(_) => "CT-101",
+            Self::Storage(_) => "CT-102",
             Self::Filter(_) => "CT-201",
             Self::Unwritable(_) => "CT-202",
             Self::NotAppend(_) => "CT-203",
             Self::TooMany(_) => "CT-204",
             Self::Declined(_) => "CT-205",
+            Self::TypeMismatch(_) => "CT-206",
             Self::Unauthorized(_) => "CT-301",
             Self::Refused(_) => "CT-302",
             Self::Unavailable(_) => "CT-303",
             Self::Answer(_) => "CT-304",
+            Self::Internal(_) => "CT-701",
             Self::Rejected { .. } => "CT-401",
             Self::InDoubt { .. } => "CT-402",
             Self::Stopped { code, .. } => code,
@@ -199,15 +222,18 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Setting(_) => ErrorKind::Setting,
+            Self::Storage(_) => ErrorKind::Storage,
             Self::Filter(_) => ErrorKind::Filter,
             Self::Unwritable(_) => ErrorKind::Unwritable,
             Self::NotAppend(_) => ErrorKind::NotAppend,
             Self::TooMany(_) => ErrorKind::TooMany,
             Self::Declined(_) => ErrorKind::Declined,
+            Self::TypeMismatch(_) => ErrorKind::TypeMismatch,
             Self::Unauthorized(_) => ErrorKind::Unauthorized,
             Self::Refused(_) => ErrorKind::Refused,
             Self::Unavailable(_) => ErrorKind::Unavailable,
             Self::Answer(_) => ErrorKind::Answer,
+            Self::Internal(_) => ErrorKind::Internal,
             Self::Rejected { .. } => ErrorKind::Rejected,
             Self::InDoubt { .. } => ErrorKind::InDoubt,
             Self::Stopped { code: STOPPED_BY_HAND, .. } => ErrorKind::StoppedByHand,

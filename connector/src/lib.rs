@@ -64,26 +64,26 @@
 //! - durable state.
 
 mod access;
-mod account;
+pub mod account;
 #[doc(hidden)]
 pub mod bench_support;
 mod catalog;
 mod client;
 mod cpu;
-mod diagnose;
+pub mod diagnose;
 mod dml;
-mod error;
+pub mod error;
 mod fate;
 pub mod optimizer;
-mod options;
+pub mod options;
 mod project_schema;
 mod read;
-mod redact;
-mod register;
+pub mod redact;
+pub mod register;
 mod relation;
-mod runs;
-mod scope;
-mod session;
+pub mod runs;
+pub mod scope;
+pub mod session;
 mod single_partition;
 pub mod storage;
 mod table;
@@ -92,26 +92,19 @@ mod wall_clock;
 mod write;
 
 pub use access::Access;
-pub use account::{Account, AccountSettings, Clock};
-pub use client::{Answer, Call, Failure, FailureKind, Method, Put, Region, Secret, Transport};
-pub use diagnose::{Probe, ZoneProof, check, prove_time_zone};
-pub use error::{Error, ErrorKind, Outcome, Result};
+pub use account::{Account, AccountSettings};
+pub use client::{Region, Secret, transport};
+pub use error::{Error, ErrorKind, Result};
 pub use fate::{Fate, Tally};
-pub use options::{DryRun, InDoubt, ListMode, LongValues, NaiveTime, Nulls, OnReject, Options, SchemaCheck, Setting, TypeMismatch};
-pub use redact::without_values;
-pub use register::{event_schema_provider, register, register_in, schema_provider, unregister};
-pub use runs::failed_rows::FailedRow;
-pub use runs::{Run, RunWarning, Status};
-pub use scope::{Ceilings, FailedRowsTo, FullScan, Scope};
-pub use session::{ClevertapPlan, ClevertapSql};
-pub use write::hooks::{EraseConsent, Erasure, FateWatch, SettledRows};
+pub use options::Options;
+pub use register::register;
+pub use runs::{FailedRow, Run};
+pub use session::ClevertapSql;
+pub use write::hooks;
 pub use write::run_uids::run_uids;
 
-/// README.md of the project, so that its Rust blocks run as tests.
-#[doc = include_str!("../../README.md")]
-#[cfg(doctest)]
-#[derive(Debug)]
-pub struct ProjectReadme;
+/// The crates whose types stand in the signatures of this one, in the versions that fit; Arrow is `datafusion::arrow`.
+pub use {async_trait::async_trait, bytes, chrono, chrono_tz, datafusion, futures, object_store, tokio, url};
 
 /// README.md of this crate, so that its Rust blocks run as tests.
 #[doc = include_str!("../README.md")]

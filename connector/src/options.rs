@@ -15,6 +15,7 @@ use crate::storage;
 
 /// The options of a session, under `clevertap.` in SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// What a rejected row does to its statement.
     pub on_reject: OnReject,
@@ -77,6 +78,7 @@ macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl Display for $name {
@@ -273,6 +275,7 @@ const DESCRIPTORS: &[Descriptor] = &[
 
 /// An option as `clevertap.options` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Setting {
     /// `clevertap.on_reject`.
     pub name: String,

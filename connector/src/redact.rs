@@ -37,7 +37,7 @@ const MISREAD: (&str, &str) = (
 ///
 /// ```
 /// let message = "Cannot cast string 'ada@example.org' to value of Int64 type";
-/// assert_eq!(datafusion_clevertap::without_values(message), "Cannot cast string '…' to value of Int64 type");
+/// assert_eq!(datafusion_clevertap::redact::without_values(message), "Cannot cast string '…' to value of Int64 type");
 /// ```
 #[must_use]
 pub fn without_values(message: &str) -> String {

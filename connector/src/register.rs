@@ -67,7 +67,7 @@ pub fn register(ctx: &SessionContext, name: &str, account: &Account) -> Result<(
 /// ```
 /// use datafusion::execution::SessionStateBuilder;
 /// use datafusion::prelude::SessionContext;
-/// use datafusion_clevertap::{Account, AccountSettings, Region, Secret, register_in};
+/// use datafusion_clevertap::{Account, AccountSettings, Region, Secret, register::register_in};
 ///
 /// let account = Account::open("ABC-12D-345Z", Secret::new("a-passcode"), Region::In1, AccountSettings::default())?;
 /// let builder = SessionStateBuilder::new().with_default_features();

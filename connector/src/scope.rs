@@ -9,6 +9,7 @@ use crate::storage::is_local;
 
 /// What a part of an account may do: see [`Account::scoped`](crate::Account::scoped).
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Scope {
     /// Who it is for: shown in `Debug` and in errors. Default: nobody named.
     pub tenant: String,
@@ -20,6 +21,7 @@ pub struct Scope {
 
 /// Bounds of options that no SET passes; `None` leaves an option as free as it is without a scope.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Ceilings {
     /// Rows that one DELETE or demerge may take.
     pub delete_rows_max: Option<u64>,
@@ -37,6 +39,7 @@ pub struct Ceilings {
 
 /// Whether everybody who can be listed may be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FullScan {
     /// Where the session says so.
     #[default]
@@ -47,6 +50,7 @@ pub enum FullScan {
 
 /// Where failed rows may be written to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FailedRowsTo {
     /// To folders of this machine and to the stores of the session.
     #[default]
@@ -58,6 +62,25 @@ pub enum FailedRowsTo {
 }
 
 impl Scope {
+    /// A scope that reads and writes, without ceilings.
+    pub fn new(tenant: impl Into<String>) -> Self {
+        Self { tenant: tenant.into(), ..Self::default() }
+    }
+
+    /// Sets [`access`](Self::access).
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// Sets [`ceilings`](Self::ceilings).
+    #[must_use]
+    pub fn with_ceilings(mut self, ceilings: Ceilings) -> Self {
+        self.ceilings = ceilings;
+        self
+    }
+
     /// `options`, with each bound that has its default lowered to its ceiling.
     ///
     /// # Errors
@@ -80,6 +103,55 @@ impl Scope {
             (Some(to), FailedRowsTo::Stores) if is_local(to) => refused("failed_rows_to", "folders of this machine are not in the scope"),
             _ => Ok(options),
         }
+    }
+}
+
+impl Ceilings {
+    /// No ceilings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`delete_rows_max`](Self::delete_rows_max).
+    #[must_use]
+    pub fn with_delete_rows_max(mut self, rows: u64) -> Self {
+        self.delete_rows_max = Some(rows);
+        self
+    }
+
+    /// Sets [`lookups_max`](Self::lookups_max).
+    #[must_use]
+    pub fn with_lookups_max(mut self, keys: usize) -> Self {
+        self.lookups_max = Some(keys);
+        self
+    }
+
+    /// Sets [`upload_concurrency`](Self::upload_concurrency).
+    #[must_use]
+    pub fn with_upload_concurrency(mut self, requests: usize) -> Self {
+        self.upload_concurrency = Some(requests);
+        self
+    }
+
+    /// Sets [`read_concurrency`](Self::read_concurrency).
+    #[must_use]
+    pub fn with_read_concurrency(mut self, requests: usize) -> Self {
+        self.read_concurrency = Some(requests);
+        self
+    }
+
+    /// Sets [`full_scan`](Self::full_scan).
+    #[must_use]
+    pub fn with_full_scan(mut self, full_scan: FullScan) -> Self {
+        self.full_scan = full_scan;
+        self
+    }
+
+    /// Sets [`failed_rows_to`](Self::failed_rows_to).
+    #[must_use]
+    pub fn with_failed_rows_to(mut self, failed_rows_to: FailedRowsTo) -> Self {
+        self.failed_rows_to = failed_rows_to;
+        self
     }
 }
 

@@ -156,7 +156,10 @@ pub(crate) fn shown(place: &str) -> String {
 }
 
 /// Runs `work` where waiting for the disk holds nobody up.
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+///
+/// # Errors
+/// Those of `work`; where it panicked, one that says so.
+pub(crate) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     SpawnedTask::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 

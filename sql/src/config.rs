@@ -86,7 +86,8 @@ impl AccountFlags {
         };
         let region = region.as_deref().map(parse_region).transpose()?;
         let time_zone = time_zone.as_deref().map(parse_time_zone).transpose()?;
-        let settings = AccountSettings { endpoint, time_zone, access: self.access(), ..AccountSettings::default() };
+        let mut settings = AccountSettings::new().with_access(self.access());
+        (settings.endpoint, settings.time_zone) = (endpoint, time_zone);
         let account = Account::open(&id, Secret::new(passcode), region, settings).map_err(usage)?;
         Ok(Some(OpenAccount { id, account }))
     }

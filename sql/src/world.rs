@@ -13,7 +13,11 @@ use chrono::DateTime;
 use clevertap_emulator::{Emulator, Settings};
 
 use crate::terminal::console::{Console, Verbosity};
-use datafusion_clevertap::{Access, Account, AccountSettings, Answer, Call, Clock, Failure, FailureKind, Region, Secret, Transport};
+use datafusion_clevertap::{
+    Access, Account, AccountSettings, Region, Secret,
+    account::Clock,
+    transport::{Answer, Call, Failure, FailureKind, Transport},
+};
 
 /// Answers a call in place of the emulator, or leaves it to the emulator.
 pub(crate) type Intercept = Box<dyn Fn(&Call) -> Option<Result<Answer, Failure>> + Send + Sync>;
@@ -122,15 +126,13 @@ impl World {
 }
 
 fn open(id: &str, transport: &Arc<EmulatorTransport>, access: Access, clock: Clock) -> Account {
-    let settings = AccountSettings {
-        time_zone: Some(chrono_tz::Asia::Kolkata),
-        transport: Some(Arc::clone(transport) as Arc<dyn Transport>),
-        seed: Some(7),
-        access,
-        clock,
-        own_limits: true,
-        ..AccountSettings::default()
-    };
+    let settings = AccountSettings::new()
+        .with_time_zone(chrono_tz::Asia::Kolkata)
+        .with_transport(Arc::clone(transport) as Arc<dyn Transport>)
+        .with_seed(7)
+        .with_access(access)
+        .with_clock(clock)
+        .with_own_limits(true);
     Account::open(id, Secret::new("emulator-passcode"), Region::In1, settings).expect("an account")
 }
 

@@ -11,8 +11,13 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_clevertap::{
-    Access, ClevertapPlan, ClevertapSql, EraseConsent, Error, ErrorKind, FateWatch, Options, Status, event_schema_provider, optimizer,
-    register, register_in, run_uids, schema_provider, unregister,
+    Access, ClevertapSql, Error, ErrorKind, Options,
+    hooks::{EraseConsent, FateWatch},
+    optimizer, register,
+    register::{event_schema_provider, register_in, schema_provider, unregister},
+    run_uids,
+    runs::Status,
+    session::ClevertapPlan,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -330,24 +335,23 @@ async fn a_statement_is_refused_as_datafusion_refuses_it_where_the_options_of_it
 #[tokio::test(start_paused = true)]
 async fn options_that_are_set_by_type_are_checked_as_by_set() {
     let world = World::new();
+    let set = |change: fn(&mut Options)| {
+        let mut options = Options::default();
+        change(&mut options);
+        options
+    };
     let with = |options: Options| {
         let mut state = world.ctx.state();
         state.config_mut().options_mut().extensions.insert(options);
         SessionContext::new_with_state(state)
     };
     for (options, says) in [
-        (
-            Options { upload_concurrency: 0, ..Options::default() },
-            "\"clevertap.upload_concurrency\" is \"0\"; expected a whole number from 1 to 15",
-        ),
-        (
-            Options { read_concurrency: 400, ..Options::default() },
-            "\"clevertap.read_concurrency\" is \"400\"; expected a whole number from 1 to 3",
-        ),
-        (Options { body_rows_max: 0, ..Options::default() }, "\"clevertap.body_rows_max\" is \"0\""),
-        (Options { body_bytes_max: 0, ..Options::default() }, "\"clevertap.body_bytes_max\" is \"0\""),
-        (Options { timeout_ms: 0, ..Options::default() }, "\"clevertap.timeout_ms\" is \"0\"; expected milliseconds, from 1"),
-        (Options { retry_for_ms: u64::MAX, ..Options::default() }, "\"clevertap.retry_for_ms\" is \"18446744073709551615\""),
+        (set(|options| options.upload_concurrency = 0), "\"clevertap.upload_concurrency\" is \"0\"; expected a whole number from 1 to 15"),
+        (set(|options| options.read_concurrency = 400), "\"clevertap.read_concurrency\" is \"400\"; expected a whole number from 1 to 3"),
+        (set(|options| options.body_rows_max = 0), "\"clevertap.body_rows_max\" is \"0\""),
+        (set(|options| options.body_bytes_max = 0), "\"clevertap.body_bytes_max\" is \"0\""),
+        (set(|options| options.timeout_ms = 0), "\"clevertap.timeout_ms\" is \"0\"; expected milliseconds, from 1"),
+        (set(|options| options.retry_for_ms = u64::MAX), "\"clevertap.retry_for_ms\" is \"18446744073709551615\""),
     ] {
         for sql in ["INSERT INTO clevertap.profiles SELECT 'a' AS identity", "SELECT * FROM clevertap.profiles WHERE identity = 'a'"] {
             let ctx = with(options.clone());
@@ -442,4 +446,24 @@ async fn an_error_of_planning_is_found_by_its_type() {
         let error = world.run(sql).await.expect_err(sql);
         assert_eq!(Error::find(&error).map(Error::kind), Some(kind), "{sql}: {error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_stopped_before_it_begins_sends_nothing() {
+    let world = World::new();
+    for (table, column) in [("profiles", "identity"), ("custom_lists", "'VIP' AS list_name, identity")] {
+        world.set("list_email", "admin@example.org").await;
+        let insert = format!("INSERT INTO clevertap.{table} SELECT {column} FROM (VALUES ('a')) AS t(identity)");
+        let frame = world.ctx.clevertap_sql(&insert).await.expect("planned");
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await.expect("a plan");
+        let uid = run_uids(&plan).pop().expect("a run");
+        assert!(world.account.run(&uid).is_none() && world.account.stop_run(&uid));
+        let error = datafusion::physical_plan::collect(plan, task).await.expect_err("it was stopped");
+        assert_eq!(Error::find(&error).map(Error::kind), Some(ErrorKind::StoppedByHand), "{table}: {error}");
+        assert_eq!(world.account.run(&uid).map(|run| (run.status, run.tally.accepted)), Some((Status::Stopped, 0)), "{table}");
+        assert!(!world.account.stop_run(&uid), "it has ended");
+    }
+    assert!(world.sent().is_empty(), "{:?}", world.sent());
+    assert!(!world.account.stop_run("nobody's"));
 }

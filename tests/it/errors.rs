@@ -2,13 +2,14 @@
 
 use clevertap_emulator::What;
 use clevertap_tests::Scripted;
-use datafusion_clevertap::{Account, AccountSettings, FailureKind, Region, Secret};
+use datafusion_clevertap::{Account, AccountSettings, Region, Secret, transport::FailureKind};
 
 use crate::world::{Target, World};
 
 /// Opens an account that cannot be opened.
 fn unopened(id: &str, passcode: &str, region: Option<Region>, endpoint: Option<&str>) -> String {
-    let settings = AccountSettings { endpoint: endpoint.map(str::to_owned), ..AccountSettings::default() };
+    let mut settings = AccountSettings::new();
+    settings.endpoint = endpoint.map(str::to_owned);
     Account::open(id, Secret::new(passcode), region, settings).expect_err("no account").to_string()
 }
 

@@ -8,7 +8,7 @@ use clevertap_tests::Scripted;
 use datafusion::error::Result;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion_clevertap::{ClevertapSql, FailureKind, Tally, register};
+use datafusion_clevertap::{ClevertapSql, Tally, register, transport::FailureKind};
 use futures::StreamExt;
 
 use crate::world::{World, count};
@@ -221,8 +221,8 @@ async fn every_row_has_a_fate_where_the_place_of_failed_rows_gives_way() {
     world.set("on_reject", "skip").await;
     world.set("failed_rows_to", place.display()).await;
     for (list, expected) in [
-        ("A", "CT-101 error: 0 accepted, 10500 rejected, 0 in doubt, 3 unsent, 0 completions"),
-        ("C", "CT-101 error: 3 accepted, 10500 rejected, 0 in doubt, 0 unsent, 1 completions"),
+        ("A", "CT-102 error: 0 accepted, 10500 rejected, 0 in doubt, 3 unsent, 0 completions"),
+        ("C", "CT-102 error: 3 accepted, 10500 rejected, 0 in doubt, 0 unsent, 1 completions"),
     ] {
         let result = world
             .run(&format!(
@@ -394,7 +394,7 @@ async fn a_million_members_in_twenty_lists_are_sorted_on_disk() {
 async fn over_http_the_file_has_its_length_and_no_passcode() {
     let emulator = clevertap_emulator::Emulator::new(Settings::default());
     let server = emulator.serve("127.0.0.1:0").await.expect("a server");
-    let settings = datafusion_clevertap::AccountSettings { endpoint: Some(server.url()), own_limits: true, ..Default::default() };
+    let settings = datafusion_clevertap::AccountSettings::new().with_endpoint(server.url()).with_own_limits(true);
     let account =
         datafusion_clevertap::Account::open("TEST-123-456Z", datafusion_clevertap::Secret::new("emulator-passcode"), None, settings);
     let ctx = Arc::new(SessionContext::new());

@@ -2,6 +2,8 @@
 //!
 //! Everything runs in the process itself against the emulator (`../lib.rs`, `world.rs`): no socket, and a clock that a test may pause.
 
+mod cargo;
+mod causes;
 mod embedding;
 mod entry_points;
 mod erase;
@@ -13,6 +15,7 @@ mod insert;
 mod joins;
 mod lists;
 mod one_build;
+mod published;
 mod readme;
 mod recipes;
 mod regressions;
@@ -23,6 +26,7 @@ mod scopes;
 mod secrets;
 mod seed;
 mod select;
+mod service;
 mod simulation;
 mod slt;
 mod tidy;

@@ -94,8 +94,11 @@ async fn a_look_up_that_is_answered_with_a_status_that_nobody_knows_is_an_error(
 struct Panics;
 
 #[async_trait::async_trait]
-impl datafusion_clevertap::Transport for Panics {
-    async fn send(&self, _: datafusion_clevertap::Call) -> Result<datafusion_clevertap::Answer, datafusion_clevertap::Failure> {
+impl datafusion_clevertap::transport::Transport for Panics {
+    async fn send(
+        &self,
+        _: datafusion_clevertap::transport::Call,
+    ) -> Result<datafusion_clevertap::transport::Answer, datafusion_clevertap::transport::Failure> {
         panic!("a transport that breaks");
     }
 }
@@ -103,7 +106,7 @@ impl datafusion_clevertap::Transport for Panics {
 /// design.md 3.3: "Every row that an INSERT read ends as exactly one of accepted, rejected, in doubt, unsent".
 #[tokio::test(start_paused = true)]
 async fn a_transport_that_panics_leaves_every_row_with_a_fate() {
-    let settings = AccountSettings { transport: Some(Arc::new(Panics)), own_limits: true, ..AccountSettings::default() };
+    let settings = AccountSettings::new().with_transport(Arc::new(Panics)).with_own_limits(true);
     let account = Account::open("TEST-123-456Z", Secret::new("passcode"), Region::Eu1, settings).expect("an account");
     let ctx = SessionContext::new();
     register(&ctx, "clevertap", &account).expect("registered");

@@ -2,7 +2,10 @@
 
 use clevertap_emulator::{EventStatus, Fault, SchemaEvent, SchemaForm, Settings, What};
 use datafusion::prelude::SessionContext;
-use datafusion_clevertap::{ClevertapSql, RunWarning, Status, register};
+use datafusion_clevertap::{
+    ClevertapSql, register,
+    runs::{RunWarning, Status},
+};
 
 use crate::world::World;
 

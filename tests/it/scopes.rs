@@ -2,7 +2,10 @@
 
 use arrow::util::pretty::pretty_format_batches;
 use clevertap_emulator::Settings;
-use datafusion_clevertap::{Access, Ceilings, FailedRowsTo, FullScan, Scope, register};
+use datafusion_clevertap::{
+    Access, register,
+    scope::{Ceilings, FailedRowsTo, FullScan, Scope},
+};
 
 use crate::embedding::stored;
 use crate::world::World;
@@ -10,15 +13,14 @@ use crate::world::World;
 #[tokio::test(start_paused = true)]
 async fn nothing_that_one_scope_did_is_seen_by_another_and_no_sql_passes_its_ceilings() {
     let world = World::open(Settings::default(), |account| account.access = Access::Erase);
-    let scope = |tenant: &str, access, ceilings| world.account.scoped(Scope { tenant: tenant.into(), access, ceilings });
-    let ceilings = Ceilings {
-        delete_rows_max: Some(1),
-        lookups_max: Some(2),
-        upload_concurrency: Some(2),
-        read_concurrency: Some(1),
-        full_scan: FullScan::Refused,
-        failed_rows_to: FailedRowsTo::Nowhere,
-    };
+    let scope = |tenant: &str, access, ceilings| world.account.scoped(Scope::new(tenant).with_access(access).with_ceilings(ceilings));
+    let ceilings = Ceilings::new()
+        .with_delete_rows_max(1)
+        .with_lookups_max(2)
+        .with_upload_concurrency(2)
+        .with_read_concurrency(1)
+        .with_full_scan(FullScan::Refused)
+        .with_failed_rows_to(FailedRowsTo::Nowhere);
     let (acme, zen) = (scope("acme", Access::Erase, ceilings), scope("zen", Access::Write, Ceilings::default()));
     register(&world.ctx, "acme", &acme).expect("registered");
     register(&world.ctx, "zen", &zen).expect("registered");
@@ -69,9 +71,9 @@ async fn nothing_that_one_scope_did_is_seen_by_another_and_no_sql_passes_its_cei
 #[tokio::test(start_paused = true)]
 async fn a_scope_of_a_scope_keeps_to_both() {
     let world = World::open(Settings::default(), |account| account.access = Access::Erase);
-    let ceilings = Ceilings { failed_rows_to: FailedRowsTo::Stores, ..Ceilings::default() };
-    let outer = world.account.scoped(Scope { tenant: "outer".into(), access: Access::Write, ceilings });
-    let inner = outer.scoped(Scope { tenant: "inner".into(), access: Access::Erase, ..Scope::default() });
+    let ceilings = Ceilings::new().with_failed_rows_to(FailedRowsTo::Stores);
+    let outer = world.account.scoped(Scope::new("outer").with_ceilings(ceilings));
+    let inner = outer.scoped(Scope::new("inner").with_access(Access::Erase));
     assert_eq!(inner.access(), Access::Write);
     assert!(format!("{inner:?}").contains("inner"), "{inner:?}");
     register(&world.ctx, "inner", &inner).expect("registered");

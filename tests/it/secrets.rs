@@ -68,7 +68,8 @@ async fn no_error_of_opening_shows_it() {
         ("TEST-123-456Z", PASSCODE.to_owned(), Some(format!("https://user:{PASSCODE}@example.org"))),
         ("TEST-123-456Z", PASSCODE.to_owned(), Some(format!("http://example.org/{PASSCODE}"))),
     ] {
-        let settings = AccountSettings { endpoint, ..AccountSettings::default() };
+        let mut settings = AccountSettings::new();
+        settings.endpoint = endpoint;
         match Account::open(id, Secret::new(passcode), Region::In1, settings) {
             Ok(account) => hidden(&format!("{account:?} {}", account.host())),
             Err(error) => hidden(&format!("{error} {error:?}")),

@@ -163,7 +163,7 @@ impl Rows {
 pub(crate) fn seeded(size: Size, zone: Tz, settings: Settings, change: impl FnOnce(&mut AccountSettings)) -> World {
     let world = World::open_in(zone, Settings { time_zone: zone, ..settings }, |account| {
         // The seed is of January on: today is behind it.
-        account.clock = datafusion_clevertap::Clock::starting_at(DateTime::from_timestamp(1_777_000_000, 0).expect("an instant"));
+        account.clock = datafusion_clevertap::account::Clock::starting_at(DateTime::from_timestamp(1_777_000_000, 0).expect("an instant"));
         change(account);
     });
     let mut batches = Vec::new();

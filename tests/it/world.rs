@@ -11,7 +11,9 @@ use clevertap_tests::{CallLog, EmulatorTransport, Scripted, SentCall};
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion_clevertap::{Access, Account, AccountSettings, ClevertapSql, Clock, Error, Region, Run, Secret, Tally, Transport, register};
+use datafusion_clevertap::{
+    Access, Account, AccountSettings, ClevertapSql, Error, Region, Run, Secret, Tally, account::Clock, register, transport::Transport,
+};
 
 /// The passcode of every test; `secrets.rs` looks for it everywhere.
 pub(crate) const PASSCODE: &str = "emulator-passcode";
@@ -54,10 +56,8 @@ impl World {
         let emulator = Emulator::new(Settings { time_zone: zone, seed: 7, ..settings });
         let emulator_transport = Arc::new(EmulatorTransport::new(emulator.clone(), log));
         let transport: Arc<dyn Transport> = Arc::clone(&emulator_transport) as _;
-        let mut account = AccountSettings {
-            clock: Clock::starting_at(DateTime::from_timestamp(1_767_225_600, 0).expect("an instant")),
-            ..account_settings(zone, transport)
-        };
+        let mut account = account_settings(zone, transport)
+            .with_clock(Clock::starting_at(DateTime::from_timestamp(1_767_225_600, 0).expect("an instant")));
         change(&mut account);
         let account = Account::open("TEST-123-456Z", Secret::new(passcode), Region::In1, account).expect("an account");
         let ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
@@ -74,7 +74,7 @@ impl World {
     pub(crate) fn with_access(&self, access: Access) -> Account {
         let settings = &self.emulator.settings();
         let transport: Arc<dyn Transport> = Arc::clone(&self.transport) as _;
-        let account = AccountSettings { access, clock: self.account.clock(), ..account_settings(settings.time_zone, transport) };
+        let account = account_settings(settings.time_zone, transport).with_access(access).with_clock(self.account.clock());
         Account::open(settings.account_id.clone(), Secret::new(settings.passcode.clone()), Region::In1, account).expect("an account")
     }
 
@@ -156,7 +156,7 @@ impl World {
 }
 
 fn account_settings(zone: Tz, transport: Arc<dyn Transport>) -> AccountSettings {
-    AccountSettings { time_zone: Some(zone), transport: Some(transport), seed: Some(7), own_limits: true, ..AccountSettings::default() }
+    AccountSettings::new().with_time_zone(zone).with_transport(transport).with_seed(7).with_own_limits(true)
 }
 
 /// A batch with one column `n`.

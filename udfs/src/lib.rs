@@ -10,7 +10,7 @@
 //! | `ct_incr(number)` | `{"$incr": n}` | `Struct("$incr": the type of the number)` |
 //! | `ct_decr(number)` | `{"$decr": n}` | `Struct("$decr": the type of the number)` |
 //! | `ct_delete()` | `{"$delete": 1}` | `Struct("$delete": Int64)` |
-//! | `ct_phone(text [, region])` | `"+919812345678"` | `Utf8View` |
+//! | `ct_phone(text [, region])` (feature `phone`, default) | `"+919812345678"` | `Utf8View` |
 //!
 //! An operator is a struct with exactly one field, so it needs no extension type and works with every engine and file
 //! format that supports Arrow. NULL in, NULL out: a NULL row leaves the property out.
@@ -43,10 +43,12 @@
 //! ```
 
 mod delete;
+#[cfg(feature = "phone")]
 mod e164;
 mod list;
 mod number;
 mod operator;
+#[cfg(feature = "phone")]
 mod phone;
 
 use std::sync::Arc;
@@ -74,6 +76,7 @@ pub fn all() -> Vec<ScalarUDF> {
         number::decr().into(),
         delete::Delete::new().into(),
         number::incr().into(),
+        #[cfg(feature = "phone")]
         phone::Phone::new().into(),
         list::remove().into(),
         list::set().into(),
@@ -94,7 +97,7 @@ pub fn all() -> Vec<ScalarUDF> {
 ///
 /// let mut ctx = SessionContext::new();
 /// datafusion_clevertap_udfs::register(&mut ctx)?;
-/// assert!(ctx.udf("ct_phone").is_ok());
+/// assert!(ctx.udf("ct_add").is_ok());
 /// # Ok::<(), datafusion::error::DataFusionError>(())
 /// ```
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
@@ -103,3 +106,9 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     }
     Ok(())
 }
+
+/// README.md of this crate, so that its Rust blocks run as tests.
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+pub struct CrateReadme;

@@ -77,7 +77,7 @@ pub(crate) async fn main(arguments: &[String]) {
 }
 
 async fn ours(url: &str, file: &str, in_flight: usize) -> (u64, Instant) {
-    let open = AccountSettings { endpoint: Some(url.to_owned()), time_zone: "Asia/Kolkata".parse().ok(), ..AccountSettings::default() };
+    let open = AccountSettings::new().with_endpoint(url).with_time_zone("Asia/Kolkata".parse().expect("a zone"));
     let account = Account::open("BENCH", Secret::new("BENCH"), None, open).expect("an account");
     let ctx = SessionContext::new();
     register(&ctx, "clevertap", &account).expect("registered");

@@ -19,6 +19,8 @@ pub(crate) enum AttemptOutcome {
     NotSent,
     /// It was not sent and never will be: the certificate is not trusted.
     Certificate,
+    /// It was not sent and never will be, as the process is set up.
+    Setup,
     /// 429: not executed.
     Throttled {
         /// `Retry-After` of the answer.
@@ -183,6 +185,7 @@ impl From<Failure> for Classified {
         let outcome = match failure.kind {
             FailureKind::NotSent => AttemptOutcome::NotSent,
             FailureKind::Certificate => AttemptOutcome::Certificate,
+            FailureKind::Setup => AttemptOutcome::Setup,
             FailureKind::Lost => AttemptOutcome::Lost,
             FailureKind::TooLong => AttemptOutcome::TooLong,
         };

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::runtime::Handle;
 use url::Url;
 
 use super::classify;
 use super::concurrency::{LimitNow, Limits};
+#[cfg(feature = "https")]
 use super::http::{Https, Network};
 use super::regions::Region;
 use super::request::Request;
@@ -46,6 +48,8 @@ pub(crate) struct ClientSettings<'a> {
     pub(crate) endpoint: Option<&'a str>,
     /// A transport instead of HTTPS.
     pub(crate) transport: Option<Arc<dyn Transport>>,
+    /// The runtime whose I/O HTTPS uses, instead of that of the statement.
+    pub(crate) runtime: Option<Handle>,
     /// Timeout of connecting.
     pub(crate) connect_timeout: Duration,
     /// Seed of the jitter, instead of a random one.
@@ -81,10 +85,7 @@ impl Client {
         };
         let transport = match settings.transport {
             Some(transport) => transport,
-            None => {
-                let network = if is_loopback(&base) { Network::Loopback } else { Network::Internet };
-                Arc::new(Https::new(network, settings.connect_timeout)?)
-            }
+            None => https(&base, settings.connect_timeout, settings.runtime)?,
         };
         Ok(Self {
             account,
@@ -155,6 +156,21 @@ impl Client {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         retry::next(outcome, context, &mut *rng)
     }
+}
+
+#[cfg(feature = "https")]
+fn https(base: &Url, connect_timeout: Duration, runtime: Option<Handle>) -> Result<Arc<dyn Transport>> {
+    let network = if is_loopback(base) { Network::Loopback } else { Network::Internet };
+    Ok(Arc::new(Https::new(network, connect_timeout, runtime)?))
+}
+
+#[cfg(not(feature = "https"))]
+fn https(_: &Url, _: Duration, _: Option<Handle>) -> Result<Arc<dyn Transport>> {
+    Err(Error::Setting(
+        "this build sends nothing by itself: give the account a transport (AccountSettings::with_transport), or enable the feature \"https\" \
+         of datafusion-clevertap."
+            .into(),
+    ))
 }
 
 /// Checks that a passcode may be sent to this endpoint: HTTPS, or loopback.

@@ -3,14 +3,21 @@
 //! In: a [`Call`]. Out: an [`Answer`], or a [`Failure`] with a kind that is certain: only an error of connecting is "not sent". A connection
 //! that closes before its answer may have carried the request, even if it was idle before. hyper only repeats by itself what it has
 //! not begun to write, and what the other end reports as not processed.
+//!
+//! Connections belong to the runtime that sends, or to the one that the account was given. Where that has no I/O, tokio panics when the
+//! first connection is made: that is told as a setting.
 
 use std::error::Error as StdError;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use chrono::DateTime;
+use datafusion::common::runtime::SpawnedTask;
+use futures::FutureExt;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use tokio::runtime::Handle;
 
 use super::transport::{Answer, Call, Failure, FailureKind, Method, Put, Transport};
 use crate::error::{Error, Result};
@@ -37,10 +44,12 @@ pub(crate) enum Network {
 #[derive(Debug)]
 pub(crate) struct Https {
     client: reqwest::Client,
+    /// The runtime whose I/O is used, instead of that of the statement.
+    runtime: Option<Handle>,
 }
 
 impl Https {
-    pub(crate) fn new(network: Network, connect_timeout: Duration) -> Result<Self> {
+    pub(crate) fn new(network: Network, connect_timeout: Duration, runtime: Option<Handle>) -> Result<Self> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("datafusion-clevertap/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -57,8 +66,37 @@ impl Https {
         let client = builder.build().map_err(|error| {
             Error::Setting(format!("TLS cannot be set up: {}. Are the root certificates of the system there?", root_cause(&error)))
         })?;
-        Ok(Self { client })
+        Ok(Self { client, runtime })
     }
+
+    /// Sends on the account's runtime, or on this one. Dropping the future drops the request.
+    async fn execute(&self, request: reqwest::RequestBuilder, bytes_max: usize) -> std::result::Result<Answer, Failure> {
+        let sent = AssertUnwindSafe(execute(request, bytes_max)).catch_unwind();
+        let sent = match &self.runtime {
+            None => sent.await,
+            Some(runtime) => {
+                let task = {
+                    let _entered = runtime.enter();
+                    SpawnedTask::spawn(sent)
+                };
+                let shut_down = "lost its answer: the runtime that the account was given has been shut down";
+                task.await.unwrap_or_else(|_| Ok(Err(Failure::new(FailureKind::Lost, shut_down))))
+            }
+        };
+        sent.unwrap_or_else(|panic| if is_without_io(&*panic) { Err(without_io()) } else { resume_unwind(panic) })
+    }
+}
+
+/// Whether this is the panic of tokio on a runtime that makes no connections. There is no other way to ask.
+fn is_without_io(panic: &(dyn std::any::Any + Send)) -> bool {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.is_some_and(|text| text.contains("IO is disabled") || text.contains("no reactor running"))
+}
+
+fn without_io() -> Failure {
+    let what = "was not sent: this runtime has no I/O. Enable it (tokio::runtime::Builder::enable_all), or give the account a runtime that has \
+                it (AccountSettings::with_runtime)";
+    Failure::new(FailureKind::Setup, what)
 }
 
 #[async_trait]
@@ -78,7 +116,7 @@ impl Transport for Https {
             // For an empty body hyper would not send it.
             request = request.header(CONTENT_LENGTH, call.body.len()).body(call.body);
         }
-        execute(request, call.answer_bytes_max).await
+        self.execute(request, call.answer_bytes_max).await
     }
 
     async fn put(&self, put: Put) -> std::result::Result<Answer, Failure> {
@@ -86,7 +124,7 @@ impl Transport for Https {
         if let Some(content_type) = put.content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
-        execute(request.body(reqwest::Body::wrap_stream(put.body)), put.answer_bytes_max).await
+        self.execute(request.body(reqwest::Body::wrap_stream(put.body)), put.answer_bytes_max).await
     }
 }
 
@@ -123,7 +161,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn unsent(what: &str) -> Failure {
-    Failure::new(FailureKind::NotSent, what)
+    Failure::new(FailureKind::Setup, what)
 }
 
 fn failure(error: reqwest::Error) -> Failure {
@@ -167,7 +205,7 @@ mod tests {
     const CAP: usize = 1024;
 
     fn transport() -> Https {
-        Https::new(Network::Loopback, Duration::from_secs(5)).unwrap()
+        Https::new(Network::Loopback, Duration::from_secs(5), None).unwrap()
     }
 
     fn call(method: Method, port: u16) -> Call {

@@ -227,6 +227,9 @@ impl Lane {
         };
         let mut pass = None;
         let outcome = loop {
+            if let Err(error) = check_timers() {
+                break Outcome::Refused(error);
+            }
             let permit = match self.admit(request, &mut state, &mut pass).await {
                 Ok(permit) => permit,
                 Err(blocked) => break self.blocked(request, &state, &blocked),
@@ -241,7 +244,9 @@ impl Lane {
                 pass.mark_sent();
             }
             let (classified, answer) = self.attempt(request, permit, &mut state, &readable).await;
-            if let (Some(pass), AttemptOutcome::NotSent | AttemptOutcome::Throttled { .. }) = (&mut pass, classified.outcome) {
+            if let (Some(pass), AttemptOutcome::NotSent | AttemptOutcome::Setup | AttemptOutcome::Throttled { .. }) =
+                (&mut pass, classified.outcome)
+            {
                 pass.mark_not_executed();
             }
             let context = RetryContext {
@@ -271,6 +276,7 @@ impl Lane {
                 (Next::InDoubt, _) => break Outcome::Lost { why: sentence },
                 (Next::Unauthorized, _) => break Outcome::Unauthorized(self.unauthorized(request, &classified)),
                 (Next::Refused, _) => break Outcome::Refused(Error::Refused(format!("{sentence}."))),
+                (Next::Setup, _) => break Outcome::Refused(Error::Setting(format!("{sentence}."))),
                 (Next::GaveUpInDoubt | Next::GaveUpUnsent | Next::Done, _) => {
                     break Outcome::GaveUp { why: format!("{sentence}{}", state.tried()) };
                 }
@@ -374,7 +380,10 @@ impl Lane {
             // Before the permit is returned, so that the next append finds the gate held.
             self.settings.gate.hold();
         }
-        if matches!(classified.outcome, AttemptOutcome::Refused | AttemptOutcome::Unauthorized | AttemptOutcome::Forbidden) {
+        if matches!(
+            classified.outcome,
+            AttemptOutcome::Refused | AttemptOutcome::Unauthorized | AttemptOutcome::Forbidden | AttemptOutcome::Setup
+        ) {
             // Before the permit is returned: the next request would be refused too.
             self.settings.stop.stop();
         }
@@ -439,6 +448,18 @@ impl Lane {
     fn describe(&self, request: &Request) -> String {
         format!("{} {} to {}", request.method, request.path, self.client.host())
     }
+}
+
+/// Whether this runtime has timers, without which no statement can wait. There is no way to ask tokio but to try.
+///
+/// # Errors
+/// [`Error::Setting`] if it has none.
+pub(crate) fn check_timers() -> Result<()> {
+    std::panic::catch_unwind(|| drop(sleep(Duration::ZERO))).map_err(|_| {
+        Error::Setting(
+            "this runtime has no timers, and nothing was sent: enable them (tokio::runtime::Builder::enable_all, or enable_time).".into(),
+        )
+    })
 }
 
 /// Whether the outcome proves that nothing was stored and that the attempt is over.

@@ -15,6 +15,7 @@ mod append_gate;
 mod classify;
 mod concurrency;
 mod connection;
+#[cfg(feature = "https")]
 mod http;
 mod lane;
 mod put;
@@ -25,16 +26,16 @@ mod secret;
 
 #[cfg(test)]
 mod tests;
-mod transport;
+pub mod transport;
 
 pub(crate) use append_gate::Gate;
 pub(crate) use classify::{failure_of, has_status};
 pub(crate) use concurrency::{Api, LimitNow};
 pub(crate) use connection::{Client, ClientSettings};
-pub(crate) use lane::{Lane, LaneSettings, Outcome};
+pub(crate) use lane::{Lane, LaneSettings, Outcome, check_timers};
 pub(crate) use put::File;
 pub use regions::Region;
 pub(crate) use request::Request;
 pub(crate) use retry::Arrived;
 pub use secret::Secret;
-pub use transport::{Answer, Call, Failure, FailureKind, Method, Put, Transport};
+pub(crate) use transport::{Answer, Transport};

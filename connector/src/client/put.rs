@@ -37,7 +37,7 @@ impl Lane {
     /// Uploads `file` to `url`, in as many attempts as `retry_for` allows.
     ///
     /// # Errors
-    /// [`Error::Answer`] for a URL that is not safe for data of people, [`Error::Refused`], or [`Error::Unavailable`].
+    /// [`Error::Answer`] for a URL that is not safe for data of people, [`Error::Refused`], [`Error::Setting`] or [`Error::Unavailable`].
     pub(crate) async fn put(&self, url: &str, file: &File<'_>) -> Result<()> {
         let url = self.check_url(url)?;
         let call = format!("PUT of a list's file to {}", url.host_str().unwrap_or_default());
@@ -84,6 +84,7 @@ impl Lane {
                         return Err(stopped());
                     }
                 }
+                Next::Setup => return Err(Error::Setting(format!("{call} {}.", classified.what))),
                 Next::Malformed | Next::TooLarge | Next::Unauthorized | Next::Refused => {
                     return Err(Error::Refused(format!("{call} {}.", classified.what)));
                 }

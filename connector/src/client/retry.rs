@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | not sent (connect, DNS, TLS) | again | again |
 //! | certificate not trusted | given up | given up |
+//! | not sent, and never will be as the process is set up | an error of setting | same |
 //! | 429 | again, after the server's delay if it gives one | same |
 //! | 5xx | again, after the server's delay if it gives one | in doubt |
 //! | timeout or reset after sending | again | in doubt |
@@ -84,6 +85,8 @@ pub(crate) enum Next {
     Unauthorized,
     /// The request was refused; a retry would be too.
     Refused,
+    /// Nothing can be sent as the process is set up.
+    Setup,
 }
 
 impl AttemptOutcome {
@@ -116,6 +119,7 @@ pub(crate) fn next(outcome: AttemptOutcome, context: RetryContext, rng: &mut imp
         (AttemptOutcome::TooLarge, _) => Next::TooLarge,
         (AttemptOutcome::Unauthorized | AttemptOutcome::Forbidden, _) => Next::Unauthorized,
         (AttemptOutcome::Refused, _) => Next::Refused,
+        (AttemptOutcome::Setup, _) => Next::Setup,
         (AttemptOutcome::Broken { .. } | AttemptOutcome::Lost | AttemptOutcome::Unreadable | AttemptOutcome::TooLong, Resend::Appends) => {
             Next::InDoubt
         }
@@ -177,6 +181,7 @@ mod tests {
             Next::GaveUpUnsent => "given up, unsent",
             Next::Unauthorized => "unauthorized",
             Next::Refused => "refused",
+            Next::Setup => "a setting",
         }
     }
 
@@ -204,6 +209,7 @@ mod tests {
             (AttemptOutcome::Unauthorized,                                 "unauthorized",       "unauthorized"),
             (AttemptOutcome::Forbidden,                                    "unauthorized",       "unauthorized"),
             (AttemptOutcome::Refused,                                      "refused",            "refused"),
+            (AttemptOutcome::Setup,                                        "a setting",          "a setting"),
         ];
         for (outcome, idempotent, appends) in table {
             let decided = (decide(outcome, context(Resend::Idempotent)), decide(outcome, context(Resend::Appends)));

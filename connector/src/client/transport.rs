@@ -32,11 +32,12 @@ pub trait Transport: fmt::Debug + Send + Sync {
     ///
     /// As for [`Transport::send`].
     async fn put(&self, _put: Put) -> Result<Answer, Failure> {
-        Err(Failure::new(FailureKind::NotSent, "was not sent, since the account's transport puts no files"))
+        Err(Failure::new(FailureKind::Setup, "was not sent, since the account's transport puts no files; implement Transport::put"))
     }
 }
 
 /// A file to upload to a presigned URL. It has no account headers: neither id nor passcode may reach another host.
+#[non_exhaustive]
 pub struct Put {
     /// The full URL, with the signature in its query.
     pub url: Url,
@@ -61,6 +62,7 @@ impl fmt::Debug for Put {
 
 /// The method of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Method {
     /// Without a body.
     Get,
@@ -79,6 +81,7 @@ impl fmt::Display for Method {
 
 /// One attempt, ready to be sent.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Call {
     /// The HTTP method.
     pub method: Method,
@@ -108,6 +111,7 @@ impl fmt::Debug for Call {
 
 /// An answer of any status.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -121,6 +125,13 @@ impl Answer {
     /// An answer without `Retry-After`.
     pub fn new(status: u16, body: impl Into<Bytes>) -> Self {
         Self { status, body: body.into(), retry_after: None }
+    }
+
+    /// Sets [`retry_after`](Self::retry_after).
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
     }
 }
 
@@ -137,6 +148,7 @@ impl fmt::Debug for Answer {
 
 /// Why no complete answer came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// Whether the call may have arrived.
     pub kind: FailureKind,
@@ -152,6 +164,9 @@ pub enum FailureKind {
     NotSent,
     /// It was not sent, because the certificate of the host is not trusted. It is not retried.
     Certificate,
+    /// It was not sent, and cannot be as the process is set up: `what` says what is missing. The statement ends with
+    /// [`Error::Setting`](crate::Error::Setting).
+    Setup,
     /// It may have arrived: a reset, a broken answer.
     Lost,
     /// It arrived, and the answer is larger than [`Call::answer_bytes_max`]. A retry would not help.

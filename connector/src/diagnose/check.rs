@@ -18,6 +18,7 @@ const NOBODY: &str = "datafusion-clevertap-check";
 
 /// The result of the request to one API.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Probe {
     /// Such as `POST /1/upload?dryRun=1`.
     pub call: String,

@@ -31,6 +31,7 @@ const OFFSET_MAX: i64 = 14 * 3_600;
 
 /// The result of [`prove_time_zone`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ZoneProof {
     /// The account's zone fits the records, and no other offset fits more of them.
     Agrees {

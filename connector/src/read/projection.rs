@@ -198,12 +198,12 @@ impl PageProjection {
     /// Reports values that did not fit their column as a warning or an error, depending on `clevertap.type_mismatch`.
     ///
     /// # Errors
-    /// `Error::Answer` if the option is `error`.
+    /// [`Error::TypeMismatch`] if the option is `error`.
     fn check_types(&self, page: &Page, scan: &Scan) -> Result<(), Error> {
         let table = scan.relation.qualified();
         for (Slot { name, .. }, count) in self.slots.iter().zip(&page.mismatches).filter(|(_, count)| **count > 0) {
             if scan.options.type_mismatch == TypeMismatch::Error {
-                return Err(Error::Answer(format!(
+                return Err(Error::TypeMismatch(format!(
                     "{table}: {count} values of column \"{name}\" are not of its type; SET clevertap.type_mismatch = 'null' reads them as NULL"
                 )));
             }
@@ -216,7 +216,7 @@ impl PageProjection {
     /// Converts a page to a batch of the rows that `keep` selects.
     ///
     /// # Errors
-    /// `Error::Answer` for values of another type, if the session is configured so; otherwise Arrow's errors.
+    /// [`Error::TypeMismatch`] for values of another type, if the session is configured so; otherwise Arrow's errors.
     pub(crate) fn batch(
         &self,
         page: &Page,

@@ -26,7 +26,7 @@ use datafusion::physical_plan::{
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::read::export::ExportPlan;
 use crate::read::lookup::{LookupKeys, LookupPlan};
 use crate::read::report::ReportPlan;
@@ -111,15 +111,15 @@ impl ScanExec {
     }
 
     /// Waits until the join has filled in `filter`, and takes the keys from it.
-    async fn keys(lookup: LookupPlan, filter: DynamicFilter, scan: Scan) -> Result<LookupPlan, Error> {
+    async fn keys(lookup: LookupPlan, filter: DynamicFilter, scan: Scan) -> Result<LookupPlan> {
         if let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
             dynamic.wait_complete().await;
         }
         let current = match filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
-            Some(dynamic) => dynamic.current().map_err(|error| Error::Filter(error.to_string()))?,
+            Some(dynamic) => dynamic.current()?,
             None => filter,
         };
-        lookup.with_keys_of(&current, &scan)
+        Ok(lookup.with_keys_of(&current, &scan)?)
     }
 
     fn stream(&self, context: &Arc<TaskContext>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
@@ -136,8 +136,10 @@ impl ScanExec {
                         let batches = async move {
                             match (keys.await, without_keys) {
                                 (Ok(lookup), _) => lookup.stream(scan, counters),
-                                (Err(_), WithoutKeys::Sweep(export)) => export.stream(&scan, counters, &context),
-                                (Err(error), WithoutKeys::Refuse(_)) => Err(error.into()),
+                                (Err(error), WithoutKeys::Sweep(export)) if is_of_the_filter(&error) => {
+                                    export.stream(&scan, counters, &context)
+                                }
+                                (Err(error), _) => Err(error),
                             }
                         };
                         futures::stream::once(batches).try_flatten().boxed()
@@ -157,6 +159,11 @@ impl ScanExec {
             ReadPlan::Report(report) => Arc::clone(report).stream(self.scan.clone(), counters)?,
         })
     }
+}
+
+/// Whether the keys are too many, or no list: not a fault of the join that hands them on.
+fn is_of_the_filter(error: &DataFusionError) -> bool {
+    Error::find(error).is_some_and(|error| error.kind() == ErrorKind::Filter)
 }
 
 impl DisplayAs for ScanExec {

@@ -17,6 +17,7 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 
 /// A row that was read and not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FailedRow {
     /// Its run.
     pub run_id: u64,
@@ -134,7 +135,7 @@ pub(crate) fn batch(rows: &[FailedRow]) -> Result<RecordBatch> {
         text(rows.iter().map(|row| Some(row.record.as_str()))),
         Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.failed_at.timestamp_micros())).with_timezone("UTC")),
     ];
-    RecordBatch::try_new(schema(), columns).map_err(|error| Error::Answer(format!("failed rows do not fit their own schema: {error}")))
+    RecordBatch::try_new(schema(), columns).map_err(|error| Error::Internal(format!("failed rows do not fit their own schema: {error}")))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(crate) struct FailedRowsFile {
 /// The folder that `SET clevertap.failed_rows_to` names, once it is known that files can be written there.
 ///
 /// # Errors
-/// [`Error::Setting`] if no store answers for the URL, or nothing can be written there: before a row is sent.
+/// [`Error::Setting`] if no store answers for the URL, [`Error::Storage`] if nothing can be written there: before a row is sent.
 pub(crate) async fn folder(text: &str, task: &TaskContext) -> Result<Folder> {
     let store_of = |url: &Url| {
         // The store has its credentials; those of the URL would stand in the error.
@@ -55,7 +55,7 @@ pub(crate) async fn folder(text: &str, task: &TaskContext) -> Result<Folder> {
         Error::Setting(format!("option \"clevertap.failed_rows_to\" is \"{place}\", and no store is registered for it ({why})"))
     })?;
     folder.probe().await.map_err(|error| {
-        Error::Setting(format!(
+        Error::Storage(format!(
             "option \"clevertap.failed_rows_to\" is \"{folder}\", where nothing can be written ({error}); nothing was sent. Name a folder that \
              takes files"
         ))
@@ -90,7 +90,7 @@ impl FailedRowsFile {
     /// Writes what there is.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the place does not take it; the rows stay, and `clevertap.failed_rows` has them too.
+    /// [`Error::Storage`] if the place does not take it; the rows stay, and `clevertap.failed_rows` has them too.
     pub(crate) async fn write(&mut self) -> Result<()> {
         while !self.rows.is_empty() {
             let rows = self.rows.len().min(FILE_ROWS);
@@ -98,7 +98,7 @@ impl FailedRowsFile {
             self.not_before = Some(Instant::now() + FILE_AGE);
             let name = format!("{}-{:05}.parquet", self.stem, self.parts + 1);
             self.folder.put_new(&name, file).await.map_err(|error| {
-                Error::Setting(format!(
+                Error::Storage(format!(
                     "failed rows were not written to {} ({error}). The last of them are in clevertap.failed_rows while the account is open: \
                      send those again, and not the whole load.",
                     self.folder
@@ -114,7 +114,7 @@ impl FailedRowsFile {
 }
 
 fn parquet(batch: &RecordBatch) -> Result<Vec<u8>> {
-    let failed = |error: parquet::errors::ParquetError| Error::Setting(format!("failed rows could not become Parquet: {error}"));
+    let failed = |error: parquet::errors::ParquetError| Error::Internal(format!("failed rows could not become Parquet: {error}"));
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).map_err(failed)?;
     writer.write(batch).map_err(failed)?;

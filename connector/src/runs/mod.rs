@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ pub(crate) mod failed_rows;
 pub(crate) mod failed_rows_file;
 mod stop;
 
+pub use failed_rows::FailedRow;
 pub(crate) use stop::Stop;
 
 use crate::fate::Tally;
@@ -27,6 +28,7 @@ const READER_WARNINGS_MAX: usize = 1_000;
 
 /// One statement that wrote, or would have.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Run {
     /// Counts from 1 in an account.
     pub run_id: u64,
@@ -78,6 +80,7 @@ pub struct Run {
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Status {
     /// It has not ended.
     Running,
@@ -114,6 +117,7 @@ impl fmt::Display for Status {
 
 /// A warning as `clevertap.warnings` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RunWarning {
     /// The run; `None` where a query that reads drew it.
     pub run_id: Option<u64>,
@@ -184,20 +188,48 @@ impl LiveRun {
 pub(crate) struct Runs {
     runs: Mutex<(u64, VecDeque<Arc<LiveRun>>)>,
     of_readers: Mutex<VecDeque<RunWarning>>,
+    /// What was planned and may yet begin.
+    planned: Mutex<Vec<Weak<PlannedRun>>>,
+}
+
+/// A run that a plan will be.
+#[derive(Debug)]
+pub(crate) struct PlannedRun {
+    pub(crate) uid: Arc<str>,
+    /// Whether it was stopped by hand before it began.
+    stopped: AtomicBool,
 }
 
 impl Runs {
-    /// Begins a run; `run` comes without its number.
+    /// Remembers a run that may begin, as long as its plan is there: it can be stopped already.
+    pub(crate) fn plan(&self, uid: Arc<str>) -> Arc<PlannedRun> {
+        let run = Arc::new(PlannedRun { uid, stopped: AtomicBool::new(false) });
+        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        planned.retain(|run| run.strong_count() > 0);
+        planned.push(Arc::downgrade(&run));
+        run
+    }
+
+    fn planned(&self, uid: &str) -> Option<Arc<PlannedRun>> {
+        let planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        planned.iter().filter_map(Weak::upgrade).find(|run| *run.uid == *uid)
+    }
+
+    /// Begins a run; `run` comes without its number. One that was stopped before is stopped.
     pub(crate) fn begin(&self, mut run: Run) -> Arc<LiveRun> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.0 += 1;
         run.run_id = runs.0;
+        let planned = self.planned(&run.run_uid);
         let live = Arc::new(LiveRun {
             run: Mutex::new(run),
             stop: Stop::default(),
             by_hand: AtomicBool::new(false),
             ended: CancellationToken::new(),
         });
+        if planned.is_some_and(|planned| planned.stopped.load(Ordering::SeqCst)) {
+            live.stop_by_hand();
+        }
         if runs.1.len() == RUNS_MAX {
             runs.1.pop_front();
         }
@@ -226,10 +258,19 @@ impl Runs {
         self.live(run_uid).map(|run| run.get().clone())
     }
 
-    /// Stops the run of this id, unless it has ended; whether it was running.
+    /// Stops the run of this id, unless it has ended; one that is only planned is stopped when it begins. Whether there was one.
     pub(crate) fn stop_uid(&self, run_uid: &str) -> bool {
-        let running = self.live(run_uid).filter(|run| run.get().status == Status::Running);
-        running.inspect(|run| run.stop_by_hand()).is_some()
+        // Held throughout, so that none begins in between.
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        match runs.1.iter().find(|run| *run.get().run_uid == *run_uid) {
+            Some(run) if run.get().status == Status::Running => run.stop_by_hand(),
+            Some(_) => return false,
+            None => match self.planned(run_uid) {
+                Some(planned) => planned.stopped.store(true, Ordering::SeqCst),
+                None => return false,
+            },
+        }
+        true
     }
 
     /// Waits until the run of this id has ended, and says how; `None` where there is none.

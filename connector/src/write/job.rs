@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::fate::Tally;
 use crate::options::{DryRun, Options};
 use crate::relation::Relation;
-use crate::runs::{Run, Status};
+use crate::runs::{PlannedRun, Run, Status};
 use crate::table::Write;
 use crate::write::encode::{Encoder, Rules};
 use crate::write::hooks::{EraseConsent, FateWatch};
@@ -65,22 +65,22 @@ pub(crate) struct WriteStatement {
 /// The ids of a plan's runs: the first is known when it is planned, and each further run of the same plan has one of its own.
 #[derive(Debug)]
 pub(crate) struct RunUids {
-    planned: Arc<str>,
+    planned: Arc<PlannedRun>,
     is_taken: AtomicBool,
 }
 
 impl RunUids {
     fn new(account: &Account) -> Self {
-        Self { planned: account.new_run_uid(), is_taken: AtomicBool::new(false) }
+        Self { planned: account.runs_kept().plan(account.new_run_uid()), is_taken: AtomicBool::new(false) }
     }
 
     /// That of the first run.
     pub(crate) fn planned(&self) -> &Arc<str> {
-        &self.planned
+        &self.planned.uid
     }
 
     fn next(&self, account: &Account) -> Arc<str> {
-        if self.is_taken.swap(true, Ordering::SeqCst) { account.new_run_uid() } else { Arc::clone(&self.planned) }
+        if self.is_taken.swap(true, Ordering::SeqCst) { account.new_run_uid() } else { Arc::clone(&self.planned.uid) }
     }
 }
 

@@ -16,7 +16,7 @@ mod deliver;
 mod driver;
 pub(crate) mod encode;
 pub(crate) mod exec;
-pub(crate) mod hooks;
+pub mod hooks;
 mod identities_in_flight;
 pub(crate) mod job;
 pub(crate) mod mapping;

@@ -11,6 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 
 use crate::account::Account;
+use crate::client::check_timers;
 use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND};
 use crate::fate::Fate;
 use crate::options::{DryRun, OnReject};
@@ -62,10 +63,11 @@ impl Settler {
     /// Begins the run of `job`, and opens the place of its failed rows; no request is made.
     ///
     /// # Errors
-    /// [`Error::Setting`] if failed rows cannot be written where they should be.
+    /// [`Error::Setting`] on a runtime without timers; those of [`failed_rows_file::folder`].
     pub(crate) async fn begin(job: &Job, task: &TaskContext) -> Result<(Arc<LiveRun>, Self)> {
         let Job { relation, options, watch, .. } = job;
         let account = &relation.account;
+        check_timers()?;
         let folder = match &options.failed_rows_to {
             Some(to) => Some(failed_rows_file::folder(to, task).await?),
             None => None,

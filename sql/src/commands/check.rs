@@ -12,7 +12,10 @@ use crate::{
     failure::{Completion, Failure, Result},
     terminal::output::Output,
 };
-use datafusion_clevertap::{Access, Account, Error, Probe, ZoneProof, prove_time_zone};
+use datafusion_clevertap::{
+    Access, Account, Error,
+    diagnose::{Probe, ZoneProof, prove_time_zone},
+};
 
 /// The outcome of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +105,7 @@ async fn time_zone(account: &Account) -> TimeZoneProof {
                 None => format!("it is not set, and the clock of {records} exported records is {fits} from UTC"),
             })
         }
-        Ok(ZoneProof::Unknown) => TimeZoneProof::Open("no exported record could tell".into()),
+        Ok(_) => TimeZoneProof::Open("no exported record could tell".into()),
         Err(error) => TimeZoneProof::Open(error.to_string()),
     }
 }
@@ -113,7 +116,7 @@ async fn probe(account: &Account) -> Vec<ProbeLine> {
         outcome: probe.outcome.map(|()| probe.tables.join(", ")).map_err(|error| error.to_string()),
         name: probe.call,
     };
-    datafusion_clevertap::check(account).await.into_iter().map(line).collect()
+    datafusion_clevertap::diagnose::check(account).await.into_iter().map(line).collect()
 }
 
 fn verdict(lines: &[ProbeLine]) -> Result<Completion> {
@@ -139,7 +142,7 @@ mod tests {
 
     use super::*;
     use crate::{files::atomic_file::FileAccess, terminal::format::Format, world::World};
-    use datafusion_clevertap::{AccountSettings, Answer, Secret};
+    use datafusion_clevertap::{AccountSettings, Secret, transport::Answer};
 
     /// What `check` printed, and how it ended.
     async fn run(account: Account) -> (String, Result<Completion>) {
@@ -202,7 +205,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let settings = AccountSettings { endpoint: Some(endpoint), own_limits: true, ..AccountSettings::default() };
+        let settings = AccountSettings::new().with_endpoint(endpoint).with_own_limits(true);
         let account = Account::open("W-1", Secret::new("a-passcode"), None, settings).unwrap();
         let began = tokio::time::Instant::now();
         let (stdout, completion) = run(account).await;

@@ -221,7 +221,7 @@ mod tests {
         let (id, passcode) = (settings.account_id.clone(), Secret::new(settings.passcode.clone()));
         let emulator = Emulator::new(settings);
         let server = emulator.serve("127.0.0.1:0").await.unwrap();
-        let open = AccountSettings { endpoint: Some(server.url()), own_limits: true, ..AccountSettings::default() };
+        let open = AccountSettings::new().with_endpoint(server.url()).with_own_limits(true);
         let account = Account::open(id, passcode, None, open).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let waits = futures::stream::iter(after_ms.to_vec()).then(|ms| tokio::time::sleep(std::time::Duration::from_millis(ms)));

@@ -32,7 +32,7 @@ use crate::{
         progress::RunView,
     },
 };
-use datafusion_clevertap::{Account, ClevertapSql, FailedRow, RunWarning, register};
+use datafusion_clevertap::{Account, ClevertapSql, FailedRow, register, runs::RunWarning};
 
 /// The schema of the account's tables.
 const NAME: &str = "clevertap";

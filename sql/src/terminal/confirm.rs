@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead};
 
-use datafusion_clevertap::{EraseConsent, Erasure};
+use datafusion_clevertap::hooks::{EraseConsent, Erasure};
 use futures::FutureExt;
 use tokio::sync::{Mutex, mpsc, oneshot};
 

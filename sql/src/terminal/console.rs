@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::progress::{RunView, end_line, failed_rows_line, progress_line};
 use crate::failure::Failure;
-use datafusion_clevertap::RunWarning;
+use datafusion_clevertap::runs::RunWarning;
 
 /// How often the runs of a statement are looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);

@@ -4,7 +4,7 @@ use clevertap_emulator::{Fault, Platform, Settings, What};
 use clevertap_tests::Scripted;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
-use datafusion_clevertap::{Access, ClevertapSql, EraseConsent, FailureKind};
+use datafusion_clevertap::{Access, ClevertapSql, hooks::EraseConsent, transport::FailureKind};
 
 use crate::world::{World, count};
 

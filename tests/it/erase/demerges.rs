@@ -2,7 +2,7 @@
 
 use clevertap_emulator::{Fault, Settings, What};
 use clevertap_tests::Scripted;
-use datafusion_clevertap::{Access, FailureKind, Tally};
+use datafusion_clevertap::{Access, Tally, transport::FailureKind};
 
 use crate::world::{World, count};
 
@@ -168,7 +168,7 @@ async fn a_local_dry_run_sends_nothing_and_a_null_is_rejected_with_its_row() {
 #[tokio::test(start_paused = true)]
 async fn check_asks_nothing_that_would_be_done() {
     let world = world(0);
-    datafusion_clevertap::check(&world.account).await;
+    datafusion_clevertap::diagnose::check(&world.account).await;
     let done = [
         "/1/subscribe",
         "/1/disassociate",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use clevertap_emulator::What;
 use datafusion::assert_batches_eq;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion_clevertap::{ClevertapSql, Fate, FateWatch, register};
+use datafusion_clevertap::{ClevertapSql, Fate, hooks::FateWatch, register};
 
 use crate::world::{TARGETS, Target, World};
 

@@ -2,7 +2,7 @@
 
 use clevertap_emulator::{Fault, Settings, What};
 use clevertap_tests::Scripted;
-use datafusion_clevertap::FailureKind;
+use datafusion_clevertap::transport::FailureKind;
 
 use crate::world::{TARGETS, Target, World, ending};
 

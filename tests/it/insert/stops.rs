@@ -11,7 +11,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use datafusion_clevertap::{ClevertapSql, Status, Tally};
+use datafusion_clevertap::{ClevertapSql, Tally, runs::Status};
 use futures::StreamExt;
 use parquet::arrow::ArrowWriter;
 

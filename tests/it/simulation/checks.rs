@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clevertap_emulator::{Rule, What};
-use datafusion_clevertap::{Error, ErrorKind, Fate, Status};
+use datafusion_clevertap::{Error, ErrorKind, Fate, runs::Status};
 
 use super::scenario::{Flaw, Scenario, Target};
 use super::world::Ended;

@@ -21,8 +21,11 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_clevertap::{
-    Account, AccountSettings, Answer, Call, ClevertapSql, Clock, Error, FailedRow, Failure, FailureKind, Outcome, Region, Run, Secret,
-    Transport, register,
+    Account, AccountSettings, ClevertapSql, Error, FailedRow, Region, Run, Secret,
+    account::Clock,
+    error::Outcome,
+    register,
+    transport::{Answer, Call, Failure, FailureKind, Transport},
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -235,13 +238,11 @@ impl World {
             is_over: AtomicUsize::new(0),
         });
         let start = DateTime::from_timestamp(emulator.settings().started_at, 0).expect("a time");
-        let settings = AccountSettings {
-            transport: Some(Arc::clone(&transport) as Arc<dyn Transport>),
-            seed: Some(scenario.seed),
-            clock: Clock::starting_at(start),
-            own_limits: true,
-            ..AccountSettings::default()
-        };
+        let settings = AccountSettings::new()
+            .with_transport(Arc::clone(&transport) as Arc<dyn Transport>)
+            .with_seed(scenario.seed)
+            .with_clock(Clock::starting_at(start))
+            .with_own_limits(true);
         let passcode = Secret::new(emulator.settings().passcode.clone());
         let account = Account::open(emulator.settings().account_id.clone(), passcode, Region::Eu1, settings).expect("an account");
         Self { scenario: Arc::clone(scenario), emulator, transport, seen, account }

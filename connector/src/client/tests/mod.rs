@@ -12,6 +12,7 @@ use futures::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::lane::Sent;
+use super::transport::{Failure, FailureKind};
 use super::*;
 use crate::account::{Account, AccountSettings};
 use crate::options::Options;

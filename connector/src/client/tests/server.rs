@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use super::{MS, OK};
-use crate::client::{Answer, Call, Failure, FailureKind, Transport};
+use crate::client::transport::{Answer, Call, Failure, FailureKind, Transport};
 
 /// Given the index of a call, from 0, and the number of calls in flight: the delay and the answer.
 type Script = dyn Fn(usize, usize) -> (Duration, Result<Answer, Failure>) + Send + Sync;

@@ -192,9 +192,9 @@ impl Lists {
             }
             let open = match &mut self.open {
                 Some(open) => open,
-                slot => slot.insert(Spool::open(&self.task, list, self.header)?),
+                slot => slot.insert(Spool::open(&self.task, list, self.header).await?),
             };
-            open.push(self.kind, &member)?;
+            open.push(self.kind, &member).await?;
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl Lists {
     /// Submits the open list, if any, and settles its rows.
     async fn submit(&mut self) -> Result<(), Stopped> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        let file = open.finish_file()?;
+        let file = open.finish_file().await?;
         if self.job.options.dry_run != DryRun::Off {
             return Ok(self.settle(Ending::Accepted).await?);
         }
@@ -241,12 +241,15 @@ impl Lists {
         self.report_metrics();
         self.ending = Some(ending);
         self.calls.may_have_arrived.store(false, Ordering::SeqCst);
-        while self.settle_some()? {
+        while let Some(open) = &self.open {
+            let rows = open.next_rows(SETTLE_ROWS).await?;
+            if !self.settle_rows(rows) {
+                break;
+            }
             // The rows of this list are settled nevertheless.
             if let Err(error) = self.write_failed_rows(false).await {
                 self.stopped.get_or_insert(error.into());
             }
-            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -262,21 +265,19 @@ impl Lists {
         }
     }
 
-    /// Settles some rows of the open list; returns whether there may be more.
-    fn settle_some(&mut self) -> Result<bool> {
-        let (Some(open), Some(ending)) = (&mut self.open, &self.ending) else { return Ok(false) };
-        let rows = open.next_rows(SETTLE_ROWS)?;
-        if rows.is_empty() {
+    /// Settles these rows of the open list; returns whether there may be more: after none it is closed.
+    fn settle_rows(&mut self, rows: Vec<Member>) -> bool {
+        let (Some(open), Some(ending), false) = (&self.open, &self.ending, rows.is_empty()) else {
             (self.open, self.ending) = (None, None);
-            return Ok(false);
-        }
+            return false;
+        };
         if matches!(ending, Ending::Accepted) {
             self.settler.accept(&rows.iter().map(|member| member.row).collect::<Vec<_>>());
-            return Ok(true);
+            return true;
         }
         let (list, ending) = (open.name.clone(), ending.clone());
         rows.into_iter().for_each(|member| self.fail(&list, member, &ending));
-        Ok(true)
+        true
     }
 
     /// Gives a row the fate of its list, which was not accepted.
@@ -325,10 +326,11 @@ impl Drop for Lists {
             code: "CT-403".into(),
             reason: "the query was dropped before this row's list was submitted".into(),
         });
-        loop {
-            match self.settle_some() {
-                Ok(true) => {}
-                Ok(false) => break,
+        while let Some(open) = &self.open {
+            match open.next_rows_now(SETTLE_ROWS) {
+                Ok(rows) => {
+                    self.settle_rows(rows);
+                }
                 Err(error) => {
                     tracing::warn!("{error}");
                     self.settler.rest(self.fate());

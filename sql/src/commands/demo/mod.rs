@@ -67,7 +67,7 @@ pub(crate) async fn demo(flags: &DemoFlags, output: Output, console: &mut Consol
     let (id, passcode) = (settings.account_id.clone(), Secret::new(settings.passcode.clone()));
     let emulator = Emulator::new(settings);
     let server = emulator.serve("127.0.0.1:0").await.map_err(|error| Failure::Failed(format!("the emulator did not start: {error}")))?;
-    let open = AccountSettings { endpoint: Some(server.url()), time_zone: Some(chrono_tz::Asia::Kolkata), ..AccountSettings::default() };
+    let open = AccountSettings::new().with_endpoint(server.url()).with_time_zone(chrono_tz::Asia::Kolkata);
     let account = Account::open(&id, passcode, Region::Eu1, open)?;
 
     let session = Session::open(Some(account), None)?;

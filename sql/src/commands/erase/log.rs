@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{super::person_key::PersonKey, log_store::LogStore};
 use crate::failure::{Failure, Result};
-use datafusion_clevertap::{Account, Clock};
+use datafusion_clevertap::{Account, account::Clock};
 
 /// How long a request is open. CleverTap promises a day (`tables/profiles.rs` has the link); two days leave no doubt, and until then
 /// nobody is requested twice.

@@ -17,7 +17,10 @@ use crate::{
     world::{Stderr, World},
 };
 use datafusion_clevertap::storage::Folder;
-use datafusion_clevertap::{Access, Account, Answer, Call, FailureKind};
+use datafusion_clevertap::{
+    Access, Account,
+    transport::{Answer, Call, FailureKind},
+};
 
 const DELETE: &str = "/1/delete/profiles.json";
 const LOOK_UP: &str = "/1/profile.json";
@@ -44,12 +47,12 @@ fn world() -> World {
 }
 
 /// Intercept of the answer to a deletion: none.
-fn lost(call: &Call) -> Option<std::result::Result<Answer, datafusion_clevertap::Failure>> {
-    (call.url.path() == DELETE).then(|| Err(datafusion_clevertap::Failure::new(FailureKind::Lost, "was cut off")))
+fn lost(call: &Call) -> Option<std::result::Result<Answer, datafusion_clevertap::transport::Failure>> {
+    (call.url.path() == DELETE).then(|| Err(datafusion_clevertap::transport::Failure::new(FailureKind::Lost, "was cut off")))
 }
 
 /// Intercept of the answer to a deletion: that the account is not known.
-fn refused(call: &Call) -> Option<std::result::Result<Answer, datafusion_clevertap::Failure>> {
+fn refused(call: &Call) -> Option<std::result::Result<Answer, datafusion_clevertap::transport::Failure>> {
     (call.url.path() == DELETE).then(|| Ok(Answer::new(401, r#"{"status":"fail","error":"x","code":401}"#)))
 }
 
