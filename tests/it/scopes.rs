@@ -1,5 +1,6 @@
 //! The parts of an account that tenants have: what each sees, and what its SQL cannot pass.
 
+use arrow::array::AsArray;
 use arrow::util::pretty::pretty_format_batches;
 use clevertap_emulator::Settings;
 use datafusion_clevertap::{
@@ -34,10 +35,16 @@ async fn nothing_that_one_scope_did_is_seen_by_another_and_no_sql_passes_its_cei
     assert_eq!((acme.failed_rows().len(), zen.failed_rows().len()), (1, 0));
     let uid = acme.runs()[0].run_uid.to_string();
     assert!(zen.run(&uid).is_none() && world.account.run(&uid).is_none() && zen.failed_rows_of(&uid).is_empty() && !zen.stop_run(&uid));
-    for table in ["runs", "failed_rows", "warnings"] {
-        let shown = pretty_format_batches(&world.rows(&format!("SELECT * FROM zen.{table}")).await).expect("a table").to_string();
-        assert!(!shown.contains(&uid) && !shown.contains("acme"), "{table}: {shown}");
+    let tables = world.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'zen'").await;
+    let mut walked = 0;
+    for name in tables.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten()) {
+        let read = world.run(&format!("SELECT * FROM zen.{name}")).await;
+        walked += usize::from(read.is_ok());
+        let shown = read.map_or_else(|error| error.to_string(), |rows| pretty_format_batches(&rows).expect("a table").to_string());
+        assert!(!shown.contains(&uid) && !shown.contains("acme"), "{name}: {shown}");
     }
+    assert!(walked >= 6, "{walked} tables were read");
+    assert!(zen.wait(&uid).await.is_none() && !zen.stop(1) && zen.warnings().is_empty() && acme.run(&uid).is_some());
 
     // Ceilings: what nobody set is lowered, what somebody set is an error.
     let refused = async |sql: &str, says: &str| {
@@ -82,4 +89,20 @@ async fn a_scope_of_a_scope_keeps_to_both() {
         let error = world.refused("INSERT INTO inner.profiles SELECT 'x' AS identity").await;
         assert!(error.contains("folders of this machine are not in the scope of \"outer\""), "{folder}: {error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_has_no_more_requests_in_flight_than_its_ceilings() {
+    let world = World::with(Settings { latency_ms: 1_000, ..Settings::default() });
+    let scope = Scope::new("acme").with_ceilings(Ceilings::new().with_upload_concurrency(2).with_read_concurrency(1));
+    register(&world.ctx, "acme", &world.account.scoped(scope)).expect("registered");
+    world.set("body_rows_max", 1).await;
+    let peak = |path: &str| world.emulator.report().peak_in_flight[path];
+    world.rows("INSERT INTO acme.profiles SELECT concat('p', value) AS identity FROM generate_series(1, 20)").await;
+    world.rows("SELECT name FROM acme.profiles WHERE identity IN ('p1', 'p2', 'p3')").await;
+    assert_eq!((peak("/1/upload"), peak("/1/profile.json")), (2, 1));
+    // The account itself is not bounded by it.
+    world.rows("INSERT INTO clevertap.profiles SELECT concat('q', value) AS identity FROM generate_series(1, 20)").await;
+    world.rows("SELECT name FROM clevertap.profiles WHERE identity IN ('p1', 'p2', 'p3')").await;
+    assert_eq!((peak("/1/upload"), peak("/1/profile.json")), (15, 3));
 }
