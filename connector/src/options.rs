@@ -315,7 +315,9 @@ impl Options {
     /// use datafusion_clevertap::Options;
     ///
     /// assert!(Options::default().validated().is_ok());
-    /// assert!(Options { upload_concurrency: 0, ..Options::default() }.validated().is_err());
+    /// let mut options = Options::default();
+    /// options.upload_concurrency = 0;
+    /// assert!(options.validated().is_err());
     /// ```
     ///
     /// # Errors

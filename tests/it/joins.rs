@@ -126,7 +126,6 @@ async fn numbers_on_the_other_side_are_compared_as_text() {
     for query in [
         "SELECT p.email FROM users u JOIN clevertap.profiles p ON p.identity = u.n WHERE u.n < 5",
         "SELECT p.email FROM clevertap.profiles p JOIN users u ON u.n = p.identity WHERE u.n < 5",
-        "SELECT p.email FROM users u JOIN clevertap.profiles p ON CAST(p.identity AS BIGINT) = u.n WHERE u.n < 5",
         "SELECT p.email FROM clevertap.profiles p WHERE p.identity IN (SELECT n FROM users WHERE n < 5)",
         "SELECT p.email FROM clevertap.profiles p WHERE p.identity IN (0, 1, 2, 3, 4)",
     ] {
@@ -137,10 +136,15 @@ async fn numbers_on_the_other_side_are_compared_as_text() {
     for query in [
         "SELECT p.email FROM users u JOIN clevertap.profiles p ON p.identity = u.n * 1.5",
         "SELECT email FROM clevertap.profiles WHERE identity = 1.5",
+        // What the author has cast is compared as that, and a number has many texts: no key can be asked for.
+        "SELECT p.email FROM users u JOIN clevertap.profiles p ON CAST(p.identity AS BIGINT) = u.n WHERE u.n < 5",
+        "SELECT email FROM clevertap.profiles WHERE identity::bigint = 3",
+        "SELECT email FROM clevertap.profiles WHERE identity::bigint IN (3, 4)",
+        "DELETE FROM clevertap.profiles WHERE identity::bigint = 3",
         "SELECT email FROM clevertap.profiles WHERE identity = DATE '2026-01-01'",
     ] {
         let error = world.refused(query).await;
-        assert!(error.contains("\"identity\"") && error.contains("[CT-201]"), "{query}\n{error}");
+        assert!(error.contains("identity") && error.contains("[CT-201]"), "{query}\n{error}");
     }
 }
 
@@ -159,4 +163,36 @@ async fn people_of_an_export_are_looked_up_too() {
     let world = world();
     let query = "SELECT DISTINCT p.email FROM {events} e JOIN {people} p ON p.identity = e.identity WHERE e.event_name = 'Charged' AND e.event_date = '2026-01-05'";
     assert!(world.same(query).await > 5);
+}
+
+/// A cast is the author's: a number compares numbers, whatever their texts. Without a cast, an identifier is text.
+#[tokio::test(start_paused = true)]
+async fn a_cast_of_an_identifier_is_what_its_author_wrote() {
+    let world = world();
+    world.rows("INSERT INTO clevertap.profiles SELECT identity FROM (VALUES ('0123'), ('123'), ('45'), ('300')) AS t(identity)").await;
+    let among = "FROM clevertap.profiles WHERE identity IN ('0123', '123', '45', '300')";
+    for (condition, expected) in [
+        ("identity::bigint = 123", vec!["0123", "123"]),
+        ("identity = 123", vec!["123"]),
+        ("identity::bigint > 200", vec!["300"]),
+        ("identity::bigint < 200", vec!["0123", "123", "45"]),
+        ("identity::bigint BETWEEN 40 AND 50", vec!["45"]),
+        ("identity::bigint <> 123", vec!["300", "45"]),
+        ("CASE WHEN identity::bigint = 123 THEN true END", vec!["0123", "123"]),
+        ("identity::bigint IN (SELECT n FROM (VALUES (123), (45)) AS t(n))", vec!["0123", "123", "45"]),
+    ] {
+        let rows = world.rows(&format!("SELECT identity {among} AND {condition} ORDER BY identity")).await;
+        assert_eq!(lines(&rows), expected.iter().map(|id| format!("| {id} |")).collect::<Vec<_>>(), "{condition}");
+    }
+    let rows = world.rows(&format!("SELECT sum(identity::bigint) AS total {among}")).await;
+    assert_eq!(lines(&rows), ["| 591 |"]);
+    world.forget_sent();
+    world.set("nulls", "omit").await;
+    let rows = world
+        .rows(&format!(
+            "UPDATE clevertap.profiles SET \"Seen\" = 1 WHERE {} AND identity::bigint = 123",
+            among.split("WHERE ").nth(1).expect("a clause")
+        ))
+        .await;
+    assert_eq!(crate::world::count(&rows), 2);
 }

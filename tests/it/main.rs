@@ -29,6 +29,8 @@ mod select;
 mod service;
 mod simulation;
 mod slt;
+mod standard_fields;
+mod three_valued;
 mod tidy;
 mod update;
 mod values;

@@ -36,7 +36,7 @@ async fn profiles_with_all_columns() {
             "INSERT INTO clevertap.profiles SELECT 'a' AS identity, 1767225600 AS event_time, 'Ada' AS name, 'ada@example.org' AS email,
              '+14155550100' AS phone, 'F' AS gender, true AS employed, 'Graduate' AS education, false AS married, 36 AS age,
              DATE '1990-01-01' AS dob, 'https://example.org/a.png' AS photo, 'vip' AS customer_type, 'IST' AS timezone, '5.5' AS tz,
-             true AS msg_email, true AS msg_push, true AS msg_push_all, false AS msg_sms, false AS msg_whatsapp, false AS msg_dnd_phone,
+             true AS \"MSG-email\", true AS \"MSG-push\", true AS \"MSG-push-all\", false AS \"MSG-sms\", false AS \"MSG-whatsapp\", false AS \"MSG-dndPhone\",
              '{\"email\":[\"offers\"]}' AS category_unsubscribe, '{\"email\":[\"news\"]}' AS category_resubscribe, 'b' AS link_identity,
              'gold' AS \"Plan\", '{\"Tier\":1}' AS properties"
         )

@@ -2,7 +2,8 @@
 //!
 //! In: a plan before DataFusion's type coercion, which would cast the identifiers to numbers and fail at the first one that is not a
 //! number. Out: the same plan, with a cast to text around each integer that is compared with an identifier of ours. A float, decimal,
-//! date or timestamp has no text form that an identifier could equal, so comparing one is an error.
+//! date or timestamp has no text form that an identifier could equal, so comparing one is an error. An identifier that the author has cast
+//! himself is compared as that: `identity::bigint = 123` is true of `0123`.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use datafusion::common::{DFSchema, ExprSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{InList, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, cast};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, cast};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::error::Error;
@@ -119,26 +120,19 @@ fn coerce(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<Option<(Expr, 
 
 fn coerce_with(left: &Expr, right: &Expr, schema: &DFSchema, right_schema: &DFSchema) -> Result<Option<(Expr, Expr)>> {
     if let Some(name) = identifier(left, schema) {
-        return Ok(as_text(right, right_schema, &name)?.map(|right| (uncast(left).clone(), right)));
+        return Ok(as_text(right, right_schema, &name)?.map(|right| (left.clone(), right)));
     }
     if let Some(name) = identifier(right, right_schema) {
-        return Ok(as_text(left, schema, &name)?.map(|left| (left, uncast(right).clone())));
+        return Ok(as_text(left, schema, &name)?.map(|left| (left, right.clone())));
     }
     Ok(None)
 }
 
-/// The column name, if `expr` is an identifier column, possibly cast to an integer.
+/// The column name, if `expr` is an identifier column. Under a cast it is what the author has made of it.
 fn identifier(expr: &Expr, schema: &DFSchema) -> Option<String> {
-    let Expr::Column(column) = uncast(expr) else { return None };
+    let Expr::Column(column) = expr else { return None };
     let field = schema.field_from_column(column).ok()?;
     has_identifier_mark(field.metadata()).then(|| column.name.clone())
-}
-
-fn uncast(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() => uncast(expr),
-        expr => expr,
-    }
 }
 
 /// Casts an integer to text. `None` if the expression is not an integer.

@@ -184,10 +184,11 @@ impl LookupPlan {
     }
 }
 
-/// The column below casts, which type coercion may have added.
+/// The column below casts to another text, which type coercion may have added. One to a number is the author's, and `0123` has no key then.
 fn column_of(expr: &Arc<dyn PhysicalExpr>) -> Option<&Column> {
     match expr.downcast_ref::<CastExpr>() {
-        Some(cast) => column_of(cast.expr()),
+        Some(cast) if cast.cast_type().is_string() => column_of(cast.expr()),
+        Some(_) => None,
         None => expr.downcast_ref::<Column>(),
     }
 }

@@ -18,7 +18,7 @@ use crate::read::export::{AHEAD, BEGINNING, ExportPlan};
 use crate::read::lookup::{LookupKeys, LookupPlan};
 use crate::read::projection::{Constants, RowFilter};
 use crate::read::pushdown::condition::PropertyColumns;
-use crate::read::pushdown::keys::key_filter;
+use crate::read::pushdown::keys::{key_filter, lookup_keys};
 use crate::read::pushdown::{FilterCapabilities, PushedFilters};
 use crate::read::query::{DayRange, today};
 use crate::read::report::{CountArguments, ReportPlan, ReportRequest, count_requests, slice_requests};
@@ -94,16 +94,15 @@ fn refers_to_request_days(table: &Table, filter: &Expr) -> bool {
 /// [`Error::Filter`] for a filter on the days of a request that is not a range.
 pub(crate) fn pushdown(relation: &Relation, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>, Error> {
     let keys = keys(relation.table);
-    let key_filters = filters.iter().filter(|filter| key_filter(filter, keys).is_some()).count();
     let typed = comparable_columns(relation);
     let capabilities = capabilities(relation.table, &typed);
     let mut pushed = PushedFilters::default();
     let support = |filter: &&Expr| {
-        if key_filter(filter, keys).is_some() {
-            // The key column holds the requested key, so the filter is exact and a LIMIT can stop the look-ups. Only one key filter
-            // becomes requests: if there are several, all are evaluated again.
-            let support = if key_filters == 1 { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Inexact };
-            return Ok(support);
+        if let Some(found) = key_filter(filter, keys) {
+            // The key column holds the requested key, so the filter is exact and a LIMIT can stop the look-ups. Filters may come in several
+            // passes, each without the others: the scan takes all of the first key, and leaves those of other keys to be evaluated again.
+            let is_first = keys.first().is_some_and(|(first, _)| *first == found.column);
+            return Ok(if is_first { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Inexact });
         }
         let support = pushed.add(filter, capabilities);
         if support != TableProviderFilterPushDown::Exact && refers_to_request_days(relation.table, filter) {
@@ -204,8 +203,11 @@ fn plan_export(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result
 
 fn plan_people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
+    if pushed.is_contradiction() {
+        return Ok(None);
+    }
     let by_event = pushed.values("event_name").is_some();
-    if let Some(keys) = filters.iter().find_map(|filter| key_filter(filter, lookup.keys)) {
+    if let Some(keys) = lookup_keys(filters, lookup.keys) {
         if by_event || pushed.has_range() {
             return Err(Error::Filter(format!(
                 "{} is read by key or by event, not by both: take out either the filter on \"{}\" or those on \"event_name\" and its days",
@@ -273,7 +275,7 @@ fn check_days(scan: &Scan, range: DayRange) -> Result<(), Error> {
 }
 
 fn plan_lookup(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
-    if let Some(keys) = filters.iter().find_map(|filter| key_filter(filter, lookup.keys)) {
+    if let Some(keys) = lookup_keys(filters, lookup.keys) {
         return Ok(ReadPlan::Lookup(LookupPlan::of(lookup, keys, scan)?));
     }
     let key = lookup.keys.first().map(|(key, _)| *key).unwrap_or_default();

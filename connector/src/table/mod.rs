@@ -105,6 +105,21 @@ impl Target {
     }
 }
 
+/// What a standard field of people holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standard {
+    /// Whether somebody may be written to: `true`, `false`. Nothing is taken for it that is not named so.
+    Consent,
+    /// A date.
+    BirthDate,
+    /// A whole number.
+    Age,
+    Gender,
+    Education,
+    /// `Y`, `N`.
+    YesNo,
+}
+
 /// The shape of a written value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -116,8 +131,8 @@ pub(crate) enum Shape {
     EventName,
     /// Any value, encoded by its Arrow type.
     Value,
-    /// As `Value`, but a boolean is `Y` or `N`.
-    YesNo,
+    /// A standard field of people, whose values are of one kind.
+    Standard(Standard),
     /// A JSON object, written as an object and never as a string.
     Object,
     /// A list of flat objects: `Items` of the event `Charged`.

@@ -22,8 +22,9 @@
 //! each event in the filter.
 
 use crate::table::Kind::{Day, Instant, Json, Text};
-use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Value, YesNo};
+use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Standard, Value};
 use crate::table::Source::{At, Filter, LookupKey};
+use crate::table::Standard::{Age, BirthDate, Consent, Education, Gender, YesNo};
 use crate::table::Target::{self, Optional};
 use crate::table::{BodyForm, Column, Export, KeyLocation, Lookup, Open, Order, Read, Resend, Source, Table, Write, column};
 
@@ -55,22 +56,22 @@ pub(crate) static TABLE: Table = Table {
         field("gpid", Optional("/GPID", Identifier)),
         column("event_time", Instant, Source::Nowhere, Optional("/ts", EpochSeconds)),
         field("link_identity", Optional("/profileData/identity", Identity)),
-        field("gender", Optional("/profileData/Gender", Value)),
-        field("employed", Optional("/profileData/Employed", YesNo)),
-        field("education", Optional("/profileData/Education", Value)),
-        field("married", Optional("/profileData/Married", YesNo)),
-        field("age", Optional("/profileData/Age", Value)),
-        field("dob", Optional("/profileData/DOB", Value)),
+        field("gender", Optional("/profileData/Gender", Standard(Gender))),
+        field("employed", Optional("/profileData/Employed", Standard(YesNo))),
+        field("education", Optional("/profileData/Education", Standard(Education))),
+        field("married", Optional("/profileData/Married", Standard(YesNo))),
+        field("age", Optional("/profileData/Age", Standard(Age))),
+        field("dob", Optional("/profileData/DOB", Standard(BirthDate))),
         field("photo", Optional("/profileData/Photo", Value)),
         field("customer_type", Optional("/profileData/Customer Type", Value)),
         field("timezone", Optional("/profileData/Timezone", Value)),
         field("tz", Optional("/profileData/Tz", Value)),
-        field("msg_email", Optional("/profileData/MSG-email", Value)),
-        field("msg_push", Optional("/profileData/MSG-push", Value)),
-        field("msg_push_all", Optional("/profileData/MSG-push-all", Value)),
-        field("msg_sms", Optional("/profileData/MSG-sms", Value)),
-        field("msg_whatsapp", Optional("/profileData/MSG-whatsapp", Value)),
-        field("msg_dnd_phone", Optional("/profileData/MSG-dndPhone", Value)),
+        field("msg_email", Optional("/profileData/MSG-email", Standard(Consent))),
+        field("msg_push", Optional("/profileData/MSG-push", Standard(Consent))),
+        field("msg_push_all", Optional("/profileData/MSG-push-all", Standard(Consent))),
+        field("msg_sms", Optional("/profileData/MSG-sms", Standard(Consent))),
+        field("msg_whatsapp", Optional("/profileData/MSG-whatsapp", Standard(Consent))),
+        field("msg_dnd_phone", Optional("/profileData/MSG-dndPhone", Standard(Consent))),
         field("category_unsubscribe", Optional("/profileData/category-unsubscribe", Object)),
         field("category_resubscribe", Optional("/profileData/category-resubscribe", Object)),
     ],

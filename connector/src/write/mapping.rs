@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use arrow::datatypes::Schema;
 
 use crate::error::{Error, Result};
-use crate::table::{Open, Shape, Table, Target};
+use crate::table::{Open, Shape, Standard, Table, Target};
 use crate::tables;
 
 /// Longest name of a property, in bytes: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
@@ -234,6 +234,12 @@ fn map_column(
             )));
         }
         let (parent, key) = if shape == Shape::Properties { (Some(step(pointer)), "") } else { split(pointer) };
+        if shape == Shape::Standard(Standard::Consent) && name != key {
+            return Err(Error::Unwritable(format!(
+                "{qualified}: column \"{name}\" resembles {key}, by which people take back their consent; write AS \"{key}\" if it is that, or \
+                 named_struct('{name}', …) AS properties to keep it apart as a custom property"
+            )));
+        }
         let class = match shape {
             Shape::Identifier => Class::Identifier,
             Shape::Properties => Class::Unfolded,
@@ -329,11 +335,11 @@ mod tests {
 
     #[test]
     fn standard_fields_are_matched_whatever_their_spelling_and_the_rest_are_custom() {
-        let mapping = map("profiles", None, &["IDENTITY", "EMAIL", "customer_type", "Msg-Email", "Plan", "properties"]).expect("maps");
+        let mapping = map("profiles", None, &["IDENTITY", "EMAIL", "customer_type", "MSG-email", "Plan", "properties"]).expect("maps");
         assert_eq!(
             mapping.to_string(),
             "IDENTITY -> identity (identifier), EMAIL -> Email (standard), customer_type -> Customer Type (standard), \
-             Msg-Email -> MSG-email (standard), Plan -> Plan (custom), properties -> its own keys (unfolded)"
+             MSG-email -> MSG-email (standard), Plan -> Plan (custom), properties -> its own keys (unfolded)"
         );
     }
 

@@ -185,11 +185,11 @@ pub(super) fn subquery_of(expr: &Expr) -> Option<&Subquery> {
     }
 }
 
-/// A key column, also under the cast that a comparison brings: identifiers are text.
+/// A key column, also under a cast to another text; one to a number is the author's, and means numbers.
 fn key(expr: &Expr, columns: &[&'static str]) -> Option<&'static str> {
     match expr {
         Expr::Column(column) => columns.iter().find(|name| **name == column.name).copied(),
-        Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() || field.data_type().is_string() => key(expr, columns),
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_string() => key(expr, columns),
         _ => None,
     }
 }
@@ -198,7 +198,7 @@ fn key(expr: &Expr, columns: &[&'static str]) -> Option<&'static str> {
 fn outer_key(expr: &Expr, columns: &[&'static str]) -> Option<&'static str> {
     match expr {
         Expr::OuterReferenceColumn(_, column) => columns.iter().find(|name| **name == column.name).copied(),
-        Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() || field.data_type().is_string() => outer_key(expr, columns),
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_string() => outer_key(expr, columns),
         _ => None,
     }
 }

@@ -24,6 +24,17 @@ pub(crate) fn key_filter(filter: &Expr, columns: &[(&'static str, &'static str)]
     Some(keys)
 }
 
+/// The keys that a look-up asks for: those of the first of `columns` that a filter restricts, common to all filters on it. Each of these
+/// may have been given up to the scan, in several passes of the optimizer.
+pub(crate) fn lookup_keys(filters: &[Expr], columns: &[(&'static str, &'static str)]) -> Option<KeyFilter> {
+    columns.iter().find_map(|column| {
+        filters.iter().filter_map(|filter| key_filter(filter, std::slice::from_ref(column))).reduce(|mut keys, more| {
+            keys.values.retain(|value| more.values.contains(value));
+            keys
+        })
+    })
+}
+
 fn collect(filter: &Expr, columns: &[(&'static str, &'static str)]) -> Option<KeyFilter> {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
@@ -58,11 +69,11 @@ fn is_null_or_false(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(ScalarValue::Boolean(None | Some(false)) | ScalarValue::Null, _))
 }
 
-/// The name of a key column, also below a cast. Type coercion adds one for a comparison with an integer, because identifiers are text.
+/// The name of a key column, also below a cast to another text. A cast to a number is the author's, and means numbers: `0123` is 123.
 fn key(expr: &Expr, columns: &[(&'static str, &'static str)]) -> Option<String> {
     match expr {
         Expr::Column(column) => columns.iter().find(|(name, _)| *name == column.name).map(|(name, _)| (*name).to_owned()),
-        Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() || field.data_type().is_string() => key(expr, columns),
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_string() => key(expr, columns),
         _ => None,
     }
 }

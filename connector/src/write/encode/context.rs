@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use super::time::Clock;
 use super::value::{BooleanForm, LongText, Style};
 use crate::options::{LongValues, NaiveTime, Nulls};
-use crate::table::{Open, Shape};
+use crate::table::{Open, Shape, Standard};
 
 /// How values become JSON, from the session's options.
 #[derive(Debug, Clone)]
@@ -47,12 +47,12 @@ impl Context {
     pub(super) fn style(&self, shape: Shape) -> Style {
         Style {
             long: if shape == Shape::Object { LongText::Keep } else { self.long },
-            boolean: if shape == Shape::YesNo { BooleanForm::Letter } else { BooleanForm::Json },
+            boolean: if shape == Shape::Standard(Standard::YesNo) { BooleanForm::Letter } else { BooleanForm::Json },
         }
     }
 
     /// Whether a NULL of this shape deletes the property.
     pub(super) fn deletes(&self, shape: Shape) -> bool {
-        self.deletes && matches!(shape, Shape::Value | Shape::YesNo)
+        self.deletes && matches!(shape, Shape::Value | Shape::Standard(_))
     }
 }

@@ -15,6 +15,7 @@ use super::reject::{
     problem,
 };
 use super::role::{Operator, Role, operand_refused};
+use super::standard;
 use super::state::Row;
 use super::types;
 use super::value::{self, Style, epoch_seconds, positive, quoted};
@@ -35,6 +36,7 @@ pub(super) fn write(row: &mut Row<'_>, role: &Role, style: Style, values: &Value
             row.state.charged = Some(name == tables::CHARGED);
             cell::text(out, name.as_bytes());
         }
+        (Role::Standard(kind), _) => standard::write(*kind, values, at, &row.plan.context, out)?,
         (Role::Set, Values::List(list)) => set(Operator::Set, list, at, style, out, cut)?,
         (Role::Operator(operator), Values::Struct(members)) => {
             let Some((member, place)) = members.first().and_then(|member| Some((member, member.column.at(at)?))) else { return Ok(false) };

@@ -38,6 +38,7 @@ mod record_plan;
 mod reject;
 mod role;
 mod row;
+mod standard;
 mod state;
 #[cfg(test)]
 mod tests;

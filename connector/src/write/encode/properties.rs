@@ -15,6 +15,7 @@ use super::json_text::{OBJECT, items};
 use super::names::Key;
 use super::reject::{Checked, KEY, LEVELS_MAX, LIST_ITEMS_MAX, NO_IDENTIFIER, TWICE, many_items, not_charged, problem};
 use super::role::{Operator, Role, operand_refused};
+use super::standard;
 use super::state::Row;
 use super::value::Style;
 use crate::table::Shape;
@@ -94,6 +95,10 @@ fn property(row: &mut Row<'_>, key: &Key, value: &Json<'_>, out: &mut Vec<u8>) -
         (Shape::Identity, Json::Text(text)) => field::identifier(text, out)?,
         (Shape::Identity, Json::Number(digits)) => field::identifier(digits, out)?,
         (Shape::Identity, _) => return Err(problem(NO_IDENTIFIER, "is not text; an identifier is text or a whole number")),
+        (Shape::Standard(_), Json::Object(pairs)) if operator(pairs).is_some() => {
+            return operator(pairs).map_or(Ok(false), |(operator, operand)| operate(row, operator, operand, style, out));
+        }
+        (Shape::Standard(kind), value) => standard::json(kind, value, context, out)?,
         (_, Json::List(list)) if list.iter().all(Json::is_scalar) => {
             if context.operators {
                 set(Operator::Set, list, style, out, cut)?;

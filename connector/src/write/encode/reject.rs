@@ -39,6 +39,8 @@ pub(super) const ITEMS: &str = "CT-516";
 pub(super) const REQUIRED: &str = "CT-517";
 /// The same field twice.
 pub(super) const TWICE: &str = "CT-518";
+/// A standard field with a value that is not what it holds.
+pub(super) const STANDARD: &str = "CT-519";
 
 /// A text was cut at [`TEXT_BYTES_MAX`].
 pub(super) const CUT: &str = "CT-601";

@@ -3,6 +3,7 @@
 use arrow::datatypes::{DataType, Fields};
 
 use super::reject::{OPERAND, Problem, problem};
+use crate::table::Standard;
 
 /// How the values of a field are written.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,8 @@ pub(super) enum Role {
     EpochSeconds,
     EventName,
     Scalar,
+    /// A value of another type that may be what the field holds.
+    Standard(Standard),
     /// A multi-value property: `{"$set":["a"]}`.
     Set,
     /// A struct of one field, named for the operator: `{"$incr":1}`.

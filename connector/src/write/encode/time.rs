@@ -105,7 +105,7 @@ fn in_range(seconds: i64) -> i64 {
 }
 
 /// The instant at which local time in `zone` is what UTC is at `seconds`.
-fn local(seconds: i64, zone: Option<Tz>) -> i64 {
+pub(super) fn local(seconds: i64, zone: Option<Tz>) -> i64 {
     if !(FIRST..=LAST).contains(&seconds) {
         return OUT_OF_RANGE;
     }

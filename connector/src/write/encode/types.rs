@@ -8,8 +8,9 @@ use arrow::datatypes::DataType;
 use super::context::Context;
 use super::reject::{Checked, EVENT_BYTES_MAX, EVENT_NAME, problem};
 use super::role::{Operator, Role, plain};
+use super::standard;
 use crate::options::NaiveTime;
-use crate::table::Shape;
+use crate::table::{Shape, Standard};
 
 fn is_text(data_type: &DataType) -> bool {
     data_type.is_string()
@@ -46,7 +47,8 @@ pub(super) fn role(shape: Shape, data_type: &DataType, context: &Context) -> Res
         Shape::EpochSeconds => epoch_seconds(data_type, context),
         Shape::EventName if is_text(data_type) => Ok(Role::EventName),
         Shape::EventName => Err(with_type(data_type, "the name of an event is text; write CAST({x} AS text)")),
-        Shape::Value | Shape::YesNo => property(data_type, context),
+        Shape::Value => property(data_type, context),
+        Shape::Standard(kind) => standard_field(kind, data_type, context),
         Shape::Object => match data_type {
             DataType::Struct(_) | DataType::Map(..) => check(data_type, context).map(|()| Role::Object),
             text if is_text(text) => Ok(Role::ObjectText),
@@ -104,6 +106,37 @@ fn property(data_type: &DataType, context: &Context) -> Result<Role, String> {
             Some(_) if context.operators => Role::Set,
             Some(_) => Role::JsonText,
         }),
+    }
+}
+
+/// How a column of `data_type` is written as a standard field.
+fn standard_field(kind: Standard, data_type: &DataType, context: &Context) -> Result<Role, String> {
+    let own = match kind {
+        Standard::Consent | Standard::YesNo => matches!(data_type, DataType::Boolean),
+        Standard::BirthDate => data_type.is_temporal(),
+        Standard::Age => data_type.is_integer(),
+        Standard::Gender | Standard::Education => false,
+    };
+    let checked = match kind {
+        Standard::Consent | Standard::YesNo => is_text(data_type) || data_type.is_integer(),
+        Standard::Age => is_text(data_type) || data_type.is_floating() || data_type.is_decimal(),
+        Standard::BirthDate if is_text(data_type) && *data_type != DataType::Null && context.clock.day.is_none() => {
+            return Err(
+                "holds a date of birth as text, and the account has no time zone that says when its days begin; set time_zone".into()
+            );
+        }
+        Standard::BirthDate | Standard::Gender | Standard::Education => is_text(data_type),
+    };
+    match data_type {
+        DataType::Null => Ok(Role::Scalar),
+        _ if own => property(data_type, context),
+        // An operator, such as ct_delete() makes it.
+        DataType::Struct(_) => match property(data_type, context)? {
+            operator @ Role::Operator(_) => Ok(operator),
+            _ => Err(with_type(data_type, standard::expected(kind))),
+        },
+        _ if checked => Ok(Role::Standard(kind)),
+        _ => Err(with_type(data_type, standard::expected(kind))),
     }
 }
 

@@ -131,7 +131,7 @@ pub(super) fn quoted(values: &Values, at: usize, style: Style, out: &mut Vec<u8>
 pub(super) const LIKE_A_CALENDAR_DATE: std::ops::Range<i64> = 10_000_000..100_000_000;
 
 /// `"$D_1767225600"`; a number that could be read as a calendar date gets a leading zero, which does not change its value.
-fn date(out: &mut Vec<u8>, seconds: i64) -> Checked<()> {
+pub(super) fn date(out: &mut Vec<u8>, seconds: i64) -> Checked<()> {
     if seconds == OUT_OF_RANGE {
         return Err(date_range());
     }
