@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::options::Options;
 use crate::project_schema::ProjectSchema;
 use crate::runs::failed_rows::{FailedRow, KeptRows};
-use crate::runs::{Run, RunWarning, Runs};
+use crate::runs::{Run, RunWarning, Runs, Status};
 use crate::scope::Scope;
 
 /// One account, as many clones as you like.
@@ -296,8 +296,12 @@ impl Account {
     }
 
     /// Stops all statements that write, and waits for their end, so that each row has its fate and its evidence; whether all of them
-    /// ended within this time. Statements go on to be taken: stop those first.
+    /// ended within this time. Statements go on to be taken: stop those first. What is waiting to be tried again ends when its attempt does, or
+    /// after `retry_for_ms`. Where statements run, it needs the timers of a tokio runtime.
     pub async fn shutdown(&self, within: Duration) -> bool {
+        if self.inner.runs.snapshot().iter().all(|run| run.status != Status::Running) {
+            return true;
+        }
         tokio::time::timeout(within, self.inner.runs.shutdown()).await.is_ok()
     }
 

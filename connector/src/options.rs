@@ -325,7 +325,8 @@ impl Options {
     pub fn validated(self) -> Result<Self, Error> {
         let mut checked = Self::default();
         self.settings().iter().try_for_each(|setting| checked.set_text(&setting.name, &setting.value))?;
-        Ok(self)
+        // As SET would have it: an empty text is none.
+        Ok(checked)
     }
 
     /// Sets the option `name`, with or without its prefix.

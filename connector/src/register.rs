@@ -129,6 +129,9 @@ fn check_name(state: &SessionState, name: &str) -> Result<()> {
     if name.trim().is_empty() {
         return Err(Error::Setting("an account is registered under a name, and this one is empty".into()));
     }
+    if name.eq_ignore_ascii_case("information_schema") {
+        return Err(Error::Setting(format!("\"{name}\" cannot be registered: DataFusion has a schema of this name; choose another name")));
+    }
     let registered = catalog_of(state, name)?;
     for schema in [name.to_owned(), SchemaName::new(name).of_events()] {
         if registered.catalog().schema(&schema).is_some() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clevertap_tests::Scripted;
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::transport::{Answer, Call, Failure, FailureKind, Transport};
-use datafusion_clevertap::{Account, AccountSettings, ClevertapSql, Error, ErrorKind, Region, Secret, register};
+use datafusion_clevertap::{Access, Account, AccountSettings, ClevertapSql, Error, ErrorKind, Region, Secret, register};
 
 use crate::world::World;
 
@@ -106,10 +106,36 @@ fn a_runtime_without_io_is_a_setting_and_no_row_is_in_doubt() {
     let tally = Error::find(&error).and_then(Error::tally).expect("counts");
     assert_eq!((tally.read, tally.unsent, tally.in_doubt), (1, 1, 0), "{error}");
     assert!(
-        error.to_string().contains("this runtime has no I/O") && error.to_string().contains("AccountSettings::with_runtime"),
+        error.to_string().contains("this runtime has no I/O, or no timers") && error.to_string().contains("AccountSettings::with_runtime"),
         "{error}"
     );
     assert_eq!(emulator.report().requests, 0);
+    // Nor do such runtimes help that are given.
+    for has_io in [true, false] {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        if has_io {
+            builder.enable_io();
+        } else {
+            builder.enable_time();
+        }
+        builder.worker_threads(1);
+        let half = builder.build().expect("a runtime");
+        let error = write(AccountSettings::new().with_runtime(half.handle().clone())).expect_err("half a runtime");
+        assert_eq!(
+            (shape(&error), Error::find(&error).and_then(Error::tally).map(|tally| tally.unsent)),
+            ((ErrorKind::Setting, "CT-101"), Some(1)),
+            "{error}"
+        );
+    }
+    let gone = tokio::runtime::Runtime::new().expect("a runtime");
+    let handle = gone.handle().clone();
+    gone.shutdown_background();
+    let error = write(AccountSettings::new().with_runtime(handle)).expect_err("a runtime that is gone");
+    assert_eq!(
+        (shape(&error), Error::find(&error).and_then(Error::tally).map(|tally| tally.unsent)),
+        ((ErrorKind::Setting, "CT-101"), Some(1)),
+        "{error}"
+    );
     // The remedy.
     write(AccountSettings::new().with_runtime(network.handle().clone())).expect("written over the other runtime");
 }
@@ -124,4 +150,66 @@ fn a_runtime_without_timers_is_a_setting_too() {
         assert!(error.to_string().contains("no timers"), "{error}");
     }
     tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(world.run(WRITE)).expect("written");
+}
+
+/// A transport whose own fault it is.
+#[derive(Debug)]
+struct Panics;
+
+#[async_trait::async_trait]
+impl Transport for Panics {
+    async fn send(&self, _: Call) -> Result<Answer, Failure> {
+        panic!("a transport that breaks");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_panics_is_an_error_of_the_statement_wherever_it_is_called() {
+    let settings = AccountSettings::new().with_transport(Arc::new(Panics)).with_own_limits(true).with_access(Access::Erase);
+    let account = Account::open("TEST-123-456Z", Secret::new("passcode"), Region::In1, settings).expect("an account");
+    let ctx = SessionContext::new();
+    register(&ctx, "clevertap", &account).expect("registered");
+    for sql in [
+        READ,
+        WRITE,
+        "SELECT identity FROM clevertap.events WHERE event_name = 'Charged' AND event_date = '2026-01-01'",
+        "SELECT * FROM clevertap.real_time_counts",
+        "SELECT * FROM clevertap.event_schema",
+        "UPDATE clevertap.profiles SET \"Plan\" = 'gold' WHERE identity = 'a'",
+        "DELETE FROM clevertap.profiles WHERE email = 'a@example.org'",
+    ] {
+        let ended = async { ctx.clevertap_sql(sql).await?.collect().await };
+        let error = ended.await.expect_err(sql);
+        assert_eq!(shape(&error), (ErrorKind::Unavailable, "CT-303"), "{sql}: {error}");
+        assert!(error.to_string().contains("the account's transport panicked"), "{sql}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_in_doubt_are_said_to_be_in_doubt_also_where_nobody_answered() {
+    let world = World::new();
+    world.set("retry_for_ms", 20_000).await;
+    world.script(vec![Scripted::Fail(FailureKind::Lost, "lost its answer after it was sent (reset)"); 200]);
+    let insert = "INSERT INTO clevertap.events SELECT 'Charged' AS event_name, 1767225600 AS event_time, 'a' AS identity";
+    let error = world.run(insert).await.expect_err("no answer");
+    assert_eq!(shape(&error), (ErrorKind::InDoubt, "CT-402"), "{error}");
+    assert!(error.to_string().contains("may store them twice"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_link_of_the_chain_of_an_error_has_a_value_of_a_person() {
+    let world = World::new();
+    world.rows("CREATE TABLE crm AS SELECT 'a' AS identity, arrow_cast('ada@secret.example', 'Utf8') AS mail").await;
+    let insert = "INSERT INTO clevertap.profiles SELECT identity, arrow_cast(mail, 'Int32') AS \"N\" FROM crm";
+    let error = world.run(insert).await.expect_err("no number");
+    let mut shown = format!("{error} {error:?}");
+    let mut link: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = link {
+        shown.push_str(&format!("{error} {error:?}"));
+        link = error.source();
+    }
+    assert!(!shown.contains("ada@"), "{shown}");
+    world.script([Scripted::Answer(400, r#"{"status":"fail","error":"Invalid email ada@secret.example","code":400}"#)]);
+    let error = world.run(READ).await.expect_err("refused").to_string();
+    assert!(error.contains("Invalid email …") && !error.contains("ada@"), "{error}");
 }

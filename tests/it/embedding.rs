@@ -179,7 +179,7 @@ async fn a_name_that_is_taken_is_an_error_and_of_registrations_at_once_one_succe
     });
     assert_eq!(succeeded, 1);
     let rules = ctx.state().analyzer().rules.iter().filter(|rule| rule.name().starts_with("clevertap_")).count();
-    assert_eq!(rules, 3, "each rule once");
+    assert_eq!(rules, 5, "each rule once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -446,24 +446,4 @@ async fn an_error_of_planning_is_found_by_its_type() {
         let error = world.run(sql).await.expect_err(sql);
         assert_eq!(Error::find(&error).map(Error::kind), Some(kind), "{sql}: {error}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_run_that_is_stopped_before_it_begins_sends_nothing() {
-    let world = World::new();
-    for (table, column) in [("profiles", "identity"), ("custom_lists", "'VIP' AS list_name, identity")] {
-        world.set("list_email", "admin@example.org").await;
-        let insert = format!("INSERT INTO clevertap.{table} SELECT {column} FROM (VALUES ('a')) AS t(identity)");
-        let frame = world.ctx.clevertap_sql(&insert).await.expect("planned");
-        let task = Arc::new(frame.task_ctx());
-        let plan = frame.create_physical_plan().await.expect("a plan");
-        let uid = run_uids(&plan).pop().expect("a run");
-        assert!(world.account.run(&uid).is_none() && world.account.stop_run(&uid));
-        let error = datafusion::physical_plan::collect(plan, task).await.expect_err("it was stopped");
-        assert_eq!(Error::find(&error).map(Error::kind), Some(ErrorKind::StoppedByHand), "{table}: {error}");
-        assert_eq!(world.account.run(&uid).map(|run| (run.status, run.tally.accepted)), Some((Status::Stopped, 0)), "{table}");
-        assert!(!world.account.stop_run(&uid), "it has ended");
-    }
-    assert!(world.sent().is_empty(), "{:?}", world.sent());
-    assert!(!world.account.stop_run("nobody's"));
 }

@@ -107,6 +107,9 @@ async fn two_tenants_load_follow_stop_leave_and_are_shut_down_without_a_row_of_n
         let (answered, error) = service.call("POST", "/shop/sql", sql).await;
         assert_eq!((answered, &error["code"]), (status, &code.into()), "{sql}: {error}");
     }
+    let here = std::env::temp_dir().join(format!("clevertap-service-{}.csv", std::process::id()));
+    let (status, error) = service.call("POST", "/shop/sql", &format!("COPY (SELECT 1 AS a) TO '{}' STORED AS CSV", here.display())).await;
+    assert!(status == 400 && !here.exists(), "{status} {error}");
     assert_eq!(service.call("POST", "/shop/sql", "SET clevertap.failed_rows_to = '/tmp'").await.0, 400);
 
     // From here on each upload takes a second.

@@ -33,6 +33,8 @@ pub(crate) enum AttemptOutcome {
     },
     /// No answer, although it may have been sent.
     Lost,
+    /// The transport panicked: it may have been sent, and will not do better.
+    Broke,
     /// A 2xx that the caller cannot read.
     Unreadable,
     /// An answer larger than the cap.
@@ -119,6 +121,7 @@ impl Fail {
 /// The text of CleverTap, without control characters and of limited length.
 fn words(json: &str) -> String {
     let text = serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned());
+    let text = without_values(&text);
     let mut shortened: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_CHARS_MAX).collect();
     if text.chars().nth(WORDS_CHARS_MAX).is_some() {
         shortened.push('…');
@@ -174,6 +177,13 @@ pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable:
         },
     };
     Classified { outcome, what }
+}
+
+/// A text without what may be of a person or of the account: words with an @, and words of six digits or more.
+fn without_values(text: &str) -> String {
+    let is_value = |word: &str| word.contains('@') || word.bytes().filter(u8::is_ascii_digit).count() >= 6;
+    let masked = |word: &str| if is_value(word) { "…".to_owned() } else { word.to_owned() };
+    text.split(' ').map(masked).collect::<Vec<_>>().join(" ")
 }
 
 fn is_2xx(status: u16) -> bool {
@@ -233,6 +243,7 @@ mod tests {
         (400, r#"{"status":"fail","error":"bad range","code":4002}"#, AttemptOutcome::Refused, r#"was answered "bad range" (HTTP 400, code 4002)"#),
         (200, r#"{"status":"fail","error":"[\"Invalid event : Foo\"]","code":400}"#, AttemptOutcome::Refused, r#"was answered "[\"Invalid event : Foo\"]" (HTTP 200, code 400)"#),
         (200, r#"{"status":"fail","error":"Request still in progress, please retry later","code":2}"#, AttemptOutcome::Readable, r#"was answered "Request still in progress, please retry later" (HTTP 200, code 2)"#),
+        (400, r#"{"status":"fail","error":"Invalid email ann@example.com of 919812345678","code":400}"#, AttemptOutcome::Refused, r#"was answered "Invalid email … of …" (HTTP 400, code 400)"#),
         (200, r#"{"status":"fail","error":{"a":1}}"#, AttemptOutcome::Refused, r#"was answered "{\"a\":1}" (HTTP 200)"#),
     ];
 

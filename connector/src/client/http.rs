@@ -9,6 +9,8 @@
 
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -75,27 +77,40 @@ impl Https {
         let sent = match &self.runtime {
             None => sent.await,
             Some(runtime) => {
+                let began = Arc::new(AtomicBool::new(false));
                 let task = {
-                    let _entered = runtime.enter();
-                    SpawnedTask::spawn(sent)
+                    let (_entered, began) = (runtime.enter(), Arc::clone(&began));
+                    SpawnedTask::spawn(async move {
+                        began.store(true, Ordering::SeqCst);
+                        sent.await
+                    })
                 };
-                let shut_down = "lost its answer: the runtime that the account was given has been shut down";
-                task.await.unwrap_or_else(|_| Ok(Err(Failure::new(FailureKind::Lost, shut_down))))
+                task.await.unwrap_or_else(|_| {
+                    let (kind, what) = if began.load(Ordering::SeqCst) {
+                        (FailureKind::Lost, "lost its answer: the runtime that the account was given has been shut down")
+                    } else {
+                        (
+                            FailureKind::Setup,
+                            "was not sent: the runtime that the account was given has been shut down. Open the account again",
+                        )
+                    };
+                    Ok(Err(Failure::new(kind, what)))
+                })
             }
         };
-        sent.unwrap_or_else(|panic| if is_without_io(&*panic) { Err(without_io()) } else { resume_unwind(panic) })
+        sent.unwrap_or_else(|panic| if lacks_a_driver(&*panic) { Err(without_io()) } else { resume_unwind(panic) })
     }
 }
 
-/// Whether this is the panic of tokio on a runtime that makes no connections. There is no other way to ask.
-fn is_without_io(panic: &(dyn std::any::Any + Send)) -> bool {
+/// Whether this is the panic of tokio on a runtime that makes no connections, or keeps no time for them. There is no other way to ask.
+fn lacks_a_driver(panic: &(dyn std::any::Any + Send)) -> bool {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.is_some_and(|text| text.contains("IO is disabled") || text.contains("no reactor running"))
+    text.is_some_and(|text| ["IO is disabled", "timers are disabled", "no reactor running"].iter().any(|known| text.contains(known)))
 }
 
 fn without_io() -> Failure {
-    let what = "was not sent: this runtime has no I/O. Enable it (tokio::runtime::Builder::enable_all), or give the account a runtime that has \
-                it (AccountSettings::with_runtime)";
+    let what = "was not sent: this runtime has no I/O, or no timers. Enable both (tokio::runtime::Builder::enable_all), or give the account a \
+                runtime that has them (AccountSettings::with_runtime)";
     Failure::new(FailureKind::Setup, what)
 }
 
@@ -190,8 +205,6 @@ fn root_cause(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use url::Url;

@@ -4,17 +4,19 @@
 //! the stop of the statement, the gate (only appends, and without holding a permit), a permit of the budget of the account, the
 //! network, the retry table. Dropping the future of a request drops its attempt and returns the permit.
 
-use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::append_gate::{Gate, Pass};
 use super::classify::{AttemptOutcome, Classified, classify};
 use super::concurrency::{Api, Budget, Ended, Permit, Share};
 use super::connection::Client;
+use super::elapsed::Elapsed;
 use super::request::Request;
 use super::retry::{Arrived, Next, RetryContext};
 use super::transport::Answer;
@@ -359,12 +361,15 @@ impl Lane {
         }
 
         let call = self.client.call(request, self.settings.timeout, self.settings.answer_bytes_max);
-        let (classified, answer) = match timeout(self.settings.timeout, self.client.transport.send(call)).await {
-            Ok(Ok(answer)) => {
+        // A transport is somebody else's code: its panic is a failure of the attempt.
+        let sent = AssertUnwindSafe(async { self.client.transport.send(call).await }).catch_unwind();
+        let (classified, answer) = match timeout(self.settings.timeout, sent).await {
+            Ok(Err(_)) => (Classified { outcome: AttemptOutcome::Broke, what: "broke off: the account's transport panicked".into() }, None),
+            Ok(Ok(Ok(answer))) => {
                 self.client.note_answer();
                 (classify(&answer, (request.understood, request.understood_errors), readable), Some(answer))
             }
-            Ok(Err(failure)) => (failure.into(), None),
+            Ok(Ok(Err(failure))) => (failure.into(), None),
             Err(_) => {
                 let what = format!("timed out after {} with the request sent", Elapsed(self.settings.timeout));
                 (Classified { outcome: AttemptOutcome::Lost, what }, None)
@@ -477,19 +482,6 @@ impl RequestState {
         match self.attempts {
             0 | 1 => String::new(),
             attempts => format!("; tried for {} ({attempts} attempts)", Elapsed(self.elapsed())),
-        }
-    }
-}
-
-/// A duration for messages.
-struct Elapsed(Duration);
-
-impl fmt::Display for Elapsed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0.as_secs(), self.0.as_millis()) {
-            (0, ms) => write!(f, "{ms} ms"),
-            (seconds @ ..120, _) => write!(f, "{seconds} s"),
-            (seconds, _) => write!(f, "{} minutes", seconds / 60),
         }
     }
 }

@@ -15,6 +15,7 @@ mod append_gate;
 mod classify;
 mod concurrency;
 mod connection;
+mod elapsed;
 #[cfg(feature = "https")]
 mod http;
 mod lane;

@@ -4,16 +4,19 @@
 //! the account is sent with it. The file has no effect until another call confirms it, so any transient failure is retried. It needs
 //! no permit: the budget of the account counts requests to CleverTap.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::stream::BoxStream;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::classify::{AttemptOutcome, Classified, classify};
 use super::connection::is_loopback;
+use super::elapsed::Elapsed;
 use super::lane::Lane;
 use super::retry::{Arrived, Next, RetryContext};
 use super::transport::Put;
@@ -61,12 +64,13 @@ impl Lane {
             let answered = tokio::select! {
                 biased;
                 () = self.settings.stop.stopped() => return Err(stopped()),
-                answered = timeout(limit, self.client.transport.put(put)) => answered,
+                answered = timeout(limit, AssertUnwindSafe(async { self.client.transport.put(put).await }).catch_unwind()) => answered,
             };
             let classified = match answered {
-                Ok(Ok(answer)) => classify(&answer, (&[], &[]), |_| true),
-                Ok(Err(failure)) => failure.into(),
-                Err(_) => Classified { outcome: AttemptOutcome::Lost, what: format!("timed out after {} s", limit.as_secs()) },
+                Ok(Ok(Ok(answer))) => classify(&answer, (&[], &[]), |_| true),
+                Ok(Ok(Err(failure))) => failure.into(),
+                Ok(Err(_)) => Classified { outcome: AttemptOutcome::Broke, what: "broke off: the account's transport panicked".into() },
+                Err(_) => Classified { outcome: AttemptOutcome::Lost, what: format!("timed out after {}", Elapsed(limit)) },
             };
             let context = RetryContext {
                 resend: Resend::Idempotent,

@@ -10,7 +10,7 @@
 //! | 5xx | again, after the server's delay if it gives one | in doubt |
 //! | timeout or reset after sending | again | in doubt |
 //! | 2xx that cannot be read | again | in doubt |
-//! | answer over the size cap | given up | in doubt |
+//! | answer over the size cap, or the transport panicked | given up | in doubt |
 //! | 2xx that can be read | done | done |
 //! | 400 `Malformed request`, 413 | the sender halves the body | same |
 //! | 401, 403 | unauthorized | same |
@@ -93,7 +93,7 @@ impl AttemptOutcome {
     /// Whether the attempt may have been executed although there is no readable answer.
     pub(crate) fn arrived(self) -> Arrived {
         match self {
-            Self::Broken { .. } | Self::Lost | Self::Unreadable | Self::TooLong => Arrived::Maybe,
+            Self::Broken { .. } | Self::Lost | Self::Broke | Self::Unreadable | Self::TooLong => Arrived::Maybe,
             _ => Arrived::No,
         }
     }
@@ -120,10 +120,15 @@ pub(crate) fn next(outcome: AttemptOutcome, context: RetryContext, rng: &mut imp
         (AttemptOutcome::Unauthorized | AttemptOutcome::Forbidden, _) => Next::Unauthorized,
         (AttemptOutcome::Refused, _) => Next::Refused,
         (AttemptOutcome::Setup, _) => Next::Setup,
-        (AttemptOutcome::Broken { .. } | AttemptOutcome::Lost | AttemptOutcome::Unreadable | AttemptOutcome::TooLong, Resend::Appends) => {
-            Next::InDoubt
-        }
-        (AttemptOutcome::Certificate, _) | (AttemptOutcome::TooLong, Resend::Idempotent) => give_up(arrived),
+        (
+            AttemptOutcome::Broken { .. }
+            | AttemptOutcome::Lost
+            | AttemptOutcome::Broke
+            | AttemptOutcome::Unreadable
+            | AttemptOutcome::TooLong,
+            Resend::Appends,
+        ) => Next::InDoubt,
+        (AttemptOutcome::Certificate, _) | (AttemptOutcome::TooLong | AttemptOutcome::Broke, Resend::Idempotent) => give_up(arrived),
         (AttemptOutcome::NotSent, _) | (AttemptOutcome::Lost | AttemptOutcome::Unreadable, Resend::Idempotent) => {
             retry(None, arrived, context, rng)
         }
@@ -203,6 +208,7 @@ mod tests {
             (AttemptOutcome::Lost,                                         "again",              "in doubt"),
             (AttemptOutcome::Unreadable,                                   "again",              "in doubt"),
             (AttemptOutcome::TooLong,                                      "given up, in doubt", "in doubt"),
+            (AttemptOutcome::Broke,                                        "given up, in doubt", "in doubt"),
             (AttemptOutcome::Readable,                                     "done",               "done"),
             (AttemptOutcome::Malformed,                                    "malformed",          "malformed"),
             (AttemptOutcome::TooLarge,                                     "too large",          "too large"),

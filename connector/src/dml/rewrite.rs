@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::keys::{People, Purpose, people, scanned_profiles, unnamed};
+use super::keys::{People, Purpose, is_optimized, people, scanned_profiles, unnamed};
 use crate::catalog::{ClevertapTable, ColumnMatching};
 use crate::error::Error;
 use crate::relation::Relation;
@@ -160,6 +160,14 @@ fn people_of_where(source: &LogicalPlan, table: &ClevertapTable, purpose: Purpos
         _ => None,
     };
     let Some((filter, (scanned, name))) = found else {
+        if is_optimized(source)? {
+            return Err(Error::Filter(format!(
+                "{statement} {} was prepared without a parameter, and DataFusion has changed its WHERE clause since; nothing was sent. Run it \
+                 without PREPARE, or PREPARE it with one: WHERE identity = $1",
+                table.qualified()
+            ))
+            .into());
+        }
         return Err(unnamed(statement, table).into());
     };
     people(&filter.predicate, &filter.input, scanned, name, purpose)

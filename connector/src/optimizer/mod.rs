@@ -4,8 +4,9 @@
 //!
 //! | rule | kind | position | because |
 //! |---|---|---|---|
-//! | `CoerceIdentifiers` | analyzer | first | type coercion would cast identifiers that are compared with a number to numbers |
-//! | `ResolveLocalTime` | analyzer | second | ambiguous and skipped local times must be instants before type coercion casts them |
+//! | `LocalInstants` | analyzer | first | type coercion would take a DATE for midnight UTC |
+//! | `CoerceIdentifiers` | analyzer | second | type coercion would cast identifiers that are compared with a number to numbers |
+//! | `ResolveLocalTime` | analyzer | third | ambiguous and skipped local times must be instants before type coercion casts them |
 //! | `ThreeValuedFilters` | analyzer | before the last | its comparisons need coerced types, and a DELETE is still a DELETE |
 //! | `RewriteDml` | analyzer | last | it rewrites INSERT, UPDATE and DELETE as analyzed by all other rules |
 //! | `RewriteSubseconds` | optimizer | first | the first rule of DataFusion removes the casts of columns |
@@ -15,6 +16,7 @@
 
 mod atomic_copy;
 mod identifier_casts;
+mod instants;
 mod lookup_joins;
 mod three_valued;
 mod timestamps;
@@ -29,6 +31,7 @@ use crate::dml::rewrite::RewriteDml;
 use crate::options::Options;
 use atomic_copy::AtomicCopy;
 use identifier_casts::CoerceIdentifiers;
+use instants::LocalInstants;
 use lookup_joins::{BindLookupFilters, SwapLookupSides};
 use three_valued::ThreeValuedFilters;
 use timestamps::{ResolveLocalTime, RewriteSubseconds};
@@ -68,7 +71,10 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     }
     // The existing analyzer is extended, because it also holds the function rewrites that other crates registered.
     let analyzer = builder.analyzer().get_or_insert_default();
-    analyzer.rules.splice(0..0, [Arc::new(CoerceIdentifiers) as Arc<dyn AnalyzerRule + Send + Sync>, Arc::new(ResolveLocalTime)]);
+    analyzer.rules.splice(
+        0..0,
+        [Arc::new(LocalInstants) as Arc<dyn AnalyzerRule + Send + Sync>, Arc::new(CoerceIdentifiers), Arc::new(ResolveLocalTime)],
+    );
     analyzer.rules.push(Arc::new(ThreeValuedFilters));
     analyzer.rules.push(Arc::new(RewriteDml));
     builder.optimizer().get_or_insert_default().rules.insert(0, Arc::new(RewriteSubseconds));

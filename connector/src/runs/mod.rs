@@ -215,19 +215,18 @@ impl Runs {
         planned.iter().filter_map(Weak::upgrade).find(|run| *run.uid == *uid)
     }
 
-    /// Begins a run; `run` comes without its number. One that was stopped before is stopped.
-    pub(crate) fn begin(&self, mut run: Run) -> Arc<LiveRun> {
+    /// Begins a run that was planned; `run` comes without its number. One that was stopped before is stopped.
+    pub(crate) fn begin(&self, mut run: Run, planned: &PlannedRun) -> Arc<LiveRun> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         runs.0 += 1;
         run.run_id = runs.0;
-        let planned = self.planned(&run.run_uid);
         let live = Arc::new(LiveRun {
             run: Mutex::new(run),
             stop: Stop::default(),
             by_hand: AtomicBool::new(false),
             ended: CancellationToken::new(),
         });
-        if planned.is_some_and(|planned| planned.stopped.load(Ordering::SeqCst)) {
+        if planned.stopped.load(Ordering::SeqCst) {
             live.stop_by_hand();
         }
         if runs.1.len() == RUNS_MAX {

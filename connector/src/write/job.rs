@@ -2,8 +2,7 @@
 //!
 //! In: a relation and the schema of a source. Out: a [`Job`], or why the source cannot be written to the table.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::Schema;
 
@@ -62,25 +61,24 @@ pub(crate) struct WriteStatement {
     pub(crate) keys: Option<String>,
 }
 
-/// The ids of a plan's runs: the first is known when it is planned, and each further run of the same plan has one of its own.
+/// The ids of a plan's runs: that of the next one is known before it begins.
 #[derive(Debug)]
-pub(crate) struct RunUids {
-    planned: Arc<PlannedRun>,
-    is_taken: AtomicBool,
-}
+pub(crate) struct RunUids(Mutex<Arc<PlannedRun>>);
 
 impl RunUids {
     fn new(account: &Account) -> Self {
-        Self { planned: account.runs_kept().plan(account.new_run_uid()), is_taken: AtomicBool::new(false) }
+        Self(Mutex::new(account.runs_kept().plan(account.new_run_uid())))
     }
 
-    /// That of the first run.
-    pub(crate) fn planned(&self) -> &Arc<str> {
-        &self.planned.uid
+    /// That of the run that begins next.
+    pub(crate) fn planned(&self) -> Arc<str> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner).uid)
     }
 
-    fn next(&self, account: &Account) -> Arc<str> {
-        if self.is_taken.swap(true, Ordering::SeqCst) { account.new_run_uid() } else { Arc::clone(&self.planned.uid) }
+    /// Takes it for a run that begins.
+    pub(crate) fn take(&self, account: &Account) -> Arc<PlannedRun> {
+        let next = account.runs_kept().plan(account.new_run_uid());
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), next)
     }
 }
 
@@ -145,10 +143,10 @@ impl Job {
     }
 
     /// The run of this job, which has not begun.
-    pub(crate) fn new_run(&self) -> Run {
+    pub(crate) fn new_run(&self, planned: &PlannedRun) -> Run {
         Run {
             run_id: 0,
-            run_uid: self.run_uids.next(&self.relation.account),
+            run_uid: Arc::clone(&planned.uid),
             label: self.options.run_label.clone(),
             account: self.relation.account.id().to_owned(),
             table_name: self.mapping.qualified().to_owned(),

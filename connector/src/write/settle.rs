@@ -19,6 +19,7 @@ use crate::redact::without_values;
 use crate::runs::failed_rows::FailedRow;
 use crate::runs::failed_rows_file::{self, FailedRowsFile};
 use crate::runs::{LiveRun, Status};
+use crate::table::Resend;
 use crate::write::encode::Reject;
 use crate::write::hooks::{FateWatch, SettledRows};
 use crate::write::job::Job;
@@ -54,6 +55,8 @@ pub(crate) struct Settler {
     dry: bool,
     /// Whether rows come in another order than that of the source, and accepted ones were only submitted.
     lists: bool,
+    /// Whether a row that is sent twice may be stored twice.
+    appends: bool,
     settled: Settled,
     first_reject: Option<String>,
     first_doubt: Option<String>,
@@ -72,7 +75,8 @@ impl Settler {
             Some(to) => Some(failed_rows_file::folder(to, task).await?),
             None => None,
         };
-        let run = account.runs_kept().begin(job.new_run());
+        let planned = job.run_uids.take(account);
+        let run = account.runs_kept().begin(job.new_run(&planned), &planned);
         let (run_id, run_uid, table, started_at) = {
             let run = run.get();
             (run.run_id, Arc::clone(&run.run_uid), Arc::from(run.table_name.as_str()), run.started_at)
@@ -92,6 +96,7 @@ impl Settler {
             kept_max: options.failed_rows_max,
             dry: options.dry_run != DryRun::Off,
             lists: false,
+            appends: job.mapping.table.write.as_ref().is_some_and(|write| write.record_spec().resend == Resend::Appends),
             settled: Settled::default(),
             first_reject: None,
             first_doubt: None,
@@ -296,6 +301,10 @@ impl Settler {
             Some(Stopped::ByBody) => {
                 Some(Error::Stopped { cause: "The statement was stopped.".into(), code: "CT-403", source: None, outcome: outcome() })
             }
+            // What is in doubt decides what to do next, and not that nobody answered.
+            Some(Stopped::Cause { cause, code: "CT-303", .. }) if tally.in_doubt > 0 && self.appends && !self.lists => {
+                Some(Error::InDoubt { why: cause, outcome: outcome() })
+            }
             Some(Stopped::Cause { cause, code, source }) => Some(Error::Stopped { cause, code, source, outcome: outcome() }),
             None if tally.in_doubt > 0 => Some(Error::InDoubt { why: self.first_doubt.clone().unwrap_or_default(), outcome: outcome() }),
             None => None,
@@ -357,10 +366,8 @@ impl From<DataFusionError> for Stopped {
         if let Some(ours) = Error::find(&error) {
             return Self::Cause { cause: ours.sentence(), code: ours.code(), source: Some(Box::new(error)) };
         }
-        match Self::because(without_values(&error.to_string())) {
-            Self::Cause { cause, code, .. } => Self::Cause { cause, code, source: Some(Box::new(error)) },
-            other => other,
-        }
+        // The error itself is not kept: whoever prints the chain of sources would print values of people.
+        Self::because(without_values(&error.to_string()))
     }
 }
 

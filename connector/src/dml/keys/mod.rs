@@ -48,6 +48,11 @@ pub(crate) struct People {
     pub(crate) keys: String,
 }
 
+/// Whether DataFusion has moved conditions into a scan of people: PREPARE optimizes a statement without parameters before our rules see it.
+pub(crate) fn is_optimized(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| Ok(matches!(node, LogicalPlan::TableScan(scan) if !scan.filters.is_empty())))
+}
+
 /// The table of people behind a scan, itself or under an alias, with the name that its columns have.
 pub(crate) fn scanned_profiles(plan: &LogicalPlan) -> Option<(&ClevertapTable, &TableReference)> {
     match plan {

@@ -229,6 +229,8 @@ impl Lists {
             Submitted::No { fate, code, reason, stop } => {
                 self.settle(Ending::Failed { fate, code, reason }).await?;
                 match stop {
+                    // Whatever it waited for then.
+                    Some(_) if fate == Fate::Unsent && self.run.by_hand.load(Ordering::SeqCst) => Err(Stopped::ByHand),
                     Some(error) => Err(error.into()),
                     None => self.settler.must_stop().map_or(Ok(()), Err),
                 }

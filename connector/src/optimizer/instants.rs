@@ -1,0 +1,193 @@
+//! What meets an instant means the clock of the instant's zone, as PostgreSQL has it under `SET TimeZone`.
+//!
+//! In: a plan before type coercion, which would take a DATE for midnight UTC. Out: the same plan, where
+//!
+//! | expression | means |
+//! |---|---|
+//! | `instant >= DATE '…'`, with a column or a function of type date or timestamp without zone too; also `-`, BETWEEN, IN, joins | the local midnight, the local time |
+//! | `to_timestamp(1784973600)`, `from_unixtime(1784973600)` | the instant of these epoch seconds, shown in the session's zone |
+//! | `instant::timestamp` | the local time |
+//!
+//! A local time that daylight saving skips is shifted forward by the gap, one that it repeats is the earlier instant; neither is an error.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use datafusion::arrow::compute::cast as cast_array;
+use datafusion::arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampNanosecondType, TimestampSecondType};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::utils::take_function_args;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result;
+use datafusion::functions::datetime::{from_unixtime, to_local_time, to_timestamp_nanos, to_timestamp_seconds};
+use datafusion::logical_expr::expr::{InList, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility, cast, lit,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::optimizer::identifier_casts::input_schema;
+use crate::wall_clock::instant;
+
+#[derive(Debug)]
+pub(crate) struct LocalInstants;
+
+impl AnalyzerRule for LocalInstants {
+    fn name(&self) -> &'static str {
+        "clevertap_local_instants"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let rewritten = plan.transform_up_with_subqueries(|plan| {
+            let schema = input_schema(&plan);
+            if let LogicalPlan::Join(mut join) = plan {
+                let mut changed = false;
+                for (left, right) in &mut join.on {
+                    changed |= same_clock(left, right, &schema) || same_clock(right, left, &schema);
+                }
+                if let Some(filter) = join.filter.take() {
+                    let filter = filter.transform_up(|expr| rewrite(expr, &schema, config))?;
+                    changed |= filter.transformed;
+                    join.filter = Some(filter.data);
+                }
+                let join = LogicalPlan::Join(join);
+                return Ok(if changed { Transformed::yes(join) } else { Transformed::no(join) });
+            }
+            let names = NamePreserver::new(&plan);
+            plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let rewritten = expr.transform_up(|expr| rewrite(expr, &schema, config))?;
+                Ok(rewritten.update_data(|expr| name.restore(expr)))
+            })
+        })?;
+        if rewritten.transformed { rewritten.data.recompute_schema() } else { Ok(rewritten.data) }
+    }
+}
+
+fn rewrite(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Transformed<Expr>> {
+    let (mut expr, mut changed) = (expr, false);
+    match &mut expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() || *op == Operator::Minus => {
+            changed = same_clock(left, right, schema) || same_clock(right, left, schema);
+        }
+        Expr::Between(Between { expr, low, high, .. }) => {
+            for bound in [low, high] {
+                changed |= same_clock(expr, bound, schema) || same_clock(bound, expr, schema);
+            }
+        }
+        Expr::InList(InList { expr, list, .. }) => {
+            for item in list {
+                changed |= same_clock(expr, item, schema);
+            }
+        }
+        Expr::Cast(Cast { expr: inner, field }) => {
+            if let (Ok(DataType::Timestamp(_, Some(_))), DataType::Timestamp(_, None)) = (inner.get_type(schema), field.data_type()) {
+                **inner = to_local_time().call(vec![inner.as_ref().clone()]);
+                changed = true;
+            }
+        }
+        Expr::ScalarFunction(function) => {
+            if let Some(epoch) = of_epoch(function, schema, config) {
+                return Ok(Transformed::yes(epoch));
+            }
+        }
+        _ => {}
+    }
+    Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+}
+
+/// Makes an instant of `other`, if `one` is an instant and `other` a date or a time without zone.
+fn same_clock(one: &Expr, other: &mut Expr, schema: &DFSchema) -> bool {
+    let Ok(DataType::Timestamp(_, Some(zone))) = one.get_type(schema) else { return false };
+    let Ok(DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, None)) = other.get_type(schema) else { return false };
+    let Some(function) = LocalInstant::new(&zone) else { return false };
+    *other = ScalarUDF::new_from_impl(function).call(vec![other.clone()]);
+    true
+}
+
+/// The instant of epoch seconds, which DataFusion's functions take for local time, or for UTC's without a zone.
+fn of_epoch(function: &ScalarFunction, schema: &DFSchema, config: &ConfigOptions) -> Option<Expr> {
+    let zone = config.execution.time_zone.as_deref()?;
+    let [seconds] = function.args.as_slice() else { return None };
+    let kind = seconds.get_type(schema).ok()?;
+    match function.name() {
+        "from_unixtime" if kind.is_integer() => Some(from_unixtime().call(vec![seconds.clone(), lit(zone)])),
+        "to_timestamp" if kind.is_integer() => {
+            let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, Some(zone.into()));
+            Some(cast(to_timestamp_seconds(config).call(vec![seconds.clone()]), nanoseconds))
+        }
+        "to_timestamp" if kind.is_floating() || kind.is_decimal() => {
+            // Microseconds are what a double of today's epoch holds.
+            let micros = cast(cast(seconds.clone(), DataType::Float64) * lit(1_000_000.0), DataType::Int64);
+            Some(to_timestamp_nanos(config).call(vec![micros * lit(1_000_i64)]))
+        }
+        _ => None,
+    }
+}
+
+/// A date or a time without zone as the instant at which the clock of a zone shows it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct LocalInstant {
+    zone: Arc<str>,
+    tz: chrono_tz::Tz,
+    signature: Signature,
+}
+
+impl LocalInstant {
+    /// `None` for a zone that is only an offset: there DataFusion's cast is right, and no time is skipped or repeated.
+    fn new(zone: &Arc<str>) -> Option<Self> {
+        Some(Self { zone: Arc::clone(zone), tz: zone.parse().ok()?, signature: Signature::any(1, Volatility::Immutable) })
+    }
+
+    fn second(&self, local: i64) -> i64 {
+        instant(self.tz, local).unwrap_or(local)
+    }
+
+    fn instants(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        Ok(match array.data_type() {
+            DataType::Date32 | DataType::Date64 => {
+                let seconds = cast_array(&cast_array(array, &DataType::Timestamp(TimeUnit::Second, None))?, &DataType::Int64)?;
+                let instants = seconds.as_primitive::<Int64Type>().unary::<_, TimestampSecondType>(|local| self.second(local));
+                Arc::new(instants.with_timezone(Arc::clone(&self.zone)))
+            }
+            _ => {
+                let nanos = cast_array(array, &DataType::Timestamp(TimeUnit::Nanosecond, None))?;
+                let nanos: &PrimitiveArray<TimestampNanosecondType> = nanos.as_primitive();
+                let of = |local: i64| {
+                    let (second, rest) = (local.div_euclid(1_000_000_000), local.rem_euclid(1_000_000_000));
+                    self.second(second).saturating_mul(1_000_000_000).saturating_add(rest)
+                };
+                Arc::new(nanos.unary::<_, TimestampNanosecondType>(of).with_timezone(Arc::clone(&self.zone)))
+            }
+        })
+    }
+}
+
+impl ScalarUDFImpl for LocalInstant {
+    fn name(&self) -> &str {
+        "local_instant"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        let unit = match types {
+            [DataType::Date32 | DataType::Date64] => TimeUnit::Second,
+            _ => TimeUnit::Nanosecond,
+        };
+        Ok(DataType::Timestamp(unit, Some(Arc::clone(&self.zone))))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [local] = take_function_args(self.name(), args.args)?;
+        Ok(match local {
+            ColumnarValue::Array(array) => ColumnarValue::Array(self.instants(&array)?),
+            ColumnarValue::Scalar(value) => ColumnarValue::Scalar(ScalarValue::try_from_array(&self.instants(&value.to_array()?)?, 0)?),
+        })
+    }
+}
