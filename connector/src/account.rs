@@ -19,7 +19,7 @@ use crate::options::Options;
 use crate::project_schema::ProjectSchema;
 use crate::runs::failed_rows::{FailedRow, KeptRows};
 use crate::runs::{Run, RunWarning, Runs, Status};
-use crate::scope::Scope;
+use crate::scope::{Ceilings, Scope};
 
 /// One account, as many clones as you like.
 ///
@@ -240,6 +240,11 @@ impl Account {
     /// [`Error::Setting`](crate::Error::Setting) for an option that was set beyond its ceiling.
     pub(crate) fn within_scope(&self, options: Options) -> Result<Options> {
         self.inner.scopes.iter().try_fold(options, |options, scope| scope.check(options))
+    }
+
+    /// The tenant of the outermost scope whose ceilings are such, so that no remedy proposes what a scope forbids.
+    pub(crate) fn whose_scope(&self, is_bound: impl Fn(&Ceilings) -> bool) -> Option<&str> {
+        self.inner.scopes.iter().find(|scope| is_bound(&scope.ceilings)).map(|scope| scope.tenant.as_str())
     }
 
     /// The account id.

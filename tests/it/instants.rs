@@ -51,6 +51,12 @@ async fn dates_times_and_epochs_mean_the_clock_of_the_project() {
         ("to_timestamp('2026-07-25T10:00:00') = timestamptz '2026-07-25T10:00:00+05:30'", "true"),
         ("extract(epoch from to_timestamp(1784973600))::bigint", "1784973600"),
         ("current_date = now()::date", "true"),
+        ("date_bin('1 day', event_time) = timestamptz '2026-07-25T00:00:00+05:30'", "true"),
+        ("date_bin(interval '1 day', event_time) = DATE '2026-07-25'", "true"),
+        ("date_bin('1 hour', event_time) = timestamptz '2026-07-25T00:00:00+05:30'", "true"),
+        ("date_bin('1 month', event_time) = DATE '2026-07-01'", "true"),
+        ("date_bin('15 minutes', event_time + interval '20 minutes') = timestamptz '2026-07-25T00:45:00+05:30'", "true"),
+        ("date_bin('1 hour', event_time, timestamptz '2026-07-25T00:10:00+05:30') = timestamptz '2026-07-25T00:10:00+05:30'", "true"),
     ] {
         assert_eq!(value(&world, expression).await, expected, "{expression}");
     }
@@ -83,6 +89,14 @@ async fn hours_that_are_skipped_or_repeated_are_no_error() {
         (Tz::America__New_York, "2026-11-01T01:30:00-04:00", "2026-11-01", "event_time = timestamp '2026-11-01 01:30:00'", "true"),
         (Tz::America__New_York, "2026-11-01T01:30:00-05:00", "2026-11-01", "event_time = timestamp '2026-11-01 01:30:00'", "false"),
         (Tz::America__New_York, "2026-11-01T01:30:00-05:00", "2026-11-01", "event_time::timestamp", "2026-11-01T01:30:00"),
+        (
+            Tz::America__New_York,
+            "2026-11-01T01:30:00-05:00",
+            "2026-11-01",
+            "date_bin('1 hour', event_time) = timestamptz '2026-11-01T01:00:00-05:00'",
+            "true",
+        ),
+        (Tz::America__New_York, "2026-11-01T01:30:00-05:00", "2026-11-01", "date_bin('1 day', event_time) = day", "true"),
     ] {
         let world = world(zone, local, day).await;
         assert_eq!(value(&world, expression).await, expected, "{zone} {local}: {expression}");
@@ -99,6 +113,7 @@ async fn a_date_in_where_asks_for_the_days_of_the_project() {
         async move { pretty_format_batches(&world.rows(&sql).await).expect("a plan").to_string() }
     };
     let by_day = explained("event_date BETWEEN '2025-07-25' AND '2025-07-26'").await;
+    assert!(by_day.contains("days=2025-07-25..2025-07-26"), "{by_day}");
     let days = |plan: &str| plan.split("days=").nth(1).and_then(|rest| rest.split([']', ' ']).next()).map(str::to_owned);
     for clause in [
         "event_time >= DATE '2025-07-25' AND event_time < DATE '2025-07-27'",

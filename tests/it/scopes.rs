@@ -52,7 +52,18 @@ async fn nothing_that_one_scope_did_is_seen_by_another_and_no_sql_passes_its_cei
         assert!(error.contains(says), "{sql}: {error}");
     };
     refused("DELETE FROM acme.profiles WHERE identity IN ('a', 'b')", "would take 2 rows, and clevertap.delete_rows_max is 1").await;
-    // The remedy that the account has: the scope says that it does not hold here.
+    // No remedy proposes what the scope forbids; whoever tries is told.
+    let error = world.refused("DELETE FROM acme.profiles WHERE identity IN ('a', 'b')").await;
+    assert!(error.contains("the scope of \"acme\" allows no more") && !error.contains("SET clevertap"), "{error}");
+    let error = world.refused("SELECT * FROM acme.profiles").await;
+    assert!(error.contains("needs a filter") && !error.contains("full_scan"), "{error}");
+    let branch = "SELECT identity FROM acme.profiles WHERE identity IN";
+    let union = format!("{branch} ('a', 'b') UNION ALL {branch} ('c', 'd')");
+    for sql in [union.clone(), format!("INSERT INTO acme.profiles {union}")] {
+        let error = world.refused(&sql).await;
+        assert!(error.contains("would look up 4 keys or more") && error.contains("the scope of \"acme\" allows no more"), "{error}");
+    }
+    world.rows(&union.replace("acme.", "zen.")).await;
     world.set("delete_rows_max", "2").await;
     let two = "option \"clevertap.delete_rows_max\" is 2, and the scope of \"acme\" allows 1; set it to that, or lower";
     refused("DELETE FROM acme.profiles WHERE identity IN ('a', 'b')", two).await;

@@ -7,6 +7,7 @@
 //! | `instant >= DATE '…'`, with a column or a function of type date or timestamp without zone too; also `-`, BETWEEN, IN, joins | the local midnight, the local time |
 //! | `to_timestamp(1784973600)`, `from_unixtime(1784973600)` | the instant of these epoch seconds, shown in the session's zone |
 //! | `instant::timestamp` | the local time |
+//! | `date_bin('1 day', instant)` without an origin | bins that begin at local midnight; shorter ones are as long as they say on days of daylight saving, too |
 //!
 //! A local time that daylight saving skips is shifted forward by the gap, one that it repeats is the earlier instant; neither is an error.
 
@@ -14,13 +15,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use datafusion::arrow::compute::cast as cast_array;
-use datafusion::arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampNanosecondType, TimestampSecondType};
+use datafusion::arrow::datatypes::{DataType, Int64Type, IntervalUnit, TimeUnit, TimestampNanosecondType, TimestampSecondType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
-use datafusion::functions::datetime::{from_unixtime, to_local_time, to_timestamp_nanos, to_timestamp_seconds};
+use datafusion::functions::datetime::{date_bin, from_unixtime, to_local_time, to_timestamp_nanos, to_timestamp_seconds};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
@@ -90,8 +91,8 @@ fn rewrite(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Tran
             }
         }
         Expr::ScalarFunction(function) => {
-            if let Some(epoch) = of_epoch(function, schema, config) {
-                return Ok(Transformed::yes(epoch));
+            if let Some(instant) = of_epoch(function, schema, config).or_else(|| local_bins(function, schema)) {
+                return Ok(Transformed::yes(instant));
             }
         }
         _ => {}
@@ -125,6 +126,34 @@ fn of_epoch(function: &ScalarFunction, schema: &DFSchema, config: &ConfigOptions
             Some(to_timestamp_nanos(config).call(vec![micros * lit(1_000_i64)]))
         }
         _ => None,
+    }
+}
+
+/// Bins of an instant without an origin, which DataFusion begins at midnight UTC.
+fn local_bins(function: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
+    let ([stride, source], "date_bin") = (function.args.as_slice(), function.name()) else { return None };
+    let DataType::Timestamp(_, Some(zone)) = source.get_type(schema).ok()? else { return None };
+    let local_instant = ScalarUDF::new_from_impl(LocalInstant::new(&zone)?);
+    if is_within_a_day(stride) {
+        let origin = local_instant.call(vec![lit(ScalarValue::Date32(Some(0)))]);
+        return Some(date_bin().call(vec![stride.clone(), source.clone(), origin]));
+    }
+    let local = to_local_time().call(vec![source.clone()]);
+    Some(local_instant.call(vec![date_bin().call(vec![stride.clone(), local])]))
+}
+
+/// Whether a constant interval is shorter than a day.
+fn is_within_a_day(stride: &Expr) -> bool {
+    let value = match stride {
+        Expr::Literal(value, _) => value,
+        Expr::Cast(Cast { expr, .. }) => return is_within_a_day(expr),
+        _ => return false,
+    };
+    match value.cast_to(&DataType::Interval(IntervalUnit::MonthDayNano)) {
+        Ok(ScalarValue::IntervalMonthDayNano(Some(length))) => {
+            length.months == 0 && length.days == 0 && length.nanoseconds < 86_400_000_000_000
+        }
+        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@
 //! as for a CSV file.
 //!
 //! [`BindLookupFilters`] runs last. In: the final plan. Out: the same plan, with each look-up without keys bound to the dynamic filter of
-//! the join that provides them, or an error that names the missing filter. Only the filter of a hash join is waited for: that of a sort
+//! the join that provides them, or an error that names the missing filter. Nor may the look-ups of all branches be more than one query may. Only the filter of a hash join is waited for: that of a sort
 //! or an aggregate is complete only after the scan has ended, so waiting for it would never end.
 
 use std::collections::HashSet;
@@ -96,12 +96,15 @@ impl PhysicalOptimizerRule for BindLookupFilters {
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
+        let mut scans = Vec::new();
         plan.apply(|node| {
             if let Some(scan) = node.downcast_ref::<ScanExec>() {
                 scan.bind_join_filter(&|filter| filter.expression_id().is_some_and(|id| join_filters.contains(&id)))?;
+                scans.push(Arc::clone(node));
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
+        ScanExec::check_given_keys(scans.iter().filter_map(|node| node.downcast_ref::<ScanExec>()))?;
         Ok(plan)
     }
 }

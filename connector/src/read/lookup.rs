@@ -64,11 +64,20 @@ impl LookupPlan {
         let (count, max) = (keys.values.len(), scan.options.lookups_max);
         if count > max {
             return Err(Error::Filter(format!(
-                "{} would be asked for {count} keys, one request each, and clevertap.lookups_max is {max}; ask for fewer, or raise it",
+                "{} would be asked for {count} keys, one request each, and clevertap.lookups_max is {max}; {}",
                 scan.relation.qualified(),
+                fewer(scan, count),
             )));
         }
         Ok(Self { call, keys: LookupKeys::Given(keys) })
+    }
+
+    /// The keys that it was given when it was planned; those of a join come later.
+    pub(crate) fn given(&self) -> usize {
+        match &self.keys {
+            LookupKeys::Given(keys) => keys.values.len(),
+            LookupKeys::FromJoin => 0,
+        }
     }
 
     /// Method and path: `GET /1/profile.json`.
@@ -181,6 +190,14 @@ impl LookupPlan {
             Err(error) => Err(DataFusionError::from(error.1)),
         });
         Ok(batches.boxed())
+    }
+}
+
+/// What to do about too many keys.
+pub(crate) fn fewer(scan: &Scan, count: usize) -> String {
+    match scan.relation.account.whose_scope(|ceilings| ceilings.lookups_max.is_some_and(|max| count > max)) {
+        Some(tenant) => format!("ask for fewer: the scope of \"{tenant}\" allows no more"),
+        None => format!("ask for fewer, or SET clevertap.lookups_max = {count}"),
     }
 }
 

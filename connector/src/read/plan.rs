@@ -25,6 +25,7 @@ use crate::read::report::{CountArguments, ReportPlan, ReportRequest, count_reque
 use crate::read::scan::{ReadPlan, ScanExec, WithoutKeys};
 use crate::read::spec::Scan;
 use crate::relation::Relation;
+use crate::scope::FullScan;
 use crate::table::{Bucket, CountOf, Counts, Export, Kind, Lookup, Read, Slices, Source, Table, ValueForm};
 use crate::tables::query::PROPERTY_TYPES;
 
@@ -238,10 +239,10 @@ fn plan_people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, fi
                 WithoutKeys::Sweep(Arc::new(ExportPlan::plan(export, scan, None, range, today, Vec::new(), RowFilter::NewPeople)?))
             } else {
                 let missing = missing_key(lookup, scan, "identity = 'cust-1001'");
-                WithoutKeys::Refuse(format!(
-                    "{missing}, WHERE {example}, or a join on one of them. SET clevertap.full_scan = true reads everybody who can be listed, \
-                     event by event"
-                ))
+                let refused = scan.relation.account.whose_scope(|ceilings| ceilings.full_scan == FullScan::Refused).is_some();
+                let everybody =
+                    if refused { "" } else { ". SET clevertap.full_scan = true reads everybody who can be listed, event by event" };
+                WithoutKeys::Refuse(format!("{missing}, WHERE {example}, or a join on one of them{everybody}"))
             };
             Ok(Some(ReadPlan::DeferredLookup { lookup: LookupPlan { call: lookup, keys: LookupKeys::FromJoin }, without_keys }))
         }

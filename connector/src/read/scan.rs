@@ -28,7 +28,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::error::{Error, ErrorKind};
 use crate::read::export::ExportPlan;
-use crate::read::lookup::{LookupKeys, LookupPlan};
+use crate::read::lookup::{LookupKeys, LookupPlan, fewer};
 use crate::read::report::ReportPlan;
 use crate::read::spec::{Counters, Scan};
 
@@ -101,6 +101,26 @@ impl ScanExec {
             (Some(index), _) => drop(self.join_filter.set(index)),
             (None, WithoutKeys::Sweep(_)) => {}
             (None, WithoutKeys::Refuse(missing)) => return Err(Error::Filter(missing.clone())),
+        }
+        Ok(())
+    }
+
+    /// Checks that the scans of one plan look up no more keys together than one query may.
+    ///
+    /// # Errors
+    /// [`Error::Filter`] with their number.
+    pub(crate) fn check_given_keys<'s>(scans: impl Iterator<Item = &'s Self>) -> Result<(), Error> {
+        let mut keys = 0;
+        for scan in scans {
+            let ReadPlan::Lookup(lookup) = &scan.read else { continue };
+            keys += lookup.given();
+            let max = scan.scan.options.lookups_max;
+            if keys > max {
+                return Err(Error::Filter(format!(
+                    "the query would look up {keys} keys or more, one request each, and clevertap.lookups_max is {max}; {}",
+                    fewer(&scan.scan, keys)
+                )));
+            }
         }
         Ok(())
     }

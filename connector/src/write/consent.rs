@@ -14,11 +14,12 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, TryStreamExt};
 
+use crate::account::Account;
 use crate::error::Error;
 use crate::options::DryRun;
 use crate::single_partition::over_one_partition;
 use crate::write::hooks::{EraseConsent, Erasure};
-use crate::write::job::{Job, Operation};
+use crate::write::job::{Job, Operation, RunUids};
 
 /// Reads all of its input before it hands out the first row.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ struct Erases {
     /// What is shown to whoever is asked; the rows are counted when it runs.
     erasure: Erasure,
     rows_max: u64,
+    account: Account,
+    run_uids: Arc<RunUids>,
     /// Who is asked; nobody about a dry run.
     consent: Option<EraseConsent>,
 }
@@ -45,11 +48,15 @@ impl ConsentExec {
             table: table.to_owned(),
             statement: format!("{verb} {table}"),
             label: job.options.run_label.clone(),
-            run_uid: job.run_uids.planned().to_string(),
+            run_uid: String::new(),
             rows: 0,
         };
+        let account = job.relation.account.clone();
         let consent = job.consent.clone().filter(|_| job.options.dry_run == DryRun::Off);
-        Self { input, erases: Erases { erasure, rows_max: job.options.delete_rows_max, consent } }
+        Self {
+            input,
+            erases: Erases { erasure, rows_max: job.options.delete_rows_max, account, run_uids: Arc::clone(&job.run_uids), consent },
+        }
     }
 }
 
@@ -69,17 +76,20 @@ impl Erases {
                 memory.free();
             }
         }
-        let Self { erasure, rows_max, consent } = self;
+        let Self { erasure, rows_max, account, run_uids, consent } = self;
         let statement = erasure.statement.clone();
         if rows > rows_max {
+            let remedy = match account.whose_scope(|ceilings| ceilings.delete_rows_max.is_some_and(|max| rows > max)) {
+                Some(tenant) => format!("Take fewer: the scope of \"{tenant}\" allows no more at once."),
+                None => format!("Take fewer, or SET clevertap.delete_rows_max = {rows} if all of them are meant."),
+            };
             return Err(Error::TooMany(format!(
-                "{statement} would take {rows} rows, and clevertap.delete_rows_max is {rows_max}: nothing was sent. \
-                 Take fewer, or SET clevertap.delete_rows_max = {rows} if all of them are meant."
+                "{statement} would take {rows} rows, and clevertap.delete_rows_max is {rows_max}: nothing was sent. {remedy}"
             ))
             .into());
         }
         if let Some(consent) = consent.filter(|_| rows > 0)
-            && !consent.is_given(Erasure { rows, ..erasure }).await
+            && !consent.is_given(Erasure { rows, run_uid: run_uids.planned().to_string(), ..erasure }).await
         {
             return Err(Error::Declined(format!("{statement} was not confirmed: nothing was sent.")).into());
         }
