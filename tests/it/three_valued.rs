@@ -62,11 +62,17 @@ fn or(left: Option<bool>, right: Option<bool>) -> Option<bool> {
 }
 
 fn is_in(value: Option<&str>, list: &[Option<&str>]) -> Option<bool> {
-    list.iter().fold(Some(false), |found, item| or(found, value.zip(*item).map(|(value, item)| value == item)))
+    let mut found = Some(false);
+    for item in list {
+        found = or(found, value.zip(*item).map(|(value, item)| value == item));
+    }
+    found
 }
 
 /// A value of a person, or the same for all.
-fn operand(rng: &mut StdRng) -> (String, Box<dyn Fn(Person) -> Option<&'static str>>) {
+type Operand = Box<dyn Fn(Person) -> Option<&'static str>>;
+
+fn operand(rng: &mut StdRng) -> (String, Operand) {
     match rng.random_range(0..7) {
         0..=2 => ("identity".into(), Box::new(|person| Some(person.0))),
         3..=4 => ("name".into(), Box::new(|person| person.1)),

@@ -133,7 +133,7 @@ impl Leaves {
             {
                 Expr::InSubquery(InSubquery { expr, subquery, negated: true })
             }
-            Expr::InSubquery(InSubquery { expr, subquery, .. }) => self.not_in(*expr, &subquery)?,
+            Expr::InSubquery(InSubquery { expr, subquery, .. }) => self.not_in(&expr, &subquery)?,
             Expr::SetComparison(comparison) => self.quantified(comparison, negated)?,
             Expr::Exists(Exists { subquery, negated: not }) => Expr::Exists(Exists { subquery, negated: not != negated }),
             leaf => {
@@ -167,12 +167,12 @@ impl Leaves {
     }
 
     /// `x NOT IN (SELECT c …)`.
-    fn not_in(&self, x: Expr, subquery: &Subquery) -> Result<Expr> {
+    fn not_in(&self, x: &Expr, subquery: &Subquery) -> Result<Expr> {
         let c = output(subquery)?;
-        let equal = self.exists(subquery, &x, |x| binary_expr(c.clone(), Operator::Eq, x), true)?;
+        let equal = self.exists(subquery, x, |x| binary_expr(c.clone(), Operator::Eq, x), true)?;
         let unknown = exists(subquery, Some(c.clone().is_null()), Vec::new(), true)?;
         let nobody = exists(subquery, None, Vec::new(), true)?;
-        let known = match &x {
+        let known = match x {
             Expr::Literal(value, _) if !value.is_null() => None,
             x => disjunction([x.clone().is_not_null(), nobody]),
         };
@@ -188,7 +188,7 @@ impl Leaves {
         };
         let c = output(&subquery)?;
         match (op, all) {
-            (Operator::NotEq, true) => self.not_in(*expr, &subquery),
+            (Operator::NotEq, true) => self.not_in(&expr, &subquery),
             (op, true) => self.exists(&subquery, &expr, |x| binary_expr(x, op, c.clone()).is_not_true(), true),
             (op, false) => self.exists(&subquery, &expr, |x| binary_expr(x, op, c.clone()), false),
         }

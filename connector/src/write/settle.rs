@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::client::check_timers;
 use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND};
 use crate::fate::Fate;
-use crate::options::{DryRun, OnReject};
+use crate::options::{DryRun, InDoubt, OnReject};
 use crate::redact::without_values;
 use crate::runs::failed_rows::FailedRow;
 use crate::runs::failed_rows_file::{self, FailedRowsFile};
@@ -55,8 +55,8 @@ pub(crate) struct Settler {
     dry: bool,
     /// Whether rows come in another order than that of the source, and accepted ones were only submitted.
     lists: bool,
-    /// Whether a row that is sent twice may be stored twice.
-    appends: bool,
+    /// Whether its author decides if rows in doubt are sent again: they may be stored twice, and the session does not send them again.
+    asks_in_doubt: bool,
     settled: Settled,
     first_reject: Option<String>,
     first_doubt: Option<String>,
@@ -96,7 +96,8 @@ impl Settler {
             kept_max: options.failed_rows_max,
             dry: options.dry_run != DryRun::Off,
             lists: false,
-            appends: job.mapping.table.write.as_ref().is_some_and(|write| write.record_spec().resend == Resend::Appends),
+            asks_in_doubt: options.in_doubt == InDoubt::Hold
+                && job.mapping.table.write.as_ref().is_some_and(|write| write.record_spec().resend == Resend::Appends),
             settled: Settled::default(),
             first_reject: None,
             first_doubt: None,
@@ -302,7 +303,7 @@ impl Settler {
                 Some(Error::Stopped { cause: "The statement was stopped.".into(), code: "CT-403", source: None, outcome: outcome() })
             }
             // What is in doubt decides what to do next, and not that nobody answered.
-            Some(Stopped::Cause { cause, code: "CT-303", .. }) if tally.in_doubt > 0 && self.appends && !self.lists => {
+            Some(Stopped::Cause { cause, code: "CT-303", .. }) if tally.in_doubt > 0 && self.asks_in_doubt && !self.lists => {
                 Some(Error::InDoubt { why: cause, outcome: outcome() })
             }
             Some(Stopped::Cause { cause, code, source }) => Some(Error::Stopped { cause, code, source, outcome: outcome() }),

@@ -78,8 +78,10 @@ pub(super) fn json(kind: Standard, value: &Json<'_>, context: &Context, out: &mu
     match (kind, value) {
         (_, Json::Text(found)) => text(kind, found, context, out),
         (_, Json::Number(digits)) => number(kind, digits, out),
-        (Standard::Consent, Json::Bool(value)) => Ok(cell::boolean(out, *value)),
-        (Standard::YesNo, Json::Bool(value)) => Ok(letter(out, *value)),
+        (Standard::Consent | Standard::YesNo, Json::Bool(value)) => {
+            boolean(kind, *value, out);
+            Ok(())
+        }
         _ => Err(refused(kind)),
     }
 }
