@@ -49,6 +49,9 @@
 //! | what an identifier that is compared with a number means | `optimizer/identifier_casts` |
 //! | which join becomes look-ups | `optimizer/lookup_joins` |
 //! | whom a DELETE takes | `dml/keys/predicate` |
+//! | whom a condition with NULL takes | `optimizer/three_valued` |
+//! | which instant a date, a local time or an epoch is | `optimizer/instants` |
+//! | what a standard field of people holds | `write/encode/standard` |
 //! | which name of a column is refused | `dml/names`, `write/mapping` |
 //! | which filters CleverTap looks at | `read/pushdown` |
 //! | how the days of an export are cut | `read/export/windows` |

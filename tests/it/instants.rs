@@ -41,6 +41,10 @@ async fn dates_times_and_epochs_mean_the_clock_of_the_project() {
         ("date_trunc('day', event_time) IN (DATE '2026-07-25', DATE '2026-07-27')", "true"),
         ("event_time - DATE '2026-07-25' = interval '30 minutes'", "true"),
         ("event_time < naive", "true"),
+        // No unit is too fine for a far end.
+        ("event_time < arrow_cast('9999-12-31T00:00:00', 'Timestamp(µs)')", "true"),
+        ("event_time < DATE '9999-12-31'", "true"),
+        ("event_time > arrow_cast('0001-01-01T00:00:00', 'Timestamp(s)')", "true"),
         ("event_time::timestamp", "2026-07-25T00:30:00"),
         ("event_time::timestamp = timestamp '2026-07-25 00:30:00'", "true"),
         ("event_time::date", "2026-07-25"),

@@ -13,9 +13,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::compute::cast as cast_array;
-use datafusion::arrow::datatypes::{DataType, Int64Type, IntervalUnit, TimeUnit, TimestampNanosecondType, TimestampSecondType};
+use datafusion::arrow::datatypes::{
+    ArrowTimestampType, DataType, Int64Type, IntervalUnit, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::utils::take_function_args;
@@ -176,22 +179,26 @@ impl LocalInstant {
     }
 
     fn instants(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        let of_unit = |unit| cast_array(&cast_array(array, &DataType::Timestamp(unit, None))?, &DataType::Int64);
         Ok(match array.data_type() {
-            DataType::Date32 | DataType::Date64 => {
-                let seconds = cast_array(&cast_array(array, &DataType::Timestamp(TimeUnit::Second, None))?, &DataType::Int64)?;
-                let instants = seconds.as_primitive::<Int64Type>().unary::<_, TimestampSecondType>(|local| self.second(local));
-                Arc::new(instants.with_timezone(Arc::clone(&self.zone)))
+            DataType::Timestamp(TimeUnit::Millisecond, _) => self.of::<TimestampMillisecondType>(&of_unit(TimeUnit::Millisecond)?, 1_000),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                self.of::<TimestampMicrosecondType>(&of_unit(TimeUnit::Microsecond)?, 1_000_000)
             }
-            _ => {
-                let nanos = cast_array(array, &DataType::Timestamp(TimeUnit::Nanosecond, None))?;
-                let nanos: &PrimitiveArray<TimestampNanosecondType> = nanos.as_primitive();
-                let of = |local: i64| {
-                    let (second, rest) = (local.div_euclid(1_000_000_000), local.rem_euclid(1_000_000_000));
-                    self.second(second).saturating_mul(1_000_000_000).saturating_add(rest)
-                };
-                Arc::new(nanos.unary::<_, TimestampNanosecondType>(of).with_timezone(Arc::clone(&self.zone)))
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                self.of::<TimestampNanosecondType>(&of_unit(TimeUnit::Nanosecond)?, 1_000_000_000)
             }
+            _ => self.of::<TimestampSecondType>(&of_unit(TimeUnit::Second)?, 1),
         })
+    }
+
+    /// The instants of local times in units of which a second has `per_second`.
+    fn of<T: ArrowTimestampType>(&self, local: &ArrayRef, per_second: i64) -> ArrayRef {
+        let instant = |local: i64| {
+            let (second, rest) = (local.div_euclid(per_second), local.rem_euclid(per_second));
+            self.second(second).saturating_mul(per_second).saturating_add(rest)
+        };
+        Arc::new(local.as_primitive::<Int64Type>().unary::<_, T>(instant).with_timezone(Arc::clone(&self.zone)))
     }
 }
 
@@ -206,8 +213,8 @@ impl ScalarUDFImpl for LocalInstant {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         let unit = match types {
-            [DataType::Date32 | DataType::Date64] => TimeUnit::Second,
-            _ => TimeUnit::Nanosecond,
+            [DataType::Timestamp(unit, _)] => *unit,
+            _ => TimeUnit::Second,
         };
         Ok(DataType::Timestamp(unit, Some(Arc::clone(&self.zone))))
     }
