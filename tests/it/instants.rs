@@ -89,6 +89,19 @@ async fn hours_that_are_skipped_or_repeated_are_no_error() {
         (Tz::Africa__Cairo, "2026-04-24T01:30:00+03:00", "2026-04-24", "event_time >= timestamp '2026-04-24 00:00:00'", "true"),
         (Tz::Africa__Cairo, "2026-04-24T01:30:00+03:00", "2026-04-24", "event_time - day = interval '30 minutes'", "true"),
         (Tz::America__New_York, "2026-03-08T03:30:00-04:00", "2026-03-08", "event_time = timestamp '2026-03-08 02:30:00'", "true"),
+        (Tz::America__New_York, "2026-03-07T02:30:00-05:00", "2026-03-08", "event_time + interval '1 day'", "2026-03-08T03:30:00-04:00"),
+        (Tz::America__New_York, "2026-03-07T12:00:00-05:00", "2026-03-08", "event_time + interval '1 day'", "2026-03-08T12:00:00-04:00"),
+        (Tz::America__New_York, "2026-03-07T12:00:00-05:00", "2026-03-08", "event_time + interval '24 hours'", "2026-03-08T13:00:00-04:00"),
+        (Tz::America__New_York, "2026-11-02T01:30:00-05:00", "2026-11-01", "event_time - interval '1 day'", "2026-11-01T01:30:00-04:00"),
+        (Tz::America__New_York, "2026-11-08T01:30:00-05:00", "2026-11-01", "event_time - interval '7 days'", "2026-11-01T01:30:00-04:00"),
+        (Tz::America__New_York, "2026-01-31T12:00:00-05:00", "2026-11-01", "interval '1 month' + event_time", "2026-02-28T12:00:00-05:00"),
+        (
+            Tz::America__New_York,
+            "2026-01-31T12:00:00-05:00",
+            "2026-11-01",
+            "timestamptz '2026-11-08T06:30:00Z' - interval '7 days'",
+            "2026-11-01T01:30:00-04:00",
+        ),
         // New York's clock repeats the hour from one.
         (Tz::America__New_York, "2026-11-01T01:30:00-04:00", "2026-11-01", "event_time = timestamp '2026-11-01 01:30:00'", "true"),
         (Tz::America__New_York, "2026-11-01T01:30:00-05:00", "2026-11-01", "event_time = timestamp '2026-11-01 01:30:00'", "false"),
@@ -124,6 +137,7 @@ async fn a_date_in_where_asks_for_the_days_of_the_project() {
         "event_time >= to_date('2025-07-25') AND event_time < '2025-07-27'::date",
         "event_time BETWEEN make_date(2025, 7, 25) AND timestamp '2025-07-26 23:59:59'",
         "event_time >= to_timestamp(1753381800) AND event_time < to_timestamp(1753554600)",
+        "event_time >= DATE '2025-07-25' AND event_time < timestamptz '2025-07-25T00:00:00+05:30' + interval '2 days'",
     ] {
         assert_eq!(days(&explained(clause).await), days(&by_day), "{clause}\n{}\n{by_day}", explained(clause).await);
     }

@@ -7,6 +7,7 @@
 //! | `instant >= DATE '…'`, with a column or a function of type date or timestamp without zone too; also `-`, BETWEEN, IN, joins | the local midnight, the local time |
 //! | `to_timestamp(1784973600)`, `from_unixtime(1784973600)` | the instant of these epoch seconds, shown in the session's zone |
 //! | `instant::timestamp` | the local time |
+//! | `instant + interval '1 day'` | months and days are added to the local time, the rest to the instant |
 //! | `date_bin('1 day', instant)` without an origin | bins that begin at local midnight; shorter ones are as long as they say on days of daylight saving, too |
 //!
 //! A local time that daylight saving skips is shifted forward by the gap, one that it repeats is the earlier instant; neither is an error.
@@ -33,6 +34,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::instant_plus::InstantPlus;
 use crate::optimizer::identifier_casts::input_schema;
 use crate::wall_clock::instant;
 
@@ -76,6 +78,14 @@ fn rewrite(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Tran
     match &mut expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() || *op == Operator::Minus => {
             changed = same_clock(left, right, schema) || same_clock(right, left, schema);
+            if let Some(sum) = plus(left, *op, right, schema) {
+                return Ok(Transformed::yes(sum));
+            }
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ Operator::Plus, right }) => {
+            if let Some(sum) = plus(left, *op, right, schema).or_else(|| plus(right, *op, left, schema)) {
+                return Ok(Transformed::yes(sum));
+            }
         }
         Expr::Between(Between { expr, low, high, .. }) => {
             for bound in [low, high] {
@@ -110,6 +120,15 @@ fn same_clock(one: &Expr, other: &mut Expr, schema: &DFSchema) -> bool {
     let Some(function) = LocalInstant::new(&zone) else { return false };
     *other = ScalarUDF::new_from_impl(function).call(vec![other.clone()]);
     true
+}
+
+/// An instant and an interval, whose sum DataFusion makes an error where its local time is skipped or repeated.
+fn plus(instant: &Expr, op: Operator, interval: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let DataType::Timestamp(_, Some(zone)) = instant.get_type(schema).ok()? else { return None };
+    let DataType::Interval(_) = interval.get_type(schema).ok()? else { return None };
+    let interval = cast(interval.clone(), DataType::Interval(IntervalUnit::MonthDayNano));
+    let function = ScalarUDF::new_from_impl(InstantPlus::new(&zone, op == Operator::Minus)?);
+    Some(function.call(vec![instant.clone(), interval]))
 }
 
 /// The instant of epoch seconds, which DataFusion's functions take for local time, or for UTC's without a zone.

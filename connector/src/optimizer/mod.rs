@@ -16,6 +16,7 @@
 
 mod atomic_copy;
 mod identifier_casts;
+mod instant_plus;
 mod instants;
 mod lookup_joins;
 mod three_valued;
