@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+/// Held by whatever compiles in a test, and by what measures time: the first takes all cores from the second.
+pub(crate) static CORES: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace")

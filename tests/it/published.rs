@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cargo::{cargo, root, run, target};
+use crate::cargo::{CORES, cargo, root, run, target};
 
 /// Crates of a build with their features, by name and version. Those of build scripts and macros are another set of the same crate.
 type Features = BTreeMap<(String, String), BTreeSet<String>>;
@@ -106,6 +106,7 @@ const VERSION: &str = "0.1.0";
 
 #[test]
 fn a_project_outside_of_the_workspace_embeds_the_packed_crates() {
+    let _alone = CORES.blocking_lock();
     let mut outside = Outside::unpack();
     for name in OURS {
         let packed = outside.folder.join(format!("{name}-{VERSION}"));
@@ -132,6 +133,7 @@ fn public_api(name: &str) -> String {
 /// down.
 #[test]
 fn the_public_api_is_the_one_that_is_written_down() {
+    let _alone = CORES.blocking_lock();
     // Rustdoc's JSON is not stable: rustdoc alone is told that this is known, and no crate is compiled in another way.
     let rustdoc = target().join("tmp/rustdoc.sh");
     fs::write(&rustdoc, "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\" -Z unstable-options --output-format json --cap-lints allow\n")

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::cargo::{cargo, root, run, target};
+use crate::cargo::{CORES, cargo, root, run, target};
 
 /// The running service. It is ended with its test, whatever comes of that.
 struct Service {
@@ -84,6 +84,7 @@ fn people(prefix: &str, rows: usize) -> String {
 async fn two_tenants_load_follow_stop_leave_and_are_shut_down_without_a_row_of_no_fate() {
     let emulator = Emulator::new(Settings::default());
     let server = emulator.serve("127.0.0.1:0").await.expect("a server");
+    let _alone = CORES.lock().await;
     let mut service = Service::start(&server.url());
 
     // A load, and a read through the other tenant, who sees the same people and none of the runs.
