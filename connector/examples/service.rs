@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! POST   /{tenant}/sql          a statement, as text          200 with rows and runs, or an error with its code and its four counts
-//! GET    /{tenant}/runs/{uid}   how a run stands              200, or 404 where this tenant has no such run
+//! GET    /{tenant}/runs/{uid}   how a run stands              200, or 404 where this tenant has no such run; `latest` is the last that began
 //! DELETE /{tenant}/runs/{uid}   stops it                      202, or 404
 //! ```
 //!

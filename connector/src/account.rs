@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::options::Options;
 use crate::project_schema::ProjectSchema;
 use crate::runs::failed_rows::{FailedRow, KeptRows};
-use crate::runs::{Run, RunWarning, Runs, Status};
+use crate::runs::{Run, RunWarning, Runs};
 use crate::scope::{Ceilings, Scope};
 
 /// One account, as many clones as you like.
@@ -304,7 +304,7 @@ impl Account {
     /// ended within this time. Statements go on to be taken: stop those first. What is waiting to be tried again ends when its attempt does, or
     /// after `retry_for_ms`. Where statements run, it needs the timers of a tokio runtime.
     pub async fn shutdown(&self, within: Duration) -> bool {
-        if self.inner.runs.snapshot().iter().all(|run| run.status != Status::Running) {
+        if self.inner.runs.is_idle() {
             return true;
         }
         tokio::time::timeout(within, self.inner.runs.shutdown()).await.is_ok()

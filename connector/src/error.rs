@@ -99,13 +99,16 @@ pub enum Error {
         cause: String,
         /// The code of the error behind it; `CT-404` where it was stopped by hand, `CT-403` where the error is not one of ours.
         code: &'static str,
-        /// The error behind `cause`, where there is one.
+        /// The error behind `cause`, where it is one of this crate: what others print may hold values of people.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
         /// Where the statement stands.
         outcome: Box<Outcome>,
     },
 }
+
+/// The code of what was given up.
+pub(crate) const UNAVAILABLE: &str = "CT-303";
 
 /// The code of a statement that was stopped by hand.
 pub(crate) const STOPPED_BY_HAND: &str = "CT-404";
@@ -208,7 +211,7 @@ impl Error {
             Self::TypeMismatch(_) => "CT-206",
             Self::Unauthorized(_) => "CT-301",
             Self::Refused(_) => "CT-302",
-            Self::Unavailable(_) => "CT-303",
+            Self::Unavailable(_) => UNAVAILABLE,
             Self::Answer(_) => "CT-304",
             Self::Internal(_) => "CT-701",
             Self::Rejected { .. } => "CT-401",

@@ -1,4 +1,5 @@
-//! Removes values from messages of other crates: Arrow reports a source that it cannot read with a row of it.
+//! Removes values from messages of others: Arrow reports a source that it cannot read with a row of it, and CleverTap may repeat what it was
+//! sent.
 //!
 //! In: the text of an error of Arrow or DataFusion. Out: the same with `…` for each value that their messages are known to contain,
 //! and with a remedy if one is known. Arrow has no error codes, so this depends on its texts, which appear only here.
@@ -68,6 +69,13 @@ pub fn without_values(message: &str) -> String {
         redacted.to_mut().push_str(MISREAD.1);
     }
     redacted.into_owned()
+}
+
+/// A text of CleverTap with `…` for each word that may be an address or a number of a person: with an @, or with six digits or more. It cannot
+/// know a name.
+pub(crate) fn without_addresses(text: &str) -> String {
+    let is_one = |word: &str| word.contains('@') || word.bytes().filter(u8::is_ascii_digit).count() >= 6;
+    text.split(' ').map(|word| if is_one(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

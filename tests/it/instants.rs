@@ -46,6 +46,8 @@ async fn dates_times_and_epochs_mean_the_clock_of_the_project() {
         ("event_time < DATE '9999-12-31'", "true"),
         ("event_time > arrow_cast('0001-01-01T00:00:00', 'Timestamp(s)')", "true"),
         ("event_time::timestamp", "2026-07-25T00:30:00"),
+        ("TRY_CAST(event_time AS timestamp)", "2026-07-25T00:30:00"),
+        ("day IN (date_trunc('day', event_time))", "true"),
         ("event_time::timestamp = timestamp '2026-07-25 00:30:00'", "true"),
         ("event_time::date", "2026-07-25"),
         ("to_timestamp(1784973600) = timestamptz '2026-07-25T10:00:00Z'", "true"),

@@ -144,7 +144,8 @@ async fn numbers_on_the_other_side_are_compared_as_text() {
         "SELECT email FROM clevertap.profiles WHERE identity = DATE '2026-01-01'",
     ] {
         let error = world.refused(query).await;
-        assert!(error.contains("identity") && error.contains("[CT-201]"), "{query}\n{error}");
+        let named = if query.starts_with("DELETE") { "by identity" } else { "\"identity\"" };
+        assert!(error.contains(named) && error.contains("[CT-201]"), "{query}\n{error}");
     }
 }
 
@@ -156,6 +157,18 @@ async fn more_keys_than_may_be_looked_up_are_an_error_with_their_count() {
     assert!(error.contains("200") || error.contains("201"), "{error}");
     assert!(error.contains("clevertap.lookups_max"), "{error}");
     assert_eq!(requests(&world), (0, 0));
+    // Of all branches together, and the remedy holds for all of them.
+    let branch = |from: u32| {
+        format!(
+            "SELECT email FROM clevertap.profiles WHERE identity IN ({})",
+            (from..from + 60).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ")
+        )
+    };
+    let union = [branch(0), branch(60), branch(120)].join(" UNION ALL ");
+    let error = world.refused(&union).await;
+    assert!(error.contains("SET clevertap.lookups_max = 180") && requests(&world) == (0, 0), "{error}");
+    world.set("lookups_max", 180).await;
+    world.rows(&union).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! The standard fields of people hold what CleverTap understands, or the row is rejected with a remedy: consent above all.
 
+use clevertap_emulator::Settings;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -148,6 +149,7 @@ async fn what_a_reject_proposes_works() {
         fixed("MSG-email", "1.5", "1.5 = 1"),
         fixed("married", "status", "status = 'married'"),
         fixed("age", "years", "CAST(CAST(years AS double) AS bigint)"),
+        fixed("gender", "1", "CASE 1 WHEN 1 THEN 'F' END"),
         fixed("gender", "sex", "CASE sex WHEN 'w' THEN 'F' END"),
     ] {
         let source =
@@ -156,4 +158,10 @@ async fn what_a_reject_proposes_works() {
         assert!(error.contains("CT-519") || error.contains("CT-202"), "{bad}: {error}");
         world.rows(&source(&remedy)).await;
     }
+    // A day begins somewhere.
+    let born = "INSERT INTO clevertap.profiles SELECT 'a' AS identity, '1990-12-31' AS dob";
+    let without = World::open(Settings::default(), |account| account.time_zone = None);
+    let error = without.refused(born).await;
+    assert!(error.contains("set time_zone") && error.contains("CT-202"), "{error}");
+    world.rows(born).await;
 }

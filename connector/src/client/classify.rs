@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::transport::{Answer, Failure, FailureKind};
+use crate::redact::without_addresses;
 
 /// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,10 +119,10 @@ impl Fail {
     }
 }
 
-/// The text of CleverTap, without control characters and of limited length.
+/// The text of CleverTap, without addresses and control characters, and of limited length.
 fn words(json: &str) -> String {
     let text = serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned());
-    let text = without_values(&text);
+    let text = without_addresses(&text);
     let mut shortened: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_CHARS_MAX).collect();
     if text.chars().nth(WORDS_CHARS_MAX).is_some() {
         shortened.push('…');
@@ -177,13 +178,6 @@ pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable:
         },
     };
     Classified { outcome, what }
-}
-
-/// A text without what may be of a person or of the account: words with an @, and words of six digits or more.
-fn without_values(text: &str) -> String {
-    let is_value = |word: &str| word.contains('@') || word.bytes().filter(u8::is_ascii_digit).count() >= 6;
-    let masked = |word: &str| if is_value(word) { "…".to_owned() } else { word.to_owned() };
-    text.split(' ').map(masked).collect::<Vec<_>>().join(" ")
 }
 
 fn is_2xx(status: u16) -> bool {

@@ -73,7 +73,7 @@ impl Https {
 
     /// Sends on the account's runtime, or on this one. Dropping the future drops the request.
     async fn execute(&self, request: reqwest::RequestBuilder, bytes_max: usize) -> std::result::Result<Answer, Failure> {
-        let sent = AssertUnwindSafe(execute(request, bytes_max)).catch_unwind();
+        let sent = AssertUnwindSafe(exchange(request, bytes_max)).catch_unwind();
         let sent = match &self.runtime {
             None => sent.await,
             Some(runtime) => {
@@ -143,7 +143,7 @@ impl Transport for Https {
     }
 }
 
-async fn execute(request: reqwest::RequestBuilder, bytes_max: usize) -> std::result::Result<Answer, Failure> {
+async fn exchange(request: reqwest::RequestBuilder, bytes_max: usize) -> std::result::Result<Answer, Failure> {
     let response = request.send().await.map_err(failure)?;
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers());

@@ -30,12 +30,12 @@ use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility, cast, lit,
+    Signature, TryCast, Volatility, cast, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::instant_plus::InstantPlus;
 use crate::optimizer::identifier_casts::input_schema;
+use crate::optimizer::instant_plus::InstantPlus;
 use crate::wall_clock::instant;
 
 #[derive(Debug)]
@@ -94,10 +94,10 @@ fn rewrite(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Tran
         }
         Expr::InList(InList { expr, list, .. }) => {
             for item in list {
-                changed |= same_clock(expr, item, schema);
+                changed |= same_clock(expr, item, schema) || same_clock(item, expr, schema);
             }
         }
-        Expr::Cast(Cast { expr: inner, field }) => {
+        Expr::Cast(Cast { expr: inner, field }) | Expr::TryCast(TryCast { expr: inner, field }) => {
             if let (Ok(DataType::Timestamp(_, Some(_))), DataType::Timestamp(_, None)) = (inner.get_type(schema), field.data_type()) {
                 **inner = to_local_time().call(vec![inner.as_ref().clone()]);
                 changed = true;

@@ -112,10 +112,8 @@ impl Leaves {
                     (Operator::And, false) | (Operator::Or, true) => Operator::And,
                     _ => Operator::Or,
                 };
-                {
-                    let alone = alone && op == Operator::And;
-                    binary_expr(self.taken(*left, negated, alone)?, op, self.taken(*right, negated, alone)?)
-                }
+                let alone = alone && op == Operator::And;
+                binary_expr(self.taken(*left, negated, alone)?, op, self.taken(*right, negated, alone)?)
             }
             Expr::InList(list) => self.in_list(list, negated)?,
             Expr::InSubquery(InSubquery { expr, subquery, negated: not }) if negated == not => {

@@ -110,19 +110,21 @@ impl ScanExec {
     /// # Errors
     /// [`Error::Filter`] with their number.
     pub(crate) fn check_given_keys<'s>(scans: impl Iterator<Item = &'s Self>) -> Result<(), Error> {
-        let mut keys = 0;
-        for scan in scans {
-            let ReadPlan::Lookup(lookup) = &scan.read else { continue };
-            keys += lookup.given();
-            let max = scan.scan.options.lookups_max;
-            if keys > max {
-                return Err(Error::Filter(format!(
-                    "the query would look up {keys} keys or more, one request each, and clevertap.lookups_max is {max}; {}",
-                    fewer(&scan.scan, keys)
-                )));
-            }
+        let looked_up: Vec<(&Scan, usize)> = scans
+            .filter_map(|scan| match &scan.read {
+                ReadPlan::Lookup(lookup) => Some((&scan.scan, lookup.given())),
+                _ => None,
+            })
+            .collect();
+        let keys = looked_up.iter().map(|(_, given)| given).sum();
+        match looked_up.iter().find(|(scan, _)| keys > scan.options.lookups_max) {
+            None => Ok(()),
+            Some((scan, _)) => Err(Error::Filter(format!(
+                "the query would look up {keys} keys, one request each, and clevertap.lookups_max is {}; {}",
+                scan.options.lookups_max,
+                fewer(scan, keys)
+            ))),
         }
-        Ok(())
     }
 
     /// Whether the scan has no keys of its own.

@@ -279,6 +279,12 @@ impl Runs {
         Some(run.get().clone())
     }
 
+    /// Whether none is running.
+    pub(crate) fn is_idle(&self) -> bool {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.1.iter().all(|run| run.get().status != Status::Running)
+    }
+
     /// Stops every run, and waits until all have ended.
     pub(crate) async fn shutdown(&self) {
         let runs: Vec<Arc<LiveRun>> = self.runs.lock().unwrap_or_else(PoisonError::into_inner).1.iter().cloned().collect();

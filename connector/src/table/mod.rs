@@ -114,8 +114,8 @@ pub(crate) enum Standard {
     BirthDate,
     /// A whole number.
     Age,
-    Gender,
-    Education,
+    /// One of these words, in any case.
+    OneOf(&'static [&'static str]),
     /// `Y`, `N`.
     YesNo,
 }

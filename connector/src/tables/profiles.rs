@@ -24,9 +24,13 @@
 use crate::table::Kind::{Day, Instant, Json, Text};
 use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties, Standard, Value};
 use crate::table::Source::{At, Filter, LookupKey};
-use crate::table::Standard::{Age, BirthDate, Consent, Education, Gender, YesNo};
+use crate::table::Standard::{Age, BirthDate, Consent, OneOf, YesNo};
 use crate::table::Target::{self, Optional};
 use crate::table::{BodyForm, Column, Export, KeyLocation, Lookup, Open, Order, Read, Resend, Source, Table, Write, column};
+
+/// M and F by the page; the rest is what CleverTap's web SDK takes: <https://github.com/CleverTap/clevertap-web-sdk>, read 2026-11-21.
+const GENDERS: &[&str] = &["M", "F", "O", "U", "Male", "Female", "Others", "Unknown"];
+const EDUCATIONS: &[&str] = &["School", "College", "Graduate"];
 
 const READ_ONLY: Target = Target::Nowhere { hint: "CleverTap keeps it by itself: leave the column out, or give it another name" };
 
@@ -56,9 +60,9 @@ pub(crate) static TABLE: Table = Table {
         field("gpid", Optional("/GPID", Identifier)),
         column("event_time", Instant, Source::Nowhere, Optional("/ts", EpochSeconds)),
         field("link_identity", Optional("/profileData/identity", Identity)),
-        field("gender", Optional("/profileData/Gender", Standard(Gender))),
+        field("gender", Optional("/profileData/Gender", Standard(OneOf(GENDERS)))),
         field("employed", Optional("/profileData/Employed", Standard(YesNo))),
-        field("education", Optional("/profileData/Education", Standard(Education))),
+        field("education", Optional("/profileData/Education", Standard(OneOf(EDUCATIONS)))),
         field("married", Optional("/profileData/Married", Standard(YesNo))),
         field("age", Optional("/profileData/Age", Standard(Age))),
         field("dob", Optional("/profileData/DOB", Standard(BirthDate))),

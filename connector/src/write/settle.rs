@@ -12,7 +12,7 @@ use datafusion::execution::TaskContext;
 
 use crate::account::Account;
 use crate::client::check_timers;
-use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND};
+use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND, UNAVAILABLE};
 use crate::fate::Fate;
 use crate::options::{DryRun, InDoubt, OnReject};
 use crate::redact::without_values;
@@ -108,7 +108,8 @@ impl Settler {
     /// For custom lists: their rows are sorted, so that a row number says nothing about those before it until all are settled,
     /// and what CleverTap accepted it has yet to look at.
     pub(crate) fn of_lists(mut self) -> Self {
-        self.lists = true;
+        // The last call of a list is never sent again, whatever the session says.
+        (self.lists, self.asks_in_doubt) = (true, false);
         self
     }
 
@@ -303,7 +304,7 @@ impl Settler {
                 Some(Error::Stopped { cause: "The statement was stopped.".into(), code: "CT-403", source: None, outcome: outcome() })
             }
             // What is in doubt decides what to do next, and not that nobody answered.
-            Some(Stopped::Cause { cause, code: "CT-303", .. }) if tally.in_doubt > 0 && self.asks_in_doubt && !self.lists => {
+            Some(Stopped::Cause { cause, code: UNAVAILABLE, .. }) if tally.in_doubt > 0 && self.asks_in_doubt => {
                 Some(Error::InDoubt { why: cause, outcome: outcome() })
             }
             Some(Stopped::Cause { cause, code, source }) => Some(Error::Stopped { cause, code, source, outcome: outcome() }),

@@ -1,8 +1,7 @@
 //! The standard fields of people: CleverTap would take a value of another kind and misread it, so each is checked here.
 //!
 //! In: a value of a column, of a map or of a JSON text. Out: the value as CleverTap has it, or a reject with a remedy. A date of birth is
-//! a date, an age a whole number, consent a boolean; gender and education are CleverTap's words
-//! (<https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21; more of gender in its web SDK). What is not clearly
+//! a date, an age a whole number, consent a boolean; gender and education are words of CleverTap, which the table has. What is not clearly
 //! one of these is not guessed at.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
@@ -30,9 +29,6 @@ const BOOLEANS: [(&str, bool); 10] = [
     ("0", false),
 ];
 
-const GENDERS: [&str; 8] = ["M", "F", "O", "U", "Male", "Female", "Others", "Unknown"];
-const EDUCATIONS: [&str; 3] = ["School", "College", "Graduate"];
-
 /// What a column of another type is told.
 pub(super) fn expected(kind: Standard) -> &'static str {
     match kind {
@@ -40,7 +36,7 @@ pub(super) fn expected(kind: Standard) -> &'static str {
         Standard::YesNo => "this field is a boolean; write {x} = 'yes', with the value that means yes",
         Standard::BirthDate => "a date of birth is a date; write to_date(CAST({x} AS text), '%Y%m%d') with its own format",
         Standard::Age => "an age is a whole number; write CAST({x} AS bigint)",
-        Standard::Gender | Standard::Education => "this field is a word; write CASE {x} WHEN … THEN '…' END",
+        Standard::OneOf(_) => "this field is a word; write CASE {x} WHEN … THEN '…' END",
     }
 }
 
@@ -55,9 +51,8 @@ fn refused(kind: Standard) -> Box<Problem> {
         Standard::BirthDate => {
             "is no date as YYYY-MM-DD; to_date(born, '%d/%m/%Y') reads another form, nullif(born, '') leaves an empty one out".to_owned()
         }
-        Standard::Age => "is no whole number; CAST(years AS bigint) cuts a fraction, nullif(years, '') leaves an empty one out".to_owned(),
-        Standard::Gender => format!("is none of {}; CASE translates other words", GENDERS.join(", ")),
-        Standard::Education => format!("is none of {}; CASE translates other words", EDUCATIONS.join(", ")),
+        Standard::Age => "is no whole number; CAST(CAST(years AS double) AS bigint) cuts a fraction, nullif(years, '') leaves an empty one out".to_owned(),
+        Standard::OneOf(words) => format!("is none of {}; CASE translates other words", words.join(", ")),
     };
     problem(STANDARD, reason)
 }
@@ -88,7 +83,6 @@ pub(super) fn json(kind: Standard, value: &Json<'_>, context: &Context, out: &mu
 
 fn text(kind: Standard, found: &str, context: &Context, out: &mut Vec<u8>) -> Checked<()> {
     let found = found.trim_ascii();
-    let word = |words: &[&'static str]| words.iter().find(|word| word.eq_ignore_ascii_case(found)).copied();
     match kind {
         Standard::Consent | Standard::YesNo => {
             let known = BOOLEANS.iter().find(|(word, _)| word.eq_ignore_ascii_case(found));
@@ -104,8 +98,10 @@ fn text(kind: Standard, found: &str, context: &Context, out: &mut Vec<u8>) -> Ch
             }
         }
         Standard::Age => number(kind, found, out)?,
-        Standard::Gender => cell::text(out, word(&GENDERS).ok_or_else(|| refused(kind))?.as_bytes()),
-        Standard::Education => cell::text(out, word(&EDUCATIONS).ok_or_else(|| refused(kind))?.as_bytes()),
+        Standard::OneOf(words) => {
+            let word = words.iter().find(|word| word.eq_ignore_ascii_case(found)).ok_or_else(|| refused(kind))?;
+            cell::text(out, word.as_bytes());
+        }
     }
     Ok(())
 }

@@ -115,7 +115,7 @@ fn standard_field(kind: Standard, data_type: &DataType, context: &Context) -> Re
         Standard::Consent | Standard::YesNo => matches!(data_type, DataType::Boolean),
         Standard::BirthDate => data_type.is_temporal(),
         Standard::Age => data_type.is_integer(),
-        Standard::Gender | Standard::Education => false,
+        Standard::OneOf(_) => false,
     };
     let checked = match kind {
         Standard::Consent | Standard::YesNo => is_text(data_type) || data_type.is_integer(),
@@ -125,7 +125,7 @@ fn standard_field(kind: Standard, data_type: &DataType, context: &Context) -> Re
                 "holds a date of birth as text, and the account has no time zone that says when its days begin; set time_zone".into()
             );
         }
-        Standard::BirthDate | Standard::Gender | Standard::Education => is_text(data_type),
+        Standard::BirthDate | Standard::OneOf(_) => is_text(data_type),
     };
     match data_type {
         DataType::Null => Ok(Role::Scalar),
