@@ -47,7 +47,7 @@
 //! | how many requests are in flight, and that it halves after a 429 | `client/concurrency` |
 //! | which records go out again, and with which others | `write/deliver` |
 //! | what an identifier that is compared with a number means | `optimizer/identifier_casts` |
-//! | which join becomes look-ups | `optimizer/lookup_joins` |
+//! | which join or subquery gives a read its keys, events and days | `optimizer/bind_keys`, `read/late_filter` |
 //! | whom a DELETE takes | `dml/keys/predicate` |
 //! | whom a condition with NULL takes | `optimizer/three_valued` |
 //! | which instant a date, a local time or an epoch is | `optimizer/instants` |

@@ -12,7 +12,7 @@ use datafusion::sql::parser::Statement;
 
 use crate::dml::insert::{plan_by_name, with_statement_text};
 use crate::dml::rewrite::target_of;
-use crate::optimizer::BIND_LOOKUP_FILTERS;
+use crate::optimizer::BIND_KEYS;
 use crate::register::with_config;
 
 /// SQL whose INSERTs are matched by name: columns keep the names that they were given, and any column may be written.
@@ -101,7 +101,7 @@ async fn run(ctx: &SessionContext, plan: LogicalPlan) -> Result<DataFrame> {
 /// Plans what is explained, as EXPLAIN itself does: of what one of our rules refuses, it shows the first half of the plan and no error.
 async fn check_explained(state: &SessionState, explain: &Explain) -> Result<()> {
     match state.create_physical_plan(&explain.plan).await {
-        Err(DataFusionError::Context(rule, error)) if rule == BIND_LOOKUP_FILTERS => Err(*error),
+        Err(DataFusionError::Context(rule, error)) if rule == BIND_KEYS => Err(*error),
         _ => Ok(()),
     }
 }

@@ -13,6 +13,7 @@ mod functions;
 mod imports;
 mod insert;
 mod instants;
+mod join_keys;
 mod joins;
 mod lists;
 mod one_build;

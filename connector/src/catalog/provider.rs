@@ -16,6 +16,7 @@ use crate::account::Account;
 use crate::error::Error;
 use crate::options::Options;
 use crate::read::projection::typed_fields;
+use crate::read::scan::ScanExec;
 use crate::read::{plan, schema_discovery};
 use crate::relation::{Relation, SchemaName};
 use crate::table::{Read, Table, Write};
@@ -141,7 +142,7 @@ impl TableProvider for ClevertapTable {
             ))
             .into());
         }
-        plan::scan(&self.relation, self.effective_options(session)?, projection, filters, limit)
+        ScanExec::plan(&self.relation, self.effective_options(session)?, projection, filters, limit)
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

@@ -10,15 +10,16 @@
 //! | `ThreeValuedFilters` | analyzer | before the last | its comparisons need coerced types, and a DELETE is still a DELETE |
 //! | `RewriteDml` | analyzer | last | it rewrites INSERT, UPDATE and DELETE as analyzed by all other rules |
 //! | `RewriteSubseconds` | optimizer | first | the first rule of DataFusion removes the casts of columns |
-//! | `SwapLookupSides` | physical | after `join_selection` | a look-up must run after the side that has its keys |
-//! | `BindLookupFilters` | physical | last | dynamic filters are pushed down at the end of physical optimization |
+//! | `SwapLookupSides` | physical | after `join_selection` | that rule does not swap sides of unknown size |
+//! | `BindKeys` | physical | last | filters are pushed down at the end of physical optimization |
 //! | `AtomicCopy` | physical | last | it wraps the file writers of the final plan |
 
 mod atomic_copy;
+mod bind_keys;
+mod compared;
 mod identifier_casts;
 mod instant_plus;
 mod instants;
-mod lookup_joins;
 mod three_valued;
 mod timestamps;
 
@@ -31,16 +32,13 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::dml::rewrite::RewriteDml;
 use crate::options::Options;
 use atomic_copy::AtomicCopy;
+use bind_keys::{BindKeys, SwapLookupSides};
 use identifier_casts::CoerceIdentifiers;
 use instants::LocalInstants;
-use lookup_joins::{BindLookupFilters, SwapLookupSides};
 use three_valued::ThreeValuedFilters;
 use timestamps::{ResolveLocalTime, RewriteSubseconds};
 
-pub(crate) use lookup_joins::BIND_LOOKUP_FILTERS;
-
-/// Bytes of keys that a join may push down: the default of `clevertap.lookups_max` keys of 400 bytes each.
-const JOIN_KEYS_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) use bind_keys::BIND_KEYS;
 
 /// Adds the rules and the options `clevertap.*` to `builder`. [`register`](crate::register()) does this too. A process that only runs
 /// parts of plans, such as a worker of a cluster, needs nothing else.
@@ -61,11 +59,6 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     if options.extensions.get::<Options>().is_none() {
         options.extensions.insert(Options::default());
     }
-    // A join pushes down its keys as a list only up to these limits. They must allow as many keys as may be looked up.
-    let optimizer = &mut options.optimizer;
-    optimizer.hash_join_inlist_pushdown_max_distinct_values =
-        optimizer.hash_join_inlist_pushdown_max_distinct_values.max(Options::default().lookups_max);
-    optimizer.hash_join_inlist_pushdown_max_size = optimizer.hash_join_inlist_pushdown_max_size.max(JOIN_KEYS_BYTES);
     *builder.config() = Some(config);
     if builder.analyzer().as_ref().is_some_and(|analyzer| analyzer.rules.iter().any(|rule| rule.name() == RewriteDml.name())) {
         return builder;
@@ -80,7 +73,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     analyzer.rules.push(Arc::new(RewriteDml));
     builder.optimizer().get_or_insert_default().rules.insert(0, Arc::new(RewriteSubseconds));
     SwapLookupSides::add_to(&mut builder.physical_optimizers().get_or_insert_default().rules);
-    builder.with_physical_optimizer_rule(Arc::new(BindLookupFilters)).with_physical_optimizer_rule(Arc::new(AtomicCopy))
+    builder.with_physical_optimizer_rule(Arc::new(BindKeys)).with_physical_optimizer_rule(Arc::new(AtomicCopy))
 }
 
 /// Whether a state has the rules.

@@ -90,6 +90,14 @@ fn is_null(expr: &Expr) -> bool {
     }
 }
 
+/// Whether `expr` is a column, perhaps below casts.
+fn is_column(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast(cast) => is_column(&cast.expr),
+        expr => matches!(expr, Expr::Column(_)),
+    }
+}
+
 fn never() -> Expr {
     lit(ScalarValue::Boolean(Some(false)))
 }
@@ -127,7 +135,7 @@ impl Leaves {
             }
             // Its anti join knows NULL, and reads the subquery once.
             Expr::InSubquery(InSubquery { expr, subquery, .. })
-                if alone && !self.names_people && matches!(*expr, Expr::Column(_)) && subquery.outer_ref_columns.is_empty() =>
+                if alone && !self.names_people && is_column(&expr) && subquery.outer_ref_columns.is_empty() =>
             {
                 Expr::InSubquery(InSubquery { expr, subquery, negated: true })
             }

@@ -5,10 +5,12 @@
 //!
 //! ```text
 //! filters ─▶ pushdown ─▶ plan ─▶ scan ──┬─▶ lookup   one request for each key
-//!            keys         ReadPlan     │
-//!            ranges                    ├─▶ export   windows of days, each a chain of pages
-//!            condition                 │
-//!                                      └─▶ report   small answers: counts, lists
+//!            keys         ReadPlan  ▲  │
+//!            ranges                 │  ├─▶ export   windows of days, each a chain of pages
+//!            condition              │  │
+//!                                   │  └─▶ report   small answers: counts, lists
+//! joins, subqueries ─▶ late_filter ─┘
+//!                      collect_keys
 //!
 //! spec         parameters and metrics of a scan
 //! projection   the columns of a scan to those of a page, and pages to batches
@@ -17,9 +19,11 @@
 //! schema_discovery  fetches events, properties and types into project_schema
 //! ```
 
+pub(crate) mod collect_keys;
 pub(crate) mod counts;
 pub(crate) mod decode;
 pub(crate) mod export;
+pub(crate) mod late_filter;
 pub(crate) mod lists;
 pub(crate) mod lookup;
 pub(crate) mod plan;

@@ -1,33 +1,55 @@
-//! Plans scans: from filters, projection and limit to a [`ScanExec`].
+//! Plans reads: from filters, projection and limit to the requests that fetch the rows.
 //!
-//! In: what DataFusion offers to push down. Out: the pushdown support of each filter, and a scan that makes no request before it runs. A
-//! missing filter is a plan error that names it and shows a WHERE clause that works, because a full export would be slow and rarely what
-//! the user wants.
+//! In: what DataFusion offers to push down. Out: the pushdown support of each filter, and a [`ReadPlan`], for which no request has been made.
+//! If a filter is missing, that is its result: the join or subquery above may still have it when the query runs. If none has, it becomes a
+//! plan error that names the filter and shows a WHERE clause that works, because a full export would be slow and rarely what the user wants.
 
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::empty::EmptyExec;
 
 use crate::error::Error;
-use crate::options::Options;
 use crate::read::export::{AHEAD, BEGINNING, ExportPlan};
-use crate::read::lookup::{LookupKeys, LookupPlan};
+use crate::read::late_filter::LateFilter;
+use crate::read::lookup::{self, LookupPlan};
 use crate::read::projection::{Constants, RowFilter};
 use crate::read::pushdown::condition::PropertyColumns;
-use crate::read::pushdown::keys::{key_filter, lookup_keys};
-use crate::read::pushdown::{FilterCapabilities, PushedFilters};
+use crate::read::pushdown::keys::{KeyFilter, key_filter, lookup_keys};
+use crate::read::pushdown::{FilterCapabilities, PushedFilters, Range};
 use crate::read::query::{DayRange, today};
 use crate::read::report::{CountArguments, ReportPlan, ReportRequest, count_requests, slice_requests};
-use crate::read::scan::{ReadPlan, ScanExec, WithoutKeys};
 use crate::read::spec::Scan;
 use crate::relation::Relation;
 use crate::scope::FullScan;
 use crate::table::{Bucket, CountOf, Counts, Export, Kind, Lookup, Read, Slices, Source, Table, ValueForm};
 use crate::tables::query::PROPERTY_TYPES;
+
+/// The way in which the rows are fetched.
+#[derive(Debug, Clone)]
+pub(crate) enum ReadPlan {
+    /// The filters contradict each other: there is no row.
+    Nothing,
+    /// One request for each key.
+    Lookup(LookupPlan),
+    /// Pages of an export.
+    Export(Arc<ExportPlan>),
+    /// A fixed list of requests, each with one small answer.
+    Report(Arc<ReportPlan>),
+    /// The filters do not say what to ask for.
+    Missing(Missing),
+}
+
+/// What happens if no filter comes later.
+#[derive(Debug, Clone)]
+pub(crate) struct Missing {
+    /// What the error says: which filter is missing, and a WHERE clause that has it.
+    pub(crate) refusal: String,
+    /// Instead of the error, all people who can be listed are read.
+    pub(crate) everybody: Option<Arc<ExportPlan>>,
+}
 
 /// Filter columns of counts, besides days.
 const COUNT_FILTERS: &[(&str, &str)] = &[("event_name", ""), ("property", ""), ("property_type", ""), ("top_n", "")];
@@ -82,11 +104,48 @@ fn keys(table: &Table) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Whether `filter` refers to days of the request that the rows do not have, so that it cannot be evaluated above the scan.
+/// The columns by which rows are looked up.
+pub(crate) fn lookup_key_columns(table: &Table) -> impl Iterator<Item = &'static str> {
+    keys(table).iter().map(|(column, _)| *column)
+}
+
+/// Whether filters on `column` say which events and days are asked for.
+pub(crate) fn is_request_filter(table: &Table, column: &str) -> bool {
+    let FilterCapabilities { days, bucket_starts, instant, pinned, properties: _ } = capabilities(table, &[]);
+    let is = |name: &str| name == column;
+    days.iter().any(|name| is(name))
+        || bucket_starts.is_some_and(|(name, _)| is(name))
+        || instant.is_some_and(is)
+        || pinned.iter().any(|(name, _)| is(name))
+}
+
+/// Whether a filter on `column` is one by which rows are asked for.
+pub(crate) fn is_asked_for_by(table: &Table, column: &str) -> bool {
+    is_request_filter(table, column) || lookup_key_columns(table).any(|key| key == column)
+}
+
+/// Whether `column` holds a day of the request, which the rows do not have, so that it cannot be evaluated above the scan.
+pub(crate) fn is_request_day(table: &Table, column: &str) -> bool {
+    table.columns.iter().any(|found| found.name == column && found.kind == Kind::Day && found.source == Source::Filter)
+}
+
+/// Whether `filter` refers to days of the request.
 fn refers_to_request_days(table: &Table, filter: &Expr) -> bool {
-    let is_request_day =
-        |name: &str| table.columns.iter().any(|column| column.name == name && column.kind == Kind::Day && column.source == Source::Filter);
-    filter.column_refs().iter().any(|column| is_request_day(&column.name))
+    filter.column_refs().iter().any(|column| is_request_day(table, &column.name))
+}
+
+/// The call of a read whose filters come late.
+pub(crate) fn call(table: &Table, late: &[LateFilter]) -> String {
+    let by_key = late.iter().filter_map(LateFilter::column).any(|column| lookup_key_columns(table).any(|key| key == column));
+    match &table.read {
+        Some(Read::Export(export)) => format!("POST {}", export.path),
+        Some(Read::People { lookup, .. }) if late.is_empty() || by_key => lookup::call(lookup),
+        Some(Read::People { export, .. }) => format!("POST {}", export.path),
+        Some(Read::Lookup(lookup)) => lookup::call(lookup),
+        Some(Read::Counts(counts)) => format!("POST {}", counts.path),
+        Some(Read::Slices(slices)) => format!("POST {}", slices.path),
+        Some(Read::List(_)) | None => "?".into(),
+    }
 }
 
 /// The pushdown support of each filter.
@@ -106,7 +165,9 @@ pub(crate) fn pushdown(relation: &Relation, filters: &[&Expr]) -> Result<Vec<Tab
             return Ok(if is_first { TableProviderFilterPushDown::Exact } else { TableProviderFilterPushDown::Inexact });
         }
         let support = pushed.add(filter, capabilities);
-        if support != TableProviderFilterPushDown::Exact && refers_to_request_days(relation.table, filter) {
+        // The result of a subquery comes late, and the physical filter is pushed down then.
+        let is_late = filter.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_)))).unwrap_or_default();
+        if support != TableProviderFilterPushDown::Exact && !is_late && refers_to_request_days(relation.table, filter) {
             return Err(Error::Filter(format!(
                 "{}: \"event_date\", \"from_date\" and \"to_date\" say which days are asked for, and take one range: \
                  event_date BETWEEN '2026-01-01' AND '2026-01-31'",
@@ -118,56 +179,41 @@ pub(crate) fn pushdown(relation: &Relation, filters: &[&Expr]) -> Result<Vec<Tab
     filters.iter().map(support).collect()
 }
 
-/// The plan node that reads the table of `relation`.
+/// How the rows of `scan` are fetched.
 ///
 /// # Errors
-/// [`Error::Filter`] if a required filter is missing, [`Error::Setting`] if the query needs a time zone and the account has none.
-pub(crate) fn scan(
-    relation: &Relation,
-    options: Options,
-    projection: Option<&Vec<usize>>,
-    filters: &[Expr],
-    limit: Option<usize>,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let projection = projection.cloned().unwrap_or_else(|| (0..relation.schema.fields().len()).collect());
-    let schema = Arc::new(relation.schema.project(&projection)?);
-    let scan = Scan { relation: relation.clone(), options, projection, schema, limit };
-    let read = match &relation.table.read {
-        Some(Read::Export(export)) => plan_export(export, &scan, filters)?,
-        Some(Read::People { lookup, export }) => plan_people(lookup, export, &scan, filters)?,
-        Some(Read::Lookup(lookup)) => Some(plan_lookup(lookup, &scan, filters)?),
-        Some(Read::Counts(counts)) => plan_counts(counts, &scan, filters)?,
-        Some(Read::Slices(slices)) => plan_slices(slices, &scan, filters)?,
+/// [`Error::Filter`] if CleverTap cannot be asked for what the filters say, [`Error::Setting`] if the query needs a time zone and the account
+/// has none.
+pub(crate) fn read(scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
+    Ok(match &scan.relation.table.read {
+        Some(Read::Export(export)) => plan_export(export, scan, filters)?,
+        Some(Read::People { lookup, export }) => plan_people(lookup, export, scan, filters)?,
+        Some(Read::Lookup(lookup)) => plan_lookup(lookup, scan, filters)?,
+        Some(Read::Counts(counts)) => plan_counts(counts, scan, filters)?,
+        Some(Read::Slices(slices)) => plan_slices(slices, scan, filters)?,
         Some(Read::List(call)) => {
-            Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::List(call)], &scan, Constants::new())?)))
+            ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::List(call)], scan, Constants::new())?))
         }
-        None => return Err(Error::Filter(format!("{} is written, not read", relation.qualified())).into()),
-    };
-    Ok(match read {
-        Some(ReadPlan::Lookup(LookupPlan { keys: LookupKeys::Given(keys), .. })) if keys.values.is_empty() => empty(&scan),
-        Some(read) => Arc::new(ScanExec::new(scan, read)),
-        None => empty(&scan),
+        None => return Err(Error::Filter(format!("{} is written, not read", scan.relation.qualified())).into()),
     })
 }
 
-/// The plan for filters that contradict each other.
-fn empty(scan: &Scan) -> Arc<dyn ExecutionPlan> {
-    Arc::new(EmptyExec::new(Arc::clone(&scan.schema)))
-}
-
-/// The error for missing filters.
-fn missing(scan: &Scan, filters: &[&str], example: &str) -> Error {
-    Error::Filter(format!(
-        "{} needs a filter on {} to be read, and this query has none. For example: WHERE {example}",
-        scan.relation.qualified(),
-        filters.join(" and one on ")
-    ))
+/// The result for missing filters.
+fn missing(scan: &Scan, filters: &[&str], example: &str) -> ReadPlan {
+    ReadPlan::Missing(Missing {
+        refusal: format!(
+            "{} needs a filter on {} to be read, and this query has none. For example: WHERE {example}",
+            scan.relation.qualified(),
+            filters.join(" and one on ")
+        ),
+        everybody: None,
+    })
 }
 
 const NAME: &str = "\"event_name\" (= or IN)";
 const DAYS: &str = "\"event_date\" (a range)";
 
-fn plan_export(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+fn plan_export(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
     let typed = comparable_columns(&scan.relation);
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &typed));
     let table_event = scan.relation.event.as_ref();
@@ -180,7 +226,7 @@ fn plan_export(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result
     }
     missing_filters.extend((!pushed.has_range()).then_some(days));
     if !missing_filters.is_empty() && !pushed.is_contradiction() {
-        return Err(missing(scan, &missing_filters, &example).into());
+        return Ok(missing(scan, &missing_filters, &example));
     }
     let events: Vec<String> = match (table_event, pushed.values("event_name")) {
         (Some(event), None) => vec![event.clone()],
@@ -188,24 +234,28 @@ fn plan_export(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result
         (None, values) => values.unwrap_or_default().to_vec(),
     };
     if events.is_empty() || pushed.is_contradiction() {
-        return Ok(None);
+        return Ok(ReadPlan::Nothing);
     }
     let today = today(&scan.relation.account);
     let until = today.checked_add_days(AHEAD).unwrap_or(today);
-    let Some(range) = pushed.range(&scan.relation.account, until, &|| missing(scan, &[days], &example))? else { return Ok(None) };
+    let range = match pushed.range(&scan.relation.account, until)? {
+        Range::Days(range) => range,
+        Range::Empty => return Ok(ReadPlan::Nothing),
+        Range::NoFirstDay => return Ok(missing(scan, &[days], &example)),
+    };
     let keep = match pushed.instants() {
         Some(_) if scan.relation.account.time_zone().is_none() => return Err(Error::needs_time_zone().into()),
         Some(bounds) => RowFilter::Inside(bounds),
         None => RowFilter::All,
     };
     let export = ExportPlan::plan(export, scan, Some(&events), range, today, pushed.conditions, keep)?;
-    Ok(Some(ReadPlan::Export(Arc::new(export))))
+    Ok(ReadPlan::Export(Arc::new(export)))
 }
 
-fn plan_people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+fn plan_people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
     if pushed.is_contradiction() {
-        return Ok(None);
+        return Ok(ReadPlan::Nothing);
     }
     let by_event = pushed.values("event_name").is_some();
     if let Some(keys) = lookup_keys(filters, lookup.keys) {
@@ -217,34 +267,35 @@ fn plan_people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, fi
             ))
             .into());
         }
-        return Ok(Some(ReadPlan::Lookup(LookupPlan::of(lookup, keys, scan)?)));
-    }
-    if pushed.is_contradiction() {
-        return Ok(None);
+        return looked_up(lookup, keys, scan);
     }
     let example = "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31'";
     let today = today(&scan.relation.account);
     match (pushed.values("event_name"), pushed.has_range()) {
         (Some(events), true) => {
-            let Some(range) = pushed.range(&scan.relation.account, today, &|| missing(scan, &[DAYS], example))? else { return Ok(None) };
+            let range = match pushed.range(&scan.relation.account, today)? {
+                Range::Days(range) => range,
+                Range::Empty => return Ok(ReadPlan::Nothing),
+                Range::NoFirstDay => return Ok(missing(scan, &[DAYS], example)),
+            };
             check_days(scan, range)?;
             let export = ExportPlan::plan(export, scan, Some(events), range, today, Vec::new(), RowFilter::All)?;
-            Ok(Some(ReadPlan::Export(Arc::new(export))))
+            Ok(ReadPlan::Export(Arc::new(export)))
         }
-        (Some(_), false) => Err(missing(scan, &[DAYS], example).into()),
-        (None, true) => Err(missing(scan, &[NAME], example).into()),
+        (Some(_), false) => Ok(missing(scan, &[DAYS], example)),
+        (None, true) => Ok(missing(scan, &[NAME], example)),
         (None, false) => {
-            let without_keys = if scan.options.full_scan {
-                let range: DayRange = (BEGINNING, today);
-                WithoutKeys::Sweep(Arc::new(ExportPlan::plan(export, scan, None, range, today, Vec::new(), RowFilter::NewPeople)?))
-            } else {
-                let missing = missing_key(lookup, scan, "identity = 'cust-1001'");
-                let refused = scan.relation.account.whose_scope(|ceilings| ceilings.full_scan == FullScan::Refused).is_some();
-                let everybody =
-                    if refused { "" } else { ". SET clevertap.full_scan = true reads everybody who can be listed, event by event" };
-                WithoutKeys::Refuse(format!("{missing}, WHERE {example}, or a join on one of them{everybody}"))
+            let missing = missing_key(lookup, scan, "identity = 'cust-1001'");
+            let refused = scan.relation.account.whose_scope(|ceilings| ceilings.full_scan == FullScan::Refused).is_some();
+            let hint = if refused { "" } else { ". SET clevertap.full_scan = true reads everybody who can be listed, event by event" };
+            let everybody = match scan.options.full_scan {
+                true => Some(ExportPlan::plan(export, scan, None, (BEGINNING, today), today, Vec::new(), RowFilter::NewPeople)?),
+                false => None,
             };
-            Ok(Some(ReadPlan::DeferredLookup { lookup: LookupPlan { call: lookup, keys: LookupKeys::FromJoin }, without_keys }))
+            Ok(ReadPlan::Missing(Missing {
+                refusal: format!("{missing}, WHERE {example}, or a join on one of them{hint}"),
+                everybody: everybody.map(Arc::new),
+            }))
         }
     }
 }
@@ -264,7 +315,13 @@ fn check_days(scan: &Scan, range: DayRange) -> Result<(), Error> {
         return Ok(());
     }
     let instead = bucket.map_or_else(
-        || format!("from_date and to_date, ask for one day, or count day by day in {}", scan.relation.sibling("trend_analysis_daily")),
+        || {
+            format!(
+                "from_date and to_date, ask for one day, or count day by day in {}; the days of a subquery are asked for by from_date = (…) \
+                 AND to_date = (…)",
+                scan.relation.sibling("trend_analysis_daily")
+            )
+        },
         |start| format!("\"{start}\""),
     );
     Err(Error::Filter(format!(
@@ -275,16 +332,19 @@ fn check_days(scan: &Scan, range: DayRange) -> Result<(), Error> {
     )))
 }
 
+/// The look-up of `keys`.
+fn looked_up(lookup: &'static Lookup, keys: KeyFilter, scan: &Scan) -> Result<ReadPlan> {
+    let plan = LookupPlan::of(lookup, keys, scan)?;
+    Ok(if plan.keys.values.is_empty() { ReadPlan::Nothing } else { ReadPlan::Lookup(plan) })
+}
+
 fn plan_lookup(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
     if let Some(keys) = lookup_keys(filters, lookup.keys) {
-        return Ok(ReadPlan::Lookup(LookupPlan::of(lookup, keys, scan)?));
+        return looked_up(lookup, keys, scan);
     }
     let key = lookup.keys.first().map(|(key, _)| *key).unwrap_or_default();
-    let missing = format!("{}, or a join on it", missing_key(lookup, scan, &format!("{key} = '1767225600'")));
-    Ok(ReadPlan::DeferredLookup {
-        lookup: LookupPlan { call: lookup, keys: LookupKeys::FromJoin },
-        without_keys: WithoutKeys::Refuse(missing),
-    })
+    let refusal = format!("{}, or a join on it", missing_key(lookup, scan, &format!("{key} = '1767225600'")));
+    Ok(ReadPlan::Missing(Missing { refusal, everybody: None }))
 }
 
 /// The message for a missing key.
@@ -297,7 +357,7 @@ fn missing_key(lookup: &Lookup, scan: &Scan, example: &str) -> String {
     )
 }
 
-fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
     let is_top_values = call.of == CountOf::TopValues;
     let mut example = "event_name = 'Charged' AND event_date BETWEEN '2026-01-01' AND '2026-01-31'".to_owned();
@@ -309,13 +369,15 @@ fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<O
         missing_filters.extend(pushed.values("property").is_none().then_some("\"property\" (= or IN)"));
     }
     if pushed.is_contradiction() {
-        return Ok(None);
+        return Ok(ReadPlan::Nothing);
     }
     if !missing_filters.is_empty() {
-        return Err(missing(scan, &missing_filters, &example).into());
+        return Ok(missing(scan, &missing_filters, &example));
     }
-    let Some(range) = pushed.range(&scan.relation.account, today(&scan.relation.account), &|| missing(scan, &[DAYS], &example))? else {
-        return Ok(None);
+    let range = match pushed.range(&scan.relation.account, today(&scan.relation.account))? {
+        Range::Days(range) => range,
+        Range::Empty => return Ok(ReadPlan::Nothing),
+        Range::NoFirstDay => return Ok(missing(scan, &[DAYS], &example)),
     };
     check_days(scan, range)?;
     let single_value = |column: &str| match pushed.values(column) {
@@ -341,22 +403,25 @@ fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<O
     let arguments = CountArguments { properties: pushed.values("property").unwrap_or_default().to_vec(), kind, top_n };
     let events = pushed.values("event_name").unwrap_or_default();
     let report = ReportPlan::of(call.path, count_requests(call, events, range, scan, &arguments), scan, constants)?;
-    Ok(Some(ReadPlan::Report(Arc::new(report))))
+    Ok(ReadPlan::Report(Arc::new(report)))
 }
 
-fn plan_slices(call: &'static Slices, scan: &Scan, filters: &[Expr]) -> Result<Option<ReadPlan>> {
+fn plan_slices(call: &'static Slices, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &[]));
     if pushed.is_contradiction() {
-        return Ok(None);
+        return Ok(ReadPlan::Nothing);
     }
     let range_filter = format!("\"{}\" (a range with a first day)", call.day);
-    let no_range = || missing(scan, &[&range_filter], &format!("{} BETWEEN '2026-01-01' AND '2026-01-31'", call.day));
     // A campaign may be scheduled for next year.
     let today = today(&scan.relation.account);
-    let Some(range) = pushed.range(&scan.relation.account, today.checked_add_days(AHEAD).unwrap_or(today), &no_range)? else {
-        return Ok(None);
+    let range = match pushed.range(&scan.relation.account, today.checked_add_days(AHEAD).unwrap_or(today))? {
+        Range::Days(range) => range,
+        Range::Empty => return Ok(ReadPlan::Nothing),
+        Range::NoFirstDay => {
+            return Ok(missing(scan, &[&range_filter], &format!("{} BETWEEN '2026-01-01' AND '2026-01-31'", call.day)));
+        }
     };
-    Ok(Some(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, slice_requests(call, range), scan, Constants::new())?))))
+    Ok(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, slice_requests(call, range), scan, Constants::new())?)))
 }
 
 impl Table {

@@ -1,12 +1,12 @@
-//! The physical plan node that reads CleverTap.
+//! The plan node that reads CleverTap.
 //!
-//! In: a [`Scan`] and the [`ReadPlan`] that planning chose. Out: batches, when it runs; planning and EXPLAIN make no request. DataFusion
-//! pushes the dynamic filter of a join down only at the end of physical optimization: [`ReadPlan::DeferredLookup`] keeps it, and the rule
-//! `BindLookupFilters` in `optimizer/lookup_joins.rs` decides whether the scan waits for it.
+//! In: a [`Scan`] and its filters. Out: batches, when it runs; planning and EXPLAIN make no request. What the filters of the query do not say,
+//! a join or a subquery above may, once it runs: those are its late filters. The scan takes those of subqueries from the filters that are
+//! pushed down to it, and the rule `BindKeys` in `optimizer/bind_keys.rs` gives it those of joins.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use arrow::record_batch::RecordBatch;
 use datafusion::common::stats::Precision;
@@ -14,9 +14,10 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Statistics, config::ConfigOptions};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType, apply_expression_roots};
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -27,50 +28,48 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::{Error, ErrorKind};
-use crate::read::export::ExportPlan;
-use crate::read::lookup::{LookupKeys, LookupPlan, fewer};
-use crate::read::report::ReportPlan;
+use crate::options::Options;
+use crate::read::late_filter::LateFilter;
+use crate::read::lookup::fewer;
+use crate::read::plan::{self, Missing, ReadPlan};
 use crate::read::spec::{Counters, Scan};
-
-/// The way in which the rows are fetched.
-#[derive(Debug, Clone)]
-pub(crate) enum ReadPlan {
-    /// One request for each key.
-    Lookup(LookupPlan),
-    /// One request for each key; a join provides the keys when the query runs.
-    DeferredLookup { lookup: LookupPlan, without_keys: WithoutKeys },
-    /// Pages of an export.
-    Export(Arc<ExportPlan>),
-    /// A fixed list of requests, each with one small answer.
-    Report(Arc<ReportPlan>),
-}
-
-/// What a [`ReadPlan::DeferredLookup`] does if no join provides keys.
-#[derive(Debug, Clone)]
-pub(crate) enum WithoutKeys {
-    /// It is a plan error; the text names the missing filter.
-    Refuse(String),
-    /// Reads all people who can be listed.
-    Sweep(Arc<ExportPlan>),
-}
-
-/// A filter whose values DataFusion fills in while the query runs.
-type DynamicFilter = Arc<dyn PhysicalExpr>;
+use crate::relation::Relation;
 
 #[derive(Debug)]
 pub(crate) struct ScanExec {
     scan: Scan,
+    /// The filters that planning knew. `None` if it did not need any, since the keys are all that is wanted.
+    filters: Option<Vec<Expr>>,
+    /// Those of joins and subqueries above, which are known when the query runs.
+    late: Vec<LateFilter>,
+    /// From `filters` alone.
     read: ReadPlan,
-    /// Dynamic filters of nodes above. Only used to find keys; the nodes above still apply them.
-    filters: Vec<DynamicFilter>,
-    /// Index in `filters` of the join filter that holds the keys. Set by the rule `BindLookupFilters`.
-    join_filter: OnceLock<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl ScanExec {
-    /// Has one partition: requests run concurrently inside it and share the account's request budget.
+    /// Plans the scan of a table with the filters that DataFusion pushed down.
+    ///
+    /// # Errors
+    /// Those of [`plan::read`]. A missing filter is none yet.
+    pub(crate) fn plan(
+        relation: &Relation,
+        options: Options,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let projection = projection.cloned().unwrap_or_else(|| (0..relation.schema.fields().len()).collect());
+        let schema = Arc::new(relation.schema.project(&projection)?);
+        let scan = Scan { relation: relation.clone(), options, projection, schema, limit };
+        Ok(match plan::read(&scan, filters)? {
+            ReadPlan::Nothing => Arc::new(EmptyExec::new(scan.schema)),
+            read => Arc::new(Self { filters: Some(filters.to_vec()), ..Self::new(scan, read) }),
+        })
+    }
+
+    /// A scan whose read is settled. Has one partition: requests run concurrently inside it and share the account's request budget.
     pub(crate) fn new(scan: Scan, read: ReadPlan) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&scan.schema)),
@@ -79,30 +78,73 @@ impl ScanExec {
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Self {
-            scan,
-            read,
-            filters: Vec::new(),
-            join_filter: OnceLock::new(),
-            properties: Arc::new(properties),
-            metrics: ExecutionPlanMetricsSet::new(),
+        Self { scan, filters: None, late: Vec::new(), read, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// The same scan with another filter.
+    #[must_use]
+    pub(crate) fn with_late_filter(&self, filter: LateFilter) -> Self {
+        let late = self.late.iter().cloned().chain([filter]).collect();
+        Self { filters: self.filters.clone(), late, ..Self::new(self.scan.clone(), self.read.clone()) }
+    }
+
+    /// What the filters, with stand-ins for those that come late, do not say. `None` if it is known what to ask for.
+    ///
+    /// # Errors
+    /// Those of [`plan::read`].
+    pub(crate) fn missing(&self) -> Result<Option<Missing>> {
+        let ReadPlan::Missing(missing) = &self.read else { return Ok(None) };
+        if self.late.is_empty() {
+            return Ok(Some(missing.clone()));
+        }
+        let stand_ins = self.late.iter().filter_map(|late| late.stand_in(&self.scan.schema));
+        let filters: Vec<_> = self.filters.iter().flatten().cloned().chain(stand_ins).collect();
+        Ok(match plan::read(&self.scan, &filters)? {
+            ReadPlan::Missing(missing) => Some(missing),
+            _ => None,
+        })
+    }
+
+    /// Whether the scan lacks a filter, and none that comes late supplies it.
+    pub(crate) fn is_missing_a_filter(&self) -> bool {
+        self.missing().is_ok_and(|missing| missing.is_some())
+    }
+
+    /// Checks that all filters that the scan needs are there, or come late.
+    ///
+    /// # Errors
+    /// [`Error::Filter`] with the missing one.
+    pub(crate) fn check_complete(&self) -> Result<()> {
+        match self.missing()? {
+            Some(Missing { refusal, everybody: None }) => Err(Error::Filter(refusal).into()),
+            _ => Ok(()),
         }
     }
 
-    /// Chooses the filter that holds the keys, among those for which `is_join_filter` is true.
-    ///
-    /// # Errors
-    /// [`Error::Filter`] if neither the query nor a join has keys.
-    pub(crate) fn bind_join_filter(&self, is_join_filter: &dyn Fn(&DynamicFilter) -> bool) -> Result<(), Error> {
-        let ReadPlan::DeferredLookup { lookup, without_keys } = &self.read else { return Ok(()) };
-        let has_key = |filter: &DynamicFilter| is_join_filter(filter) && lookup.key_of(filter, &self.scan).is_some();
-        match (self.filters.iter().position(has_key), without_keys) {
-            // A plan may run through the rule twice; the first result is kept.
-            (Some(index), _) => drop(self.join_filter.set(index)),
-            (None, WithoutKeys::Sweep(_)) => {}
-            (None, WithoutKeys::Refuse(missing)) => return Err(Error::Filter(missing.clone())),
-        }
-        Ok(())
+    /// Whether rows are looked up by key.
+    pub(crate) fn is_looked_up(&self) -> bool {
+        plan::lookup_key_columns(self.scan.relation.table).next().is_some()
+    }
+
+    /// The rank of the key `column`, if the scan is a look-up without keys.
+    pub(crate) fn key_that_is_missing(&self, column: &str) -> Option<usize> {
+        let rank = plan::lookup_key_columns(self.scan.relation.table).position(|key| key == column);
+        rank.filter(|_| self.scan.limit.is_none() && self.is_missing_a_filter())
+    }
+
+    /// Whether a filter on `column` says which events or days are asked for, and the scan lacks one.
+    pub(crate) fn lacks_request_filter(&self, column: &str) -> bool {
+        self.scan.limit.is_none() && self.is_missing_a_filter() && plan::is_request_filter(self.scan.relation.table, column)
+    }
+
+    /// `clevertap.profiles`.
+    pub(crate) fn qualified(&self) -> String {
+        self.scan.relation.qualified()
+    }
+
+    /// The most keys that it may be given.
+    pub(crate) fn keys_max(&self) -> usize {
+        self.scan.options.lookups_max
     }
 
     /// Checks that the scans of one plan look up no more keys together than one query may.
@@ -112,7 +154,7 @@ impl ScanExec {
     pub(crate) fn check_given_keys<'s>(scans: impl Iterator<Item = &'s Self>) -> Result<(), Error> {
         let looked_up: Vec<(&Scan, usize)> = scans
             .filter_map(|scan| match &scan.read {
-                ReadPlan::Lookup(lookup) => Some((&scan.scan, lookup.given())),
+                ReadPlan::Lookup(lookup) => Some((&scan.scan, lookup.keys.values.len())),
                 _ => None,
             })
             .collect();
@@ -127,59 +169,44 @@ impl ScanExec {
         }
     }
 
-    /// Whether the scan has no keys of its own.
-    pub(crate) fn needs_join_keys(&self) -> bool {
-        matches!(self.read, ReadPlan::DeferredLookup { .. })
-    }
-
-    /// Waits until the join has filled in `filter`, and takes the keys from it.
-    async fn keys(lookup: LookupPlan, filter: DynamicFilter, scan: Scan) -> Result<LookupPlan> {
-        if let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
-            dynamic.wait_complete().await;
+    /// The read that all filters together ask for.
+    async fn with_late_filters(scan: &Scan, mut filters: Vec<Expr>, late: &[LateFilter], context: &Arc<TaskContext>) -> Result<ReadPlan> {
+        for filter in late {
+            filters.push(filter.filter(scan, context).await?);
         }
-        let current = match filter.downcast_ref::<DynamicFilterPhysicalExpr>() {
-            Some(dynamic) => dynamic.current()?,
-            None => filter,
-        };
-        Ok(lookup.with_keys_of(&current, &scan)?)
+        plan::read(scan, &filters)
     }
 
     fn stream(&self, context: &Arc<TaskContext>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let counters = Counters(self.metrics.clone());
-        Ok(match &self.read {
-            ReadPlan::Lookup(lookup) => lookup.clone().stream(self.scan.clone(), counters)?,
-            ReadPlan::DeferredLookup { lookup, without_keys } => {
-                match (self.join_filter.get().and_then(|index| self.filters.get(*index)), without_keys) {
-                    (Some(filter), without_keys) => {
-                        let (scan, context, without_keys) = (self.scan.clone(), Arc::clone(context), without_keys.clone());
-                        let keys = Self::keys(lookup.clone(), Arc::clone(filter), self.scan.clone());
-                        // If there are too many keys, or the filter is not a list of keys, fall back to the full scan if it is
-                        // allowed. No request has been made yet.
-                        let batches = async move {
-                            match (keys.await, without_keys) {
-                                (Ok(lookup), _) => lookup.stream(scan, counters),
-                                (Err(error), WithoutKeys::Sweep(export)) if is_of_the_filter(&error) => {
-                                    export.stream(&scan, counters, &context)
-                                }
-                                (Err(error), _) => Err(error),
-                            }
-                        };
-                        futures::stream::once(batches).try_flatten().boxed()
-                    }
-                    (None, WithoutKeys::Sweep(export)) => Arc::clone(export).stream(&self.scan, counters, context)?,
-                    // The rule found a join, but the plan was reset since.
-                    (None, WithoutKeys::Refuse(_)) => {
-                        return Err(Error::Filter(format!(
-                            "{}: in a recursive query no keys of a join come to a look-up; write its rows to a table first, and join that",
-                            self.scan.relation.qualified()
-                        ))
-                        .into());
-                    }
-                }
-            }
-            ReadPlan::Export(export) => Arc::clone(export).stream(&self.scan, counters, context)?,
-            ReadPlan::Report(report) => Arc::clone(report).stream(self.scan.clone(), counters)?,
-        })
+        if self.late.is_empty() {
+            return start(self.read.clone(), &self.scan, counters, context);
+        }
+        let (scan, filters, late) = (self.scan.clone(), self.filters.clone().unwrap_or_default(), self.late.clone());
+        let (read, context) = (self.read.clone(), Arc::clone(context));
+        let batches = async move {
+            let read = match Self::with_late_filters(&scan, filters, &late, &context).await {
+                // Too many keys to look up, and no request has been made yet.
+                Err(error) if is_of_the_filter(&error) => match read {
+                    ReadPlan::Missing(Missing { everybody: Some(export), .. }) => ReadPlan::Export(export),
+                    _ => return Err(error),
+                },
+                result => result?,
+            };
+            start(read, &scan, counters, &context)
+        };
+        Ok(futures::stream::once(batches).try_flatten().boxed())
+    }
+}
+
+/// Begins to read.
+fn start(read: ReadPlan, scan: &Scan, counters: Counters, context: &Arc<TaskContext>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    match read {
+        ReadPlan::Nothing => Ok(futures::stream::empty().boxed()),
+        ReadPlan::Lookup(lookup) => lookup.stream(scan.clone(), counters),
+        ReadPlan::Export(export) | ReadPlan::Missing(Missing { everybody: Some(export), .. }) => export.stream(scan, counters, context),
+        ReadPlan::Report(report) => report.stream(scan.clone(), counters),
+        ReadPlan::Missing(Missing { refusal, everybody: None }) => Err(Error::Filter(refusal).into()),
     }
 }
 
@@ -192,19 +219,17 @@ impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ScanExec: table={}, ", self.scan.relation.qualified())?;
         match &self.read {
+            ReadPlan::Nothing => write!(f, "no request")?,
             ReadPlan::Lookup(lookup) => write!(f, "{lookup}")?,
-            ReadPlan::DeferredLookup { lookup, without_keys } => {
-                let key = self.join_filter.get().and_then(|index| lookup.key_of(self.filters.get(*index)?, &self.scan));
-                match (key, without_keys) {
-                    (Some(key), _) => {
-                        write!(f, "call={}, by={key} of the join, at most {} requests", lookup.call(), self.scan.options.lookups_max)?
-                    }
-                    (None, WithoutKeys::Sweep(export)) => write!(f, "{export}")?,
-                    (None, WithoutKeys::Refuse(_)) => write!(f, "call={}, by=?", lookup.call())?,
-                }
-            }
             ReadPlan::Export(export) => write!(f, "{export}")?,
             ReadPlan::Report(report) => write!(f, "{report}")?,
+            ReadPlan::Missing(missing) => match &missing.everybody {
+                Some(export) if self.late.is_empty() => write!(f, "{export}")?,
+                _ => write!(f, "call={}", plan::call(self.scan.relation.table, &self.late))?,
+            },
+        }
+        for late in &self.late {
+            write!(f, ", by={late}")?;
         }
         self.scan.limit.map_or(Ok(()), |limit| write!(f, ", limit={limit}"))
     }
@@ -223,9 +248,8 @@ impl ExecutionPlan for ScanExec {
         Vec::new()
     }
 
-    fn apply_expressions(&self, f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        // A join computes its dynamic filter only if a node below exposes it here.
-        apply_expression_roots(&self.filters, f)
+    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
     }
 
     fn replace_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>, _: ReplaceChildrenOptions) -> Result<Arc<dyn ExecutionPlan>> {
@@ -237,8 +261,7 @@ impl ExecutionPlan for ScanExec {
     }
 
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
-        // The join above is reset too and will not fill in this filter again, so waiting for it would never end.
-        if self.needs_join_keys() { Ok(Arc::new(Self::new(self.scan.clone(), self.read.clone()))) } else { Ok(self) }
+        Ok(self)
     }
 
     fn handle_child_pushdown_result(
@@ -247,22 +270,34 @@ impl ExecutionPlan for ScanExec {
         result: ChildPushdownResult,
         _: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
-        let propagation = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; result.parent_filters.len()]);
-        if !matches!((&self.read, phase), (ReadPlan::DeferredLookup { .. }, FilterPushdownPhase::Post)) || result.parent_filters.is_empty()
-        {
-            return Ok(propagation);
+        let parents = result.parent_filters;
+        let mut scan = None;
+        let mut answers = vec![PushedDown::No; parents.len()];
+        if phase == FilterPushdownPhase::Pre && self.filters.is_some() {
+            for (answer, parent) in answers.iter_mut().zip(&parents) {
+                let Some(late) = LateFilter::compared(&parent.filter) else { continue };
+                let Some(column) = late.column().filter(|column| plan::is_asked_for_by(self.scan.relation.table, column)) else { continue };
+                // What the rows do not have cannot be filtered again above.
+                if plan::is_request_day(self.scan.relation.table, column) {
+                    *answer = PushedDown::Yes;
+                }
+                scan = Some(scan.as_ref().unwrap_or(self).with_late_filter(late));
+            }
         }
-        let mut scan = Self::new(self.scan.clone(), self.read.clone());
-        scan.filters.clone_from(&self.filters);
-        scan.filters.extend(result.parent_filters.into_iter().map(|parent| parent.filter));
-        Ok(propagation.with_updated_node(Arc::new(scan)))
+        let propagation = FilterPushdownPropagation::with_parent_pushdown_result(answers);
+        Ok(match scan {
+            Some(scan) => propagation.with_updated_node(Arc::new(scan)),
+            None => propagation,
+        })
     }
 
     fn statistics_from_inputs(&self, _: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        /// Larger than any other input, so that a join makes the other side its build side and has keys for this one.
+        /// Larger than any other input, so that a join keeps the rows of the other side in memory.
         const MANY: usize = 1 << 40;
         let rows = match &self.read {
-            ReadPlan::Lookup(LookupPlan { keys: LookupKeys::Given(keys), .. }) => keys.values.len(),
+            ReadPlan::Lookup(lookup) => lookup.keys.values.len(),
+            // One row for each key of a join.
+            ReadPlan::Missing(_) if self.is_looked_up() => self.scan.options.lookups_max,
             _ => MANY,
         };
         let rows = self.scan.limit.map_or(rows, |limit| limit.min(rows));

@@ -42,6 +42,16 @@ pub(crate) struct PushedFilters {
     pub(crate) conditions: Vec<Condition>,
 }
 
+/// The days that filters leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Range {
+    Days(DayRange),
+    /// No day at all.
+    Empty,
+    /// All days up to one: what is asked for must have a first day.
+    NoFirstDay,
+}
+
 impl PushedFilters {
     pub(crate) fn of(filters: &[Expr], capabilities: FilterCapabilities<'_>) -> Self {
         let mut pushed = Self::default();
@@ -119,18 +129,17 @@ impl PushedFilters {
         self.instants
     }
 
-    /// The range of days to request; `None` if it is empty. An open end is `until`.
+    /// The range of days to request. An open end is `until`.
     ///
     /// # Errors
-    /// The error of `missing` if there is no first day; [`Error::Setting`] if a filter compares the timestamp and the account has no time
-    /// zone.
-    pub(crate) fn range(&self, account: &Account, until: NaiveDate, missing: &dyn Fn() -> Error) -> Result<Option<DayRange>> {
+    /// [`Error::Setting`] if a filter compares the timestamp and the account has no time zone.
+    pub(crate) fn range(&self, account: &Account, until: NaiveDate) -> Result<Range> {
         let mut range = self.days.unwrap_or(Bounds::ALL);
         if let Some(instants) = self.instants {
             range = range.and(days_of(instants, account.time_zone().ok_or_else(Error::needs_time_zone)?));
         }
-        let first = range.first.ok_or_else(missing)?;
+        let Some(first) = range.first else { return Ok(Range::NoFirstDay) };
         let last = range.last.unwrap_or_else(|| days(until).max(first));
-        Ok((first <= last).then(|| (date(first), date(last))))
+        Ok(if first <= last { Range::Days((date(first), date(last))) } else { Range::Empty })
     }
 }
