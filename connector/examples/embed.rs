@@ -9,9 +9,7 @@ use datafusion_clevertap::{Access, Account, AccountSettings, ClevertapSql, Regio
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (id, passcode) = (std::env::var("CLEVERTAP_ACCOUNT_ID")?, Secret::new(std::env::var("CLEVERTAP_PASSCODE")?));
     let settings = AccountSettings::new().with_access(Access::Read);
-    let mut ctx = SessionContext::new();
-    // `properties -> 'Amount'` and its kin, which the binary has too.
-    datafusion_functions_json::register_all(&mut ctx)?;
+    let ctx = SessionContext::new();
     register(&ctx, "clevertap", &Account::open(id, passcode, Region::In1, settings)?)?;
     let people = ctx.clevertap_sql("SELECT identity, name, properties FROM clevertap.profiles WHERE identity = 'cust-1001'").await?;
     people.show().await?;

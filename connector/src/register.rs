@@ -177,11 +177,21 @@ fn prepare(state: SessionState, account: &Account) -> Result<SessionState, DataF
         config
     });
     let mut state = optimizer::install(builder).with_table_factory(FORMAT.into(), Arc::new(ClevertapTableFactory)).build();
-    // The builder has switched it off, so as not to make another one.
-    state.config_mut().options_mut().catalog.create_default_catalog_and_schema = creates_default;
     state.register_file_format(Arc::new(ClevertapFormatFactory), true)?;
     datafusion_clevertap_udfs::register(&mut state)?;
+    let mut state = with_json_operators_first(state);
+    // The builder has switched it off, so as not to make another one.
+    state.config_mut().options_mut().catalog.create_default_catalog_and_schema = creates_default;
     Ok(state)
+}
+
+/// The planners of a state are asked in order, and datafusion-functions-json may have been registered before.
+fn with_json_operators_first(state: SessionState) -> SessionState {
+    let mut builder = with_config(state, |config| config);
+    if let Some(planners) = builder.expr_planners() {
+        planners.sort_by_key(|planner| format!("{planner:?}") != "JsonOperators");
+    }
+    builder.build()
 }
 
 /// The same state, with its id, with another configuration. The builder's own configuration is changed: another one would have it put a

@@ -15,6 +15,7 @@ mod insert;
 mod instants;
 mod join_keys;
 mod joins;
+mod json;
 mod lists;
 mod one_build;
 mod planned;

@@ -179,8 +179,7 @@ async fn run(block: &str, kitchen: &Path) -> usize {
     for statement in PROJECT {
         world.rows(statement).await;
     }
-    let mut ctx = SessionContext::new().enable_url_table();
-    datafusion_functions_json::register_all(&mut ctx).expect("functions of JSON");
+    let ctx = SessionContext::new().enable_url_table();
     register(&ctx, "clevertap", &world.account).expect("registered");
     let block = FILES.iter().fold(block.to_owned(), |block, (name, file, _)| {
         let path = kitchen.join(if name.ends_with('/') { Path::new(file).parent().expect("a folder") } else { Path::new(file) });

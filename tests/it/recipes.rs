@@ -24,9 +24,8 @@ async fn read_bucket_exports() {
     let file = "Notification Sent\n{\"profile\":{\"identity\":\"ada\"},\"ts\":20260801000015,\"eventProps\":{\"Campaign id\":\"17\"}}\n\
                 {\"profile\":{},\"ts\":20260801000016,\"eventProps\":{\"Campaign id\":\"18, \\\"x\\\"\"}}\n";
     fs::write(exported.path().join("notification-sent.json"), file).expect("written");
-    let mut ctx = SessionContext::new();
+    let ctx = SessionContext::new();
     register(&ctx, "clevertap", &World::new().account).expect("registered");
-    datafusion_functions_json::register_all(&mut ctx).expect("functions of JSON");
     let recipe = text("read_bucket_exports").replace("'exports/'", &format!("'{}/'", exported.path().display()));
     let mut rows = Vec::new();
     for statement in recipe.split(";\n").filter(|statement| !statement.trim().is_empty()) {

@@ -190,6 +190,7 @@ impl Session {
         let world = seeded(SMALL, Tz::Asia__Kolkata, settings(), |_| {});
         let mut ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true).with_target_partitions(4))
             .enable_url_table();
+        // As a program may have done that had it before ours: its operators come first, until an account is registered.
         datafusion_functions_json::register_all(&mut ctx)?;
         for (name, account) in [
             ("clevertap", world.with_access(Access::Erase)),

@@ -17,7 +17,8 @@ type Person = (&'static str, Option<&'static str>);
 const PEOPLE: [Person; 6] = [("u0", Some("n0")), ("u1", Some("n1")), ("u2", None), ("u3", Some("n0")), ("u4", None), ("u5", Some("zzz"))];
 
 /// Subqueries, with what they give. `k` is of the row outside.
-const QUERIES: [(&str, &[Option<&str>]); 5] = [
+const QUERIES: [(&str, &[Option<&str>]); 6] = [
+    ("SELECT 'u1'", &[Some("u1")]),
     ("SELECT id FROM nobody", &[]),
     ("SELECT id FROM holes", &[Some("u1"), None, Some("n1")]),
     ("SELECT id FROM whole", &[Some("u0"), Some("u4"), Some("n0")]),

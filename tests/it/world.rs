@@ -61,9 +61,6 @@ impl World {
         change(&mut account);
         let account = Account::open("TEST-123-456Z", Secret::new(passcode), Region::In1, account).expect("an account");
         let ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
-        // First, as the manual has it: what it rewrites must outlive the registration of ours.
-        let mut functions = ctx.clone();
-        datafusion_functions_json::register_all(&mut functions).expect("functions of JSON");
         register(&ctx, "clevertap", &account).expect("registered");
         // A test scripts and counts the calls of its statement; `schema_check.rs` and the simulation have this one more.
         ctx.state_ref().write().config_mut().options_mut().set("clevertap.schema_check", "off").expect("an option");

@@ -12,6 +12,8 @@
 //! | `ct_delete()` | `{"$delete": 1}` | `Struct("$delete": Int64)` |
 //! | `ct_phone(text [, region])` (feature `phone`, default) | `"+919812345678"` | `Utf8View` |
 //!
+//! And the operators `->` and `->>`, for reads: [`json`].
+//!
 //! An operator is a struct with exactly one field, so it needs no extension type and works with every engine and file
 //! format that supports Arrow. NULL in, NULL out: a NULL row leaves the property out.
 //!
@@ -45,6 +47,8 @@
 mod delete;
 #[cfg(feature = "phone")]
 mod e164;
+#[cfg(feature = "json")]
+pub mod json;
 mod list;
 mod number;
 mod operator;
@@ -83,7 +87,7 @@ pub fn all() -> Vec<ScalarUDF> {
     ]
 }
 
-/// Registers all functions of this crate with `registry`, such as a `SessionContext` or a `SessionState`.
+/// Registers all functions of this crate, and the operators `->` and `->>` of JSON (feature `json`, default), with `registry`, such as a `SessionContext` or a `SessionState`.
 ///
 /// Replaces functions that have the same names.
 ///
@@ -104,6 +108,8 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     for function in all() {
         registry.register_udf(Arc::new(function))?;
     }
+    #[cfg(feature = "json")]
+    json::register(registry)?;
     Ok(())
 }
 

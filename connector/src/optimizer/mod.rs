@@ -7,6 +7,7 @@
 //! | `LocalInstants` | analyzer | first | type coercion would take a DATE for midnight UTC |
 //! | `CoerceIdentifiers` | analyzer | second | type coercion would cast identifiers that are compared with a number to numbers |
 //! | `ResolveLocalTime` | analyzer | third | ambiguous and skipped local times must be instants before type coercion casts them |
+//! | `JsonOrder` | analyzer | before the last | whichever way a value out of JSON came there, its field is marked |
 //! | `ThreeValuedFilters` | analyzer | before the last | its comparisons need coerced types, and a DELETE is still a DELETE |
 //! | `RewriteDml` | analyzer | last | it rewrites INSERT, UPDATE and DELETE as analyzed by all other rules |
 //! | `RewriteSubseconds` | optimizer | first | the first rule of DataFusion removes the casts of columns |
@@ -20,6 +21,8 @@ mod compared;
 mod identifier_casts;
 mod instant_plus;
 mod instants;
+#[cfg(feature = "json")]
+mod json_order;
 mod three_valued;
 mod timestamps;
 
@@ -69,6 +72,8 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         0..0,
         [Arc::new(LocalInstants) as Arc<dyn AnalyzerRule + Send + Sync>, Arc::new(CoerceIdentifiers), Arc::new(ResolveLocalTime)],
     );
+    #[cfg(feature = "json")]
+    analyzer.rules.push(Arc::new(json_order::JsonOrder));
     analyzer.rules.push(Arc::new(ThreeValuedFilters));
     analyzer.rules.push(Arc::new(RewriteDml));
     builder.optimizer().get_or_insert_default().rules.insert(0, Arc::new(RewriteSubseconds));

@@ -231,6 +231,8 @@ fn rows(subquery: &Subquery) -> &Arc<LogicalPlan> {
 fn projected(plan: &LogicalPlan) -> Option<(&Arc<LogicalPlan>, Expr)> {
     let LogicalPlan::Projection(projection) = plan else { return None };
     let [column] = projection.expr.as_slice() else { return None };
+    // `SELECT 'x'` has no columns below it, and DataFusion cannot plan EXISTS over none.
+    (!projection.input.schema().fields().is_empty()).then_some(())?;
     Some((&projection.input, column.clone().unalias()))
 }
 

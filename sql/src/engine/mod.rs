@@ -5,13 +5,11 @@
 //! ```text
 //! script ─> statements ─> runner ─> session (SessionContext) ─> batches
 //!                                      ├─ rewrites     folders in quotes, SHOW FUNCTIONS
-//!                                      ├─ json_casts   casts of `properties -> 'Key'`
 //!                                      └─ files/listing, datafusion-clevertap
 //! ```
 //!
 //! `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
 
-mod json_casts;
 pub(crate) mod literals;
 mod missing_table;
 mod rewrites;

@@ -11,12 +11,11 @@ use arrow::{
 };
 use datafusion::{
     common::{DataFusionError, Result as DataFusionResult},
-    execution::{FunctionRegistry, runtime_env::RuntimeEnvBuilder},
+    execution::runtime_env::RuntimeEnvBuilder,
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 
 use super::{
-    json_casts::RewriteJsonCasts,
     missing_table,
     rewrites::{rewrite, shows_tables},
 };
@@ -78,10 +77,6 @@ impl Session {
             .with_object_list_cache_limit(0)
             .build_arc()?;
         let mut ctx = enable_file_tables(SessionContext::new_with_config_rt(config, runtime), cells);
-        // `properties -> 'Amount'` and the functions behind it.
-        datafusion_functions_json::register_all(&mut ctx)?;
-        let as_text = ctx.udf("json_as_text")?;
-        ctx.register_function_rewrite(Arc::new(RewriteJsonCasts { as_text }))?;
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account)?,
             (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_set_an_account()))),

@@ -93,7 +93,7 @@ fn property(expr: &Expr, columns: PropertyColumns<'_>) -> Option<Property> {
             is_kept.then_some(inner)
         }
         Expr::ScalarFunction(call) => {
-            if !matches!(call.func.name(), "json_get_str" | "json_as_text" | "json_get") {
+            if !matches!(call.func.name(), "json_get_str" | "json_as_text" | "json_value") {
                 return None;
             }
             let [Expr::Column(column), key] = &call.args[..] else { return None };
