@@ -55,7 +55,7 @@ async fn a_comparison_is_of_what_it_is_compared_with() {
         ("(properties -> 'Amount') = '150'", "1 4"),
         ("(properties -> 'Big') = 9007199254740993", "2"),
         ("(properties -> 'Big') > 9007199254740992", "2"),
-        ("(properties -> 'Active') = true", "1"),
+        ("(properties -> 'Active') = true", "1 3"),
         ("(properties -> 'Active') = 'true'", "1 3"),
         ("(properties -> 'Plan') = 'gold'", "1"),
         ("(properties -> 'Plan') LIKE '%l%'", "1 2"),
