@@ -72,6 +72,7 @@ pub mod account;
 pub mod bench_support;
 mod catalog;
 mod client;
+mod copy;
 mod cpu;
 pub mod diagnose;
 mod dml;

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Explain, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 
+use crate::copy;
 use crate::dml::insert::{plan_by_name, with_statement_text};
 use crate::dml::rewrite::target_of;
 use crate::optimizer::BIND_KEYS;
@@ -19,7 +20,7 @@ use crate::register::with_config;
 #[async_trait]
 pub trait ClevertapSql {
     /// Plans one statement, like `SessionContext::sql`, with INSERT INTO our tables and UPDATE of people planned by name; also inside of
-    /// EXPLAIN and PREPARE. An INSERT or COPY whose source is only scans, filters and projections is planned in one partition, so that its
+    /// EXPLAIN and PREPARE. COPY to a folder that has files needs `OPTIONS (append true)` or `OPTIONS (overwrite true)`. An INSERT or COPY whose source is only scans, filters and projections is planned in one partition, so that its
     /// rows keep the file's order.
     async fn clevertap_sql(&self, sql: &str) -> Result<DataFrame> {
         self.clevertap_sql_with_options(sql, SQLOptions::new()).await
@@ -81,6 +82,7 @@ async fn plan_statement(state: &SessionState, statement: Statement, sql: &str, o
         None => with_statement_text(state.statement_to_plan(statement).await?, sql)?,
     };
     options.verify_plan(&plan)?;
+    let plan = copy::folder::look_first(plan)?;
     if let LogicalPlan::Explain(explain) = &plan {
         check_explained(state, explain).await?;
     }

@@ -25,7 +25,7 @@ const CONNECTOR: &[&[&str]] = &[
     &["relation"],
     &["read"],
     &["write"],
-    &["bench_support", "catalog", "diagnose"],
+    &["bench_support", "catalog", "copy", "diagnose"],
     &["dml"],
     &["optimizer"],
     &["register"],

@@ -4,6 +4,7 @@
 
 mod cargo;
 mod causes;
+mod copy;
 mod embedding;
 mod entry_points;
 mod erase;

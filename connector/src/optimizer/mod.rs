@@ -7,6 +7,7 @@
 //! | `LocalInstants` | analyzer | first | type coercion would take a DATE for midnight UTC |
 //! | `CoerceIdentifiers` | analyzer | second | type coercion would cast identifiers that are compared with a number to numbers |
 //! | `ResolveLocalTime` | analyzer | third | ambiguous and skipped local times must be instants before type coercion casts them |
+//! | `CopyTypes` | analyzer | before the last | other rules may have changed the types of what is written |
 //! | `JsonOrder` | analyzer | before the last | whichever way a value out of JSON came there, its field is marked |
 //! | `ThreeValuedFilters` | analyzer | before the last | its comparisons need coerced types, and a DELETE is still a DELETE |
 //! | `RewriteDml` | analyzer | last | it rewrites INSERT, UPDATE and DELETE as analyzed by all other rules |
@@ -32,6 +33,7 @@ use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::copy::types::CopyTypes;
 use crate::dml::rewrite::RewriteDml;
 use crate::options::Options;
 use atomic_copy::AtomicCopy;
@@ -74,6 +76,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     );
     #[cfg(feature = "json")]
     analyzer.rules.push(Arc::new(json_order::JsonOrder));
+    analyzer.rules.push(Arc::new(CopyTypes));
     analyzer.rules.push(Arc::new(ThreeValuedFilters));
     analyzer.rules.push(Arc::new(RewriteDml));
     builder.optimizer().get_or_insert_default().rules.insert(0, Arc::new(RewriteSubseconds));

@@ -4,7 +4,7 @@
 //! every error into "no such table" and knows neither `.ndjson` nor `.tsv`; hence a factory of our own.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -14,8 +14,14 @@ use async_trait::async_trait;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
     common::{DataFusionError, Result, plan_err},
-    datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
+    datasource::{
+        ViewTable,
+        listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
+        provider_as_source,
+    },
     execution::SessionState,
+    functions::core::expr_fn::nullif,
+    logical_expr::{Expr, LogicalPlanBuilder, lit},
     prelude::SessionContext,
 };
 use futures::TryStreamExt;
@@ -157,7 +163,28 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
         let hints = sniff(store.as_ref(), &files, dialect).await?;
         config.file_schema = config.file_schema.map(|schema| apply_hints(&schema, &hints));
     }
-    Ok(Arc::new(ListingTable::try_new(config)?))
+    with_null_partitions(Arc::new(ListingTable::try_new(config)?), &all)
+}
+
+/// The table with NULL in the place of the partitions that Hive, and COPY, name so for want of a value.
+fn with_null_partitions(table: Arc<dyn TableProvider>, files: &[ObjectMeta]) -> Result<Arc<dyn TableProvider>> {
+    const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+    let folders = files.iter().flat_map(|file| file.location.parts().filter_map(|part| part.as_ref().split_once('=').map(own)));
+    let nulls: HashSet<String> = folders.filter(|(_, value)| value == NULL_PARTITION).map(|(column, _)| column).collect();
+    if nulls.is_empty() {
+        return Ok(table);
+    }
+    let rows = LogicalPlanBuilder::scan("files", provider_as_source(table), None)?;
+    let columns = rows.schema().columns().into_iter().map(|column| match nulls.contains(&column.name) {
+        true => nullif(Expr::Column(column.clone()), lit(NULL_PARTITION)).alias(column.name),
+        false => Expr::Column(column),
+    });
+    let columns: Vec<_> = columns.collect();
+    Ok(Arc::new(ViewTable::new(rows.project(columns)?.build()?, None)))
+}
+
+fn own((column, value): (&str, &str)) -> (String, String) {
+    (column.to_owned(), value.to_owned())
 }
 
 /// Whether reading the folder would skip this file, of another ending, that looks like data: hidden files never do, and files that
@@ -188,6 +215,21 @@ fn apply_hints(schema: &Schema, hints: &CsvHints) -> SchemaRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_partition_without_a_value_comes_back_as_null() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("out");
+        let session = crate::engine::session::Session::open(None, None).unwrap();
+        let rows = "(VALUES ('a', 1), (NULL, 2), ('', 3), ('a', 4)) v(s, n)";
+        session.rows(&format!("COPY (SELECT * FROM {rows}) TO '{}/' STORED AS PARQUET PARTITIONED BY (s)", place.display())).await.unwrap();
+        let text = |rows: Vec<arrow::array::RecordBatch>| arrow::util::pretty::pretty_format_batches(&rows).unwrap().to_string();
+        for condition in ["true", "s IS NULL", "s = 'a'", "s IS NOT NULL AND n < 4"] {
+            let query = |table: &str| format!("SELECT s, n FROM {table} WHERE {condition} ORDER BY n");
+            let back = text(session.rows(&query(&format!("'{}/'", place.display()))).await.unwrap());
+            assert_eq!(back, text(session.rows(&query(rows)).await.unwrap()), "{condition}");
+        }
+    }
 
     #[test]
     fn a_mistyped_table_is_not_taken_for_a_folder() {

@@ -210,7 +210,7 @@ impl ResultWriter<'_> {
             FormatWriter::Csv(writer) => writer.write(&flat(&batch)?)?,
             FormatWriter::Json(writer) => writer.write(&batch)?,
             FormatWriter::Ndjson(writer) => writer.write(&batch)?,
-            FormatWriter::Parquet(writer) => writer.write(&in_milliseconds(&batch)?).map_err(parquet_error)?,
+            FormatWriter::Parquet(writer) => writer.write(&in_microseconds(&batch)?).map_err(parquet_error)?,
         }
         Ok(RowsWritten::All)
     }
@@ -254,11 +254,11 @@ impl ResultWriter<'_> {
     }
 }
 
-/// The schema of the Parquet file: its timestamps begin at milliseconds, and a reader would take seconds for plain numbers.
+/// The schema of the Parquet file: it has no timestamps in seconds, and a reader would take them for plain numbers.
 fn parquet_schema(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| match field.data_type() {
         DataType::Timestamp(TimeUnit::Second, zone) => {
-            Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Millisecond, zone.clone())))
+            Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, zone.clone())))
         }
         _ => Arc::clone(field),
     });
@@ -266,7 +266,7 @@ fn parquet_schema(schema: &Schema) -> SchemaRef {
 }
 
 /// The batch in the types of [`parquet_schema`].
-fn in_milliseconds(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+fn in_microseconds(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = parquet_schema(&batch.schema());
     let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| match column.data_type() {
         DataType::Timestamp(TimeUnit::Second, _) => cast(column, field.data_type()),

@@ -1,0 +1,11 @@
+//! COPY … TO files that others read.
+//!
+//! In: the plan of a COPY. Out: the same plan, whose files say what the rows said.
+//!
+//! ```text
+//! types   instants in units that Parquet has, and NULL in a partition's name
+//! folder  a folder that has files already: refused, added to, or replaced
+//! ```
+
+pub(crate) mod folder;
+pub(crate) mod types;
