@@ -181,7 +181,7 @@ mod tests {
         run(&format!("SET datafusion.execution.batch_size = 100; {select}"), Format::Parquet, &to).await.unwrap();
         run(&format!("SELECT id, at, arrow_typeof(at) AS t FROM '{}'", to.display()), Format::Csv, &read).await.unwrap();
         let text = std::fs::read_to_string(&read).unwrap();
-        assert!(text.contains("a,2026-01-01T00:00:00Z,\"Timestamp(ms"), "{text}");
+        assert!(text.contains("a,2026-01-01T00:00:00Z,\"Timestamp(µs"), "{text}");
         let failure = run(&format!("{select}; {select}"), Format::Parquet, &to).await.unwrap_err();
         assert!(failure.to_string().contains("COPY (SELECT …) TO 'x.parquet'"), "{failure}");
         std::fs::remove_file(folder.path().join("x.parquet.partial")).unwrap();

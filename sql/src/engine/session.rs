@@ -11,7 +11,7 @@ use arrow::{
 };
 use datafusion::{
     common::{DataFusionError, Result as DataFusionResult},
-    execution::runtime_env::RuntimeEnvBuilder,
+    execution::{SessionStateBuilder, runtime_env::RuntimeEnvBuilder},
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 
@@ -31,7 +31,7 @@ use crate::{
         progress::RunView,
     },
 };
-use datafusion_clevertap::{Account, ClevertapSql, FailedRow, register, runs::RunWarning};
+use datafusion_clevertap::{Account, ClevertapSql, FailedRow, optimizer, register, runs::RunWarning};
 
 /// The schema of the account's tables.
 const NAME: &str = "clevertap";
@@ -76,7 +76,9 @@ impl Session {
             // Every statement lists a folder again: the statement before may have written to it.
             .with_object_list_cache_limit(0)
             .build_arc()?;
-        let mut ctx = enable_file_tables(SessionContext::new_with_config_rt(config, runtime), cells);
+        // What a query means does not hang on an account: how values out of JSON are compared, how files are written.
+        let state = optimizer::install(SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime));
+        let mut ctx = enable_file_tables(SessionContext::new_with_state(state.build()), cells);
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account)?,
             (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_set_an_account()))),
