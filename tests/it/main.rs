@@ -23,6 +23,7 @@ mod planned;
 mod published;
 mod readme;
 mod recipes;
+mod refusals;
 mod regressions;
 mod reports;
 mod round_trip;

@@ -79,7 +79,7 @@ pub(crate) async fn plan_by_name(state: &SessionState, mut statement: Statement,
 }
 
 /// The INSERT, UPDATE or DELETE in a statement, itself or under EXPLAIN or PREPARE.
-fn write_in(statement: &mut Statement) -> Option<&mut ast::Statement> {
+pub(super) fn write_in(statement: &mut Statement) -> Option<&mut ast::Statement> {
     fn inside(statement: &mut ast::Statement) -> Option<&mut ast::Statement> {
         match statement {
             ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_) => Some(statement),

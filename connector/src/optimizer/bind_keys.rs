@@ -21,6 +21,7 @@ use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, StatisticsArgs, StatisticsContext, replace_children_if_necessary};
 
 use super::compared::Compared;
+use super::why_missing;
 use crate::read::collect_keys::{CollectKeysExec, Key};
 use crate::read::scan::ScanExec;
 
@@ -107,7 +108,9 @@ impl PhysicalOptimizerRule for BindKeys {
         let mut scans = Vec::new();
         plan.apply(|node| {
             if let Some(scan) = node.downcast_ref::<ScanExec>() {
-                scan.check_complete()?;
+                if let Some(missing) = scan.missing()?.filter(|missing| missing.everybody.is_none()) {
+                    return Err(missing.refusal(why_missing::cause(&plan, node, &missing.columns)).into());
+                }
                 scans.push(Arc::clone(node));
             }
             Ok(TreeNodeRecursion::Continue)

@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use chrono::{Datelike, NaiveDate};
 use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::compute::cast as cast_array;
 use datafusion::arrow::datatypes::{
@@ -34,6 +35,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::error::Error;
 use crate::optimizer::identifier_casts::input_schema;
 use crate::optimizer::instant_plus::InstantPlus;
 use crate::wall_clock::instant;
@@ -74,6 +76,7 @@ impl AnalyzerRule for LocalInstants {
 }
 
 fn rewrite(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Transformed<Expr>> {
+    check_calendar_numbers(&expr, schema)?;
     let (mut expr, mut changed) = (expr, false);
     match &mut expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() || *op == Operator::Minus => {
@@ -111,6 +114,38 @@ fn rewrite(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Tran
         _ => {}
     }
     Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+}
+
+/// Refuses `event_date >= 20260725`: DataFusion takes the number for days, or seconds, since 1970.
+fn check_calendar_numbers(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    let compared: Vec<(&Expr, &Expr)> = match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => vec![(left, right), (right, left)],
+        Expr::Between(Between { expr, low, high, .. }) => vec![(expr, low), (expr, high)],
+        Expr::InList(InList { expr, list, .. }) => list.iter().map(|item| (expr.as_ref(), item)).collect(),
+        _ => return Ok(()),
+    };
+    for (time, number) in compared {
+        let Some(day) = calendar_day(number) else { continue };
+        if matches!(time.get_type(schema), Ok(DataType::Date32 | DataType::Date64 | DataType::Timestamp(..))) {
+            let number = day.format("%Y%m%d");
+            return Err(Error::Filter(format!(
+                "{number} is a number, which a date is not compared with: write DATE '{day}', or the text '{day}'"
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// The day that the digits of a literal number show, if they show one of this time.
+fn calendar_day(expr: &Expr) -> Option<NaiveDate> {
+    let Expr::Literal(value, _) = expr else { return None };
+    let Ok(ScalarValue::Int64(Some(number))) = value.data_type().is_integer().then(|| value.cast_to(&DataType::Int64))? else {
+        return None;
+    };
+    let part = |divisor: i64, length: i64| u32::try_from(number / divisor % length).ok();
+    let day = NaiveDate::from_ymd_opt(i32::try_from(number / 10_000).ok()?, part(100, 100)?, part(1, 100)?)?;
+    (1900..=2200).contains(&day.year()).then_some(day)
 }
 
 /// Makes an instant of `other`, if `one` is an instant and `other` a date or a time without zone.

@@ -26,6 +26,7 @@ mod instants;
 mod json_order;
 mod three_valued;
 mod timestamps;
+mod why_missing;
 
 use std::sync::Arc;
 

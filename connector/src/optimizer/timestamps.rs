@@ -2,7 +2,7 @@
 //!
 //! [`ResolveLocalTime`] runs before DataFusion casts text to timestamps. In: text without a zone, compared with a timestamp of a project.
 //! Out: the instant, if the local time is ambiguous (the earlier instant) or skipped (shifted forward). DataFusion's cast is an error for
-//! both.
+//! both. So it is, without its text, for text that is no time at all; here the error shows what the author wrote.
 //!
 //! [`RewriteSubseconds`] runs before DataFusion removes the casts of columns. In: a comparison of a column of whole seconds with a
 //! timestamp that has a fraction, as in `event_time < '2026-01-31 23:59:59.999'`. Out: the same comparison with a whole second, here
@@ -24,6 +24,7 @@ use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, LogicalPlan, Ope
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
+use crate::error::Error;
 use crate::optimizer::identifier_casts::input_schema;
 use crate::wall_clock::instant;
 
@@ -38,13 +39,14 @@ impl AnalyzerRule for ResolveLocalTime {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = plan.transform_up_with_subqueries(|plan| {
             let schema = input_schema(&plan);
-            if !schema.fields().iter().any(|field| matches!(field.data_type(), DataType::Timestamp(TimeUnit::Second, Some(_)))) {
+            let is_time = |kind: &DataType| matches!(kind, DataType::Timestamp(TimeUnit::Second, Some(_)) | DataType::Date32);
+            if !schema.fields().iter().any(|field| is_time(field.data_type())) {
                 return Ok(Transformed::no(plan));
             }
             let names = NamePreserver::new(&plan);
             plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let resolved = expr.transform_up(|expr| Ok(resolve_comparison(expr, &schema)))?;
+                let resolved = expr.transform_up(|expr| resolve_comparison(expr, &schema))?;
                 Ok(resolved.update_data(|expr| name.restore(expr)))
             })
         })?;
@@ -53,50 +55,73 @@ impl AnalyzerRule for ResolveLocalTime {
 }
 
 /// Replaces text in a comparison by its instant, if it is an ambiguous or skipped local time.
-fn resolve_comparison(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let resolve = |column: &Expr, other: &mut Expr| match resolved_instant(column, other, schema) {
-        Some(instant) => {
+fn resolve_comparison(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let resolve = |column: &Expr, other: &mut Expr| {
+        let resolved = resolved_instant(column, other, schema)?;
+        let changed = resolved.is_some();
+        if let Some(instant) = resolved {
             *other = instant;
-            true
         }
-        None => false,
+        Ok::<_, Error>(changed)
     };
     let (mut expr, mut changed) = (expr, false);
     match &mut expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
-            changed = resolve(left, right) || resolve(right, left);
+            changed = resolve(left, right)? || resolve(right, left)?;
         }
         Expr::Between(Between { expr, low, high, .. }) => {
             for bound in [low, high] {
-                changed |= resolve(expr, bound);
+                changed |= resolve(expr, bound)?;
             }
         }
         Expr::InList(InList { expr, list, .. }) => {
             for item in list {
-                changed |= resolve(expr, item);
+                changed |= resolve(expr, item)?;
             }
         }
         _ => {}
     }
-    if changed { Transformed::yes(expr) } else { Transformed::no(expr) }
+    Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
 }
 
-/// The instant of a text that is compared with a timestamp column, if the text is an ambiguous or skipped time in the column's zone.
-fn resolved_instant(column: &Expr, text: &Expr, schema: &DFSchema) -> Option<Expr> {
-    let (Expr::Column(column), Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _)) = (column, text) else {
-        return None;
+/// The instant of a text that is compared with a timestamp column, if DataFusion cannot cast it: an ambiguous or skipped time in the column's
+/// zone, or one that nanoseconds do not reach.
+///
+/// # Errors
+/// [`Error::Filter`] for a text that is no time.
+fn resolved_instant(column: &Expr, text: &Expr, schema: &DFSchema) -> Result<Option<Expr>, Error> {
+    /// Nanoseconds reach so many seconds to both sides of 1970, and no event lies beyond.
+    const NANOSECONDS_REACH: i64 = 9_223_372_035;
+    let (Expr::Column(column), Expr::Literal(value @ (ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text))), _)) =
+        (column, text)
+    else {
+        return Ok(None);
     };
-    let DataType::Timestamp(TimeUnit::Second, Some(name)) = schema.field_from_column(column).ok()?.data_type() else { return None };
-    let zone: Tz = name.parse().ok()?;
+    let Ok(field) = schema.field_from_column(column) else { return Ok(None) };
+    let no_time = || {
+        Error::Filter(format!(
+            "'{text}' is compared with \"{}\", and is no date or time: write it like '2026-01-31', or '2026-01-31 18:00:00'",
+            column.name
+        ))
+    };
+    let DataType::Timestamp(TimeUnit::Second, Some(name)) = field.data_type() else {
+        let is_wrong = *field.data_type() == DataType::Date32 && value.cast_to(&DataType::Date32).is_err();
+        return if is_wrong { Err(no_time()) } else { Ok(None) };
+    };
+    let Ok(zone) = name.parse::<Tz>() else { return Ok(None) };
     let forms = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
     let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text.trim(), form).ok());
-    let time = time.or_else(|| text.trim().parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0))?;
-    if matches!(zone.offset_from_local_datetime(&time), LocalResult::Single(_)) {
-        return None;
+    let Some(time) = time.or_else(|| text.trim().parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)) else {
+        let is_wrong = value.cast_to(&DataType::Timestamp(TimeUnit::Nanosecond, Some(Arc::clone(name)))).is_err();
+        return if is_wrong { Err(no_time()) } else { Ok(None) };
+    };
+    let Some(seconds) = instant(zone, time.and_utc().timestamp()) else { return Ok(None) };
+    let near = seconds.clamp(-NANOSECONDS_REACH, NANOSECONDS_REACH);
+    if near == seconds && matches!(zone.offset_from_local_datetime(&time), LocalResult::Single(_)) {
+        return Ok(None);
     }
-    let seconds = instant(zone, time.and_utc().timestamp())?;
-    let nanos = seconds.checked_mul(1_000_000_000)?.checked_add(i64::from(time.and_utc().timestamp_subsec_nanos()))?;
-    Some(lit(ScalarValue::TimestampNanosecond(Some(nanos), Some(Arc::clone(name)))))
+    let fraction = if near == seconds { i64::from(time.and_utc().timestamp_subsec_nanos()) } else { 0 };
+    Ok(Some(lit(ScalarValue::TimestampNanosecond(Some(near * 1_000_000_000 + fraction), Some(Arc::clone(name))))))
 }
 
 #[derive(Debug)]

@@ -12,12 +12,13 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 
 use crate::error::Error;
-use crate::read::export::{AHEAD, BEGINNING, ExportPlan};
+use crate::read::export::{AHEAD, Asked, BEGINNING, ExportPlan};
 use crate::read::late_filter::LateFilter;
 use crate::read::lookup::{self, LookupPlan};
 use crate::read::projection::{Constants, RowFilter};
 use crate::read::pushdown::condition::PropertyColumns;
 use crate::read::pushdown::keys::{KeyFilter, key_filter, lookup_keys};
+use crate::read::pushdown::ranges::Bounds;
 use crate::read::pushdown::{FilterCapabilities, PushedFilters, Range};
 use crate::read::query::{DayRange, today};
 use crate::read::report::{CountArguments, ReportPlan, ReportRequest, count_requests, slice_requests};
@@ -45,10 +46,24 @@ pub(crate) enum ReadPlan {
 /// What happens if no filter comes later.
 #[derive(Debug, Clone)]
 pub(crate) struct Missing {
-    /// What the error says: which filter is missing, and a WHERE clause that has it.
-    pub(crate) refusal: String,
+    /// `clevertap.events needs a filter on "event_name" (= or IN) to be read`.
+    needs: String,
+    /// The columns of the filters that are missing.
+    pub(crate) columns: Vec<&'static str>,
+    /// What is wrong with the filter that is there.
+    cause: Option<String>,
+    /// A WHERE clause that works, and what else does.
+    remedy: String,
     /// Instead of the error, all people who can be listed are read.
     pub(crate) everybody: Option<Arc<ExportPlan>>,
+}
+
+impl Missing {
+    /// The error: which filter is missing, why what is there is none, and what works. `cause` is what the plan around the scan says.
+    pub(crate) fn refusal(&self, cause: Option<String>) -> Error {
+        let cause = cause.or_else(|| self.cause.clone()).unwrap_or_else(|| "this query has none".into());
+        Error::Filter(format!("{}, and {cause}. For example: {}", self.needs, self.remedy))
+    }
 }
 
 /// Filter columns of counts, besides days.
@@ -192,63 +207,83 @@ pub(crate) fn read(scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
         Some(Read::Counts(counts)) => plan_counts(counts, scan, filters)?,
         Some(Read::Slices(slices)) => plan_slices(slices, scan, filters)?,
         Some(Read::List(call)) => {
-            ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::List(call)], scan, Constants::new())?))
+            ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::List(call)], scan, Constants::new(), RowFilter::All)?))
         }
         None => return Err(Error::Filter(format!("{} is written, not read", scan.relation.qualified())).into()),
     })
 }
 
+/// A filter that a read needs: what it must be, and the columns that it may be on.
+type Need = (&'static str, &'static [&'static str]);
+
 /// The result for missing filters.
-fn missing(scan: &Scan, filters: &[&str], example: &str) -> ReadPlan {
+fn missing(scan: &Scan, needs: &[Need], example: &str) -> ReadPlan {
+    let filters: Vec<&str> = needs.iter().map(|(filter, _)| *filter).collect();
     ReadPlan::Missing(Missing {
-        refusal: format!(
-            "{} needs a filter on {} to be read, and this query has none. For example: WHERE {example}",
-            scan.relation.qualified(),
-            filters.join(" and one on ")
-        ),
+        needs: format!("{} needs a filter on {} to be read", scan.relation.qualified(), filters.join(" and one on ")),
+        columns: needs.iter().flat_map(|(_, columns)| *columns).copied().collect(),
+        cause: None,
+        remedy: format!("WHERE {example}"),
         everybody: None,
     })
 }
 
-const NAME: &str = "\"event_name\" (= or IN)";
-const DAYS: &str = "\"event_date\" (a range)";
+/// The same for a range of days that has only a last one.
+fn no_first_day(scan: &Scan, need: Need, example: &str) -> ReadPlan {
+    match missing(scan, &[need], example) {
+        ReadPlan::Missing(missing) => {
+            ReadPlan::Missing(Missing { cause: Some("the range of this query has no first day".into()), ..missing })
+        }
+        other => other,
+    }
+}
+
+const NAME: Need = ("\"event_name\" (= or IN)", &["event_name"]);
+const DAYS: Need = ("\"event_date\" (a range)", RANGE_DAYS);
+const EVENT_DAYS: Need = ("\"event_time\" or \"event_date\" (a range with a first day)", &["event_time", "event_date"]);
+const PROPERTY: Need = ("\"property\" (= or IN)", &["property"]);
 
 fn plan_export(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
     let typed = comparable_columns(&scan.relation);
     let pushed = PushedFilters::of(filters, capabilities(scan.relation.table, &typed));
     let table_event = scan.relation.event.as_ref();
-    let days = "\"event_time\" or \"event_date\" (a range with a first day)";
-    let mut missing_filters = Vec::new();
     let mut example = "event_date BETWEEN '2026-01-01' AND '2026-01-31'".to_owned();
     if table_event.is_none() {
         example = format!("event_name = 'Charged' AND {example}");
-        missing_filters.extend(pushed.values("event_name").is_none().then_some(NAME));
-    }
-    missing_filters.extend((!pushed.has_range()).then_some(days));
-    if !missing_filters.is_empty() && !pushed.is_contradiction() {
-        return Ok(missing(scan, &missing_filters, &example));
-    }
-    let events: Vec<String> = match (table_event, pushed.values("event_name")) {
-        (Some(event), None) => vec![event.clone()],
-        (Some(event), Some(values)) => values.iter().filter(|value| *value == event).cloned().collect(),
-        (None, values) => values.unwrap_or_default().to_vec(),
-    };
-    if events.is_empty() || pushed.is_contradiction() {
-        return Ok(ReadPlan::Nothing);
     }
     let today = today(&scan.relation.account);
     let until = today.checked_add_days(AHEAD).unwrap_or(today);
-    let range = match pushed.range(&scan.relation.account, until)? {
-        Range::Days(range) => range,
-        Range::Empty => return Ok(ReadPlan::Nothing),
-        Range::NoFirstDay => return Ok(missing(scan, &[days], &example)),
-    };
-    let keep = match pushed.instants() {
-        Some(_) if scan.relation.account.time_zone().is_none() => return Err(Error::needs_time_zone().into()),
-        Some(bounds) => RowFilter::Inside(bounds),
-        None => RowFilter::All,
-    };
-    let export = ExportPlan::plan(export, scan, Some(&events), range, today, pushed.conditions, keep)?;
+    let mut asked = Vec::new();
+    for branch in pushed.each_alternative() {
+        if branch.is_contradiction() {
+            continue;
+        }
+        let mut missing_filters = Vec::new();
+        missing_filters.extend((table_event.is_none() && branch.values("event_name").is_none()).then_some(NAME));
+        missing_filters.extend((!branch.has_range()).then_some(EVENT_DAYS));
+        if !missing_filters.is_empty() {
+            return Ok(missing(scan, &missing_filters, &example));
+        }
+        let events: Vec<&String> = match (table_event, branch.values("event_name")) {
+            (Some(event), None) => vec![event],
+            (Some(event), Some(values)) => values.iter().filter(|value| *value == event).collect(),
+            (None, values) => values.unwrap_or_default().iter().collect(),
+        };
+        match branch.range(&scan.relation.account, until)? {
+            Range::Days(range) => asked.extend(events.into_iter().map(|event| (event.clone(), range))),
+            Range::Empty => {}
+            Range::NoFirstDay => return Ok(no_first_day(scan, EVENT_DAYS, &example)),
+        }
+    }
+    if asked.is_empty() {
+        return Ok(ReadPlan::Nothing);
+    }
+    if pushed.instants().is_some() && scan.relation.account.time_zone().is_none() {
+        return Err(Error::needs_time_zone().into());
+    }
+    // What comes back is looked at again: an answer may hold more than was asked for.
+    let keep = RowFilter::Inside { seconds: pushed.instants().unwrap_or(Bounds::ALL), days: pushed.days().unwrap_or(Bounds::ALL) };
+    let export = ExportPlan::plan(export, scan, Asked::any_of(asked), today, pushed.conditions, keep)?;
     Ok(ReadPlan::Export(Arc::new(export)))
 }
 
@@ -276,25 +311,27 @@ fn plan_people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, fi
             let range = match pushed.range(&scan.relation.account, today)? {
                 Range::Days(range) => range,
                 Range::Empty => return Ok(ReadPlan::Nothing),
-                Range::NoFirstDay => return Ok(missing(scan, &[DAYS], example)),
+                Range::NoFirstDay => return Ok(no_first_day(scan, DAYS, example)),
             };
             check_days(scan, range)?;
-            let export = ExportPlan::plan(export, scan, Some(events), range, today, Vec::new(), RowFilter::All)?;
+            let export = ExportPlan::plan(export, scan, Asked::events(events, range), today, Vec::new(), RowFilter::All)?;
             Ok(ReadPlan::Export(Arc::new(export)))
         }
         (Some(_), false) => Ok(missing(scan, &[DAYS], example)),
         (None, true) => Ok(missing(scan, &[NAME], example)),
         (None, false) => {
-            let missing = missing_key(lookup, scan, "identity = 'cust-1001'");
             let refused = scan.relation.account.whose_scope(|ceilings| ceilings.full_scan == FullScan::Refused).is_some();
             let hint = if refused { "" } else { ". SET clevertap.full_scan = true reads everybody who can be listed, event by event" };
             let everybody = match scan.options.full_scan {
-                true => Some(ExportPlan::plan(export, scan, None, (BEGINNING, today), today, Vec::new(), RowFilter::NewPeople)?),
+                true => {
+                    Some(ExportPlan::plan(export, scan, Asked::Everybody((BEGINNING, today)), today, Vec::new(), RowFilter::NewPeople)?)
+                }
                 false => None,
             };
             Ok(ReadPlan::Missing(Missing {
-                refusal: format!("{missing}, WHERE {example}, or a join on one of them{hint}"),
+                remedy: format!("WHERE identity = 'cust-1001', WHERE {example}, or a join on one of them{hint}"),
                 everybody: everybody.map(Arc::new),
+                ..missing_key(lookup, scan)
             }))
         }
     }
@@ -343,18 +380,19 @@ fn plan_lookup(lookup: &'static Lookup, scan: &Scan, filters: &[Expr]) -> Result
         return looked_up(lookup, keys, scan);
     }
     let key = lookup.keys.first().map(|(key, _)| *key).unwrap_or_default();
-    let refusal = format!("{}, or a join on it", missing_key(lookup, scan, &format!("{key} = '1767225600'")));
-    Ok(ReadPlan::Missing(Missing { refusal, everybody: None }))
+    Ok(ReadPlan::Missing(Missing { remedy: format!("WHERE {key} = '1767225600', or a join on it"), ..missing_key(lookup, scan) }))
 }
 
-/// The message for a missing key.
-fn missing_key(lookup: &Lookup, scan: &Scan, example: &str) -> String {
+/// What is missing without a key.
+fn missing_key(lookup: &Lookup, scan: &Scan) -> Missing {
     let names: Vec<_> = lookup.keys.iter().map(|(column, _)| format!("\"{column}\"")).collect();
-    format!(
-        "{} needs a filter (= or IN) on {} to be read, and this query has none. For example: WHERE {example}",
-        scan.relation.qualified(),
-        names.join(" or ")
-    )
+    Missing {
+        needs: format!("{} needs a filter (= or IN) on {} to be read", scan.relation.qualified(), names.join(" or ")),
+        columns: lookup.keys.iter().map(|(column, _)| *column).collect(),
+        cause: None,
+        remedy: String::new(),
+        everybody: None,
+    }
 }
 
 fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
@@ -366,7 +404,7 @@ fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<R
     missing_filters.extend((!pushed.has_range()).then_some(DAYS));
     if is_top_values {
         example.push_str(" AND property = 'Currency'");
-        missing_filters.extend(pushed.values("property").is_none().then_some("\"property\" (= or IN)"));
+        missing_filters.extend(pushed.values("property").is_none().then_some(PROPERTY));
     }
     if pushed.is_contradiction() {
         return Ok(ReadPlan::Nothing);
@@ -377,7 +415,7 @@ fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<R
     let range = match pushed.range(&scan.relation.account, today(&scan.relation.account))? {
         Range::Days(range) => range,
         Range::Empty => return Ok(ReadPlan::Nothing),
-        Range::NoFirstDay => return Ok(missing(scan, &[DAYS], &example)),
+        Range::NoFirstDay => return Ok(no_first_day(scan, DAYS, &example)),
     };
     check_days(scan, range)?;
     let single_value = |column: &str| match pushed.values(column) {
@@ -402,7 +440,7 @@ fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<R
     }
     let arguments = CountArguments { properties: pushed.values("property").unwrap_or_default().to_vec(), kind, top_n };
     let events = pushed.values("event_name").unwrap_or_default();
-    let report = ReportPlan::of(call.path, count_requests(call, events, range, scan, &arguments), scan, constants)?;
+    let report = ReportPlan::of(call.path, count_requests(call, events, range, scan, &arguments), scan, constants, RowFilter::All)?;
     Ok(ReadPlan::Report(Arc::new(report)))
 }
 
@@ -411,17 +449,23 @@ fn plan_slices(call: &'static Slices, scan: &Scan, filters: &[Expr]) -> Result<R
     if pushed.is_contradiction() {
         return Ok(ReadPlan::Nothing);
     }
-    let range_filter = format!("\"{}\" (a range with a first day)", call.day);
     // A campaign may be scheduled for next year.
     let today = today(&scan.relation.account);
     let range = match pushed.range(&scan.relation.account, today.checked_add_days(AHEAD).unwrap_or(today))? {
         Range::Days(range) => range,
         Range::Empty => return Ok(ReadPlan::Nothing),
         Range::NoFirstDay => {
-            return Ok(missing(scan, &[&range_filter], &format!("{} BETWEEN '2026-01-01' AND '2026-01-31'", call.day)));
+            return Ok(ReadPlan::Missing(Missing {
+                needs: format!("{} needs a filter on \"{}\" (a range with a first day) to be read", scan.relation.qualified(), call.day),
+                columns: vec![call.day],
+                cause: pushed.has_range().then(|| "the range of this query has no first day".into()),
+                remedy: format!("WHERE {} BETWEEN '2026-01-01' AND '2026-01-31'", call.day),
+                everybody: None,
+            }));
         }
     };
-    Ok(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, slice_requests(call, range), scan, Constants::new())?)))
+    let keep = RowFilter::Inside { seconds: Bounds::ALL, days: pushed.days().unwrap_or(Bounds::ALL) };
+    Ok(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, slice_requests(call, range), scan, Constants::new(), keep)?)))
 }
 
 impl Table {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Field, SchemaRef, TimestampSecondType};
+use arrow::datatypes::{Date32Type, Field, SchemaRef, TimestampSecondType};
 use bytes::Bytes;
 use chrono_tz::Tz;
 use datafusion::common::ScalarValue;
@@ -53,8 +53,10 @@ pub(crate) struct PageProjection {
     records: &'static str,
     origins: Vec<ColumnOrigin>,
     zone: Option<Tz>,
-    /// The slot of the timestamp, for [`RowFilter::Inside`].
+    /// The slot of the timestamp, for the seconds of [`RowFilter::Inside`].
     time: Option<usize>,
+    /// The slot of the day, for its days.
+    day: Option<usize>,
     /// The slot that identifies people, for [`RowFilter::NewPeople`].
     person: Option<usize>,
 }
@@ -64,8 +66,8 @@ pub(crate) struct PageProjection {
 pub(crate) enum RowFilter {
     #[default]
     All,
-    /// Rows whose timestamp is within these bounds.
-    Inside(Bounds),
+    /// Rows whose timestamp and whose day are within these bounds. A row whose day cannot be read stays.
+    Inside { seconds: Bounds, days: Bounds },
     /// The first row of each person.
     NewPeople,
 }
@@ -130,6 +132,7 @@ impl PageProjection {
             origins: Vec::new(),
             zone,
             time: None,
+            day: None,
             person: None,
         };
         for &index in projection {
@@ -138,10 +141,12 @@ impl PageProjection {
                 Some(column) => mapping.origin(column, layout),
                 None => mapping.add(slot_of(&relation.typed[index - columns.len()])),
             };
-            if let (ColumnOrigin::Slot(slot), Some(column)) = (&origin, columns.get(index))
-                && column.kind == Kind::Instant
-            {
-                mapping.time = Some(*slot);
+            if let (ColumnOrigin::Slot(slot), Some(column)) = (&origin, columns.get(index)) {
+                match column.kind {
+                    Kind::Instant => mapping.time = Some(*slot),
+                    Kind::Day => mapping.day = Some(*slot),
+                    _ => {}
+                }
             }
             mapping.origins.push(origin);
         }
@@ -155,11 +160,14 @@ impl PageProjection {
             mapping.person = Some(mapping.slots.len());
             mapping.add(Slot { name: "identity".into(), paths, form: ValueForm::Text });
         }
-        if matches!(keep, RowFilter::Inside(_)) && mapping.time.is_none() {
-            let column = columns.iter().find(|column| column.kind == Kind::Instant);
-            if let Some(ColumnOrigin::Slot(slot)) = column.map(|column| mapping.origin(column, layout)) {
-                mapping.time = Some(slot);
-            }
+        if let RowFilter::Inside { seconds, days } = keep {
+            let mut slot_of = |kind| match columns.iter().find(|column| column.kind == kind).map(|column| mapping.origin(column, layout)) {
+                Some(ColumnOrigin::Slot(slot)) => Some(slot),
+                _ => None,
+            };
+            let time = (!seconds.is_all()).then(|| slot_of(Kind::Instant)).flatten();
+            let day = (!days.is_all()).then(|| slot_of(Kind::Day)).flatten();
+            (mapping.time, mapping.day) = (mapping.time.or(time), mapping.day.or(day));
         }
         Ok(mapping)
     }
@@ -236,13 +244,20 @@ impl PageProjection {
         let columns: Vec<ArrayRef> = columns.collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(page.rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        let mask: BooleanArray = match (keep, self.time, self.person) {
-            (RowFilter::Inside(bounds), Some(time), _) => {
-                let inside =
-                    |second: &i64| bounds.first.is_none_or(|first| first <= *second) && bounds.last.is_none_or(|last| *second <= last);
-                page.columns[time].as_primitive::<TimestampSecondType>().values().iter().map(|second| Some(inside(second))).collect()
+        let mask: BooleanArray = match (keep, self.person) {
+            (RowFilter::Inside { seconds, days }, _) => {
+                let mut kept = vec![true; page.rows];
+                if let Some(time) = self.time.filter(|_| !seconds.is_all()) {
+                    let times = page.columns[time].as_primitive::<TimestampSecondType>().values();
+                    kept.iter_mut().zip(times).for_each(|(kept, second)| *kept &= seconds.include(*second));
+                }
+                if let Some(day) = self.day.filter(|_| !days.is_all()) {
+                    let of_rows = page.columns[day].as_primitive::<Date32Type>().iter();
+                    kept.iter_mut().zip(of_rows).for_each(|(kept, day)| *kept &= day.is_none_or(|day| days.include(day.into())));
+                }
+                kept.into()
             }
-            (RowFilter::NewPeople, _, Some(person)) => {
+            (RowFilter::NewPeople, Some(person)) => {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 page.columns[person].as_string_view().iter().map(|person| Some(seen.is_new(person))).collect()
             }
@@ -255,10 +270,10 @@ impl PageProjection {
     ///
     /// # Errors
     /// `Error::Answer` if the records, which came from `call`, cannot be decoded; otherwise Arrow's errors.
-    pub(crate) fn rows(&self, records: &[Value], constants: &Constants, scan: &Scan, call: &str) -> Result<RecordBatch> {
+    pub(crate) fn rows(&self, records: &[Value], constants: &Constants, scan: &Scan, call: &str, keep: RowFilter) -> Result<RecordBatch> {
         let page = serde_json::json!({ RECORDS: records }).to_string();
         let page = self.decoder().decode(&Bytes::from(page)).map_err(|error| unreadable(call, &error))?;
-        self.batch(&page, constants, scan, RowFilter::All, &Mutex::default())
+        self.batch(&page, constants, scan, keep, &Mutex::default())
     }
 }
 

@@ -55,14 +55,15 @@ pub(crate) struct ReportPlan {
     projection: PageProjection,
     /// Values of the query's filters, which are the same in every row.
     constants: Constants,
+    keep: RowFilter,
 }
 
 impl ReportPlan {
     /// # Errors
     /// `Error::Setting` if a column needs a time zone and the account has none.
-    pub(crate) fn of(path: &'static str, requests: Vec<ReportRequest>, scan: &Scan, constants: Constants) -> Result<Self> {
-        let projection = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, BUILT_PAGE, RowFilter::All)?;
-        Ok(Self { path, requests, projection, constants })
+    pub(crate) fn of(path: &'static str, requests: Vec<ReportRequest>, scan: &Scan, constants: Constants, keep: RowFilter) -> Result<Self> {
+        let projection = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, BUILT_PAGE, keep)?;
+        Ok(Self { path, requests, projection, constants, keep })
     }
 
     pub(crate) fn stream(self: Arc<Self>, scan: Scan, counters: Counters) -> Result<BoxStream<'static, Result<RecordBatch>>> {
@@ -79,7 +80,7 @@ impl ReportPlan {
                 let sent = lane.counts().requests;
                 counters
                     .add("requests", usize::try_from(sent.saturating_sub(reported.fetch_max(sent, Ordering::Relaxed))).unwrap_or_default());
-                report.projection.rows(&records, &report.constants_of(&request), &scan, report.path)
+                report.projection.rows(&records, &report.constants_of(&request), &scan, report.path, report.keep)
             }
         });
         Ok(batches.buffered(at_once).boxed())

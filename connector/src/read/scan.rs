@@ -110,17 +110,6 @@ impl ScanExec {
         self.missing().is_ok_and(|missing| missing.is_some())
     }
 
-    /// Checks that all filters that the scan needs are there, or come late.
-    ///
-    /// # Errors
-    /// [`Error::Filter`] with the missing one.
-    pub(crate) fn check_complete(&self) -> Result<()> {
-        match self.missing()? {
-            Some(Missing { refusal, everybody: None }) => Err(Error::Filter(refusal).into()),
-            _ => Ok(()),
-        }
-    }
-
     /// Whether rows are looked up by key.
     pub(crate) fn is_looked_up(&self) -> bool {
         plan::lookup_key_columns(self.scan.relation.table).next().is_some()
@@ -140,6 +129,11 @@ impl ScanExec {
     /// `clevertap.profiles`.
     pub(crate) fn qualified(&self) -> String {
         self.scan.relation.qualified()
+    }
+
+    /// Whether it has a LIMIT of its own.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.scan.limit.is_some()
     }
 
     /// The most keys that it may be given.
@@ -206,7 +200,7 @@ fn start(read: ReadPlan, scan: &Scan, counters: Counters, context: &Arc<TaskCont
         ReadPlan::Lookup(lookup) => lookup.stream(scan.clone(), counters),
         ReadPlan::Export(export) | ReadPlan::Missing(Missing { everybody: Some(export), .. }) => export.stream(scan, counters, context),
         ReadPlan::Report(report) => report.stream(scan.clone(), counters),
-        ReadPlan::Missing(Missing { refusal, everybody: None }) => Err(Error::Filter(refusal).into()),
+        ReadPlan::Missing(missing) => Err(missing.refusal(None).into()),
     }
 }
 

@@ -41,7 +41,7 @@ const fn field(name: &'static str, target: Target) -> Column {
 
 pub(crate) static TABLE: Table = Table {
     name: "profiles",
-    about: "People, one row a person.",
+    about: "People, one row a person; read by event, one row a person and event.",
     columns: &[
         column("identity", Text, LookupKey(&["/identity"]), Optional("/identity", Identifier)),
         column("object_id", Text, LookupKey(&["/objectId", "/platformInfo/0/objectId"]), Optional("/objectId", Identifier)),

@@ -3,6 +3,7 @@
 //! In: the text of one statement. Out: the text to plan.
 //!
 //! - `FROM 'failed'`, where `failed` is a folder: `FROM 'failed/'`. Without the slash it would be the name of a table.
+//! - `SHOW COLUMNS FROM clevertap_events."It's"`: `DESCRIBE …`. DataFusion puts the name between quotes without doubling those that it has.
 //! - `SHOW FUNCTIONS LIKE 'ct_%'`: DataFusion leaves out functions without a fixed signature, and every `ct_*` is one of them.
 
 use std::{borrow::Cow, collections::BTreeMap, ops::ControlFlow, path::Path};
@@ -32,6 +33,9 @@ pub(super) fn rewrite(text: &str) -> Cow<'_, str> {
     if let Some(query) = functions_query(&statement) {
         return Cow::Owned(query);
     }
+    if let Some(description) = columns_of_quoted(&statement) {
+        return Cow::Owned(description);
+    }
     let folders = quoted_folders(&statement);
     if folders.is_empty() { Cow::Borrowed(text) } else { with_slashes(text, &folders).map_or(Cow::Borrowed(text), Cow::Owned) }
 }
@@ -56,6 +60,14 @@ fn functions_query(statement: &Statement) -> Option<String> {
         "SELECT DISTINCT routine_name AS function_name, function_type, syntax_example, description \
          FROM information_schema.routines {condition} ORDER BY function_name, function_type"
     ))
+}
+
+/// `SHOW COLUMNS` of a table whose name has a quote, as `DESCRIBE`.
+fn columns_of_quoted(statement: &Statement) -> Option<String> {
+    let Statement::Statement(statement) = statement else { return None };
+    let ast::Statement::ShowColumns { show_options, .. } = statement.as_ref() else { return None };
+    let name = show_options.show_in.as_ref()?.parent_name.as_ref()?;
+    name.to_string().contains('\'').then(|| format!("DESCRIBE {name}"))
 }
 
 /// The tables of the statement, in the order of its text; for errors.
@@ -159,6 +171,12 @@ mod tests {
         assert_eq!(slashed("EXPLAIN INSERT INTO t SELECT * FROM 'src'"), "EXPLAIN INSERT INTO t SELECT * FROM 'src/'");
         assert_eq!(slashed("COPY 'src' TO 'x.csv'"), "COPY 'src/' TO 'x.csv'");
         assert_eq!(slashed("SELECT * FROM (SELECT * FROM 'src'), 'recipes'"), "SELECT * FROM (SELECT * FROM 'src/'), 'recipes/'");
+    }
+
+    #[test]
+    fn columns_of_a_name_with_a_quote_are_described() {
+        assert_eq!(slashed("SHOW COLUMNS FROM clevertap_events.\"It's\""), "DESCRIBE clevertap_events.\"It's\"");
+        assert_eq!(slashed("SHOW COLUMNS FROM clevertap.events"), "SHOW COLUMNS FROM clevertap.events");
     }
 
     #[test]

@@ -229,3 +229,24 @@ async fn whoever_watches_is_asked_with_the_count_and_can_say_no() {
         assert_eq!(bodies(&world).len(), usize::from(consents));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alias_of_the_table_is_its_name() {
+    for (statement, expected) in [
+        ("DELETE FROM clevertap.profiles AS p WHERE p.identity = 'p1'", "p1"),
+        ("DELETE FROM clevertap.profiles p WHERE p.identity IN (SELECT id FROM gone g WHERE g.k = 1)", "p2"),
+        ("DELETE FROM clevertap.profiles AS \"P\" WHERE \"P\".identity = 'p1' AND name = 'Name 1'", "p1"),
+        ("DELETE FROM clevertap.profiles p WHERE EXISTS (SELECT 1 FROM gone WHERE gone.id = p.identity AND k = 2)", "p3"),
+        ("EXPLAIN DELETE FROM clevertap.profiles AS p WHERE p.identity = 'p1'", ""),
+    ] {
+        let world = world(5).await;
+        world.rows(statement).await;
+        let sent = bodies(&world).join("");
+        let named: Vec<&str> = sent.split('"').filter(|text| text.len() == 2 && text.starts_with('p')).collect();
+        assert_eq!(named.join(" "), expected, "{statement}");
+    }
+    let world = world(5).await;
+    let error = world.refused("DELETE FROM clevertap.profiles AS p WHERE p.identity IN (SELECT p.id FROM gone AS p)").await;
+    assert!(error.contains("another one") && world.sent().is_empty(), "{error}");
+    world.rows("DELETE FROM clevertap.profiles AS p WHERE p.identity IN (SELECT g.id FROM gone AS g)").await;
+}

@@ -129,7 +129,7 @@ impl Column {
     /// Fails if this is a column of times and a row of the block has none.
     fn check_times(&self, block: &Block<'_>, valid: u64) -> Result<(), PageError> {
         let row = valid.trailing_ones() as usize;
-        if !matches!(self.form, ValueForm::PackedTime | ValueForm::PackedDay) || row >= block.records {
+        if self.form != ValueForm::PackedTime || row >= block.records {
             return Ok(());
         }
         let record = self.rows + row;
@@ -209,10 +209,17 @@ impl<L: Lanes> Kernel for Push<'_, L> {
         }
         let times = column.check_times(block, valid & !misfits);
         column.valid.push(valid & !misfits);
-        column.mismatches += u64::from(misfits.count_ones());
+        // A record without its day is told of as one that has another value there.
+        let without = if column.form == ValueForm::PackedDay { !valid } else { 0 } & records_mask(block.records);
+        column.mismatches += u64::from((misfits | without).count_ones());
         column.rows += block.records;
         times
     }
+}
+
+/// A bit for each record of a block.
+fn records_mask(records: usize) -> u64 {
+    u64::MAX.checked_shr(u32::try_from(BLOCK - records).unwrap_or(0)).unwrap_or(0)
 }
 
 /// Takes the values and leaves a buffer of the same capacity, as the next page is likely of the same size.

@@ -32,7 +32,7 @@ use crate::read::query::Window;
 use crate::read::spec::{Counters, Scan};
 use chain::{Chains, Sender};
 use memory::ReadMemory;
-pub(crate) use windows::{AHEAD, BEGINNING, ExportPlan};
+pub(crate) use windows::{AHEAD, Asked, BEGINNING, ExportPlan};
 
 impl ExportPlan {
     pub(crate) fn stream(

@@ -25,6 +25,38 @@ pub(crate) const BEGINNING: NaiveDate = NaiveDate::from_ymd_opt(2013, 1, 1).expe
 /// How far an open range extends beyond today: events may have a time in the future.
 pub(crate) const AHEAD: Days = Days::new(365);
 
+/// What is exported.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Whoever did anything that can be exported.
+    Everybody(DayRange),
+    /// Events, each with its days. The ranges of one event do not overlap.
+    Events(Vec<(String, DayRange)>),
+}
+
+impl Asked {
+    /// All of `events` in the same days.
+    pub(crate) fn events(events: &[String], range: DayRange) -> Self {
+        Self::Events(events.iter().map(|event| (event.clone(), range)).collect())
+    }
+
+    /// Several of these, an event and a day once each.
+    pub(crate) fn any_of(alternatives: impl IntoIterator<Item = (String, DayRange)>) -> Self {
+        let mut asked: Vec<(String, DayRange)> = Vec::new();
+        let mut all: Vec<_> = alternatives.into_iter().collect();
+        // Stable, so that events keep the order of the query where their days are the same.
+        all.sort_by_key(|(_, range)| range.0);
+        for (event, range) in all {
+            let last = asked.iter_mut().rev().find(|(asked, _)| *asked == event).map(|(_, range)| range);
+            match last {
+                Some(last) if last.1.succ_opt().is_none_or(|next| range.0 <= next) => last.1 = last.1.max(range.1),
+                _ => asked.push((event, range)),
+            }
+        }
+        Self::Events(asked)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct ExportPlan {
     pub(crate) call: &'static Export,
@@ -39,15 +71,14 @@ pub(crate) struct ExportPlan {
 }
 
 impl ExportPlan {
-    /// Plans the export of `events` in `range`. `None` is a full scan of all events.
+    /// Plans the export of `asked`.
     ///
     /// # Errors
     /// `Error::Setting` if a column needs a time zone and the account has none.
     pub(crate) fn plan(
         call: &'static Export,
         scan: &Scan,
-        events: Option<&[String]>,
-        range: DayRange,
+        asked: Asked,
         today: NaiveDate,
         conditions: Vec<Condition>,
         keep: RowFilter,
@@ -58,17 +89,15 @@ impl ExportPlan {
         let projection = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, layout, keep)?;
         let chains = scan.options.read_concurrency;
         let can_split = call.time.is_some() && scan.limit.is_none();
-        let windows = match events {
-            None => vec![Window { event: None, range }],
-            Some(events) => {
+        let windows = match asked {
+            Asked::Everybody(range) => vec![Window { event: None, range }],
+            Asked::Events(events) => {
                 let parts_per_event = if can_split { (chains * WINDOWS_PER_CHAIN).div_ceil(events.len().max(1)) } else { 1 };
-                let windows = |event: &String| {
-                    split_days(range, today, parts_per_event)
-                        .into_iter()
-                        .map(|range| Window { event: Some(event.clone()), range })
-                        .collect::<Vec<_>>()
+                let windows = |(event, range): (String, DayRange)| {
+                    let parts = split_days(range, today, parts_per_event).into_iter();
+                    parts.map(move |range| Window { event: Some(event.clone()), range })
                 };
-                events.iter().flat_map(windows).collect()
+                events.into_iter().flat_map(windows).collect()
             }
         };
         Ok(Self { call, windows, parts, conditions, keep, projection })
@@ -77,7 +106,11 @@ impl ExportPlan {
     /// Records per page: the API's maximum, or the smallest multiple of its step that covers the limit.
     pub(super) fn page_rows(&self, limit: Option<usize>) -> usize {
         let enough = limit
-            .filter(|_| self.keep == RowFilter::All)
+            .filter(|_| match self.keep {
+                RowFilter::All => true,
+                RowFilter::Inside { seconds, .. } => seconds.is_all(),
+                RowFilter::NewPeople => false,
+            })
             .map(|limit| limit.div_ceil(BATCH_SIZE_STEP).max(1).saturating_mul(BATCH_SIZE_STEP));
         enough.unwrap_or(BATCH_SIZE_MAX).min(BATCH_SIZE_MAX)
     }
@@ -100,8 +133,12 @@ fn split_days(range: DayRange, today: NaiveDate, parts: usize) -> Vec<DayRange> 
 impl fmt::Display for ExportPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "call=POST {}", self.call.path)?;
-        let mut events: Vec<_> = self.windows.iter().filter_map(|window| window.event.as_deref()).collect();
-        events.dedup();
+        let mut events: Vec<&str> = Vec::new();
+        for event in self.windows.iter().filter_map(|window| window.event.as_deref()) {
+            if !events.contains(&event) {
+                events.push(event);
+            }
+        }
         match self.keep {
             RowFilter::NewPeople => f.write_str(", events=all that can be exported, people once each")?,
             _ => write!(f, ", events=[{}]", events.join(", "))?,
@@ -118,7 +155,7 @@ impl fmt::Display for ExportPlan {
             let pushed: Vec<_> = self.conditions.iter().map(Condition::redacted).collect();
             write!(f, ", pushed=[{}] (checked again here)", pushed.join(", "))?;
         }
-        if matches!(self.keep, RowFilter::Inside(_)) {
+        if matches!(self.keep, RowFilter::Inside { seconds, .. } if !seconds.is_all()) {
             f.write_str(", edges trimmed to the second")?;
         }
         Ok(())
@@ -131,6 +168,18 @@ mod tests {
 
     fn day(day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 1, day).unwrap()
+    }
+
+    #[test]
+    fn ranges_of_an_event_that_meet_are_one() {
+        let charged = |first, last| ("Charged".to_owned(), (day(first), day(last)));
+        let viewed = |first, last| ("Viewed".to_owned(), (day(first), day(last)));
+        let asked = |all: Vec<(String, DayRange)>| match Asked::any_of(all) {
+            Asked::Events(events) => events,
+            Asked::Everybody(_) => Vec::new(),
+        };
+        assert_eq!(asked(vec![charged(5, 6), viewed(1, 2), charged(7, 9), charged(8, 8)]), [viewed(1, 2), charged(5, 9)]);
+        assert_eq!(asked(vec![charged(5, 6), charged(9, 9), charged(1, 3)]), [charged(1, 3), charged(5, 6), charged(9, 9)]);
     }
 
     #[test]

@@ -8,7 +8,8 @@ pub(crate) mod keys;
 pub(crate) mod ranges;
 
 use chrono::NaiveDate;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::logical_expr::utils::{split_binary, split_conjunction};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
 
 use crate::account::Account;
 use crate::error::{Error, Result};
@@ -32,14 +33,35 @@ pub(crate) struct FilterCapabilities<'a> {
 }
 
 /// The combined filters of one scan.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct PushedFilters {
     /// For each restricted column, the values that all its filters allow.
     pinned: Vec<KeyFilter>,
     days: Option<Bounds>,
+    /// Where the first and the last day of the request must lie.
+    ends: [Bounds; 2],
     instants: Option<Bounds>,
     /// Conditions on properties, joined by AND.
     pub(crate) conditions: Vec<Condition>,
+    /// The branches of an OR, each with its own values and days. One of them holds, besides all of the above.
+    alternatives: Vec<Self>,
+}
+
+/// The branches of an OR, if each of them says which events or which days are asked for.
+fn alternatives(filter: &Expr, capabilities: FilterCapabilities<'_>) -> Option<Vec<PushedFilters>> {
+    let each: Vec<Expr> = match filter {
+        Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }) => split_binary(filter, Operator::Or).into_iter().cloned().collect(),
+        Expr::InList(list) if !list.negated => list.list.iter().map(|item| list.expr.as_ref().clone().eq(item.clone())).collect(),
+        _ => return None,
+    };
+    let branches = each.iter().map(|branch| {
+        let filters: Vec<Expr> = split_conjunction(branch).into_iter().cloned().collect();
+        let mut pushed = PushedFilters::of(&filters, capabilities);
+        // Below an OR a condition is that of one branch, and CleverTap is asked for all.
+        pushed.conditions.clear();
+        (pushed.alternatives.is_empty() && (!pushed.pinned.is_empty() || pushed.has_range())).then_some(pushed)
+    });
+    branches.collect()
 }
 
 /// The days that filters leave.
@@ -50,6 +72,12 @@ pub(crate) enum Range {
     Empty,
     /// All days up to one: what is asked for must have a first day.
     NoFirstDay,
+}
+
+impl Default for PushedFilters {
+    fn default() -> Self {
+        Self { pinned: Vec::new(), days: None, ends: [Bounds::ALL; 2], instants: None, conditions: Vec::new(), alternatives: Vec::new() }
+    }
 }
 
 impl PushedFilters {
@@ -66,20 +94,24 @@ impl PushedFilters {
         use TableProviderFilterPushDown::{Exact, Inexact, Unsupported};
         let support = |bounds: Bounds| if bounds.is_exact { Exact } else { Inexact };
         if let Some(keys) = key_filter(filter, capabilities.pinned) {
-            match self.pinned.iter_mut().find(|existing| existing.column == keys.column) {
-                Some(existing) => existing.values.retain(|value| keys.values.contains(value)),
-                None => self.pinned.push(keys),
-            }
+            self.pin(keys);
             return Exact;
         }
         for column in capabilities.days {
             if let Some(found) = bounds(filter, column, Axis::Days) {
                 self.days = Some(self.days.unwrap_or(Bounds::ALL).and(match *column {
-                    // `from_date = x` sets the first day of the range and not the last.
-                    "from_date" => Bounds { last: None, ..found },
-                    "to_date" => Bounds { first: None, ..found },
+                    // `from_date = x` sets the first day of the range and not the last, and `from_date <= x` neither.
+                    "from_date" => {
+                        self.ends[0] = self.ends[0].and(found);
+                        Bounds { last: None, ..found }
+                    }
+                    "to_date" => {
+                        self.ends[1] = self.ends[1].and(found);
+                        Bounds { first: None, ..found }
+                    }
                     _ => found,
                 }));
+                self.take_gaps(filter, found, capabilities);
                 return support(found);
             }
         }
@@ -93,11 +125,13 @@ impl PushedFilters {
         if let Some(column) = capabilities.instant {
             if let Some(found) = bounds(filter, column, Axis::Seconds) {
                 self.instants = Some(self.instants.unwrap_or(Bounds::ALL).and(found));
+                self.take_gaps(filter, found, capabilities);
                 return support(found);
             }
             // The timestamp cast to a date is a day of the project.
             if let Some(found) = bounds(filter, column, Axis::Days) {
                 self.days = Some(self.days.unwrap_or(Bounds::ALL).and(found));
+                self.take_gaps(filter, found, capabilities);
                 return Inexact;
             }
         }
@@ -105,7 +139,45 @@ impl PushedFilters {
             self.conditions.extend(found);
             return Inexact;
         }
+        if self.alternatives.is_empty()
+            && let Some(found) = alternatives(filter, capabilities)
+        {
+            self.alternatives = found;
+            return Inexact;
+        }
         Unsupported
+    }
+
+    /// Takes the branches of an OR, or the items of an IN, between which `found`, the range over all of them, has days that none asks for.
+    fn take_gaps(&mut self, filter: &Expr, found: Bounds, capabilities: FilterCapabilities<'_>) {
+        if !found.is_exact && self.alternatives.is_empty() {
+            self.alternatives = alternatives(filter, capabilities).unwrap_or_default();
+        }
+    }
+
+    /// These filters with each of the alternatives; themselves, if there are none.
+    pub(crate) fn each_alternative(&self) -> Vec<Self> {
+        let with = |branch: &Self| {
+            let mut both = Self { alternatives: Vec::new(), ..self.clone() };
+            for keys in &branch.pinned {
+                both.pin(keys.clone());
+            }
+            let and = |one: Option<Bounds>, other: Option<Bounds>| match (one, other) {
+                (Some(one), Some(other)) => Some(one.and(other)),
+                (one, other) => one.or(other),
+            };
+            (both.days, both.instants) = (and(both.days, branch.days), and(both.instants, branch.instants));
+            both
+        };
+        if self.alternatives.is_empty() { vec![self.clone()] } else { self.alternatives.iter().map(with).collect() }
+    }
+
+    /// Restricts a column to values, besides those that it may have had.
+    fn pin(&mut self, keys: KeyFilter) {
+        match self.pinned.iter_mut().find(|existing| existing.column == keys.column) {
+            Some(existing) => existing.values.retain(|value| keys.values.contains(value)),
+            None => self.pinned.push(keys),
+        }
     }
 
     /// The values to which the filters restrict `column`, if they do.
@@ -129,17 +201,36 @@ impl PushedFilters {
         self.instants
     }
 
+    /// The bounds in days, if a filter compares the day.
+    pub(crate) fn days(&self) -> Option<Bounds> {
+        self.days
+    }
+
     /// The range of days to request. An open end is `until`.
     ///
     /// # Errors
-    /// [`Error::Setting`] if a filter compares the timestamp and the account has no time zone.
+    /// [`Error::Setting`] if a filter compares the timestamp and the account has no time zone, [`Error::Filter`] if only the first day has an
+    /// upper bound.
     pub(crate) fn range(&self, account: &Account, until: NaiveDate) -> Result<Range> {
         let mut range = self.days.unwrap_or(Bounds::ALL);
         if let Some(instants) = self.instants {
             range = range.and(days_of(instants, account.time_zone().ok_or_else(Error::needs_time_zone)?));
         }
-        let Some(first) = range.first else { return Ok(Range::NoFirstDay) };
-        let last = range.last.unwrap_or_else(|| days(until).max(first));
+        // Days of no event: an account is younger than the epoch, and what lies beyond the end of an open range lies beyond any.
+        let Some(first) = range.first.map(|first| first.max(0)) else { return Ok(Range::NoFirstDay) };
+        let until = days(until).max(first);
+        let [first_day, last_day] = self.ends;
+        if range.last.is_none() && first_day.last.is_some_and(|last| last > first) {
+            return Err(Error::Filter(
+                "\"from_date\" is the first day of those that are counted, and this query has no last one: write event_date BETWEEN \
+                 '2026-01-01' AND '2026-01-31', or from_date = '2026-01-01' AND to_date = '2026-01-31'"
+                    .into(),
+            ));
+        }
+        let last = range.last.map_or(until, |last| last.min(until));
+        if !first_day.include(first) || (!last_day.is_all() && !last_day.include(last)) {
+            return Ok(Range::Empty);
+        }
         Ok(if first <= last { Range::Days((date(first), date(last))) } else { Range::Empty })
     }
 }

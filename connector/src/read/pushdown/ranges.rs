@@ -23,6 +23,16 @@ impl Bounds {
     pub(crate) const ALL: Self = Self { first: None, last: None, is_exact: true };
     const NONE: Self = Self { first: Some(0), last: Some(-1), is_exact: true };
 
+    /// Whether no end is set.
+    pub(crate) fn is_all(&self) -> bool {
+        self.first.is_none() && self.last.is_none()
+    }
+
+    /// Whether `value` lies inside.
+    pub(crate) fn include(&self, value: i64) -> bool {
+        self.first.is_none_or(|first| first <= value) && self.last.is_none_or(|last| value <= last)
+    }
+
     /// The intersection.
     #[must_use]
     pub(crate) fn and(self, other: Self) -> Self {
@@ -38,7 +48,7 @@ impl Bounds {
     }
 
     /// The smallest range that covers both; exact only if there is no gap between them.
-    fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         if self.is_empty() {
             return other;
         }
