@@ -6,7 +6,7 @@
 //! batches ─> output     stdout, or a file; format: by flag or ending; layout: tables and expanded rows
 //! runs ────> progress ─> console    stderr: progress, counts, warnings, the error
 //! stdin ───> confirm    consent to a statement that erases
-//! signals ─> interrupt  Ctrl-C and TERM
+//! signals ─> interrupt  Ctrl-C and TERM; watched: a reader of stdout that goes away
 //! ```
 
 #[cfg(test)]
@@ -18,3 +18,4 @@ pub(crate) mod interrupt;
 mod layout;
 pub(crate) mod output;
 pub(crate) mod progress;
+mod watched;

@@ -6,9 +6,12 @@
 use std::{
     fmt,
     fs::File,
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arrow::{
@@ -31,6 +34,7 @@ use parquet::{
 use super::{
     format::Format,
     layout::{self, TableWidth},
+    watched::Watched,
 };
 use crate::{
     failure::{Failure, Result},
@@ -51,7 +55,7 @@ pub(crate) struct Output {
 
 enum Destination {
     /// stdout, a device or a pipe: written as batches come.
-    Stream(Box<dyn Write + Send>),
+    Stream(Watched),
     /// A file that takes its name after the last result.
     File(AtomicFile),
 }
@@ -105,11 +109,11 @@ impl Output {
             return Err(Failure::Usage("Parquet is not text, and stdout is a terminal; -o FILE writes it to a file".into()));
         }
         let destination = match path {
-            None => Destination::Stream(Box::new(BufWriter::new(io::stdout()))),
+            None => Destination::Stream(Watched::new(io::stdout())),
             // A device or a pipe cannot be replaced at the end.
             Some(path) if path.metadata().is_ok_and(|there| !there.is_file()) => {
                 let file = File::options().write(true).open(path).map_err(|error| Failure::file(path, &error))?;
-                Destination::Stream(Box::new(BufWriter::new(file)))
+                Destination::Stream(Watched::new(file))
             }
             Some(path) => Destination::File(AtomicFile::create(path, access)?),
         };
@@ -142,6 +146,10 @@ impl Output {
                     .into(),
             ));
         }
+        let reader_gone = match &self.destination {
+            Destination::Stream(stream) => stream.reader_gone(),
+            Destination::File(_) => Arc::default(),
+        };
         let to = self.destination.writer();
         let json = || json::WriterBuilder::new().with_explicit_nulls(true);
         let writer = match self.format {
@@ -156,7 +164,7 @@ impl Output {
                 FormatWriter::Parquet(Box::new(ArrowWriter::try_new(to, parquet_schema(&schema), Some(properties)).map_err(parquet_error)?))
             }
         };
-        Ok(ResultWriter { schema, results: &mut self.results, writer, empty: true })
+        Ok(ResultWriter { schema, results: &mut self.results, writer, empty: true, reader_gone })
     }
 
     /// Writes a line of text between results; for `check` and `demo`.
@@ -176,6 +184,7 @@ pub(crate) struct ResultWriter<'a> {
     results: &'a mut usize,
     writer: FormatWriter<'a>,
     empty: bool,
+    reader_gone: Arc<AtomicBool>,
 }
 
 enum FormatWriter<'a> {
@@ -193,6 +202,11 @@ impl ResultWriter<'_> {
     /// # Errors
     /// A value that the format cannot hold, the disk's, or [`Failure::ReaderGone`].
     pub(crate) fn write(&mut self, batch: RecordBatch) -> Result<RowsWritten> {
+        let written = self.write_batch(batch);
+        if written.is_err() && self.reader_gone.load(Ordering::Relaxed) { Err(Failure::ReaderGone) } else { written }
+    }
+
+    fn write_batch(&mut self, batch: RecordBatch) -> Result<RowsWritten> {
         self.empty = false;
         match &mut self.writer {
             FormatWriter::Table { batches, rows, .. } => {
@@ -220,6 +234,12 @@ impl ResultWriter<'_> {
     /// # Errors
     /// As of [`Self::write`].
     pub(crate) fn finish(self) -> Result<()> {
+        let reader_gone = Arc::clone(&self.reader_gone);
+        let finished = self.write_end();
+        if finished.is_err() && reader_gone.load(Ordering::Relaxed) { Err(Failure::ReaderGone) } else { finished }
+    }
+
+    fn write_end(self) -> Result<()> {
         *self.results += 1;
         match self.writer {
             FormatWriter::Table { to, batches, width, .. } => {
@@ -329,7 +349,7 @@ mod tests {
     use crate::terminal::captured::Captured;
 
     fn stream(format: Format, to: &Captured) -> Output {
-        Output { format, table_width: TableWidth::Unlimited, destination: Destination::Stream(Box::new(to.clone())), results: 0 }
+        Output { format, table_width: TableWidth::Unlimited, destination: Destination::Stream(Watched::new(to.clone())), results: 0 }
     }
 
     fn batch() -> RecordBatch {
@@ -404,6 +424,31 @@ mod tests {
         let text = written(Format::Expanded, &[batch(), batch()]);
         assert!(text.starts_with("-[ 1 ]--\nid    | 1\nname  | ") && text.contains("-[ 4 ]--\n"), "{text}");
         assert_eq!(written(Format::Expanded, &[]), "(no rows of id, name, score, tags)\n");
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_error_of_any_format() {
+        /// Takes some bytes, and then nobody reads any more.
+        struct Head(usize);
+        impl Write for Head {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::BrokenPipe)?;
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        for format in [Format::Csv, Format::Tsv, Format::Json, Format::Ndjson, Format::Expanded, Format::Parquet, Format::Table] {
+            let destination = Destination::Stream(Watched::new(Head(10)));
+            let mut output = Output { format, table_width: TableWidth::Unlimited, destination, results: 0 };
+            let ended = output
+                .begin(batch().schema())
+                .and_then(|mut writer| (0..1_000).try_for_each(|_| writer.write(batch()).map(drop)).and_then(|()| writer.finish()));
+            let flushed = ended.and_then(|()| output.say(format_args!("")));
+            assert!(matches!(flushed, Err(Failure::ReaderGone)), "{format:?}: {flushed:?}");
+        }
     }
 
     #[test]
