@@ -2,4 +2,4 @@
 
 mod deletes;
 mod demerges;
-mod random;
+pub(crate) mod random;

@@ -30,13 +30,8 @@ use crate::read::scan::ScanExec;
 pub(crate) struct SwapLookupSides;
 
 impl SwapLookupSides {
-    const AFTER: &str = "join_selection";
-
-    /// Inserts the rule after DataFusion's join selection.
-    pub(crate) fn add_to(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
-        let index = rules.iter().position(|rule| rule.name() == Self::AFTER).map_or(0, |at| at + 1);
-        rules.insert(index, Arc::new(Self));
-    }
+    /// DataFusion's own choice of sides.
+    pub(crate) const AFTER: &str = "join_selection";
 }
 
 impl PhysicalOptimizerRule for SwapLookupSides {

@@ -1,11 +1,11 @@
 //! An instant plus an interval, on the clock of the instant's zone: days of 23 and 25 hours are days.
 //!
-//! In: instants of one zone and intervals. Out: the instants after them. Months and days move the local time, which is shifted forward where
-//! daylight saving skips it and is the earlier instant where it is repeated; hours and less move the instant.
+//! In: instants of one zone and intervals. Out: the instants after them. Months move the local time, then days do, which is shifted forward
+//! where daylight saving skips it and is the earlier instant where it is repeated; then hours and less move the instant.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Months, Offset, TimeDelta, TimeZone};
+use chrono::{DateTime, Months, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::compute::cast as cast_array;
@@ -30,18 +30,24 @@ impl InstantPlus {
         Some(Self { tz: zone.parse().ok()?, minus, signature: Signature::any(2, Volatility::Immutable) })
     }
 
+    /// The second at which the clock shows what `by` makes of the local time.
+    fn moved(&self, second: i64, by: impl FnOnce(NaiveDateTime) -> Option<NaiveDateTime>) -> Option<i64> {
+        let utc = DateTime::from_timestamp(second, 0)?.naive_utc();
+        let local = utc + TimeDelta::seconds(i64::from(self.tz.offset_from_utc_datetime(&utc).fix().local_minus_utc()));
+        instant(self.tz, by(local)?.and_utc().timestamp())
+    }
+
     /// `None` beyond the years that a clock has.
     fn sum(&self, at: i64, per_second: i64, interval: IntervalMonthDayNano) -> Option<i64> {
         let sign = if self.minus { -1 } else { 1 };
         let (months, days) = (sign * i64::from(interval.months), sign * i64::from(interval.days));
         let (mut second, rest) = (at.div_euclid(per_second), at.rem_euclid(per_second));
-        if (months, days) != (0, 0) {
-            let utc = DateTime::from_timestamp(second, 0)?.naive_utc();
-            let local = utc + TimeDelta::seconds(i64::from(self.tz.offset_from_utc_datetime(&utc).fix().local_minus_utc()));
+        if months != 0 {
             let by = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
-            let moved = if months < 0 { local.checked_sub_months(by)? } else { local.checked_add_months(by)? };
-            let moved = moved.checked_add_signed(TimeDelta::try_days(days)?)?;
-            second = instant(self.tz, moved.and_utc().timestamp())?;
+            second = self.moved(second, |local| if months < 0 { local.checked_sub_months(by) } else { local.checked_add_months(by) })?;
+        }
+        if days != 0 {
+            second = self.moved(second, |local| local.checked_add_signed(TimeDelta::try_days(days)?))?;
         }
         let moved = i128::from(second) * i128::from(per_second) + i128::from(rest);
         let nanoseconds = i128::from(sign) * i128::from(interval.nanoseconds);

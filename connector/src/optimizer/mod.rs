@@ -13,6 +13,8 @@
 //! | `RewriteDml` | analyzer | last | it rewrites INSERT, UPDATE and DELETE as analyzed by all other rules |
 //! | `RewriteSubseconds` | optimizer | first | the first rule of DataFusion removes the casts of columns |
 //! | `SwapLookupSides` | physical | after `join_selection` | that rule does not swap sides of unknown size |
+//! | `KeepLossyCasts` | physical | before `EnsureRequirements` | that rule leaves constants out of sorts |
+//! | `KeepOffset` | physical | before `EnsureRequirements` | that rule pushes sorts below limits |
 //! | `BindKeys` | physical | last | filters are pushed down at the end of physical optimization |
 //! | `AtomicCopy` | physical | last | it wraps the file writers of the final plan |
 
@@ -24,6 +26,8 @@ mod instant_plus;
 mod instants;
 #[cfg(feature = "json")]
 mod json_order;
+mod keep_offset;
+mod lossy_casts;
 mod three_valued;
 mod timestamps;
 mod why_missing;
@@ -33,6 +37,7 @@ use std::sync::Arc;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 
 use crate::copy::types::CopyTypes;
 use crate::dml::rewrite::RewriteDml;
@@ -41,6 +46,8 @@ use atomic_copy::AtomicCopy;
 use bind_keys::{BindKeys, SwapLookupSides};
 use identifier_casts::CoerceIdentifiers;
 use instants::LocalInstants;
+use keep_offset::KeepOffset;
+use lossy_casts::KeepLossyCasts;
 use three_valued::ThreeValuedFilters;
 use timestamps::{ResolveLocalTime, RewriteSubseconds};
 
@@ -81,7 +88,14 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     analyzer.rules.push(Arc::new(ThreeValuedFilters));
     analyzer.rules.push(Arc::new(RewriteDml));
     builder.optimizer().get_or_insert_default().rules.insert(0, Arc::new(RewriteSubseconds));
-    SwapLookupSides::add_to(&mut builder.physical_optimizers().get_or_insert_default().rules);
+    let physical = &mut builder.physical_optimizers().get_or_insert_default().rules;
+    let at = |rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str| rules.iter().position(|rule| rule.name() == name);
+    physical.insert(at(physical, SwapLookupSides::AFTER).map_or(0, |index| index + 1), Arc::new(SwapLookupSides));
+    let before_orders = at(physical, KeepOffset::BEFORE).unwrap_or(0);
+    physical.splice(
+        before_orders..before_orders,
+        [Arc::new(KeepLossyCasts) as Arc<dyn PhysicalOptimizerRule + Send + Sync>, Arc::new(KeepOffset)],
+    );
     builder.with_physical_optimizer_rule(Arc::new(BindKeys)).with_physical_optimizer_rule(Arc::new(AtomicCopy))
 }
 

@@ -16,6 +16,7 @@ use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMer
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 
+use super::lossy_casts::LossyCast;
 use crate::read::scan::ScanExec;
 
 /// The sentence; `None` if nothing above the scan refers to one of `columns`.
@@ -154,6 +155,9 @@ fn is_column(expr: &Arc<dyn PhysicalExpr>) -> bool {
 
 /// Whether it is a column under a cast that changes it.
 fn is_cast(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    if let Some(lossy) = expr.downcast_ref::<LossyCast>() {
+        return is_cast(lossy.cast());
+    }
     expr.downcast_ref::<CastExpr>().is_some_and(|cast| is_cast(cast.expr()) || (!cast.cast_type().is_string() && is_column(cast.expr())))
 }
 

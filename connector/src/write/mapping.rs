@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Schema};
 
 use crate::error::{Error, Result};
 use crate::table::{Open, Shape, Standard, Table, Target};
@@ -51,6 +51,8 @@ pub(crate) struct MappedField {
     /// The key in that object. Empty for [`Shape::Properties`]: the keys are in the values.
     pub(crate) key: String,
     pub(crate) shape: Shape,
+    /// Of [`Shape::Properties`]: what is known of its keys before the rows are.
+    keys: Option<String>,
     /// Whether a row without it is rejected.
     pub(crate) required: bool,
     pub(crate) class: Class,
@@ -86,7 +88,8 @@ impl Mapping {
         };
         let mut fields: Vec<MappedField> = Vec::with_capacity(source.fields().len());
         for (index, column) in source.fields().iter().enumerate() {
-            let field = map_column(table, event, open, index, column.name(), &qualified)?;
+            let mut field = map_column(table, event, open, index, column.name(), &qualified)?;
+            field.keys = open.filter(|_| field.shape == Shape::Properties).map(|open| keys(table, open, column.data_type()));
             if let Some(duplicate) = fields.iter().find(|f| f.shape != Shape::Properties && f.parent == field.parent && f.key == field.key)
             {
                 return Err(Error::Unwritable(format!(
@@ -122,7 +125,8 @@ impl Mapping {
     pub(crate) fn describe(&self, new: &BTreeSet<String>) -> String {
         let field = |field: &MappedField| {
             let mark = if field.class == Class::Custom && new.contains(&field.key) { ", new" } else { "" };
-            format!("{} -> {} ({}{mark})", Name(&field.origin), Name(field.label()), field.class)
+            let keys = field.keys.as_deref().unwrap_or_default();
+            format!("{} -> {} ({}{mark}{keys})", Name(&field.origin), Name(field.label()), field.class)
         };
         self.fields.iter().map(field).collect::<Vec<_>>().join(", ")
     }
@@ -245,7 +249,17 @@ fn map_column(
             Shape::Properties => Class::Unfolded,
             _ => Class::Standard,
         };
-        return Ok(MappedField { source: index, name: name.into(), origin: name.into(), parent, key: key.into(), shape, required, class });
+        return Ok(MappedField {
+            source: index,
+            name: name.into(),
+            origin: name.into(),
+            parent,
+            key: key.into(),
+            shape,
+            keys: None,
+            required,
+            class,
+        });
     }
     let Some(open) = open else {
         let names: Vec<_> = table.columns.iter().filter(|c| c.target.pointer().is_some()).map(|c| c.name).collect();
@@ -261,9 +275,29 @@ fn map_column(
         parent: Some(step(open.pointer)),
         key: name.into(),
         shape: Shape::Value,
+        keys: None,
         required: false,
         class: Class::Custom,
     })
+}
+
+/// What becomes of the keys of a column that is unfolded: of a struct they are known, of a map and of JSON they come with the rows.
+fn keys(table: &Table, open: &Open, data_type: &DataType) -> String {
+    let DataType::Struct(fields) = data_type else {
+        let has_email = standard_property(table, open, "email").is_some();
+        return if has_email { ": a key like email becomes Email".into() } else { String::new() };
+    };
+    let standard = |name: &String| standard_property(table, open, name).map(|(field, _)| format!("{} -> {field} (standard)", Name(name)));
+    let found: Vec<String> = fields.iter().filter_map(|field| standard(field.name())).collect();
+    if found.is_empty() { String::new() } else { format!(": {}", found.join(", ")) }
+}
+
+/// The predefined field that a key of properties becomes, inside of the object that `open` describes, and its shape.
+pub(crate) fn standard_property(table: &Table, open: &Open, key: &str) -> Option<(&'static str, Shape)> {
+    let target = table.column_like(key)?.target;
+    let name = target.pointer()?.strip_prefix(open.pointer)?.strip_prefix('/')?;
+    // Nobody's consent is switched by a name that only resembles it.
+    target.shape().map(|shape| (name, shape)).filter(|(name, shape)| *shape != Shape::Standard(Standard::Consent) || *name == key)
 }
 
 /// Refuses the names that DataFusion generates for the columns of VALUES.
@@ -339,8 +373,25 @@ mod tests {
         assert_eq!(
             mapping.to_string(),
             "IDENTITY -> identity (identifier), EMAIL -> Email (standard), customer_type -> Customer Type (standard), \
-             MSG-email -> MSG-email (standard), Plan -> Plan (custom), properties -> its own keys (unfolded)"
+             MSG-email -> MSG-email (standard), Plan -> Plan (custom), properties -> its own keys (unfolded: a key like email becomes Email)"
         );
+    }
+
+    #[test]
+    fn the_keys_of_a_struct_are_named_as_the_fields_that_they_become() {
+        let fields: Vec<_> =
+            ["dob", "EMAIL", "Plan", "msg_push", "MSG-sms"].iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+        let source = [Field::new("identity", DataType::Utf8, true), Field::new("properties", DataType::Struct(fields.into()), true)];
+        let mapping = Mapping::new(
+            tables::find("profiles").expect("a table"),
+            None,
+            "clevertap.profiles".into(),
+            &Schema::new(source.to_vec()),
+            IdentifierChoice::OneColumn,
+        );
+        assert!(mapping.expect("maps").to_string().ends_with(
+            "properties -> its own keys (unfolded: dob -> DOB (standard), EMAIL -> Email (standard), MSG-sms -> MSG-sms (standard))"
+        ));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::world::World;
 const PEOPLE: usize = 9;
 
 /// People `p0` to `p8`, and what a clause may ask beside them: the same people in memory, and ids with gaps, repeats and NULL.
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     let world = World::open(Settings::default(), |account| account.access = Access::Erase);
     world
         .rows(
@@ -34,7 +34,7 @@ async fn world() -> World {
 }
 
 /// A condition; `depth` bounds how deep it is nested.
-fn condition(rng: &mut StdRng, depth: u32) -> String {
+pub(crate) fn condition(rng: &mut StdRng, depth: u32) -> String {
     let person = |rng: &mut StdRng| format!("'p{}'", rng.random_range(0..PEOPLE));
     if depth > 0 && rng.random_bool(0.55) {
         let (left, right) = (condition(rng, depth - 1), condition(rng, depth - 1));
@@ -82,7 +82,7 @@ async fn texts(world: &World, sql: &str) -> BTreeSet<String> {
 }
 
 /// The people named in the calls to a path.
-fn named(world: &World, path: &str) -> Vec<String> {
+pub(crate) fn named(world: &World, path: &str) -> Vec<String> {
     let name = |text: &str| text.len() == 2 && text.starts_with('p');
     world
         .sent_to(path)
@@ -125,8 +125,8 @@ async fn compare(seed: u64, cases: u64, statement: &str, path: &str, limits: boo
     run
 }
 
-const DELETE: &str = "DELETE FROM clevertap.profiles";
-const UPDATE: &str = "UPDATE clevertap.profiles SET \"Mark\" = 'x'";
+pub(crate) const DELETE: &str = "DELETE FROM clevertap.profiles";
+pub(crate) const UPDATE: &str = "UPDATE clevertap.profiles SET \"Mark\" = 'x'";
 
 #[tokio::test(start_paused = true)]
 async fn a_delete_takes_whom_datafusion_selects() {

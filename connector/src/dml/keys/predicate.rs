@@ -214,8 +214,7 @@ pub(super) fn key_column(plan: &LogicalPlan, column: &str) -> Result<Expr> {
     };
     if !fits {
         return Err(Error::Filter(format!(
-            "\"{column}\" is compared with a subquery of type {data_type}; an identifier is text or a whole number: \
-             write CAST(x AS text) in the subquery"
+            "\"{column}\" is compared with a subquery of type {data_type}; an identifier is text or a whole number"
         ))
         .into());
     }

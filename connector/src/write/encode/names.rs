@@ -13,9 +13,9 @@ use super::context::Context;
 use super::reject::{Checked, KEY, not_charged, problem, twice};
 use super::role::Role;
 use super::types;
-use crate::table::{Open, Shape, Standard, Table};
+use crate::table::{Open, Shape, Table};
 use crate::tables;
-use crate::write::mapping::{Mapping, check_name};
+use crate::write::mapping::{Mapping, check_name, standard_property};
 
 /// The field names of a statement.
 #[derive(Debug)]
@@ -75,9 +75,7 @@ impl Names {
     pub(super) fn resolve(&self, key: &str) -> Checked<(String, Shape)> {
         let Some(open) = &self.open else { return Ok((key.to_owned(), Shape::Value)) };
         let inside = |pointer: &'static str| pointer.strip_prefix(open.pointer).and_then(|rest| rest.strip_prefix('/'));
-        let standard = self.table.column_like(key).and_then(|column| Some((inside(column.target.pointer()?)?, column.target.shape()?)));
-        // Nobody's consent is switched by a name that only resembles it.
-        let standard = standard.filter(|(name, shape)| *shape != Shape::Standard(Standard::Consent) || *name == key);
+        let standard = standard_property(self.table, open, key);
         let (name, shape) = match standard {
             Some((name, shape)) => (name.to_owned(), shape),
             None => {
