@@ -112,17 +112,23 @@ async fn a_folder_that_has_files_is_refused_kept_or_replaced() {
         world.rows(&copy("")).await;
         let first = files(&place);
         assert!(!first.is_empty());
-        std::fs::write(place.join("notes.txt"), "mine").expect("written");
+        let ending = Path::new(&first[0]).extension().expect("an ending").to_owned();
+        // What a reader of the folder does not read is not counted, and never deleted.
+        for other in ["notes.txt".into(), format!("older/x.{}", ending.display()), format!("_x.{}", ending.display())] {
+            let other = place.join(other);
+            std::fs::create_dir_all(other.parent().expect("a folder")).expect("made");
+            std::fs::write(other, "mine").expect("written");
+        }
         world.forget_sent();
         let error = world.refused(&copy("")).await;
         assert!(error.contains("OPTIONS (overwrite true)") && error.contains("OPTIONS (append true)"), "{error}");
         // Before anything was asked for.
         assert!(world.sent().is_empty());
         world.rows(&copy("OPTIONS (append true)")).await;
-        assert_eq!(files(&place).len(), first.len() * 2 + 1, "{format} {partitions}");
+        assert_eq!(files(&place).len(), first.len() * 2 + 3, "{format} {partitions}");
         world.rows(&copy("OPTIONS (overwrite true)")).await;
         let last = files(&place);
-        assert!(last.len() == first.len() + 1 && last.iter().any(|file| file == "notes.txt"), "{format} {partitions}: {last:?}");
+        assert!(last.len() == first.len() + 3 && last.iter().any(|file| file.starts_with("older/")), "{format} {partitions}: {last:?}");
         assert!(first.iter().all(|file| !last.contains(file)), "{last:?}");
         // A load that fails has replaced nothing.
         world.fault(What::Unavailable);

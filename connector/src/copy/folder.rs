@@ -186,15 +186,22 @@ impl Place {
 
     /// The files that are there.
     async fn files(&self, store: &dyn ObjectStore) -> Result<Vec<Path>> {
-        let listed = store.list(Some(self.folder.prefix())).try_filter_map(|file| {
-            let name = file.location.filename().unwrap_or_default();
-            let counts = name.ends_with(&self.ending) && !name.starts_with(['.', '_']);
-            std::future::ready(Ok(counts.then_some(file.location)))
-        });
+        let listed = store
+            .list(Some(self.folder.prefix()))
+            .try_filter_map(|file| std::future::ready(Ok(self.counts(&file.location).then_some(file.location))));
         match listed.try_collect().await {
             Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
             listed => Ok(listed?),
         }
+    }
+
+    /// Whether who reads the folder reads this file: in it, or in folders of partitions, and of the kind.
+    fn counts(&self, file: &Path) -> bool {
+        let Some(inside) = file.prefix_match(self.folder.prefix()) else { return false };
+        let parts: Vec<_> = inside.collect();
+        let Some((name, folders)) = parts.split_last() else { return false };
+        let name = name.as_ref();
+        folders.iter().all(|folder| folder.as_ref().contains('=')) && name.ends_with(&self.ending) && !name.starts_with(['.', '_'])
     }
 
     fn refusal(&self, files: usize) -> Error {
