@@ -120,6 +120,11 @@ async fn names_and_days_of_exports_come_from_joins_and_subqueries() {
             "SELECT identity FROM {events} WHERE CHARGED AND event_time::date IN (SELECT day FROM wanted)",
             "SELECT identity FROM {events} WHERE event_name = (SELECT min(event) FROM wanted) AND event_date > (SELECT max(day) - interval '3 days' FROM wanted) AND event_date < '2026-01-12'",
             "SELECT identity FROM {events} WHERE event_name IN (SELECT event FROM nothing) AND DAYS",
+            "SELECT identity FROM {events} WHERE event_name IN (SELECT event FROM wanted) AND event_date IN (SELECT day FROM wanted)",
+            "SELECT identity FROM {events} WHERE event_name IN (VALUES ('Charged')) AND EXISTS (SELECT 1 FROM wanted WHERE day = event_date)",
+            "SELECT e.identity FROM {events} e JOIN (SELECT DISTINCT event FROM wanted) a ON a.event = e.event_name JOIN (SELECT DISTINCT day FROM wanted) b ON b.day = e.event_date",
+            "SELECT identity FROM {events} WHERE CHARGED AND event_date IN (SELECT day FROM nothing)",
+            "SELECT e.identity FROM {events} e JOIN nothing n ON e.event_date = n.day AND e.event_name = n.event",
             "SELECT identity FROM {events} WHERE CHARGED AND event_date = (SELECT max(day) FROM nothing)",
         ] {
             let query =
@@ -147,6 +152,11 @@ async fn counts_take_names_and_days_of_subqueries() {
     ] {
         assert_eq!(lines(&world.rows(&counted(late)).await), given, "{late}");
     }
+    // A day that is compared with an instant is not widened in silence.
+    let instants =
+        "event_name = 'Charged' AND from_date = (SELECT min(day)::timestamp FROM wanted) AND to_date = (SELECT max(day) FROM wanted)";
+    assert!(world.refused(&counted(instants)).await.contains("CAST((SELECT …) AS date)"));
+    world.rows(&counted(&instants.replace("min(day)::timestamp", "CAST(min(day)::timestamp AS date)"))).await;
     // A row of several days has no day of its own to be compared; the remedy is the last of those above.
     let days = "event_name = 'Charged' AND event_date BETWEEN (SELECT min(day) FROM wanted) AND (SELECT max(day) FROM wanted)";
     let error = world.refused(&counted(days)).await;
@@ -176,6 +186,21 @@ async fn a_side_that_keeps_everybody_is_refused() {
         assert!(error.contains("[CT-201]"), "{query}\n{error}");
     }
     assert_eq!(asked(&world), (0, 0));
+}
+
+/// A sweep stands in for keys that are too many, and for no other refusal.
+#[tokio::test(start_paused = true)]
+async fn a_sweep_stands_in_for_keys_that_are_too_many_alone() {
+    let world = world();
+    world.set("full_scan", true).await;
+    let by_event = "SELECT p.identity FROM clevertap.profiles p JOIN wanted w ON p.event_name = w.event \
+                    WHERE p.from_date = (SELECT min(day) FROM wanted) AND p.event_date = (SELECT max(day) FROM wanted)";
+    assert!(world.run(by_event).await.is_ok_and(|rows| rows.iter().all(|batch| batch.num_rows() == 0)));
+    assert_eq!(asked(&world), (0, 0));
+    world.set("lookups_max", 3).await;
+    let many = "SELECT p.name FROM clevertap.profiles p JOIN wanted w ON p.identity = w.id";
+    assert_eq!(lines(&world.rows(many).await).len(), 7);
+    assert!(asked(&world).1 > 0);
 }
 
 /// Who was brought by whom: each level's people are looked up by the keys of the level before.

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// Puts the table's name in the place of its alias, if the statement is a DELETE that has one.
 ///
 /// # Errors
-/// [`Error::Unwritable`] if a subquery has the same alias, so that it would not be certain which is meant.
+/// [`Error::Unwritable`] if a subquery has a table of that name or alias, or the table itself, so that it would not be certain which is meant.
 pub(crate) fn resolve_alias(mut statement: Statement) -> Result<Statement> {
     let Some(ast::Statement::Delete(delete)) = write_in(&mut statement) else { return Ok(statement) };
     let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &mut delete.from;
@@ -26,7 +26,8 @@ pub(crate) fn resolve_alias(mut statement: Statement) -> Result<Statement> {
         && condition.visit(&mut replace).is_break()
     {
         return Err(Error::Unwritable(format!(
-            "DELETE FROM {name} AS {alias} has a subquery with the same alias, and nothing was sent: give the table of the subquery another one"
+            "DELETE FROM {name} AS {alias} has a subquery with a table of this name, or with the table itself, and nothing was sent: give the table \
+             of the subquery an alias of its own"
         ))
         .into());
     }
@@ -47,14 +48,19 @@ impl VisitorMut for Replace {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        let alias = match table {
-            TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. } => alias.as_ref(),
-            _ => None,
+        let is_alias = |name: &Ident| normalized(name) == self.alias;
+        let could_be_meant = match table {
+            TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => is_alias(&alias.name),
+            // Without an alias its own name is what its columns are named by.
+            TableFactor::Table { name, alias: None, .. } => {
+                let last = |name: &ObjectName| name.0.last().and_then(|part| part.as_ident()).map(normalized);
+                last(name) == last(&self.table) || last(name).as_deref() == Some(self.alias.as_str())
+            }
+            TableFactor::Derived { .. } => false,
+            // Functions and their like may bring any name.
+            _ => true,
         };
-        match alias.is_some_and(|alias| normalized(&alias.name) == self.alias) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        if could_be_meant { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {

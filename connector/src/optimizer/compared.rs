@@ -16,7 +16,7 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
@@ -54,10 +54,7 @@ impl Compared {
         match expr.downcast_ref::<CastExpr>() {
             Some(cast) => {
                 let mut inner = Self::of(cast.expr())?;
-                // A cast between texts says nothing; any other is the author's, and may change what is compared.
-                if !cast.cast_type().is_string() {
-                    inner.casts.insert(0, cast.cast_type().clone());
-                }
+                inner.casts.insert(0, cast.cast_type().clone());
                 Some(inner)
             }
             None => Some(Self { index: expr.downcast_ref::<expressions::Column>()?.index(), casts: Vec::new() }),
@@ -100,8 +97,15 @@ impl Compared {
         let schema = scan.schema();
         let field = schema.field(self.index);
         let (rank, may_be_null) = match scan.key_that_is_missing(field.name()) {
-            Some(key) if self.casts.is_empty() => (key, false),
-            None if scan.lacks_request_filter(field.name()) => (usize::MAX, !field.data_type().is_string()),
+            // A cast between texts says nothing; any other is the author's, and may change what is compared.
+            Some(key) if self.casts.iter().all(DataType::is_string) => (key, false),
+            None if field.data_type().is_string()
+                && self.casts.iter().all(DataType::is_string)
+                && scan.lacks_request_filter(field.name()) =>
+            {
+                (usize::MAX, false)
+            }
+            None if !self.casts.iter().any(DataType::is_string) && scan.lacks_request_filter(field.name()) => (usize::MAX, true),
             _ => return None,
         };
         let column = format!("{}.{}", scan.qualified(), field.name());
@@ -132,6 +136,9 @@ impl Compared {
                 let side = below_join(*node.join_type(), node.left().schema().fields().len(), node.right().schema().fields().len(), index)?;
                 Some((side.0, at(side.1)))
             })
+        } else if let Some(node) = plan.downcast_ref::<SortMergeJoinExec>() {
+            below_join(node.join_type(), node.left().schema().fields().len(), node.right().schema().fields().len(), self.index)
+                .map(|(side, index)| (side, at(index)))
         } else if plan.is::<UnionExec>() || plan.is::<InterleaveExec>() {
             return (0..plan.children().len()).map(|child| (child, self.clone())).collect();
         } else if passes_rows(plan) {

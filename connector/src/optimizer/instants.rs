@@ -5,6 +5,7 @@
 //! | expression | means |
 //! |---|---|
 //! | `instant >= DATE '…'`, with a column or a function of type date or timestamp without zone too; also `-`, BETWEEN, IN, joins | the local midnight, the local time |
+//! | `instant >= 1784973600` | the instant of these epoch seconds |
 //! | `to_timestamp(1784973600)`, `from_unixtime(1784973600)` | the instant of these epoch seconds, shown in the session's zone |
 //! | `instant::timestamp` | the local time |
 //! | `instant + interval '1 day'` | months and days are added to the local time, the rest to the instant |
@@ -81,6 +82,9 @@ fn rewrite(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Tran
     match &mut expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() || *op == Operator::Minus => {
             changed = same_clock(left, right, schema) || same_clock(right, left, schema);
+            if *op != Operator::Minus {
+                changed |= epoch(left, right, schema) || epoch(right, left, schema);
+            }
             if let Some(sum) = plus(left, *op, right, schema) {
                 return Ok(Transformed::yes(sum));
             }
@@ -92,12 +96,12 @@ fn rewrite(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Tran
         }
         Expr::Between(Between { expr, low, high, .. }) => {
             for bound in [low, high] {
-                changed |= same_clock(expr, bound, schema) || same_clock(bound, expr, schema);
+                changed |= same_clock(expr, bound, schema) || same_clock(bound, expr, schema) || epoch(expr, bound, schema);
             }
         }
         Expr::InList(InList { expr, list, .. }) => {
             for item in list {
-                changed |= same_clock(expr, item, schema) || same_clock(item, expr, schema);
+                changed |= same_clock(expr, item, schema) || same_clock(item, expr, schema) || epoch(expr, item, schema);
             }
         }
         Expr::Cast(Cast { expr: inner, field }) | Expr::TryCast(TryCast { expr: inner, field }) => {
@@ -154,6 +158,16 @@ fn same_clock(one: &Expr, other: &mut Expr, schema: &DFSchema) -> bool {
     let Ok(DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, None)) = other.get_type(schema) else { return false };
     let Some(function) = LocalInstant::new(&zone) else { return false };
     *other = ScalarUDF::new_from_impl(function).call(vec![other.clone()]);
+    true
+}
+
+/// Makes an instant of `other`, if `one` is an instant and `other` a whole number: of epoch seconds.
+fn epoch(one: &Expr, other: &mut Expr, schema: &DFSchema) -> bool {
+    let Ok(DataType::Timestamp(_, Some(zone))) = one.get_type(schema) else { return false };
+    if !other.get_type(schema).is_ok_and(|kind| kind.is_integer()) {
+        return false;
+    }
+    *other = cast(cast(other.clone(), DataType::Int64), DataType::Timestamp(TimeUnit::Second, Some(zone)));
     true
 }
 

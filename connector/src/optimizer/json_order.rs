@@ -1,14 +1,14 @@
 //! Refuses an order of values out of JSON.
 //!
-//! In: a plan. Out: the same plan, or an error where ORDER BY, of a query or of a window, compares what `properties -> 'Amount'` gives. It is
-//! text, in which 9 is more than 10, so the rows would be in an order that nobody means.
+//! In: a plan. Out: the same plan, or an error where ORDER BY, `min` or `max`, of a query, an aggregate or a window, compares what
+//! `properties -> 'Amount'` gives. It is text, in which 9 is more than 10, so the rows would be in an order that nobody means.
 
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Sort, WindowFunction};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::expr::Sort;
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion_clevertap_udfs::json::is_json_value;
 
@@ -25,23 +25,43 @@ impl AnalyzerRule for JsonOrder {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         plan.apply_with_subqueries(|node| {
+            let schema = input_schema(node);
             match node {
-                LogicalPlan::Sort(sort) => check(&sort.expr, &input_schema(node))?,
-                LogicalPlan::Window(window) => {
-                    let schema = input_schema(node);
-                    for expr in &window.window_expr {
-                        if let Expr::WindowFunction(function) = expr.clone().unalias_nested().data {
-                            let WindowFunction { params, .. } = *function;
-                            check(&params.order_by, &schema)?;
-                        }
-                    }
-                }
+                LogicalPlan::Sort(sort) => check(&sort.expr, &schema)?,
+                LogicalPlan::Distinct(Distinct::On(distinct)) => check(distinct.sort_expr.as_deref().unwrap_or_default(), &schema)?,
                 _ => {}
             }
-            Ok(TreeNodeRecursion::Continue)
+            node.apply_expressions(|expr| {
+                expr.apply(|expr| {
+                    match expr {
+                        Expr::AggregateFunction(function) => {
+                            check_extreme(function.func.name(), &function.params.args, &schema)?;
+                            check(&function.params.order_by, &schema)?;
+                        }
+                        Expr::WindowFunction(function) => {
+                            check_extreme(function.fun.name(), &function.params.args, &schema)?;
+                            check(&function.params.order_by, &schema)?;
+                        }
+                        _ => {}
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })
+            })
         })?;
         Ok(plan)
     }
+}
+
+/// Refuses `min` and `max`.
+fn check_extreme(name: &str, args: &[Expr], schema: &DFSchema) -> Result<()> {
+    if !matches!(name, "min" | "max") || !args.iter().any(|arg| is_json_value(arg, schema)) {
+        return Ok(());
+    }
+    Err(Error::Filter(format!(
+        "{name} of a value out of JSON would be of texts, in which 9 is more than 10: write {name}((properties -> 'Amount')::double) for \
+         numbers, {name}(properties ->> 'Plan') for texts"
+    ))
+    .into())
 }
 
 fn check(order: &[Sort], schema: &DFSchema) -> Result<()> {

@@ -39,7 +39,7 @@ impl AnalyzerRule for ResolveLocalTime {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = plan.transform_up_with_subqueries(|plan| {
             let schema = input_schema(&plan);
-            let is_time = |kind: &DataType| matches!(kind, DataType::Timestamp(TimeUnit::Second, Some(_)) | DataType::Date32);
+            let is_time = |kind: &DataType| matches!(kind, DataType::Timestamp(_, Some(_)) | DataType::Date32);
             if !schema.fields().iter().any(|field| is_time(field.data_type())) {
                 return Ok(Transformed::no(plan));
             }
@@ -104,7 +104,7 @@ fn resolved_instant(column: &Expr, text: &Expr, schema: &DFSchema) -> Result<Opt
             column.name
         ))
     };
-    let DataType::Timestamp(TimeUnit::Second, Some(name)) = field.data_type() else {
+    let DataType::Timestamp(_, Some(name)) = field.data_type() else {
         let is_wrong = *field.data_type() == DataType::Date32 && value.cast_to(&DataType::Date32).is_err();
         return if is_wrong { Err(no_time()) } else { Ok(None) };
     };

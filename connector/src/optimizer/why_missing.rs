@@ -15,6 +15,7 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
 use super::lossy_casts::LossyCast;
 use crate::read::scan::ScanExec;
@@ -32,10 +33,15 @@ pub(super) fn cause(plan: &Arc<dyn ExecutionPlan>, scan: &Arc<dyn ExecutionPlan>
                 return found;
             }
         }
-        if let Some(found) = of_join(node, child, columns, is_limited) {
+        let request_day = |name: &str| scan.downcast_ref::<ScanExec>().is_some_and(|scan| scan.is_request_day(name));
+        if let Some(found) = of_join(node, child, columns, is_limited, &request_day) {
             return Some(found);
         }
-        is_limited |= node.is::<GlobalLimitExec>() || node.is::<LocalLimitExec>() || node.fetch().is_some();
+        is_limited |= node.is::<WindowAggExec>()
+            || node.is::<BoundedWindowAggExec>()
+            || node.is::<GlobalLimitExec>()
+            || node.is::<LocalLimitExec>()
+            || node.fetch().is_some();
     }
     None
 }
@@ -80,11 +86,13 @@ fn of_condition(condition: &Arc<dyn PhysicalExpr>, columns: &[&str]) -> Option<S
     let name = *names.first()?;
     if let Some(binary) = condition.downcast_ref::<BinaryExpr>() {
         if *binary.op() == Operator::Or {
-            return Some(format!(
-                "this query has {} under an OR with something else, so that rows without it are asked for too: write a SELECT for each side, \
-                 with UNION ALL between them",
-                listed(&names)
-            ));
+            let each_names_one = split_disjunction(condition).into_iter().all(|side| !named(side, columns).is_empty());
+            let remedy = if each_names_one {
+                "write a SELECT for each side, with UNION between them"
+            } else {
+                "add a filter on it that holds for all of these rows"
+            };
+            return Some(format!("this query has {} under an OR, so that rows without it are asked for too: {remedy}", listed(&names)));
         }
         let side = if named(binary.left(), columns).is_empty() { binary.right() } else { binary.left() };
         return Some(match (is_column(side), is_cast(side), binary.op()) {
@@ -110,8 +118,22 @@ fn of_condition(condition: &Arc<dyn PhysicalExpr>, columns: &[&str]) -> Option<S
     })
 }
 
+/// The sides of ORs.
+fn split_disjunction(condition: &Arc<dyn PhysicalExpr>) -> Vec<&Arc<dyn PhysicalExpr>> {
+    match condition.downcast_ref::<BinaryExpr>().filter(|binary| *binary.op() == Operator::Or) {
+        Some(binary) => split_disjunction(binary.left()).into_iter().chain(split_disjunction(binary.right())).collect(),
+        None => vec![condition],
+    }
+}
+
 /// What is wrong with a join, if it compares one of `columns` of the side that leads to the scan.
-fn of_join(node: &Arc<dyn ExecutionPlan>, child: usize, columns: &[&str], is_limited: bool) -> Option<String> {
+fn of_join(
+    node: &Arc<dyn ExecutionPlan>,
+    child: usize,
+    columns: &[&str],
+    is_limited: bool,
+    is_request_day: &dyn Fn(&str) -> bool,
+) -> Option<String> {
     let (pairs, join_type): (Vec<_>, JoinType) = if let Some(join) = node.downcast_ref::<HashJoinExec>() {
         (join.on().to_vec(), *join.join_type())
     } else if let Some(join) = node.downcast_ref::<SortMergeJoinExec>() {
@@ -121,7 +143,7 @@ fn of_join(node: &Arc<dyn ExecutionPlan>, child: usize, columns: &[&str], is_lim
         let compared = named(join.filter()?.expression(), columns);
         return (!compared.is_empty()).then(|| {
             format!(
-                "the join compares {} by something else than an =, or under an OR: write a SELECT for each =, with UNION ALL between them",
+                "the join compares {} by something else than an =, or under an OR: write a SELECT for each =, with UNION between them",
                 listed(&compared)
             )
         });
@@ -133,17 +155,24 @@ fn of_join(node: &Arc<dyn ExecutionPlan>, child: usize, columns: &[&str], is_lim
         0 => matches!(join_type, JoinType::Left | JoinType::LeftAnti | JoinType::LeftMark | JoinType::Full),
         _ => matches!(join_type, JoinType::Right | JoinType::RightAnti | JoinType::RightMark | JoinType::Full),
     };
-    Some(if keeps_all {
+    Some(if is_request_day(name) {
+        format!(
+            "rows have no \"{name}\" of their own that could be joined on, since it says which days are asked for: write \"{name}\" = (SELECT …) for \
+             one day"
+        )
+    } else if keeps_all {
         format!(
             "the join on \"{name}\" takes rows that have no match too, as LEFT JOIN, NOT IN and NOT EXISTS do, so that its other side does not \
              say which to ask for"
         )
     } else if is_limited {
         format!(
-            "a LIMIT stands below the join on \"{name}\", so that the rows are to be chosen before the join can say which: put it above"
+            "a LIMIT or a window stands below the join on \"{name}\", so that the rows are to be chosen before the join can say which: put it above"
         )
     } else if sides.iter().any(is_cast) {
         format!("the join is on a cast of \"{name}\", of which several texts may be one value: compare \"{name}\" itself")
+    } else if !sides.iter().any(is_column) {
+        format!("the join is on an expression of \"{name}\": compare \"{name}\" itself")
     } else {
         format!("the other side of the join on \"{name}\" lacks a filter of its own, or does not end")
     })

@@ -62,6 +62,15 @@ impl LateFilter {
         name(&self.column)
     }
 
+    /// Whether it compares days as they are, so that nothing is left to be checked.
+    pub(crate) fn is_exact_day(&self, schema: &Schema) -> bool {
+        let is_day = self
+            .column()
+            .and_then(|column| schema.field_with_name(column).ok())
+            .is_some_and(|field| *field.data_type() == DataType::Date32);
+        is_day && matches!(self.column, Expr::Column(_))
+    }
+
     /// The filter with a value that stands for those to come, to see whether it is one that can be asked for.
     pub(crate) fn stand_in(&self, schema: &Schema) -> Option<Expr> {
         /// A day on which an account may have existed, so that it contradicts few of the other filters.
@@ -85,23 +94,24 @@ impl LateFilter {
         Some(self.compare(op, value))
     }
 
-    /// The filter, once its values are known.
+    /// The filter, once its values are known; `None` if no row can match it.
     ///
     /// # Errors
     /// [`Error::Filter`] if there are more keys than `clevertap.lookups_max`, and what the other side of the join or the subquery failed with.
-    pub(crate) async fn filter(&self, scan: &Scan, context: &Arc<TaskContext>) -> Result<Expr> {
+    pub(crate) async fn filter(&self, scan: &Scan, context: &Arc<TaskContext>) -> Result<Option<Expr>> {
         match &self.values {
             LateValues::Keys { collection, index } => match collection.keys(*index, context).await? {
+                Ok(keys) if keys.is_empty() => Ok(None),
                 Ok(keys) => {
                     let keys = keys.into_iter().map(|key| Expr::Literal(key, None)).collect();
-                    Ok(self.column.clone().in_list(keys, false))
+                    Ok(Some(self.column.clone().in_list(keys, false)))
                 }
                 Err(count) => Err(Error::Filter(format!(
                     "{} would be asked for {count} keys of \"{}\" from a join, and clevertap.lookups_max is {}; {}",
                     scan.relation.qualified(),
                     self.column().unwrap_or_default(),
                     collection.keys_max(),
-                    fewer(scan, count.parse().unwrap_or(usize::MAX)),
+                    count.parse().map_or_else(|_| "ask for fewer".into(), |count| fewer(scan, count)),
                 ))
                 .into()),
             },
@@ -115,7 +125,7 @@ impl LateFilter {
                     ColumnarValue::Scalar(value) => value,
                     ColumnarValue::Array(values) => ScalarValue::try_from_array(&values, 0)?,
                 };
-                Ok(self.compare(*op, value))
+                Ok(Some(self.compare(*op, value)))
             }
         }
     }
@@ -145,8 +155,7 @@ pub(crate) fn column_of(expr: &Arc<dyn PhysicalExpr>) -> Option<Expr> {
     match expr.downcast_ref::<CastExpr>() {
         Some(found) => {
             let inner = column_of(found.expr())?;
-            // A cast between texts says nothing; any other is the author's, and may change what is compared.
-            Some(if found.cast_type().is_string() { inner } else { cast(inner, found.cast_type().clone()) })
+            Some(cast(inner, found.cast_type().clone()))
         }
         None => Some(Expr::Column(Column::from_name(expr.downcast_ref::<expressions::Column>()?.name()))),
     }

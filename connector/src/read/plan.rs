@@ -124,6 +124,11 @@ pub(crate) fn lookup_key_columns(table: &Table) -> impl Iterator<Item = &'static
     keys(table).iter().map(|(column, _)| *column)
 }
 
+/// Whether rows are looked up by `column`.
+pub(crate) fn is_lookup_key(table: &Table, column: &str) -> bool {
+    lookup_key_columns(table).any(|key| key == column)
+}
+
 /// Whether filters on `column` say which events and days are asked for.
 pub(crate) fn is_request_filter(table: &Table, column: &str) -> bool {
     let FilterCapabilities { days, bucket_starts, instant, pinned, properties: _ } = capabilities(table, &[]);
@@ -136,7 +141,7 @@ pub(crate) fn is_request_filter(table: &Table, column: &str) -> bool {
 
 /// Whether a filter on `column` is one by which rows are asked for.
 pub(crate) fn is_asked_for_by(table: &Table, column: &str) -> bool {
-    is_request_filter(table, column) || lookup_key_columns(table).any(|key| key == column)
+    is_request_filter(table, column) || is_lookup_key(table, column)
 }
 
 /// Whether `column` holds a day of the request, which the rows do not have, so that it cannot be evaluated above the scan.
@@ -151,7 +156,7 @@ fn refers_to_request_days(table: &Table, filter: &Expr) -> bool {
 
 /// The call of a read whose filters come late.
 pub(crate) fn call(table: &Table, late: &[LateFilter]) -> String {
-    let by_key = late.iter().filter_map(LateFilter::column).any(|column| lookup_key_columns(table).any(|key| key == column));
+    let by_key = late.iter().filter_map(LateFilter::column).any(|column| is_lookup_key(table, column));
     match &table.read {
         Some(Read::Export(export)) => format!("POST {}", export.path),
         Some(Read::People { lookup, .. }) if late.is_empty() || by_key => lookup::call(lookup),
@@ -427,7 +432,7 @@ fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<R
     };
     let kind = single_value("property_type")?.unwrap_or_else(|| PROPERTY_TYPES[0].to_owned());
     if !PROPERTY_TYPES.contains(&kind.as_str()) {
-        return Err(Error::Filter(format!("\"property_type\" is \"{kind}\"; expected one of {}", PROPERTY_TYPES.join(", "))).into());
+        return Err(Error::Filter(format!("\"property_type\" is one of {}", PROPERTY_TYPES.join(", "))).into());
     }
     let top_n = single_value("top_n")?.map_or(Ok(TOP_N.0), |text| text.parse().ok().filter(|n| (1..=TOP_N.1).contains(n)).ok_or(()));
     let top_n = top_n.map_err(|()| Error::Filter(format!("\"top_n\" takes a number from 1 to {}", TOP_N.1)))?;

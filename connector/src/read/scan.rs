@@ -118,12 +118,23 @@ impl ScanExec {
     /// The rank of the key `column`, if the scan is a look-up without keys.
     pub(crate) fn key_that_is_missing(&self, column: &str) -> Option<usize> {
         let rank = plan::lookup_key_columns(self.scan.relation.table).position(|key| key == column);
-        rank.filter(|_| self.scan.limit.is_none() && self.is_missing_a_filter())
+        rank.filter(|_| self.could_take(column))
     }
 
-    /// Whether a filter on `column` says which events or days are asked for, and the scan lacks one.
+    /// Whether a filter on `column` says which events or days are asked for, and the scan lacks one. A day of the request, which the rows do
+    /// not have, cannot be joined on.
     pub(crate) fn lacks_request_filter(&self, column: &str) -> bool {
-        self.scan.limit.is_none() && self.is_missing_a_filter() && plan::is_request_filter(self.scan.relation.table, column)
+        plan::is_request_filter(self.scan.relation.table, column) && !self.is_request_day(column) && self.could_take(column)
+    }
+
+    /// Whether `column` holds a day of the request.
+    pub(crate) fn is_request_day(&self, column: &str) -> bool {
+        plan::is_request_day(self.scan.relation.table, column)
+    }
+
+    /// Whether a filter on `column` would supply one that is missing. One join gives a column its keys.
+    fn could_take(&self, column: &str) -> bool {
+        self.scan.limit.is_none() && !self.late.iter().any(|late| late.column() == Some(column)) && self.is_missing_a_filter()
     }
 
     /// `clevertap.profiles`.
@@ -166,7 +177,8 @@ impl ScanExec {
     /// The read that all filters together ask for.
     async fn with_late_filters(scan: &Scan, mut filters: Vec<Expr>, late: &[LateFilter], context: &Arc<TaskContext>) -> Result<ReadPlan> {
         for filter in late {
-            filters.push(filter.filter(scan, context).await?);
+            let Some(filter) = filter.filter(scan, context).await? else { return Ok(ReadPlan::Nothing) };
+            filters.push(filter);
         }
         plan::read(scan, &filters)
     }
@@ -179,9 +191,10 @@ impl ScanExec {
         let (scan, filters, late) = (self.scan.clone(), self.filters.clone().unwrap_or_default(), self.late.clone());
         let (read, context) = (self.read.clone(), Arc::clone(context));
         let batches = async move {
+            let by_key = late.iter().filter_map(LateFilter::column).all(|column| plan::is_lookup_key(scan.relation.table, column));
             let read = match Self::with_late_filters(&scan, filters, &late, &context).await {
                 // Too many keys to look up, and no request has been made yet.
-                Err(error) if is_of_the_filter(&error) => match read {
+                Err(error) if by_key && is_of_the_filter(&error) => match read {
                     ReadPlan::Missing(Missing { everybody: Some(export), .. }) => ReadPlan::Export(export),
                     _ => return Err(error),
                 },
@@ -273,6 +286,13 @@ impl ExecutionPlan for ScanExec {
                 let Some(column) = late.column().filter(|column| plan::is_asked_for_by(self.scan.relation.table, column)) else { continue };
                 // What the rows do not have cannot be filtered again above.
                 if plan::is_request_day(self.scan.relation.table, column) {
+                    if !late.is_exact_day(&self.scan.schema) {
+                        return Err(Error::Filter(format!(
+                            "{}: \"{column}\" is a day, and is compared with something else: write CAST((SELECT …) AS date)",
+                            self.scan.relation.qualified()
+                        ))
+                        .into());
+                    }
                     *answer = PushedDown::Yes;
                 }
                 scan = Some(scan.as_ref().unwrap_or(self).with_late_filter(late));

@@ -66,7 +66,7 @@ fn functions_query(statement: &Statement) -> Option<String> {
 fn columns_of_quoted(statement: &Statement) -> Option<String> {
     let Statement::Statement(statement) = statement else { return None };
     let ast::Statement::ShowColumns { show_options, .. } = statement.as_ref() else { return None };
-    let name = show_options.show_in.as_ref()?.parent_name.as_ref()?;
+    let name = show_options.show_in.as_ref().filter(|_| show_options.filter_position.is_none())?.parent_name.as_ref()?;
     name.to_string().contains('\'').then(|| format!("DESCRIBE {name}"))
 }
 

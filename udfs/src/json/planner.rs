@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 use datafusion_functions_json::udfs::json_as_text_udf;
 
 use super::typed::{compared, is_json, number};
-use super::value::{JSON_VALUE, call, is_json_value, json_value};
+use super::value::{JSON_VALUE, call, json_value};
 
 /// Plans `->`, `->>`, and arithmetic, comparisons and aggregates of what they give.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl ExprPlanner for JsonOperators {
             return arrow(&op, left, right).map(PlannerResult::Planned);
         }
         let planned = if let Some(op) = comparison(&op) {
-            compared(&left, op, &right, schema)
+            compared(&left, op, &right, schema, None)
         } else if let Some(op) = arithmetic(&op).filter(|_| is_json(&left, schema) || is_json(&right, schema)) {
             let as_number = |side: &Expr| if is_json(side, schema) { number(side) } else { side.clone() };
             Some(Expr::BinaryExpr(BinaryExpr::new(as_number(&left).into(), op, as_number(&right).into())))
@@ -68,10 +68,6 @@ impl ExprPlanner for JsonOperators {
     fn plan_aggregate(&self, mut raw: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
         let Some(json) = raw.args.first().filter(|arg| call(arg).is_some()) else { return Ok(PlannerResult::Original(raw)) };
         match raw.func.name() {
-            name @ ("min" | "max") if is_json_value(json, &DFSchema::empty()) => plan_err!(
-                "{name} of a value out of JSON would be of texts, in which 9 is more than 10: write {name}((properties -> 'Amount')::double) \
-                 for numbers, {name}(properties ->> 'Plan') for texts"
-            ),
             "sum"
             | "avg"
             | "median"
@@ -106,8 +102,14 @@ fn arrow(op: &BinaryOperator, left: Expr, right: Expr) -> Result<Expr> {
     }
     let inner = |key: Box<Expr>| arrow(op, left.clone(), *key).map(Box::new);
     Ok(match right {
-        Expr::BinaryExpr(BinaryExpr { left: key, op, right }) if op.supports_propagation() && is_key(&key) => {
+        Expr::BinaryExpr(BinaryExpr { left: key, op, right })
+            if (op.supports_propagation() || op == Operator::StringConcat) && is_key(&key) =>
+        {
             Expr::BinaryExpr(BinaryExpr { left: inner(key)?, op, right })
+        }
+        // `-> 'Amount' * 2`: no name is multiplied.
+        Expr::BinaryExpr(BinaryExpr { left: key, op, right }) if op.is_numerical_operators() && is_key(&key) => {
+            Expr::BinaryExpr(BinaryExpr { left: number(inner(key)?.as_ref()).into(), op, right })
         }
         Expr::Like(like) if is_key(&like.expr) => Expr::Like(Like { expr: inner(like.expr)?, ..like }),
         Expr::SimilarTo(like) if is_key(&like.expr) => Expr::SimilarTo(Like { expr: inner(like.expr)?, ..like }),
@@ -132,6 +134,8 @@ fn is_key(expr: &Expr) -> bool {
         Expr::Literal(value, _) => value.data_type().is_string() && !value.is_null(),
         // `'Amount'::double > 50`.
         Expr::Cast(cast) => is_key(&cast.expr),
+        // `'Amount' * 2 > 50`.
+        Expr::BinaryExpr(BinaryExpr { left, op, .. }) if *op == Operator::StringConcat || op.is_numerical_operators() => is_key(left),
         _ => false,
     }
 }

@@ -157,8 +157,10 @@ impl PushedFilters {
 
     /// These filters with each of the alternatives; themselves, if there are none.
     pub(crate) fn each_alternative(&self) -> Vec<Self> {
+        let mut alone = self.clone();
+        let alternatives = std::mem::take(&mut alone.alternatives);
         let with = |branch: &Self| {
-            let mut both = Self { alternatives: Vec::new(), ..self.clone() };
+            let mut both = alone.clone();
             for keys in &branch.pinned {
                 both.pin(keys.clone());
             }
@@ -169,7 +171,7 @@ impl PushedFilters {
             (both.days, both.instants) = (and(both.days, branch.days), and(both.instants, branch.instants));
             both
         };
-        if self.alternatives.is_empty() { vec![self.clone()] } else { self.alternatives.iter().map(with).collect() }
+        if alternatives.is_empty() { vec![alone] } else { alternatives.iter().map(with).collect() }
     }
 
     /// Restricts a column to values, besides those that it may have had.
@@ -217,20 +219,22 @@ impl PushedFilters {
             range = range.and(days_of(instants, account.time_zone().ok_or_else(Error::needs_time_zone)?));
         }
         // Days of no event: an account is younger than the epoch, and what lies beyond the end of an open range lies beyond any.
-        let Some(first) = range.first.map(|first| first.max(0)) else { return Ok(Range::NoFirstDay) };
-        let until = days(until).max(first);
         let [first_day, last_day] = self.ends;
-        if range.last.is_none() && first_day.last.is_some_and(|last| last > first) {
+        let Some(asked) = range.first else { return Ok(Range::NoFirstDay) };
+        let first = asked.max(0);
+        let until = days(until).max(first);
+        if range.last.is_none() && first_day.last.is_some_and(|last| last > asked) {
             return Err(Error::Filter(
                 "\"from_date\" is the first day of those that are counted, and this query has no last one: write event_date BETWEEN \
                  '2026-01-01' AND '2026-01-31', or from_date = '2026-01-01' AND to_date = '2026-01-31'"
                     .into(),
             ));
         }
-        let last = range.last.map_or(until, |last| last.min(until));
-        if !first_day.include(first) || (!last_day.is_all() && !last_day.include(last)) {
+        // What the author said of the ends is held against the ends as they were asked for.
+        if !first_day.include(asked) || !last_day.include(range.last.unwrap_or(until)) {
             return Ok(Range::Empty);
         }
+        let last = range.last.map_or(until, |last| last.min(until));
         Ok(if first <= last { Range::Days((date(first), date(last))) } else { Range::Empty })
     }
 }
