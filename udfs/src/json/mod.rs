@@ -8,11 +8,12 @@
 //! | `properties -> 'Plan'` | `gold`, `150.5`, `true`, `["a"]`; NULL where there is none |
 //! | `(properties -> 'Amount') > 100`, also BETWEEN, IN, JOIN | compared by number: `150`, `150.5`, `1000.0`, `"150"` |
 //! | `(properties -> 'Active') = true` | compared as a boolean |
+//! | `(properties -> 'Paid at') > DATE '2026-01-31'` | compared as a date: ISO text, and CleverTap's `$D_1795209805` on the session's clock |
 //! | `(properties -> 'Amount')::double`, `::decimal(10,2)`, `::date`, `::boolean` … | the value; NULL where it is no such value |
 //! | `(properties -> 'Amount')::bigint` and other whole numbers | the number; an error where that would lose its fraction |
 //! | `sum(properties -> 'Amount')`, `avg`, `(properties -> 'Amount') * 2` | of numbers |
-//! | `max(properties -> 'Amount')`, `min` | an error: of texts, `9` would be more than `10`. Cast, or `->>`, says what is meant |
 //! | `properties ->> 'Amount' > 50`, without parentheses | as PostgreSQL reads it, not DataFusion's generic dialect |
+//! | `properties -> 'Amount' * 2`, `properties ->> 'Plan' || 'x'` | of the value, not of its name |
 //! | `properties['Plan']`, `properties."Plan"` | the same as `properties -> 'Plan'` |
 //!
 //! The union type of `json_get` is what datafusion-functions-json has for a value. Little can be done with it: it cannot be compared,
