@@ -203,6 +203,22 @@ async fn a_sweep_stands_in_for_keys_that_are_too_many_alone() {
     assert!(asked(&world).1 > 0);
 }
 
+/// What one query may look up is of all its joins and branches together, those of a filter among them.
+#[tokio::test(start_paused = true)]
+async fn keys_of_all_joins_together_are_bounded() {
+    let world = world();
+    let two = "SELECT p.name FROM clevertap.profiles p JOIN wanted w ON p.identity = w.id \
+               UNION ALL SELECT q.name FROM clevertap.profiles q JOIN wanted w ON q.email = w.mail \
+               UNION ALL SELECT name FROM clevertap.profiles WHERE identity IN ('p1', 'p2')";
+    world.set("lookups_max", 12).await;
+    let error = world.refused(two).await;
+    assert!(error.contains("would look up 13 keys") && error.contains("SET clevertap.lookups_max = 13"), "{error}");
+    world.set("lookups_max", 13).await;
+    world.forget_sent();
+    assert_eq!(lines(&world.rows(two).await).len(), 7 + 7 + 2);
+    assert_eq!(asked(&world).0, 13);
+}
+
 /// Who was brought by whom: each level's people are looked up by the keys of the level before.
 #[tokio::test(start_paused = true)]
 async fn a_recursive_query_looks_up_level_after_level() {

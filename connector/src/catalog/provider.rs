@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::read::projection::typed_fields;
 use crate::read::scan::ScanExec;
-use crate::read::{plan, schema_discovery};
+use crate::read::{filter_columns, schema_discovery};
 use crate::relation::{Relation, SchemaName};
 use crate::table::{Read, Table, Write};
 use crate::tables;
@@ -146,7 +146,7 @@ impl TableProvider for ClevertapTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(plan::pushdown(&self.relation, filters)?)
+        Ok(filter_columns::pushdown(&self.relation, filters)?)
     }
 
     async fn delete_from(&self, _: &dyn Session, _: Vec<Expr>) -> Result<Arc<dyn ExecutionPlan>> {

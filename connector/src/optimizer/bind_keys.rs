@@ -110,7 +110,7 @@ impl PhysicalOptimizerRule for BindKeys {
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
-        ScanExec::check_given_keys(scans.iter().filter_map(|node| node.downcast_ref::<ScanExec>()))?;
+        ScanExec::share_keys_max(scans.iter().filter_map(|node| node.downcast_ref::<ScanExec>()))?;
         Ok(plan)
     }
 }

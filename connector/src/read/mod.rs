@@ -12,6 +12,7 @@
 //! joins, subqueries ─▶ late_filter ─┘
 //!                      collect_keys
 //!
+//! filter_columns  the columns by which a table is asked for
 //! spec         parameters and metrics of a scan
 //! projection   the columns of a scan to those of a page, and pages to batches
 //! decode       the bytes of a page to Arrow arrays
@@ -23,6 +24,7 @@ pub(crate) mod collect_keys;
 pub(crate) mod counts;
 pub(crate) mod decode;
 pub(crate) mod export;
+pub(crate) mod filter_columns;
 pub(crate) mod late_filter;
 pub(crate) mod lists;
 pub(crate) mod lookup;

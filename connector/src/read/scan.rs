@@ -5,8 +5,8 @@
 //! pushed down to it, and the rule `BindKeys` in `optimizer/bind_keys.rs` gives it those of joins.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::record_batch::RecordBatch;
 use datafusion::common::stats::Precision;
@@ -29,6 +29,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::error::{Error, ErrorKind};
 use crate::options::Options;
+use crate::read::filter_columns;
 use crate::read::late_filter::LateFilter;
 use crate::read::lookup::fewer;
 use crate::read::plan::{self, Missing, ReadPlan};
@@ -44,6 +45,8 @@ pub(crate) struct ScanExec {
     late: Vec<LateFilter>,
     /// From `filters` alone.
     read: ReadPlan,
+    /// Keys that the whole query has looked up, or will: those that planning knew, and those of joins as they come.
+    looked_up: OnceLock<Arc<AtomicUsize>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -78,7 +81,15 @@ impl ScanExec {
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Self { scan, filters: None, late: Vec::new(), read, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+        Self {
+            scan,
+            filters: None,
+            late: Vec::new(),
+            read,
+            looked_up: OnceLock::new(),
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
     }
 
     /// The same scan with another filter.
@@ -112,24 +123,24 @@ impl ScanExec {
 
     /// Whether rows are looked up by key.
     pub(crate) fn is_looked_up(&self) -> bool {
-        plan::lookup_key_columns(self.scan.relation.table).next().is_some()
+        filter_columns::lookup_key_columns(self.scan.relation.table).next().is_some()
     }
 
     /// The rank of the key `column`, if the scan is a look-up without keys.
     pub(crate) fn key_that_is_missing(&self, column: &str) -> Option<usize> {
-        let rank = plan::lookup_key_columns(self.scan.relation.table).position(|key| key == column);
+        let rank = filter_columns::lookup_key_columns(self.scan.relation.table).position(|key| key == column);
         rank.filter(|_| self.could_take(column))
     }
 
     /// Whether a filter on `column` says which events or days are asked for, and the scan lacks one. A day of the request, which the rows do
     /// not have, cannot be joined on.
     pub(crate) fn lacks_request_filter(&self, column: &str) -> bool {
-        plan::is_request_filter(self.scan.relation.table, column) && !self.is_request_day(column) && self.could_take(column)
+        filter_columns::is_request_filter(self.scan.relation.table, column) && !self.is_request_day(column) && self.could_take(column)
     }
 
     /// Whether `column` holds a day of the request.
     pub(crate) fn is_request_day(&self, column: &str) -> bool {
-        plan::is_request_day(self.scan.relation.table, column)
+        filter_columns::is_request_day(self.scan.relation.table, column)
     }
 
     /// Whether a filter on `column` would supply one that is missing. One join gives a column its keys.
@@ -152,35 +163,42 @@ impl ScanExec {
         self.scan.options.lookups_max
     }
 
-    /// Checks that the scans of one plan look up no more keys together than one query may.
+    /// Has the scans of one plan look up no more keys together than one query may.
     ///
     /// # Errors
-    /// [`Error::Filter`] with their number.
-    pub(crate) fn check_given_keys<'s>(scans: impl Iterator<Item = &'s Self>) -> Result<(), Error> {
-        let looked_up: Vec<(&Scan, usize)> = scans
-            .filter_map(|scan| match &scan.read {
-                ReadPlan::Lookup(lookup) => Some((&scan.scan, lookup.keys.values.len())),
-                _ => None,
-            })
-            .collect();
-        let keys = looked_up.iter().map(|(_, given)| given).sum();
-        match looked_up.iter().find(|(scan, _)| keys > scan.options.lookups_max) {
-            None => Ok(()),
-            Some((scan, _)) => Err(Error::Filter(format!(
-                "the query would look up {keys} keys, one request each, and clevertap.lookups_max is {}; {}",
-                scan.options.lookups_max,
-                fewer(scan, keys)
-            ))),
+    /// [`Error::Filter`] with their number, if those that planning knows are too many.
+    pub(crate) fn share_keys_max<'s>(scans: impl Iterator<Item = &'s Self>) -> Result<(), Error> {
+        let scans: Vec<&Self> = scans.collect();
+        let keys = scans.iter().map(|scan| scan.read.looked_up()).sum();
+        let looked_up = Arc::new(AtomicUsize::new(keys));
+        for scan in scans {
+            if scan.read.looked_up() > 0 {
+                check_keys_max(&scan.scan, keys)?;
+            }
+            // A plan may run through the rule twice; the first count is kept.
+            scan.looked_up.get_or_init(|| Arc::clone(&looked_up));
         }
+        Ok(())
     }
 
     /// The read that all filters together ask for.
-    async fn with_late_filters(scan: &Scan, mut filters: Vec<Expr>, late: &[LateFilter], context: &Arc<TaskContext>) -> Result<ReadPlan> {
+    async fn with_late_filters(
+        scan: &Scan,
+        mut filters: Vec<Expr>,
+        late: &[LateFilter],
+        looked_up: &AtomicUsize,
+        context: &Arc<TaskContext>,
+    ) -> Result<ReadPlan> {
         for filter in late {
             let Some(filter) = filter.filter(scan, context).await? else { return Ok(ReadPlan::Nothing) };
             filters.push(filter);
         }
-        plan::read(scan, &filters)
+        let read = plan::read(scan, &filters)?;
+        let keys = read.looked_up();
+        if keys > 0 {
+            check_keys_max(scan, looked_up.fetch_add(keys, Ordering::Relaxed) + keys)?;
+        }
+        Ok(read)
     }
 
     fn stream(&self, context: &Arc<TaskContext>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
@@ -190,9 +208,11 @@ impl ScanExec {
         }
         let (scan, filters, late) = (self.scan.clone(), self.filters.clone().unwrap_or_default(), self.late.clone());
         let (read, context) = (self.read.clone(), Arc::clone(context));
+        let looked_up = self.looked_up.get().map(Arc::clone).unwrap_or_default();
         let batches = async move {
-            let by_key = late.iter().filter_map(LateFilter::column).all(|column| plan::is_lookup_key(scan.relation.table, column));
-            let read = match Self::with_late_filters(&scan, filters, &late, &context).await {
+            let by_key =
+                late.iter().filter_map(LateFilter::column).all(|column| filter_columns::is_lookup_key(scan.relation.table, column));
+            let read = match Self::with_late_filters(&scan, filters, &late, &looked_up, &context).await {
                 // Too many keys to look up, and no request has been made yet.
                 Err(error) if by_key && is_of_the_filter(&error) => match read {
                     ReadPlan::Missing(Missing { everybody: Some(export), .. }) => ReadPlan::Export(export),
@@ -204,6 +224,18 @@ impl ScanExec {
         };
         Ok(futures::stream::once(batches).try_flatten().boxed())
     }
+}
+
+/// Fails if a query looks up more keys than one may.
+fn check_keys_max(scan: &Scan, keys: usize) -> Result<(), Error> {
+    let max = scan.options.lookups_max;
+    if keys <= max {
+        return Ok(());
+    }
+    Err(Error::Filter(format!(
+        "the query would look up {keys} keys, one request each, and clevertap.lookups_max is {max}; {}",
+        fewer(scan, keys)
+    )))
 }
 
 /// Begins to read.
@@ -232,7 +264,7 @@ impl DisplayAs for ScanExec {
             ReadPlan::Report(report) => write!(f, "{report}")?,
             ReadPlan::Missing(missing) => match &missing.everybody {
                 Some(export) if self.late.is_empty() => write!(f, "{export}")?,
-                _ => write!(f, "call={}", plan::call(self.scan.relation.table, &self.late))?,
+                _ => write!(f, "call={}", filter_columns::call(self.scan.relation.table, &self.late))?,
             },
         }
         for late in &self.late {
@@ -283,9 +315,11 @@ impl ExecutionPlan for ScanExec {
         if phase == FilterPushdownPhase::Pre && self.filters.is_some() {
             for (answer, parent) in answers.iter_mut().zip(&parents) {
                 let Some(late) = LateFilter::compared(&parent.filter) else { continue };
-                let Some(column) = late.column().filter(|column| plan::is_asked_for_by(self.scan.relation.table, column)) else { continue };
+                let Some(column) = late.column().filter(|column| filter_columns::is_asked_for_by(self.scan.relation.table, column)) else {
+                    continue;
+                };
                 // What the rows do not have cannot be filtered again above.
-                if plan::is_request_day(self.scan.relation.table, column) {
+                if filter_columns::is_request_day(self.scan.relation.table, column) {
                     if !late.is_exact_day(&self.scan.schema) {
                         return Err(Error::Filter(format!(
                             "{}: \"{column}\" is a day, and is compared with something else: write CAST((SELECT …) AS date)",
