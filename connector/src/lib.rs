@@ -72,7 +72,7 @@ pub mod account;
 pub mod bench_support;
 mod catalog;
 mod client;
-mod copy;
+pub mod copy;
 mod cpu;
 pub mod diagnose;
 mod dml;

@@ -48,11 +48,11 @@ async fn instants_are_timestamps_with_their_zone_in_files() {
         let file = folder.path().join(format!("x.{}", format.to_lowercase()));
         let query = format!(
             "SELECT identity, event_time, event_date, array_agg(event_time) OVER (PARTITION BY identity) AS all_times,
-             named_struct('at', event_time) AS s FROM clevertap.events WHERE {CHARGED}"
+             named_struct('at', event_time) AS s, map(['at'], [event_time]) AS m FROM clevertap.events WHERE {CHARGED}"
         );
         world.rows(&format!("COPY ({query}) TO '{}' STORED AS {format}", file.display())).await;
         external(&world, format, &file, "").await;
-        let rows = world.rows("SELECT event_time, event_date, all_times, s FROM back").await;
+        let rows = world.rows("SELECT event_time, event_date, all_times, s, m FROM back").await;
         let types: Vec<DataType> = rows[0].schema().fields().iter().map(|field| field.data_type().clone()).collect();
         assert_eq!(types[0], micros("Asia/Kolkata"), "{format}");
         assert_eq!(types[1], DataType::Date32, "{format}");
@@ -62,6 +62,8 @@ async fn instants_are_timestamps_with_their_zone_in_files() {
             "{format}: {}",
             types[3]
         );
+        let of_map = |entries: &DataType| matches!(entries, DataType::Struct(fields) if *fields[1].data_type() == micros("Asia/Kolkata"));
+        assert!(matches!(&types[4], DataType::Map(entries, _) if of_map(entries.data_type())), "{format}: {}", types[4]);
         let of = |table: &str, filter: &str| format!("SELECT identity, date_trunc('second', event_time) AS at FROM {table} {filter}");
         let ours = lines(&world.rows(&of("clevertap.events", &format!("WHERE {CHARGED}"))).await);
         assert_eq!(lines(&world.rows(&of("back", "")).await), ours, "{format}");

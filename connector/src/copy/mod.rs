@@ -9,3 +9,5 @@
 
 pub(crate) mod folder;
 pub(crate) mod types;
+
+pub use types::{NULL_PARTITION, in_microseconds};

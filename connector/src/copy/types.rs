@@ -17,7 +17,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit,
 use datafusion::optimizer::AnalyzerRule;
 
 /// The name of a partition without a value: that of Hive, which Spark, Trino, DuckDB and Athena read as NULL.
-const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+pub const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Formats that have an instant's type; the others have its text.
 const TYPED: [&str; 3] = ["parquet", "arrow", "avro"];
@@ -77,12 +77,16 @@ fn named(value: Expr) -> Result<Expr> {
 }
 
 /// The type with microseconds in the place of seconds, also inside of lists and structs. `None` if it has no seconds.
-fn in_microseconds(data_type: &DataType) -> Option<DataType> {
+///
+/// Parquet has no seconds, and its readers would take them for plain numbers.
+pub fn in_microseconds(data_type: &DataType) -> Option<DataType> {
     let inner = |field: &FieldRef| in_microseconds(field.data_type()).map(|kind| Arc::new(field.as_ref().clone().with_data_type(kind)));
     match data_type {
         DataType::Timestamp(TimeUnit::Second, zone) => Some(DataType::Timestamp(TimeUnit::Microsecond, zone.clone())),
         DataType::List(field) => inner(field).map(DataType::List),
         DataType::LargeList(field) => inner(field).map(DataType::LargeList),
+        DataType::FixedSizeList(field, size) => inner(field).map(|field| DataType::FixedSizeList(field, *size)),
+        DataType::Map(entries, sorted) => inner(entries).map(|entries| DataType::Map(entries, *sorted)),
         DataType::Struct(fields) => {
             let changed: Vec<Option<FieldRef>> = fields.iter().map(inner).collect();
             changed.iter().any(Option::is_some).then(|| {

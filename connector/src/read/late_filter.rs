@@ -151,7 +151,7 @@ fn is_bound(op: Operator) -> bool {
 }
 
 /// The logical form of a column, perhaps below casts; `None` if `expr` is anything else.
-pub(crate) fn column_of(expr: &Arc<dyn PhysicalExpr>) -> Option<Expr> {
+fn column_of(expr: &Arc<dyn PhysicalExpr>) -> Option<Expr> {
     match expr.downcast_ref::<CastExpr>() {
         Some(found) => {
             let inner = column_of(found.expr())?;
@@ -162,7 +162,7 @@ pub(crate) fn column_of(expr: &Arc<dyn PhysicalExpr>) -> Option<Expr> {
 }
 
 /// The name of the column in the form of [`column_of`].
-pub(crate) fn name(column: &Expr) -> Option<&str> {
+fn name(column: &Expr) -> Option<&str> {
     match column {
         Expr::Column(column) => Some(&column.name),
         Expr::Cast(cast) => name(&cast.expr),

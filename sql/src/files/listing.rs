@@ -24,6 +24,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlanBuilder, lit},
     prelude::SessionContext,
 };
+use datafusion_clevertap::copy::NULL_PARTITION;
 use futures::TryStreamExt;
 use object_store::ObjectMeta;
 
@@ -168,7 +169,6 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<d
 
 /// The table with NULL in the place of the partitions that Hive, and COPY, name so for want of a value.
 fn with_null_partitions(table: Arc<dyn TableProvider>, files: &[ObjectMeta]) -> Result<Arc<dyn TableProvider>> {
-    const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
     let folders = files.iter().flat_map(|file| file.location.parts().filter_map(|part| part.as_ref().split_once('=').map(own)));
     let nulls: HashSet<String> = folders.filter(|(_, value)| value == NULL_PARTITION).map(|(column, _)| column).collect();
     if nulls.is_empty() {

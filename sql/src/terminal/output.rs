@@ -18,13 +18,14 @@ use arrow::{
     array::{ArrayRef, RecordBatch, StringArray},
     compute::cast,
     csv,
-    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
+    datatypes::{DataType, Field, Schema, SchemaRef},
     error::ArrowError,
     json::{
         self,
         writer::{JsonArray, LineDelimited},
     },
 };
+use datafusion_clevertap::copy::in_microseconds;
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
@@ -224,7 +225,7 @@ impl ResultWriter<'_> {
             FormatWriter::Csv(writer) => writer.write(&flat(&batch)?)?,
             FormatWriter::Json(writer) => writer.write(&batch)?,
             FormatWriter::Ndjson(writer) => writer.write(&batch)?,
-            FormatWriter::Parquet(writer) => writer.write(&in_microseconds(&batch)?).map_err(parquet_error)?,
+            FormatWriter::Parquet(writer) => writer.write(&parquet_batch(&batch)?).map_err(parquet_error)?,
         }
         Ok(RowsWritten::All)
     }
@@ -274,24 +275,19 @@ impl ResultWriter<'_> {
     }
 }
 
-/// The schema of the Parquet file: it has no timestamps in seconds, and a reader would take them for plain numbers.
+/// The schema of the Parquet file, with instants in units that Parquet has.
 fn parquet_schema(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match field.data_type() {
-        DataType::Timestamp(TimeUnit::Second, zone) => {
-            Arc::new(field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, zone.clone())))
-        }
-        _ => Arc::clone(field),
+    let fields = schema.fields().iter().map(|field| match in_microseconds(field.data_type()) {
+        Some(data_type) => Arc::new(field.as_ref().clone().with_data_type(data_type)),
+        None => Arc::clone(field),
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 /// The batch in the types of [`parquet_schema`].
-fn in_microseconds(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+fn parquet_batch(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = parquet_schema(&batch.schema());
-    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| match column.data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => cast(column, field.data_type()),
-        _ => Ok(Arc::clone(column)),
-    });
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
     RecordBatch::try_new(Arc::clone(&schema), columns.collect::<Result<_, _>>()?)
 }
 
@@ -343,7 +339,11 @@ fn json_text(field: &Arc<Field>, column: &ArrayRef) -> Result<ArrayRef, ArrowErr
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Float64Array, Int64Array, ListBuilder, StringBuilder};
+    use arrow::{
+        array::{Float64Array, Int64Array, ListBuilder, StringBuilder},
+        datatypes::TimeUnit,
+    };
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
     use super::*;
     use crate::terminal::captured::Captured;
@@ -472,5 +472,26 @@ mod tests {
         let refused = Output::open(None, Some(&folder.path().join("y.xlsx")), FileAccess::Default).unwrap_err();
         assert!(refused.code() == 2 && refused.to_string().contains("--format csv"), "{refused}");
         assert!(!folder.path().join("y.xlsx").exists());
+    }
+
+    #[test]
+    fn instants_in_seconds_are_instants_in_a_parquet_file_also_inside_of_lists() {
+        let at = |unit| DataType::Timestamp(unit, Some(Arc::from("Asia/Kolkata")));
+        let list = |unit| DataType::new_list(at(unit), true);
+        let seconds = Arc::new(Int64Array::from(vec![Some(1_790_000_000), None])) as ArrayRef;
+        let instants = cast(&seconds, &at(TimeUnit::Second)).unwrap();
+        let lists = cast(&instants, &list(TimeUnit::Second)).unwrap();
+        let rows = RecordBatch::try_from_iter([("one", Arc::clone(&instants)), ("some", Arc::clone(&lists))]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.parquet");
+        let mut output = Output::open(None, Some(&path), FileAccess::Default).unwrap();
+        let mut result = output.begin(rows.schema()).unwrap();
+        result.write(rows).unwrap();
+        result.finish().unwrap();
+        output.close(false).unwrap();
+        let mut back = ParquetRecordBatchReader::try_new(File::open(path).unwrap(), 10).unwrap();
+        let back = back.next().unwrap().unwrap();
+        assert_eq!(back.column(0), &cast(&instants, &at(TimeUnit::Microsecond)).unwrap());
+        assert_eq!(back.column(1), &cast(&lists, &list(TimeUnit::Microsecond)).unwrap());
     }
 }
