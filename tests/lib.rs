@@ -55,18 +55,33 @@ pub struct EmulatorTransport {
     log: CallLog,
     sent: Mutex<Vec<SentCall>>,
     script: Mutex<VecDeque<Scripted>>,
+    change: Mutex<Option<Change>>,
+}
+
+/// What happens to the emulator's answer to a call on its way.
+struct Change(Box<dyn FnMut(&SentCall, Answer) -> Answer + Send>);
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Change")
+    }
 }
 
 impl EmulatorTransport {
     /// A transport that leads to `emulator`.
     #[must_use]
     pub fn new(emulator: Emulator, log: CallLog) -> Self {
-        Self { emulator, log, sent: Mutex::default(), script: Mutex::default() }
+        Self { emulator, log, sent: Mutex::default(), script: Mutex::default(), change: Mutex::default() }
     }
 
     /// What the next calls meet, in their order.
     pub fn script(&self, steps: impl IntoIterator<Item = Scripted>) {
         lock(&self.script).extend(steps);
+    }
+
+    /// Has every answer of the emulator pass through `change`.
+    pub fn change_answers(&self, change: impl FnMut(&SentCall, Answer) -> Answer + Send + 'static) {
+        *lock(&self.change) = Some(Change(Box::new(change)));
     }
 
     /// The calls so far.
@@ -98,17 +113,22 @@ impl EmulatorTransport {
 #[async_trait]
 impl Transport for EmulatorTransport {
     async fn send(&self, call: Call) -> Result<Answer, Failure> {
-        self.keep(SentCall {
+        let sent = SentCall {
             method: call.method.to_string(),
             path: call.url.path().to_owned(),
             query: call.url.query().map(str::to_owned),
             headers: call.headers.iter().map(|(name, _)| *name).collect(),
             body: String::from_utf8_lossy(&call.body).into_owned(),
-        });
-        match self.scripted() {
-            Some(answered) => answered,
-            None => send(&self.emulator, call).await,
+        };
+        self.keep(sent.clone());
+        if let Some(answered) = self.scripted() {
+            return answered;
         }
+        let answer = send(&self.emulator, call).await?;
+        Ok(match &mut *lock(&self.change) {
+            Some(Change(change)) => change(&sent, answer),
+            None => answer,
+        })
     }
 
     async fn put(&self, put: Put) -> Result<Answer, Failure> {

@@ -78,6 +78,7 @@ pub mod diagnose;
 mod dml;
 pub mod error;
 mod fate;
+mod foreign_text;
 pub mod optimizer;
 pub mod options;
 mod project_schema;

@@ -255,7 +255,12 @@ const DESCRIPTORS: &[Descriptor] = &[
     option!(nested, flag, shown, "true: structs and maps are sent as objects; false: as JSON text"),
     option!(naive_time, word, shown, "a timestamp without zone: refuse as event_time and utc elsewhere; utc; project"),
     option!(long_values, word, shown, "a text over 512 bytes: reject the row; cut the text, with a warning"),
-    option!(full_scan, flag, shown, "true: clevertap.profiles may be read without a filter, by a sweep over all events"),
+    option!(
+        full_scan,
+        flag,
+        shown,
+        "true: clevertap.profiles may be read without a filter, by a sweep over all events, and clevertap.events without a name"
+    ),
     option!(verify_counts, flag, shown, "true: the rows of an export are compared with CleverTap's own count"),
     option!(type_mismatch, word, shown, "a value that is not of its column's type: null, with a warning; error"),
     option!(lookups_max, count, shown, "keys that one query may look up"),

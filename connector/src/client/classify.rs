@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::transport::{Answer, Failure, FailureKind};
-use crate::redact::without_addresses;
+use crate::foreign_text::ForeignText;
 
 /// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +66,6 @@ pub(crate) struct Classified {
 /// Larger bodies are not searched for a failure: those are short, and a page of an export is not parsed twice.
 const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
 
-/// Maximum length of the text of CleverTap that a message repeats.
-const WORDS_CHARS_MAX: usize = 200;
-
 /// The keys of an answer that mark a failure.
 #[derive(Debug, Default, Deserialize)]
 struct Envelope<'a> {
@@ -80,10 +77,18 @@ struct Envelope<'a> {
     message: Option<&'a RawValue>,
     #[serde(borrow, default)]
     code: Option<&'a RawValue>,
-    #[serde(default)]
-    processed: Option<IgnoredAny>,
-    #[serde(default)]
-    unprocessed: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    processed: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    unprocessed: Option<&'a RawValue>,
+}
+
+impl Envelope<'_> {
+    /// Whether it tells of records, and not of the whole request alone. `0` processed and none refused tells of none.
+    fn tells_of_records(&self) -> bool {
+        let is = |value: Option<&RawValue>, nothing: &[&str]| value.is_none_or(|value| nothing.contains(&value.get()));
+        !(is(self.processed, &["0", "null"]) && is(self.unprocessed, &["[]", "null"]))
+    }
 }
 
 /// A `"status": "fail"` for the whole request.
@@ -91,8 +96,8 @@ struct Envelope<'a> {
 pub(crate) struct Fail {
     /// The code, which is not always the HTTP status.
     pub(crate) code: Option<i64>,
-    /// The text of CleverTap, without control characters and of limited length.
-    pub(crate) words: Option<String>,
+    /// The text of CleverTap.
+    pub(crate) words: Option<ForeignText>,
 }
 
 /// The failure of the whole request, if the answer has one.
@@ -106,32 +111,31 @@ impl Fail {
             return None;
         }
         let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
-        let records = envelope.processed.is_some() || envelope.unprocessed.is_some();
-        if records || !envelope.status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case("fail")) {
+        if envelope.tells_of_records() || !envelope.status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case("fail")) {
             return None;
         }
-        let words = envelope.error.or(envelope.message).map(|value| words(value.get()));
+        let words = envelope.error.or(envelope.message).map(|value| ForeignText::of_json(value.get()));
         Some(Self { code: envelope.code.and_then(|code| code.get().trim_matches('"').parse().ok()), words })
     }
 
     fn error_is(&self, text: &str) -> bool {
-        self.words.as_deref().is_some_and(|words| words.trim().eq_ignore_ascii_case(text))
+        self.words.as_ref().is_some_and(|words| words.raw().trim().eq_ignore_ascii_case(text))
+    }
+
+    /// Whether the error begins with this text, in any case.
+    fn error_begins(&self, text: &str) -> bool {
+        let words = self.words.as_ref().map(|words| words.raw().trim_start()).unwrap_or_default();
+        words.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
+    }
+
+    /// The text in lower case, to be searched.
+    pub(crate) fn lowercase(&self) -> String {
+        self.words.as_ref().map_or_else(String::new, |words| words.raw().to_lowercase())
     }
 }
 
-/// The text of CleverTap, without addresses and control characters, and of limited length.
-fn words(json: &str) -> String {
-    let text = serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned());
-    let text = without_addresses(&text);
-    let mut shortened: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS_CHARS_MAX).collect();
-    if text.chars().nth(WORDS_CHARS_MAX).is_some() {
-        shortened.push('…');
-    }
-    shortened
-}
-
-/// Classifies an answer. `understood` are codes and errors of a `fail` that the caller handles itself; `readable` is called for a 2xx
-/// that is not a failure.
+/// Classifies an answer. `understood` are codes and beginnings of errors of a `fail` that the caller handles itself, and HTTP statuses
+/// without a body that say the same; `readable` is called for a 2xx that is not a failure.
 pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable: impl FnOnce(&Answer) -> bool) -> Classified {
     use AttemptOutcome::*;
 
@@ -142,7 +146,9 @@ pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable:
     let error_is = |text| fail.as_ref().is_some_and(|fail| fail.error_is(text));
 
     let throttled = status == 429 || code == Some(429) || error_is("Too many requests") || error_is("Too many concurrent requests");
-    let understood = code.is_some_and(|code| understood.0.contains(&code)) || understood.1.iter().any(|error| error_is(error));
+    let said = code.or_else(|| answer.body.is_empty().then_some(i64::from(status)).filter(|_| !is_2xx(status)));
+    let begins = |text| fail.as_ref().is_some_and(|fail| fail.error_begins(text));
+    let understood = said.is_some_and(|code| understood.0.contains(&code)) || understood.1.iter().any(|error| begins(error));
     let malformed = error_is("Malformed request") && (status == 400 || (is_2xx(status) && code == Some(400)));
     let outcome = match status {
         _ if throttled => Throttled { retry_after },
@@ -170,7 +176,8 @@ pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable:
         Broken { .. } => format!("was answered {status}"),
         _ => match &fail {
             Some(Fail { code, words }) => {
-                let words = words.as_ref().map_or(String::new(), |words| format!(" {words:?}"));
+                let words =
+                    words.as_ref().map_or_else(|| " \"fail\" without a reason".to_owned(), |words| format!(" {:?}", words.to_string()));
                 let code = code.map_or(String::new(), |code| format!(", code {code}"));
                 format!("was answered{words} (HTTP {status}{code})")
             }
@@ -217,6 +224,11 @@ mod tests {
         (200, r#"{"status":"success","processed":2,"unprocessed":[]}"#, AttemptOutcome::Readable, "was answered 200"),
         (202, r#"{"status":"partial","req_id":384649162721759}"#, AttemptOutcome::Readable, "was answered 202"),
         (200, r#"{"status":"fail","processed":0,"unprocessed":[{}]}"#, AttemptOutcome::Readable, "was answered 200"),
+        (200, r#"{"status":"fail","processed":1,"unprocessed":[]}"#, AttemptOutcome::Readable, "was answered 200"),
+        (200, r#"{"status":"fail","processed":0,"unprocessed":[]}"#, AttemptOutcome::Refused, r#"was answered "fail" without a reason (HTTP 200)"#),
+        (409, "", AttemptOutcome::Readable, "was answered 409"),
+        (404, "", AttemptOutcome::Refused, "was answered 404"),
+        (200, r#"{"status":"fail","error":"no_such_thing here"}"#, AttemptOutcome::Readable, r#"was answered "no_such_thing here" (HTTP 200)"#),
         (200, "", AttemptOutcome::Unreadable, "was answered 200 with an empty body"),
         (200, "<html>ann@example.com</html>", AttemptOutcome::Unreadable, "was answered 200 with a body that cannot be read"),
         (200, "{}", AttemptOutcome::Unreadable, "was answered 200 with a body that cannot be read"),
@@ -244,7 +256,7 @@ mod tests {
     #[test]
     fn every_answer_has_one_outcome_and_one_description() {
         for &(status, body, outcome, what) in ANSWERS {
-            let classified = classify(&Answer::new(status, body), (&[2], &["no_such_thing"]), has_status);
+            let classified = classify(&Answer::new(status, body), (&[2, 409], &["no_such_thing"]), has_status);
             assert_eq!(classified, Classified { outcome, what: what.into() }, "{status} {body}");
         }
     }

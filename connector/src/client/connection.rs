@@ -19,7 +19,7 @@ use super::regions::Region;
 use super::request::Request;
 use super::retry;
 use super::secret::{self, Secret};
-use super::transport::{Call, Method, Transport};
+use super::transport::{Answer, Call, Method, Transport};
 use crate::error::{Error, Result};
 
 /// One account: its host, its credentials, its transport, its budgets.
@@ -132,6 +132,12 @@ impl Client {
             headers.push(("Content-Type", "application/json; charset=utf-8".to_owned()));
         }
         Call { method: request.method, url: request.url(&self.base), headers, body: request.body.clone(), timeout, answer_bytes_max }
+    }
+
+    /// What is done with every answer before anybody reads it: the passcode is taken out, should the answer repeat it.
+    pub(super) fn receive(&self, mut answer: Answer) -> Answer {
+        answer.body = self.passcode.stripped_from(answer.body);
+        answer
     }
 
     pub(super) fn backoff(&self, tries: u32) -> Duration {

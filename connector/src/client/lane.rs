@@ -367,6 +367,7 @@ impl Lane {
             Ok(Err(_)) => (Classified { outcome: AttemptOutcome::Broke, what: "broke off: the account's transport panicked".into() }, None),
             Ok(Ok(Ok(answer))) => {
                 self.client.note_answer();
+                let answer = self.client.receive(answer);
                 (classify(&answer, (request.understood, request.understood_errors), readable), Some(answer))
             }
             Ok(Ok(Err(failure))) => (failure.into(), None),

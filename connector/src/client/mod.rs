@@ -30,7 +30,7 @@ mod tests;
 pub mod transport;
 
 pub(crate) use append_gate::Gate;
-pub(crate) use classify::{failure_of, has_status};
+pub(crate) use classify::{Fail, failure_of, has_status};
 pub(crate) use concurrency::{Api, LimitNow};
 pub(crate) use connection::{Client, ClientSettings};
 pub(crate) use lane::{Lane, LaneSettings, Outcome, check_timers};

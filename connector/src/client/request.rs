@@ -6,6 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Url;
 
 use super::transport::Method;
@@ -19,7 +20,8 @@ pub(crate) struct Request {
     pub(crate) path: &'static str,
     /// The query, which no message shows.
     pub(crate) query: Vec<(&'static str, String)>,
-    /// A parameter that is sent verbatim: a cursor is already percent-encoded, and encoding it again would damage it.
+    /// A parameter that is sent as it is: a cursor is already percent-encoded, and encoding it again would damage it. What would end the
+    /// parameter or the URL is encoded all the same.
     pub(crate) verbatim: Option<(&'static str, String)>,
     /// Compact JSON; empty for a GET.
     pub(crate) body: Bytes,
@@ -93,12 +95,18 @@ impl Request {
         let mut url = base.clone();
         url.set_path(self.path);
         let pairs = self.query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
-        let pairs: Vec<_> = pairs.chain(self.verbatim.iter().map(|(name, value)| format!("{name}={value}"))).collect();
+        let pairs: Vec<_> = pairs.chain(self.verbatim.iter().map(|(name, value)| format!("{name}={}", kept_inside(value)))).collect();
         if !pairs.is_empty() {
             url.set_query(Some(&pairs.join("&")));
         }
         url
     }
+}
+
+/// The text as it is, but for what no value of a query can hold: a `&` would begin another parameter, and a `#` end the query.
+fn kept_inside(text: &str) -> String {
+    const ENDS_IT: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'&').add(b'<').add(b'>').add(b'\'');
+    utf8_percent_encode(text, ENDS_IT).to_string()
 }
 
 /// Percent-encoded, with `%20` for a space: not every server accepts `+`.
@@ -136,6 +144,13 @@ mod tests {
         let base = Url::parse("https://in1.api.clevertap.com").unwrap();
         let request = Request::get("/1/events.json").with_verbatim("cursor", "q0Zk%2B%2Fa%3D%3D");
         assert_eq!(request.url(&base).as_str(), "https://in1.api.clevertap.com/1/events.json?cursor=q0Zk%2B%2Fa%3D%3D");
+    }
+
+    #[test]
+    fn a_cursor_is_never_another_parameter() {
+        let base = Url::parse("https://in1.api.clevertap.com").unwrap();
+        let request = Request::get("/1/events.json").with_verbatim("cursor", "a&email=x#y z\n/+=;");
+        assert_eq!(request.url(&base).as_str(), "https://in1.api.clevertap.com/1/events.json?cursor=a%26email=x%23y%20z%0A/+=;");
     }
 
     #[test]

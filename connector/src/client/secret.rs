@@ -2,7 +2,12 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::error::{Error, Result};
+
+/// A shorter passcode is not looked for in answers: it would be found in words that are not it.
+const STRIPPED_BYTES_MIN: usize = 4;
 
 /// The passcode of a CleverTap account. It has no `Display`, its `Debug` hides the value, and only `client/` reads it.
 #[derive(Clone)]
@@ -17,6 +22,21 @@ impl Secret {
     /// The passcode itself, for a header.
     pub(super) fn reveal(&self) -> &str {
         &self.0
+    }
+
+    /// An answer without the passcode, should it repeat it: as it was sent, and as JSON may spell it. Of an answer without it nothing is copied.
+    pub(super) fn stripped_from(&self, body: Bytes) -> Bytes {
+        if self.0.len() < STRIPPED_BYTES_MIN {
+            return body;
+        }
+        let escaped = self.0.replace('\\', "\\\\").replace('"', "\\\"");
+        let mut body = body;
+        for spelling in [&self.0, &escaped, &escaped.replace('/', "\\/")] {
+            if let Some(stripped) = without(&body, spelling.as_bytes()) {
+                body = stripped.into();
+            }
+        }
+        body
     }
 
     /// Refuses a passcode that no header can carry, without showing it.
@@ -44,4 +64,37 @@ impl fmt::Debug for Secret {
 /// Whether a header can carry the text: visible ASCII only.
 pub(super) fn header_safe(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The bytes with `…` for each occurrence of `needle`, if there is one.
+fn without(bytes: &[u8], needle: &[u8]) -> Option<Vec<u8>> {
+    let finder = memchr::memmem::Finder::new(needle);
+    let mut found = finder.find_iter(bytes).peekable();
+    found.peek()?;
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for at in found {
+        kept.extend_from_slice(&bytes[from..at]);
+        kept.extend_from_slice("…".as_bytes());
+        from = at + needle.len();
+    }
+    kept.extend_from_slice(&bytes[from..]);
+    Some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_repeats_the_passcode_loses_it_in_every_spelling_of_json() {
+        let strip = |passcode: &str, body: &'static str| {
+            String::from_utf8(Secret::new(passcode).stripped_from(Bytes::from_static(body.as_bytes())).to_vec()).unwrap()
+        };
+        assert_eq!(strip("ABC-DEF", r#"{"error":"Passcode ABC-DEF invalid: ABC-DEF"}"#), r#"{"error":"Passcode … invalid: …"}"#);
+        assert_eq!(strip("a/b\"c", r#"{"error":"a/b\"c and a\/b\"c"}"#), r#"{"error":"… and …"}"#);
+        assert_eq!(strip("ab", r#"{"a":"abc"}"#), r#"{"a":"abc"}"#, "a passcode this short is a part of other words");
+        let untouched = Bytes::from_static(b"{}");
+        assert_eq!(Secret::new("ABC-DEF").stripped_from(untouched.clone()).as_ptr(), untouched.as_ptr());
+    }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
 use crate::error::{Error, Result};
+use crate::read::answer::{self, Complete, Keys, Reply, whole_number};
 use crate::read::pushdown::condition::Condition;
 use crate::read::query::{DayRange, Window, event_query, packed_midnight, poll_wait};
 use crate::read::schema_discovery;
@@ -45,18 +46,21 @@ pub(crate) fn lane(scan: &Scan, path: &'static str) -> Lane {
     Lane::new(scan.relation.account.client(), LaneSettings::new(Api::of(path), &scan.options))
 }
 
-/// Requests a count and polls until it is ready. Returns the keys of the final answer.
+/// Requests a count and polls until it is ready. `read` takes the final answer apart.
 ///
 /// # Errors
-/// Those of `Lane::fetch`; `Refused` if the event does not exist; `Unavailable` if it is not ready in time.
-pub(crate) async fn poll(
+/// Those of `Lane::fetch` and of `read`; `Refused` if the event does not exist; `Unavailable` if it is not ready in time; `Answer` for an
+/// answer of another form.
+async fn poll<T>(
     scan: &Scan,
     lane: &Lane,
-    path: &'static str,
+    call: &Counts,
     event: &str,
     body: &Map<String, Value>,
-) -> Result<BTreeMap<String, Box<RawValue>>> {
+    read: impl FnOnce(Complete) -> Result<T>,
+) -> Result<T> {
     const UNDERSTOOD: &[i64] = &[400];
+    let path = call.path;
     let began = Instant::now();
     let first_request = Request::post(path, serde_json::to_vec(body).unwrap_or_default(), Resend::Idempotent).understanding(UNDERSTOOD);
     let mut request = first_request.clone();
@@ -64,8 +68,7 @@ pub(crate) async fn poll(
     loop {
         let answer = lane.fetch(&request, has_status).await?;
         if let Some(failure) = failure_of(&answer) {
-            let words = failure.words.unwrap_or_default();
-            let lowercase = words.to_lowercase();
+            let lowercase = failure.lowercase();
             if lowercase.contains("invalid request id") && restarts < RESTARTS_MAX {
                 restarts += 1;
                 request = first_request.clone();
@@ -74,27 +77,21 @@ pub(crate) async fn poll(
             if lowercase.contains("invalid event") {
                 return Err(Error::Refused(schema_discovery::unknown_event(&scan.relation, event).await));
             }
+            let words = failure.words.unwrap_or_default().to_string();
             return Err(Error::Refused(format!("{} {path} was answered {words:?} (HTTP {}).", request.method, answer.status)));
         }
-        let mut keys: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&answer.body)
-            .map_err(|_| Error::Answer(format!("{path} was answered with no JSON object. Please report this.")))?;
-        let request_id = keys.remove(query::REQUEST_ID);
-        match keys.get("status").map(|status| status.get()) {
-            Some("\"success\"") => return Ok(keys),
-            Some("\"partial\"") => {}
-            status => {
-                let status = status.unwrap_or("none");
-                return Err(Error::Answer(format!(
-                    "{path} was answered with status {status}, which this version does not read. Please report this."
-                )));
+        let name = format!("{} {path}", request.method);
+        let request_id = match answer::read(&name, &answer, &call.answer)? {
+            Reply::Complete(complete) => return read(complete),
+            // The id may be a number beyond 2^53, so it is kept as text.
+            Reply::Pending(mut keys) => keys.remove(query::REQUEST_ID).map(|id| id.get().trim_matches('"').to_owned()),
+        };
+        match request_id {
+            Some(id) if !id.is_empty() && id != "null" && !id.starts_with(['{', '[']) => {
+                request = Request::get(path).with(query::REQUEST_ID, id).understanding(UNDERSTOOD);
             }
-        }
-        // The id may be a number beyond 2^53, so it is kept as text.
-        let request_id = request_id.map(|id| id.get().trim_matches('"').to_owned());
-        if let Some(request_id) = request_id {
-            request = Request::get(path).with(query::REQUEST_ID, request_id).understanding(UNDERSTOOD);
-        } else if request.query.is_empty() {
-            return Err(Error::Answer(format!("{path} was answered \"partial\" without a ticket. Please report this.")));
+            None if !request.query.is_empty() => {}
+            _ => return Err(answer::unexpected(&name, &answer, "it has no request id")),
         }
         tries += 1;
         if began.elapsed() >= Duration::from_millis(scan.options.retry_for_ms) {
@@ -107,34 +104,25 @@ pub(crate) async fn poll(
     }
 }
 
-fn integer(value: &RawValue, path: &str) -> Result<i64> {
-    let text = value.get().trim_matches('"');
-    text.parse().map_err(|_| Error::Answer(format!("{path} was answered with a count that is no whole number. Please report this.")))
-}
-
-/// The number of occurrences or people, depending on the path.
-pub(crate) async fn total(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: DayRange) -> Result<i64> {
+/// The number of occurrences or people, depending on the call.
+pub(crate) async fn total(scan: &Scan, lane: &Lane, call: &Counts, event: &str, range: DayRange) -> Result<u64> {
     let window = Window { event: None, range };
-    let keys = poll(scan, lane, path, event, &event_query(event, &window)).await?;
-    let count = keys.get(query::COUNT).ok_or_else(|| Error::Answer(format!("{path} was answered without a count. Please report this.")))?;
-    integer(count, path)
+    poll(scan, lane, call, event, &event_query(event, &window), Complete::count).await
 }
 
 /// CleverTap's count for a window of an export: occurrences for events, people for profiles.
 pub(crate) async fn count_window(scan: &Scan, export: &Export, event: &str, window: &Window, conditions: &[Condition]) -> Result<u64> {
     let of = if export.time.is_some() { "events" } else { "people" };
-    let path = TABLES.iter().find_map(|table| match &table.read {
-        Some(Read::Counts(counts)) if counts.of == CountOf::Total(of) => Some(counts.path),
+    let call = TABLES.iter().find_map(|table| match &table.read {
+        Some(Read::Counts(counts)) if counts.of == CountOf::Total(of) => Some(counts),
         _ => None,
     });
-    let path = path.unwrap_or(export.path);
+    let call = call.ok_or_else(|| Error::Internal(format!("no table counts {of}")))?;
     let mut body = event_query(event, window);
     if !conditions.is_empty() {
         body.insert(query::EVENT_PROPERTIES.into(), conditions.iter().map(Condition::json).collect());
     }
-    let keys = poll(scan, &lane(scan, path), path, event, &body).await?;
-    let count = keys.get(query::COUNT).ok_or_else(|| Error::Answer(format!("{path} was answered without a count. Please report this.")))?;
-    Ok(u64::try_from(integer(count, path)?).unwrap_or_default())
+    poll(scan, &lane(scan, call.path), call, event, &body, Complete::count).await
 }
 
 /// The parameters of a trend.
@@ -150,7 +138,7 @@ pub(crate) struct Trend {
 }
 
 /// The numbers of a trend: one record for each bucket, including those without events.
-pub(crate) async fn trend(scan: &Scan, lane: &Lane, path: &'static str, event: &str, range: DayRange, trend: &Trend) -> Result<Vec<Value>> {
+pub(crate) async fn trend(scan: &Scan, lane: &Lane, call: &Counts, event: &str, range: DayRange, trend: &Trend) -> Result<Vec<Value>> {
     let trend_type = match trend.bucket {
         Bucket::Day => query::DAILY,
         Bucket::Week => query::WEEKLY,
@@ -175,14 +163,19 @@ pub(crate) async fn trend(scan: &Scan, lane: &Lane, path: &'static str, event: &
         let mut body = event_query(event, &Window { event: None, range });
         body.insert(query::GROUPS.into(), json!({ GROUP: { query::TREND_TYPE: trend_type } }));
         body.extend(extra.map(|(key, value)| (key.to_owned(), value)));
-        let keys = poll(scan, lane, path, event, &body).await?;
-        let group: BTreeMap<String, Value> = match keys.get(GROUP) {
-            Some(group) => serde_json::from_str(group.get())
-                .map_err(|_| Error::Answer(format!("{path} was answered with a trend that is no object. Please report this.")))?,
-            // Without this error, the default zeros would look like days without events.
-            None => return Err(Error::Answer(format!("{path} was answered without a trend. Please report this."))),
+        // Without the error for a group that is not there, the default zeros would look like days without events.
+        let series = |complete: Complete| {
+            let group = complete.group(GROUP)?.into_inner();
+            // A sum may be a fraction or below zero, a count may not.
+            let is_sum = column == "property_sum";
+            let number = |(key, value): (String, Box<RawValue>)| {
+                bucket_start(&key, trend.bucket).ok_or_else(|| complete.unexpected("a bucket is not one"))?;
+                let number = if is_sum { serde_json::from_str(value.get()).ok() } else { whole_number(&value).map(Value::from) };
+                number.filter(Value::is_number).map(|number| (key, number)).ok_or_else(|| complete.unexpected("a bucket has no count"))
+            };
+            group.into_iter().map(number).collect::<Result<Vec<_>>>()
         };
-        for (key, value) in group {
+        for (key, value) in poll(scan, lane, call, event, &body, series).await? {
             // An unexpected bucket becomes a row too, so that no count is dropped.
             let unexpected = || bucket_start(&key, trend.bucket).map_or_else(Map::new, |start| row(start, trend.bucket));
             rows.entry(key.clone()).or_insert_with(unexpected).insert(column.into(), value);
@@ -267,7 +260,7 @@ pub(crate) struct TopValues {
 pub(crate) async fn top_values(
     scan: &Scan,
     lane: &Lane,
-    path: &'static str,
+    call: &Counts,
     event: &str,
     range: DayRange,
     parameters: &TopValues,
@@ -279,21 +272,25 @@ pub(crate) async fn top_values(
     }
     let mut body = event_query(event, &Window { event: None, range });
     body.insert(query::GROUPS.into(), Value::Object(groups));
-    let keys = poll(scan, lane, path, event, &body).await?;
-    let mut rows = Vec::new();
-    for (at, property) in parameters.properties.iter().enumerate() {
-        let Some(group) = keys.get(&format!("{GROUP}{at}")) else { continue };
-        let group: BTreeMap<String, BTreeMap<String, Value>> = serde_json::from_str(group.get())
-            .map_err(|_| Error::Answer(format!("{path} was answered with a group that is not by type. Please report this.")))?;
-        let mut values: Vec<(String, String, Value)> = group
-            .into_iter()
-            .flat_map(|(kind, values)| values.into_iter().map(move |(value, count)| (kind.clone(), value, count)))
-            .collect();
-        values.sort_by_key(|(_, _, count)| std::cmp::Reverse(count.as_i64()));
-        let record = |(kind, value, count): (String, String, Value)| json!({ "property": property, "value": value, "value_type": kind, "events": count });
-        rows.extend(values.into_iter().map(record));
-    }
-    Ok(rows)
+    let read = |complete: Complete| {
+        let mut rows = Vec::new();
+        for (at, property) in parameters.properties.iter().enumerate() {
+            let mut values: Vec<(String, String, u64)> = Vec::new();
+            for (kind, counted) in complete.group(&format!("{GROUP}{at}"))?.into_inner() {
+                let counted: Keys =
+                    serde_json::from_str(counted.get()).map_err(|_| complete.unexpected("a group is not by type, each value once"))?;
+                for (value, count) in counted.into_inner() {
+                    let count = whole_number(&count).ok_or_else(|| complete.unexpected("a value has no count"))?;
+                    values.push((kind.clone(), value, count));
+                }
+            }
+            values.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+            let record = |(kind, value, count)| json!({ "property": property, "value": value, "value_type": kind, "events": count });
+            rows.extend(values.into_iter().map(record));
+        }
+        Ok(rows)
+    };
+    poll(scan, lane, call, event, &body, read).await
 }
 
 #[cfg(test)]

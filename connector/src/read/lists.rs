@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use crate::client::{Answer, Lane, Request, has_status};
 use crate::error::{Error, Result};
+use crate::read::answer::{self, Complete};
 use crate::read::projection::REST;
 use crate::read::query::{DayRange, packed_day, packed_midnight};
+use crate::read::rest::{Record, pointers_of, rest};
 use crate::table::{Kind, ListCall, ListRequest, Resend, Slices, Source, Table};
 use crate::tables::query;
 
@@ -29,23 +31,27 @@ pub(crate) fn slice_request(call: &Slices, range: DayRange) -> Request {
 }
 
 /// The records of one slice of days.
-pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: DayRange) -> Result<Vec<Value>> {
-    let answer = lane.fetch(&slice_request(call, range), has_status).await?;
-    let records = records(&answer, Some(call.records), call.path)?.unwrap_or_default();
-    Ok(records.into_iter().map(|record| finish(record, table)).collect())
+pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: DayRange) -> Result<Vec<Box<RawValue>>> {
+    let request = slice_request(call, range);
+    let answer = lane.fetch(&request, has_status).await?;
+    let complete = answer::read_complete(format_args!("{} {}", request.method, call.path), &answer, &call.answer)?;
+    let records = records(complete)?.unwrap_or_default();
+    records.into_iter().map(|record| finish(record, table)).collect()
 }
 
 /// The records of a list. If the answer has no list, it is empty.
-pub(crate) async fn fetch_or_empty(lane: &Lane, call: &ListCall, table: &Table) -> Result<Vec<Value>> {
+pub(crate) async fn fetch_or_empty(lane: &Lane, call: &ListCall, table: &Table) -> Result<Vec<Box<RawValue>>> {
     Ok(fetch_all(lane, call, table).await?.unwrap_or_default())
 }
 
 /// The records of a list. `None` if the first answer has no list.
-pub(crate) async fn fetch_all(lane: &Lane, call: &ListCall, table: &Table) -> Result<Option<Vec<Value>>> {
+pub(crate) async fn fetch_all(lane: &Lane, call: &ListCall, table: &Table) -> Result<Option<Vec<Box<RawValue>>>> {
     let mut all = Vec::new();
     for page in 1..=PAGES_MAX {
-        let answer = lane.fetch(&request(call, page), |answer| is_list(answer, call)).await?;
-        let page_records = match records(&answer, call.records, call.path)? {
+        let request = request(call, page);
+        let answer = lane.fetch(&request, |answer| is_list(answer, call)).await?;
+        let complete = answer::read_complete(format_args!("{} {}", request.method, call.path), &answer, &call.answer)?;
+        let page_records = match records(complete)? {
             Some(records) => records,
             None if page == 1 => return Ok(None),
             None => {
@@ -56,12 +62,19 @@ pub(crate) async fn fetch_all(lane: &Lane, call: &ListCall, table: &Table) -> Re
             }
         };
         let is_last = call.pages.is_none_or(|pages| page_records.len() < pages.rows_max);
-        all.extend(page_records.into_iter().flat_map(|record| items(record, call)).map(|record| finish(record, table)));
+        for record in page_records.into_iter().flat_map(|record| items(record, call)) {
+            all.push(finish(record, table)?);
+        }
         if is_last {
             return Ok(Some(all));
         }
     }
     Err(Error::Answer(format!("{} went on for {PAGES_MAX} full pages: the list is not complete. Please report this.", call.path)))
+}
+
+/// Records as values, for whoever reads their texts alone.
+pub(crate) fn values(records: &[Box<RawValue>]) -> Vec<Value> {
+    records.iter().filter_map(|record| serde_json::from_str(record.get()).ok()).collect()
 }
 
 /// The request for a page of a list.
@@ -83,97 +96,82 @@ pub(crate) fn request(call: &ListCall, page: usize) -> Request {
 /// Whether the answer comes from the API: it has a status, or the list for a call whose answers have no status.
 fn is_list(answer: &Answer, call: &ListCall) -> bool {
     let keys: Option<BTreeMap<String, &RawValue>> = serde_json::from_slice(&answer.body).ok();
-    keys.is_some_and(|keys| keys.contains_key("status") || call.records.is_some_and(|records| keys.contains_key(records)))
+    keys.is_some_and(|keys| keys.contains_key("status") || call.answer.key().is_some_and(|records| keys.contains_key(records)))
 }
 
 /// The records of an answer. `None` if it has no list.
-fn records(answer: &Answer, key: Option<&str>, path: &str) -> Result<Option<Vec<Map<String, Value>>>> {
-    let unreadable =
-        |what: &str| Error::Answer(format!("{path} was answered with {what}, which this version does not read. Please report this."));
-    let mut keys: Map<String, Value> =
-        serde_json::from_slice(&answer.body).map_err(|_| unreadable("something that is not a JSON object"))?;
-    match keys.get("status") {
-        None => {}
-        Some(Value::String(status)) if status.eq_ignore_ascii_case("success") => {}
-        Some(status) => return Err(unreadable(&format!("status {status}"))),
+fn records(complete: Complete) -> Result<Option<Vec<Record>>> {
+    if complete.is_itself() {
+        return Ok(Some(vec![complete.itself()?]));
     }
-    let Some(key) = key else {
-        keys.remove("status");
-        return Ok(Some(vec![keys]));
-    };
-    match keys.remove(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(list)) => {
-            let record = |item| match item {
-                Value::Object(record) => Ok(record),
-                // Some lists hold only names.
-                Value::String(name) => Ok(Map::from_iter([("name".to_owned(), Value::String(name))])),
-                _ => Err(unreadable(&format!("a \"{key}\" whose items are not objects"))),
-            };
-            list.into_iter().map(record).collect::<Result<_>>().map(Some)
+    let unexpected = complete.unexpected("an item of its list is neither an object nor a name");
+    let Some(items) = complete.list()? else { return Ok(None) };
+    let mut records = Vec::with_capacity(items.len());
+    for item in items {
+        match record_of(item) {
+            Some(record) => records.push(record),
+            None => return Err(unexpected),
         }
-        Some(_) => Err(unreadable(&format!("a \"{key}\" that is not a list"))),
+    }
+    Ok(Some(records))
+}
+
+/// An item of a list as a record. Some lists hold only names.
+fn record_of(item: Box<RawValue>) -> Option<Record> {
+    match item.get().as_bytes().first()? {
+        b'"' => Some(Record::from([("name".to_owned(), item)])),
+        _ => serde_json::from_str(item.get()).ok(),
     }
 }
 
 /// Expands a record to one record for each item of its inner list.
-fn items(mut record: Map<String, Value>, call: &ListCall) -> Vec<Map<String, Value>> {
+fn items(mut record: Record, call: &ListCall) -> Vec<Record> {
     let Some((list, prefix)) = call.items else { return vec![record] };
-    let Some(Value::Array(items)) = record.remove(list) else { return vec![record] };
+    let Some(items) = record.get(list).and_then(|list| serde_json::from_str::<Vec<Box<RawValue>>>(list.get()).ok()) else {
+        return vec![record];
+    };
+    record.remove(list);
     if items.is_empty() {
         return vec![record];
     }
-    let with_item = |item| {
-        let item =
-            if let Value::String(name) = item { Value::Object(Map::from_iter([("name".to_owned(), Value::String(name))])) } else { item };
+    let with_item = |item: Box<RawValue>| {
         let mut row = record.clone();
-        row.insert(prefix.to_owned(), item);
+        let is_name = item.get().starts_with('"');
+        let item = if is_name { to_raw_value(&Record::from([("name".to_owned(), item)])).ok() } else { Some(item) };
+        row.extend(item.map(|item| (prefix.to_owned(), item)));
         row
     };
     items.into_iter().map(with_item).collect()
 }
 
 /// Converts a record to the form that the page decoder reads: days are packed, and keys without a column are collected under [`REST`].
-fn finish(mut record: Map<String, Value>, table: &Table) -> Value {
-    let mut rest = Value::Object(record.clone());
-    for column in table.read_columns() {
-        let pointers: &[&str] = match &column.source {
-            Source::At(pointer) => std::slice::from_ref(pointer),
-            Source::LookupKey(pointers) | Source::Either(pointers) => pointers,
-            Source::Filter | Source::Rest | Source::Nowhere => continue,
-        };
-        for pointer in pointers {
-            if column.kind == Kind::Day {
-                let key = pointer.trim_start_matches('/');
-                let Some(value) = record.get(key) else { continue };
-                match day_of(value) {
-                    Some(day) => record.insert(key.to_owned(), packed_midnight(day).into()),
-                    // The column is NULL, and the value stays in the rest.
-                    None => {
-                        record.remove(key);
-                        continue;
-                    }
-                };
-            }
-            remove(&mut rest, pointer);
+fn finish(mut record: Record, table: &Table) -> Result<Box<RawValue>> {
+    let mut pointers = pointers_of(table);
+    let days = table.read_columns().filter(|column| column.kind == Kind::Day);
+    let days = days.filter_map(|column| if let Source::At(pointer) = column.source { Some(pointer) } else { None });
+    let mut packed = Vec::new();
+    for pointer in days {
+        let key = pointer.trim_start_matches('/');
+        let Some(value) = record.get(key) else { continue };
+        let day = serde_json::from_str(value.get()).ok().and_then(|value| day_of(&value));
+        if day.is_none() {
+            // The column is NULL, and the value stays in the rest.
+            pointers.retain(|other| *other != pointer);
+        }
+        packed.push((key, day));
+    }
+    let rest = rest(&record, &pointers);
+    let written = |error| Error::Internal(format!("a record of a list cannot be written: {error}"));
+    for (key, day) in packed {
+        match day {
+            Some(day) => _ = record.insert(key.to_owned(), to_raw_value(&packed_midnight(day)).map_err(written)?),
+            None => _ = record.remove(key),
         }
     }
-    if let Value::Object(rest) = rest
-        && !rest.is_empty()
-    {
-        record.insert(REST.to_owned(), Value::Object(rest));
+    if !rest.is_empty() {
+        record.insert(REST.to_owned(), to_raw_value(&rest).map_err(written)?);
     }
-    Value::Object(record)
-}
-
-/// Removes the value at a pointer, and its parents if they become empty.
-fn remove(value: &mut Value, pointer: &str) {
-    let Some((parent, key)) = pointer.rsplit_once('/') else { return };
-    let Some(Value::Object(object)) = value.pointer_mut(parent) else { return };
-    object.remove(key);
-    if object.is_empty() && !parent.is_empty() {
-        remove(value, parent);
-    }
+    to_raw_value(&record).map_err(written)
 }
 
 /// Parses a day of a report. CleverTap does not document the format, so the common ones are accepted.
@@ -230,11 +228,15 @@ mod tests {
     fn keys_without_a_column_are_in_the_rest() {
         let table = crate::tables::find("event_schema").unwrap();
         let Some(crate::table::Read::List(call)) = &table.read else { panic!("a list") };
-        let record = json!({"name":"Charged","status":"Active","eventCount":5,"properties":[{"name":"Amount","dataType":"Number","unit":"USD"},"Plan"]});
-        let Value::Object(record) = record else { panic!("an object") };
-        let rows: Vec<_> = items(record, call).into_iter().map(|record| finish(record, table)).collect();
-        assert_eq!(rows[0][REST], json!({"eventCount":5,"property":{"unit":"USD"}}));
-        assert_eq!(rows[1][REST], json!({"eventCount":5}));
+        let record = r#"{"name":"Charged","status":"Active","eventCount":12345678901234567890123,"properties":[{"name":"Amount","dataType":"Number","unit":"USD"},"Plan"]}"#;
+        let rows: Vec<Value> = items(serde_json::from_str(record).unwrap(), call)
+            .into_iter()
+            .map(|record| serde_json::from_str(finish(record, table).unwrap().get()).unwrap())
+            .collect();
+        let rest = |row: &Value| row[REST].to_string();
+        assert_eq!(rest(&rows[0]), json!({"eventCount":1.234_567_890_123_456_8e22,"property":{"unit":"USD"}}).to_string());
+        let record = finish(serde_json::from_str(r#"{"name":"Charged","eventCount":12345678901234567890123}"#).unwrap(), table).unwrap();
+        assert!(record.get().contains("{\"eventCount\":12345678901234567890123}"), "{record}");
         assert_eq!(rows[1]["property"]["name"], "Plan");
     }
 }

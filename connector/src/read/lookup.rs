@@ -3,7 +3,6 @@
 //! In: keys, from a filter or from the other side of a join. Out: batches in key order; each key is requested once. The key column of a row holds the requested
 //! key: a person may have several identities, and the one in CleverTap's answer may be another, which would not match the filter.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,11 +12,13 @@ use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::client::{Answer, Api, Lane, LaneSettings, Request, failure_of, has_status};
+use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
 use crate::error::Error;
+use crate::read::answer;
 use crate::read::projection::{Constants, LOOKUP_KEY, PageProjection, RECORD, RECORDS, RecordLayout, RowFilter, unreadable};
 use crate::read::pushdown::keys::KeyFilter;
 use crate::read::spec::{Counters, Scan};
@@ -71,7 +72,7 @@ impl LookupPlan {
         let Some((column, parameter)) = self.call.keys.iter().copied().find(|(column, _)| *column == keys.column) else {
             return Err(DataFusionError::Internal("a look-up by a column that is not a key".into()));
         };
-        let layout = RecordLayout { records: RECORDS, record: Some(RECORD), lookup_key: Some(column) };
+        let layout = RecordLayout { records: RECORDS, record: Some(RECORD), lookup_key: Some(column), is_built: true };
         let projection = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, layout, RowFilter::All)?;
         let settings = LaneSettings::new(Api::of(self.call.path), &scan.options);
         let retry_for = settings.retry_for;
@@ -82,7 +83,7 @@ impl LookupPlan {
             let (lane, counters) = (Arc::clone(&lane), counters.clone());
             async move {
                 counters.add("requests", 1);
-                let record = record(&lane, call, parameter, &value, retry_for).await?;
+                let record = record(&lane, call, (column, parameter), &value, retry_for).await?;
                 Ok::<_, Error>(record.map(|record| (value, record)))
             }
         });
@@ -107,7 +108,7 @@ pub(crate) fn fewer(scan: &Scan, count: usize) -> String {
 async fn record(
     lane: &Lane,
     call: &Lookup,
-    parameter: &'static str,
+    (column, parameter): (&'static str, &'static str),
     key: &str,
     retry_for: Duration,
 ) -> Result<Option<Box<RawValue>>, Error> {
@@ -116,7 +117,7 @@ async fn record(
         KeyLocation::Body => {
             // A key that is an integer is sent as a number, with all its digits.
             let number = serde_json::from_str::<serde_json::Number>(key).is_ok() && !key.contains(['.', 'e', 'E', '-']);
-            let value = if number { key.to_owned() } else { serde_json::Value::from(key).to_string() };
+            let value = if number { key.to_owned() } else { Value::from(key).to_string() };
             Request::post(call.path, format!("{{\"{parameter}\":{value}}}"), Resend::Idempotent)
         }
     };
@@ -125,35 +126,56 @@ async fn record(
     let mut tries = 0;
     loop {
         let answer = lane.fetch(&request, has_status).await?;
-        let Some(failure) = failure_of(&answer) else { return record_of(&answer, call) };
-        // A code that means "not found" may mean other things too; then the message decides.
-        if call.is_not_found(failure.words.as_deref()) || answer.status == 409 {
+        if call.not_found_statuses.contains(&answer.status) {
             return Ok(None);
         }
-        if began.elapsed() >= retry_for {
-            let words = failure.words.unwrap_or_default();
-            return Err(Error::Unavailable(format!("{} {} was answered {words:?} again and again", request.method, call.path)));
+        let Some(failure) = failure_of(&answer) else {
+            let record = answer::read_complete(self::call(call), &answer, &call.answer)?.record()?;
+            if record.as_ref().is_some_and(|record| !is_of(record, column, key, call)) {
+                let why = format!("it is the record of another \"{column}\" than the one that was asked for");
+                return Err(answer::unexpected(&self::call(call), &answer, &why));
+            }
+            return Ok(record);
+        };
+        // A code that means "not found" may mean other things too, so the text decides.
+        if call.is_not_found(&failure.lowercase()) {
+            return Ok(None);
+        }
+        if began.elapsed() >= retry_for || !(200..300).contains(&answer.status) && answer.status < 500 {
+            let words = failure.words.unwrap_or_default().to_string();
+            return Err(Error::Refused(format!("{} was answered {words:?} (HTTP {}).", self::call(call), answer.status)));
         }
         tries += 1;
         lane.pause(lane.backoff(tries)).await;
     }
 }
 
-/// The record of an answer without a failure.
-fn record_of(answer: &Answer, call: &Lookup) -> Result<Option<Box<RawValue>>, Error> {
-    let unreadable =
-        |what: &str| Error::Answer(format!("{} was answered {what}, which this version does not read. Please report this.", call.path));
-    let mut keys: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_slice(&answer.body).map_err(|_| unreadable("with something that is not a JSON object"))?;
-    match keys.remove("status").map(|status| serde_json::from_str::<String>(status.get())) {
-        Some(Ok(status)) if status == "success" || status == "fail" => {}
-        Some(Ok(status)) => {
-            let other_keys: Vec<String> = keys.keys().map(|key| format!("\"{key}\"")).collect();
-            return Err(unreadable(&format!("with \"status\": \"{status}\" beside {}", other_keys.join(", "))));
+/// Whether a record may be the one of `key`: where it names its keys, that one is among them.
+fn is_of(record: &RawValue, column: &str, key: &str, call: &Lookup) -> bool {
+    let Some((_, found_by)) = call.found_by.iter().find(|(name, _)| *name == column) else { return true };
+    let Ok(record) = serde_json::from_str::<Value>(record.get()) else { return false };
+    let is_key = |text: &str| text == key || (found_by.any_case && text.to_lowercase() == key.to_lowercase());
+    let values = |pointers: &[&str]| pointers.iter().flat_map(|pointer| values_at(&record, pointer)).collect::<Vec<_>>();
+    let (one, several) = (values(found_by.pointers), values(found_by.several));
+    let is_among = |texts: &String| texts == key || texts.split([',', ';', '|']).any(|text| text.trim() == key);
+    (one.is_empty() && several.is_empty()) || one.iter().any(|text| is_key(text)) || several.iter().any(is_among)
+}
+
+/// The scalars at a JSON pointer, in which `*` is every element of a list, as text; of a list its elements.
+fn values_at(value: &Value, pointer: &str) -> Vec<String> {
+    let below = match pointer.split_once("/*") {
+        Some((list, below)) => {
+            let list = value.pointer(list).and_then(Value::as_array);
+            return list.into_iter().flatten().flat_map(|element| values_at(element, below)).collect();
         }
-        _ => return Err(unreadable("without a status")),
+        None => value.pointer(pointer),
+    };
+    match below {
+        Some(Value::String(text)) if !text.is_empty() => vec![text.clone()],
+        Some(number @ Value::Number(_)) => vec![number.to_string()],
+        Some(Value::Array(list)) => list.iter().flat_map(|element| values_at(element, "")).collect(),
+        _ => Vec::new(),
     }
-    Ok(keys.remove(call.record.trim_start_matches('/')).filter(|record| record.get() != "null"))
 }
 
 /// Converts records to a batch, through a page that has each record next to its key.
@@ -161,10 +183,39 @@ fn batch(projection: &PageProjection, call: &Lookup, scan: &Scan, records: &[(St
     let mut page = format!("{{\"{RECORDS}\":[");
     for (at, (key, record)) in records.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
-        let key = serde_json::Value::from(key.as_str());
+        let key = Value::from(key.as_str());
         page.push_str(&format!("{comma}{{\"{LOOKUP_KEY}\":{key},\"{RECORD}\":{}}}", record.get()));
     }
     page.push_str("]}");
     let page = projection.decoder().decode(&Bytes::from(page)).map_err(|error| unreadable(call.path, &error))?;
     projection.batch(&page, &Constants::new(), scan, RowFilter::All, &Mutex::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Read;
+
+    #[test]
+    fn a_record_that_names_another_key_is_not_the_one_of_the_question() {
+        let Some(Read::People { lookup, .. }) = &crate::tables::profiles().read else { panic!("people") };
+        let is_of = |column: &str, key: &str, record: &str| is_of(&RawValue::from_string(record.to_owned()).unwrap(), column, key, lookup);
+        for record in [
+            r#"{"identity":"u1"}"#,
+            r#"{"identity":"a","all_identities":"a,u1"}"#,
+            r#"{"identity":"a","all_identities":["a","u1"]}"#,
+            r#"{"all_identities":"u1"}"#,
+            r#"{"name":"Ann"}"#,
+        ] {
+            assert!(is_of("identity", "u1", record), "{record}");
+        }
+        for record in [r#"{"identity":"u2"}"#, r#"{"identity":"u11","all_identities":"u11,u12"}"#, r#"{"identity":"U1"}"#] {
+            assert!(!is_of("identity", "u1", record), "{record}");
+        }
+        assert!(is_of("identity", "1001", r#"{"identity":1001}"#));
+        assert!(is_of("email", "Ann@Example.org", r#"{"email":"ann@example.org"}"#));
+        assert!(!is_of("email", "ann@example.org", r#"{"email":"bob@example.org","identity":"u1"}"#));
+        assert!(is_of("object_id", "d2", r#"{"platformInfo":[{"platform":"iOS"},{"objectId":"d2"}]}"#));
+        assert!(!is_of("object_id", "d2", r#"{"objectId":"d1","platformInfo":[{"objectId":"d3"}]}"#));
+    }
 }

@@ -13,6 +13,8 @@
 //!                      collect_keys
 //!
 //! filter_columns  the columns by which a table is asked for
+//! answer       small answers, held against the form of their call
+//! rest         what of a record no column takes
 //! spec         parameters and metrics of a scan
 //! projection   the columns of a scan to those of a page, and pages to batches
 //! decode       the bytes of a page to Arrow arrays
@@ -20,6 +22,7 @@
 //! schema_discovery  fetches events, properties and types into project_schema
 //! ```
 
+mod answer;
 pub(crate) mod collect_keys;
 pub(crate) mod counts;
 pub(crate) mod decode;
@@ -33,6 +36,7 @@ pub(crate) mod projection;
 pub(crate) mod pushdown;
 pub(crate) mod query;
 mod report;
+mod rest;
 pub(crate) mod scan;
 pub(crate) mod schema_discovery;
 pub(crate) mod spec;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
@@ -61,7 +62,7 @@ pub(crate) struct Missing {
     cause: Option<String>,
     /// A WHERE clause that works, and what else does.
     remedy: String,
-    /// Instead of the error, all people who can be listed are read.
+    /// Instead of the error, all that can be listed are read: people, or events.
     pub(crate) everybody: Option<Arc<ExportPlan>>,
 }
 
@@ -143,6 +144,21 @@ fn plan_export(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result
         let mut missing_filters = Vec::new();
         missing_filters.extend((table_event.is_none() && branch.values("event_name").is_none()).then_some(NAME));
         missing_filters.extend((!branch.has_range()).then_some(EVENT_DAYS));
+        if missing_filters == [NAME] && branch.has_range() {
+            let every_event = every_event(export, scan, &pushed, today, until)?;
+            let hint = if full_scan_is_refused(scan) {
+                ""
+            } else {
+                ", or SET clevertap.full_scan = true, which reads every event that can be exported"
+            };
+            return Ok(match missing(scan, &missing_filters, &example) {
+                ReadPlan::Missing(missing) => {
+                    let remedy = format!("{}{hint}", missing.remedy);
+                    ReadPlan::Missing(Missing { everybody: every_event, remedy, ..missing })
+                }
+                other => other,
+            });
+        }
         if !missing_filters.is_empty() {
             return Ok(missing(scan, &missing_filters, &example));
         }
@@ -163,10 +179,43 @@ fn plan_export(export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result
     if pushed.instants().is_some() && scan.relation.account.time_zone().is_none() {
         return Err(Error::needs_time_zone().into());
     }
-    // What comes back is looked at again: an answer may hold more than was asked for.
-    let keep = RowFilter::Inside { seconds: pushed.instants().unwrap_or(Bounds::ALL), days: pushed.days().unwrap_or(Bounds::ALL) };
+    let keep = inside(&pushed);
     let export = ExportPlan::plan(export, scan, Asked::any_of(asked), today, pushed.conditions, keep)?;
     Ok(ReadPlan::Export(Arc::new(export)))
+}
+
+/// The rows of an export of events that are inside the filter. What comes back is looked at again: an answer may hold more than was asked for.
+fn inside(pushed: &PushedFilters) -> RowFilter {
+    RowFilter::Inside { seconds: pushed.instants().unwrap_or(Bounds::ALL), days: pushed.days().unwrap_or(Bounds::ALL) }
+}
+
+/// The export of every event, of the days of all branches of the filter; `None` unless the session asks for a full scan.
+fn every_event(
+    export: &'static Export,
+    scan: &Scan,
+    pushed: &PushedFilters,
+    today: NaiveDate,
+    until: NaiveDate,
+) -> Result<Option<Arc<ExportPlan>>> {
+    if !scan.options.full_scan || (pushed.instants().is_some() && scan.relation.account.time_zone().is_none()) {
+        return Ok(None);
+    }
+    let mut ranges = Vec::new();
+    for branch in pushed.each_alternative().into_iter().filter(|branch| !branch.is_contradiction()) {
+        match if branch.has_range() { branch.range(&scan.relation.account, until)? } else { Range::NoFirstDay } {
+            Range::Days(range) => ranges.push((String::new(), range)),
+            Range::Empty => {}
+            Range::NoFirstDay => return Ok(None),
+        }
+    }
+    let ranges = Asked::any_of(ranges).days();
+    let export = ExportPlan::plan(export, scan, Asked::EveryEvent(ranges), today, pushed.conditions.clone(), inside(pushed))?;
+    Ok(Some(Arc::new(export)))
+}
+
+/// Whether the scope of the account refuses `clevertap.full_scan`.
+fn full_scan_is_refused(scan: &Scan) -> bool {
+    scan.relation.account.whose_scope(|ceilings| ceilings.full_scan == FullScan::Refused).is_some()
 }
 
 fn plan_people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
@@ -202,8 +251,11 @@ fn plan_people(lookup: &'static Lookup, export: &'static Export, scan: &Scan, fi
         (Some(_), false) => Ok(missing(scan, &[DAYS], example)),
         (None, true) => Ok(missing(scan, &[NAME], example)),
         (None, false) => {
-            let refused = scan.relation.account.whose_scope(|ceilings| ceilings.full_scan == FullScan::Refused).is_some();
-            let hint = if refused { "" } else { ". SET clevertap.full_scan = true reads everybody who can be listed, event by event" };
+            let hint = if full_scan_is_refused(scan) {
+                ""
+            } else {
+                ". SET clevertap.full_scan = true reads everybody who can be listed, event by event"
+            };
             let everybody = match scan.options.full_scan {
                 true => {
                     Some(ExportPlan::plan(export, scan, Asked::Everybody((BEGINNING, today)), today, Vec::new(), RowFilter::NewPeople)?)

@@ -7,24 +7,25 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Date32Type, Field, SchemaRef, TimestampSecondType};
 use bytes::Bytes;
 use chrono_tz::Tz;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::options::TypeMismatch;
 use crate::project_schema::TypedColumn;
-use crate::read::decode::{Page, PageDecoder, PageError, Slot};
+use crate::read::decode::{Page, PageDecoder, PageError, Slot, is_time_value};
 use crate::read::pushdown::ranges::{Bounds, days};
 use crate::read::query::DayRange;
+use crate::read::rest::{Record, pointers_of, rest};
 use crate::read::spec::Scan;
 use crate::relation::Relation;
-use crate::table::{Column, Kind, Source, ValueForm};
+use crate::table::{Column, Kind, Source, Table, ValueForm};
 
 /// Values that are the same in every row of a request, by column name: its filter columns.
 pub(crate) type Constants = BTreeMap<&'static str, ScalarValue>;
@@ -43,6 +44,8 @@ enum ColumnOrigin {
     Slot(usize),
     /// The constant of this name, or NULL if there is none.
     Constant(&'static str),
+    /// What no column takes of the record in this slot.
+    Rest(usize),
 }
 
 /// The mapping between the columns of a scan and the slots of a page.
@@ -59,6 +62,8 @@ pub(crate) struct PageProjection {
     day: Option<usize>,
     /// The slot that identifies people, for [`RowFilter::NewPeople`].
     person: Option<usize>,
+    /// The table, for what its columns leave of a record.
+    table: &'static Table,
 }
 
 /// Which rows of a page the scan returns. Filters above the scan apply as well.
@@ -66,7 +71,7 @@ pub(crate) struct PageProjection {
 pub(crate) enum RowFilter {
     #[default]
     All,
-    /// Rows whose timestamp and whose day are within these bounds. A row whose day cannot be read stays.
+    /// Rows whose timestamp and whose day are within these bounds. A row whose time cannot be read stays.
     Inside { seconds: Bounds, days: Bounds },
     /// The first row of each person.
     NewPeople,
@@ -97,6 +102,8 @@ pub(crate) struct RecordLayout {
     pub(crate) record: Option<&'static str>,
     /// The key column of a look-up. Its value is in each item under [`LOOKUP_KEY`].
     pub(crate) lookup_key: Option<&'static str>,
+    /// Whether the page is built here, with the rest of each record under [`REST`].
+    pub(crate) is_built: bool,
 }
 
 /// The JSON key of the requested key in pages that look-ups build from their answers.
@@ -109,7 +116,7 @@ pub(crate) const RECORD: &str = "record";
 pub(crate) const REST: &str = "\u{0}rest";
 
 /// The layout of pages that are built here from records.
-pub(crate) const BUILT_PAGE: RecordLayout = RecordLayout { records: RECORDS, record: None, lookup_key: None };
+pub(crate) const BUILT_PAGE: RecordLayout = RecordLayout { records: RECORDS, record: None, lookup_key: None, is_built: true };
 
 impl PageProjection {
     /// The mapping for `projection`. Slots that `keep` needs are added even if they are not projected.
@@ -134,6 +141,7 @@ impl PageProjection {
             time: None,
             day: None,
             person: None,
+            table: relation.table,
         };
         for &index in projection {
             let origin = match columns.get(index) {
@@ -186,7 +194,12 @@ impl PageProjection {
             Source::LookupKey(pointers) | Source::Either(pointers) => {
                 pointers.iter().map(|pointer| path_of(layout.record, pointer)).collect()
             }
-            Source::Rest => vec![vec![REST.to_owned()]],
+            Source::Rest if layout.is_built => vec![vec![REST.to_owned()]],
+            Source::Rest => {
+                let record = Slot { name: column.name.to_owned(), paths: vec![path_of(layout.record, "")], form: ValueForm::Json };
+                self.add(record);
+                return ColumnOrigin::Rest(self.slots.len() - 1);
+            }
         };
         let form = match column.kind {
             Kind::Text => ValueForm::Text,
@@ -236,6 +249,7 @@ impl PageProjection {
         self.check_types(page, scan)?;
         let columns = self.origins.iter().zip(self.schema.fields()).map(|(origin, field)| match origin {
             ColumnOrigin::Slot(slot) => Ok(Arc::clone(&page.columns[*slot])),
+            ColumnOrigin::Rest(slot) => Ok(self.rest(page.columns[*slot].as_string_view())),
             ColumnOrigin::Constant(name) => match constants.get(name) {
                 Some(value) => value.to_array_of_size(page.rows),
                 None => Ok(new_null_array(field.data_type(), page.rows)),
@@ -248,8 +262,8 @@ impl PageProjection {
             (RowFilter::Inside { seconds, days }, _) => {
                 let mut kept = vec![true; page.rows];
                 if let Some(time) = self.time.filter(|_| !seconds.is_all()) {
-                    let times = page.columns[time].as_primitive::<TimestampSecondType>().values();
-                    kept.iter_mut().zip(times).for_each(|(kept, second)| *kept &= seconds.include(*second));
+                    let times = page.columns[time].as_primitive::<TimestampSecondType>().iter();
+                    kept.iter_mut().zip(times).for_each(|(kept, second)| *kept &= second.is_none_or(|second| seconds.include(second)));
                 }
                 if let Some(day) = self.day.filter(|_| !days.is_all()) {
                     let of_rows = page.columns[day].as_primitive::<Date32Type>().iter();
@@ -266,12 +280,42 @@ impl PageProjection {
         if mask.true_count() == page.rows { Ok(batch) } else { Ok(filter_record_batch(&batch, &mask)?) }
     }
 
+    /// What the columns leave of each record; NULL if that is nothing.
+    fn rest(&self, records: &StringViewArray) -> ArrayRef {
+        let pointers = pointers_of(self.table);
+        let is_time = |pointer: &&str| {
+            let mut columns = self.table.read_columns().filter(|column| matches!(column.kind, Kind::Instant | Kind::Day));
+            columns.any(|column| matches!(column.source, Source::At(at) if at == *pointer))
+        };
+        let times: Vec<&str> = pointers.iter().copied().filter(is_time).collect();
+        let left = |record: Option<&str>| {
+            let record: Record = serde_json::from_str(record?).ok()?;
+            // A time that cannot be read is NULL in its columns, so that it is a part of the rest.
+            let unread = |pointer: &&str| {
+                let value = record.get(pointer.trim_start_matches('/'));
+                times.contains(pointer) && value.is_some_and(|value| !is_time_value(value.get()))
+            };
+            let taken: Vec<&str> = pointers.iter().copied().filter(|pointer| !unread(pointer)).collect();
+            let left = rest(&record, &taken);
+            (!left.is_empty()).then(|| serde_json::to_string(&left).ok())?
+        };
+        Arc::new(records.iter().map(left).collect::<StringViewArray>())
+    }
+
     /// Converts records to a batch. They go through the page decoder, so that all reads convert values in the same way.
     ///
     /// # Errors
     /// `Error::Answer` if the records, which came from `call`, cannot be decoded; otherwise Arrow's errors.
-    pub(crate) fn rows(&self, records: &[Value], constants: &Constants, scan: &Scan, call: &str, keep: RowFilter) -> Result<RecordBatch> {
-        let page = serde_json::json!({ RECORDS: records }).to_string();
+    pub(crate) fn rows(
+        &self,
+        records: &[Box<RawValue>],
+        constants: &Constants,
+        scan: &Scan,
+        call: &str,
+        keep: RowFilter,
+    ) -> Result<RecordBatch> {
+        let records: Vec<&str> = records.iter().map(|record| record.get()).collect();
+        let page = format!("{{\"{RECORDS}\":[{}]}}", records.join(","));
         let page = self.decoder().decode(&Bytes::from(page)).map_err(|error| unreadable(call, &error))?;
         self.batch(&page, constants, scan, keep, &Mutex::default())
     }

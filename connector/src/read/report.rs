@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::client::Lane;
 use crate::error::Error;
@@ -28,6 +29,7 @@ use crate::tables::query::GROUPS_MAX;
 pub(crate) enum ReportRequest {
     /// One number.
     Total {
+        call: &'static Counts,
         /// The column of the number.
         column: &'static str,
         event: String,
@@ -35,13 +37,14 @@ pub(crate) enum ReportRequest {
     },
     /// A number for each bucket.
     Trend {
+        call: &'static Counts,
         event: String,
         /// Whole buckets, at most a year.
         range: DayRange,
         trend: Trend,
     },
     /// The most frequent values of some properties.
-    TopValues { event: String, range: DayRange, top_values: TopValues },
+    TopValues { call: &'static Counts, event: String, range: DayRange, top_values: TopValues },
     /// A slice of days.
     Slice { call: &'static Slices, range: DayRange },
     /// A whole list.
@@ -86,23 +89,25 @@ impl ReportPlan {
         Ok(batches.buffered(at_once).boxed())
     }
 
-    async fn fetch(&self, request: &ReportRequest, scan: &Scan, lane: &Lane) -> Result<Vec<serde_json::Value>, Error> {
-        match request {
-            ReportRequest::Total { column, event, range } => {
-                let total = counts::total(scan, lane, self.path, event, *range).await?;
-                Ok(vec![serde_json::json!({ *column: total })])
+    async fn fetch(&self, request: &ReportRequest, scan: &Scan, lane: &Lane) -> Result<Vec<Box<RawValue>>, Error> {
+        let records = match request {
+            ReportRequest::Total { call, column, event, range } => {
+                let total = counts::total(scan, lane, call, event, *range).await?;
+                vec![serde_json::json!({ *column: total })]
             }
-            ReportRequest::Trend { event, range, trend } => counts::trend(scan, lane, self.path, event, *range, trend).await,
-            ReportRequest::TopValues { event, range, top_values } => {
-                counts::top_values(scan, lane, self.path, event, *range, top_values).await
+            ReportRequest::Trend { call, event, range, trend } => counts::trend(scan, lane, call, event, *range, trend).await?,
+            ReportRequest::TopValues { call, event, range, top_values } => {
+                counts::top_values(scan, lane, call, event, *range, top_values).await?
             }
-            ReportRequest::Slice { call, range } => lists::slice(lane, call, scan.relation.table, *range).await,
+            ReportRequest::Slice { call, range } => return lists::slice(lane, call, scan.relation.table, *range).await,
             ReportRequest::List(call) => {
                 let records = lists::fetch_or_empty(lane, call, scan.relation.table).await?;
-                scan.relation.account.project_schema().learn(scan.relation.table, &records);
-                Ok(records)
+                scan.relation.account.project_schema().learn(scan.relation.table, &lists::values(&records));
+                return Ok(records);
             }
-        }
+        };
+        let raw = |record| to_raw_value(&record).map_err(|error| Error::Internal(format!("a count cannot be written: {error}")));
+        records.into_iter().map(raw).collect()
     }
 
     /// The constants of a request's rows.
@@ -133,19 +138,19 @@ pub(crate) fn count_requests(
     for event in events {
         let event = event.clone();
         match call.of {
-            CountOf::Total(column) => requests.push(ReportRequest::Total { column, event, range }),
+            CountOf::Total(column) => requests.push(ReportRequest::Total { call, column, event, range }),
             CountOf::Trend(bucket) => {
                 let sum_of = arguments.properties.first().filter(|_| is_projected("property_sum")).cloned();
                 let people = is_projected("people");
                 // At least one series is needed to know the buckets.
                 let trend = Trend { bucket, events: is_projected("events") || (!people && sum_of.is_none()), people, sum_of };
-                let request = |range| ReportRequest::Trend { event: event.clone(), range, trend: trend.clone() };
+                let request = |range| ReportRequest::Trend { call, event: event.clone(), range, trend: trend.clone() };
                 requests.extend(counts::trend_ranges(range, bucket).into_iter().map(request));
             }
             CountOf::TopValues => {
                 let request = |properties: &[String]| {
                     let top_values = TopValues { properties: properties.to_vec(), kind: arguments.kind.clone(), top_n: arguments.top_n };
-                    ReportRequest::TopValues { event: event.clone(), range, top_values }
+                    ReportRequest::TopValues { call, event: event.clone(), range, top_values }
                 };
                 requests.extend(arguments.properties.chunks(GROUPS_MAX).map(request));
             }

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::project_schema::{self, Events, Known, Properties, TypedColumn, form};
 use crate::read::lists;
-use crate::read::query::{DayRange, Window, event_query, poll_wait, today};
+use crate::read::query::{DayRange, IN_PROGRESS, Window, event_query, is_in_progress, poll_wait, today};
 use crate::relation::Relation;
 use crate::table::{Export, Read, Resend, Table, ValueForm};
 use crate::tables::{self, query};
@@ -172,7 +172,10 @@ fn lane(account: &Account, path: &'static str, retry_for: Duration) -> Lane {
 /// The records of a schema call. `None` if the answer has no list.
 async fn schema_records(account: &Account, table: &Table, retry_for: Duration) -> Result<Option<Vec<Value>>> {
     match &table.read {
-        Some(Read::List(call)) => lists::fetch_all(&lane(account, call.path, retry_for), call, table).await,
+        Some(Read::List(call)) => {
+            let records = lists::fetch_all(&lane(account, call.path, retry_for), call, table).await?;
+            Ok(records.map(|records| lists::values(&records)))
+        }
         _ => Ok(None),
     }
 }
@@ -198,7 +201,8 @@ pub(crate) async fn first_page(
     let body = event_query(event, &Window { event: None, range });
     let open = Request::post(export.path, Value::Object(body).to_string(), Resend::Idempotent)
         .with(query::BATCH_SIZE, SAMPLE_ROWS.to_string())
-        .understanding(UNDERSTOOD);
+        .understanding(UNDERSTOOD)
+        .understanding_errors(IN_PROGRESS);
     let is_needed = |columns: &[&str]| column.is_some_and(|column| columns.contains(&column));
     let mut request = export.parts.iter().fold(open, |request, (part, columns)| request.with(part, is_needed(columns).to_string()));
     let began = Instant::now();
@@ -206,7 +210,7 @@ pub(crate) async fn first_page(
     loop {
         let answer = lane.fetch(&request, has_status).await?;
         if let Some(failure) = failure_of(&answer) {
-            if failure.code != Some(2) || began.elapsed() >= TIMEOUT {
+            if !is_in_progress(&failure) || began.elapsed() >= TIMEOUT {
                 return Ok(Vec::new());
             }
             tries += 1;
@@ -219,7 +223,10 @@ pub(crate) async fn first_page(
         }
         match page.remove(query::CURSOR) {
             Some(Value::String(cursor)) if request.verbatim.is_none() => {
-                request = Request::get(export.path).with_verbatim(query::CURSOR, cursor).understanding(UNDERSTOOD);
+                request = Request::get(export.path)
+                    .with_verbatim(query::CURSOR, cursor)
+                    .understanding(UNDERSTOOD)
+                    .understanding_errors(IN_PROGRESS);
             }
             _ => return Ok(Vec::new()),
         }

@@ -4,6 +4,7 @@
 //! the call behind each direction ([`Read`], [`Write`]). Schema, catalog, mapping, encoding and `clevertap.tables` are derived
 //! from it. Wire names are JSON pointers and are spelled in `tables/` only.
 
+mod answer;
 mod read;
 mod value_form;
 mod write;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-pub(crate) use self::read::{Bucket, CountOf, Counts, Export, KeyLocation, ListCall, ListRequest, Lookup, Pages, Read, Slices};
+pub(crate) use self::answer::{AnswerForm, Payload};
+pub(crate) use self::read::{Bucket, CountOf, Counts, Export, FoundBy, KeyLocation, ListCall, ListRequest, Lookup, Pages, Read, Slices};
 pub use self::value_form::ValueForm;
 pub(crate) use self::write::{BodyForm, Completion, List, Listing, Open, Order, RecordSpec, Resend, Write};
 

@@ -3,6 +3,8 @@
 //! In: nothing, these are data. Out: what `read/plan` turns into requests. A shape says where the records of an answer are and which
 //! parameters carry the filters of a query. The query language that the calls share is in `tables`.
 
+use super::answer::AnswerForm;
+
 /// The shape of a table's read call. It decides which filters a query needs.
 #[derive(Debug)]
 pub(crate) enum Read {
@@ -29,19 +31,34 @@ pub(crate) struct Lookup {
     /// The key columns, each with the request parameter that carries its value.
     pub(crate) keys: &'static [(&'static str, &'static str)],
     pub(crate) key_location: KeyLocation,
-    /// JSON pointer of the record in the answer.
-    pub(crate) record: &'static str,
-    /// Codes of a `fail` that may mean that the record does not exist.
+    /// The answer for a key that is there.
+    pub(crate) answer: AnswerForm,
+    /// Codes of a `fail` that may mean that the record does not exist; it does if its text contains one of
+    /// [`not_found_words`](Self::not_found_words).
     pub(crate) not_found_codes: &'static [i64],
-    /// A `fail` means that only if its message contains one of these, in any case. Empty: the code alone decides.
+    /// In lower case.
     pub(crate) not_found_words: &'static [&'static str],
+    /// HTTP statuses that mean it whatever the answer says.
+    pub(crate) not_found_statuses: &'static [u16],
+    /// Where a record holds the keys by which it is found: a record that has some of them, and none that was asked for, is another one.
+    pub(crate) found_by: &'static [(&'static str, FoundBy)],
+}
+
+/// How a record shows that it is the one of a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoundBy {
+    /// JSON pointers of the key. `*` is every element of a list.
+    pub(crate) pointers: &'static [&'static str],
+    /// Whether capitals do not matter.
+    pub(crate) any_case: bool,
+    /// JSON pointers of a text or list of several keys.
+    pub(crate) several: &'static [&'static str],
 }
 
 impl Lookup {
-    /// Whether a `fail` with one of [`Lookup::not_found_codes`] means that the record does not exist.
-    pub(crate) fn is_not_found(&self, words: Option<&str>) -> bool {
-        let words = words.unwrap_or_default().to_lowercase();
-        self.not_found_words.is_empty() || self.not_found_words.iter().any(|expected| words.contains(expected))
+    /// Whether the text of a `fail`, in lower case, means that the record does not exist.
+    pub(crate) fn is_not_found(&self, words: &str) -> bool {
+        self.not_found_words.iter().any(|expected| words.contains(expected))
     }
 }
 
@@ -75,6 +92,8 @@ pub(crate) struct Export {
 pub(crate) struct Counts {
     pub(crate) path: &'static str,
     pub(crate) of: CountOf,
+    /// The answer when the count is ready, or not yet.
+    pub(crate) answer: AnswerForm,
 }
 
 /// What a count returns.
@@ -107,8 +126,8 @@ pub(crate) struct Slices {
     pub(crate) days_max: u32,
     /// Whether `from` and `to` are sent as strings instead of numbers.
     pub(crate) days_as_text: bool,
-    /// The key of the records in the answer.
-    pub(crate) records: &'static str,
+    /// The answer, with the list of records.
+    pub(crate) answer: AnswerForm,
 }
 
 /// A call that returns a whole list.
@@ -117,8 +136,8 @@ pub(crate) struct ListCall {
     pub(crate) path: &'static str,
     /// The request without its page parameters.
     pub(crate) request: ListRequest,
-    /// The key of the records in the answer. `None`: the answer itself is the only record.
-    pub(crate) records: Option<&'static str>,
+    /// The answer: a list of records, or the only record itself.
+    pub(crate) answer: AnswerForm,
     /// Set if each record holds a list whose items become rows: the key of that list, and the key under which a row holds its item.
     /// A row also keeps the other keys of its record. A record without items is one row.
     pub(crate) items: Option<(&'static str, &'static str)>,

@@ -9,7 +9,7 @@
 
 use crate::table::Kind::{Count, Json, Text};
 use crate::table::Source::{At, LookupKey};
-use crate::table::{KeyLocation, Lookup, Read, Table, read_only};
+use crate::table::{AnswerForm, KeyLocation, Lookup, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "campaign_reports",
@@ -24,9 +24,11 @@ pub(crate) static TABLE: Table = Table {
         path: "/1/targets/result.json",
         keys: &[("campaign_id", "id")],
         key_location: KeyLocation::Body,
-        record: "/result",
+        answer: AnswerForm::success(Payload::Record("result")),
         not_found_codes: &[200, 409, 500],
         not_found_words: &["no result", "hasn't been completed"],
+        not_found_statuses: &[409],
+        found_by: &[],
     })),
     write: None,
 }

@@ -10,7 +10,7 @@
 
 use crate::table::Kind::{Day, Json, Text};
 use crate::table::Source::{At, Rest};
-use crate::table::{Read, Slices, Table, read_only};
+use crate::table::{AnswerForm, Payload, Read, Slices, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "campaigns",
@@ -27,7 +27,7 @@ pub(crate) static TABLE: Table = Table {
         day: "scheduled_on",
         days_max: 31,
         days_as_text: false,
-        records: "targets",
+        answer: AnswerForm::success(Payload::List("targets")),
     })),
     write: None,
 }

@@ -9,7 +9,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Rest};
-use crate::table::{ListCall, ListRequest, Pages, Read, Table, read_only};
+use crate::table::{AnswerForm, ListCall, ListRequest, Pages, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "content_blocks",
@@ -23,7 +23,7 @@ pub(crate) static TABLE: Table = Table {
     read: Some(Read::List(ListCall {
         path: "/v1/contentBlock/list",
         request: ListRequest::Query(&[]),
-        records: Some("contentBlocks"),
+        answer: AnswerForm::success(Payload::List("contentBlocks")),
         items: None,
         pages: Some(Pages { number: "pageNumber", size: "pageSize", rows_max: 100 }),
     })),

@@ -9,7 +9,7 @@
 
 use crate::table::Kind::{Count, Day, Text};
 use crate::table::Source::{At, Filter};
-use crate::table::{CountOf, Counts, Read, Table, read_only};
+use crate::table::{AnswerForm, CountOf, Counts, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "event_counts",
@@ -21,7 +21,11 @@ pub(crate) static TABLE: Table = Table {
         read_only("event_date", Day, Filter),
         read_only("events", Count, At("/events")),
     ],
-    read: Some(Read::Counts(Counts { path: "/1/counts/events.json", of: CountOf::Total("events") })),
+    read: Some(Read::Counts(Counts {
+        path: "/1/counts/events.json",
+        of: CountOf::Total("events"),
+        answer: AnswerForm::computed(Payload::Count("count")),
+    })),
     write: None,
 }
 .checked();

@@ -9,7 +9,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Either, Rest};
-use crate::table::{ListCall, ListRequest, Read, Table, read_only};
+use crate::table::{AnswerForm, ListCall, ListRequest, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "event_schema",
@@ -24,7 +24,7 @@ pub(crate) static TABLE: Table = Table {
     read: Some(Read::List(ListCall {
         path: "/getSchema",
         request: ListRequest::Query(&[("type", "events")]),
-        records: Some("events"),
+        answer: AnswerForm::success(Payload::List("events")),
         items: Some(("properties", "property")),
         pages: None,
     })),

@@ -54,12 +54,13 @@ pub(crate) static TABLE: Table = Table {
         only_in_reads("app_version", Text, At("/profile/app_version")),
         only_in_reads("make", Text, At("/profile/make")),
         only_in_reads("model", Text, At("/profile/model")),
+        only_in_reads("extra", Json, Source::Rest),
     ],
     read: Some(Read::Export(Export {
         path: "/1/events.json",
         records: "records",
         parts: &[
-            ("app", &["os_version", "app_version", "make", "model"]),
+            ("app", &["os_version", "app_version", "make", "model", "extra"]),
             ("events", &["profile_events"]),
             ("profile", &["profile_properties"]),
         ],

@@ -10,7 +10,7 @@
 
 use crate::table::Kind::{Count, Day, Json, Text};
 use crate::table::Source::{At, Either, Rest};
-use crate::table::{Read, Slices, Table, read_only};
+use crate::table::{AnswerForm, Payload, Read, Slices, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "message_reports",
@@ -33,7 +33,7 @@ pub(crate) static TABLE: Table = Table {
         day: "start_date",
         days_max: 14,
         days_as_text: true,
-        records: "messages",
+        answer: AnswerForm::success(Payload::List("messages")),
     })),
     write: None,
 }

@@ -146,8 +146,6 @@ pub(crate) mod query {
     ];
     /// How many values of the property are returned.
     pub(crate) const TOP_N: &str = "top_n";
-    /// The number in the answer of a count.
-    pub(crate) const COUNT: &str = "count";
     /// In a person's event summary: when they last did the event, in epoch seconds.
     pub(crate) const LAST_SEEN: &str = "last_seen";
     /// Most groups per request.

@@ -9,7 +9,7 @@
 
 use crate::table::Kind::{Count, Day, Text};
 use crate::table::Source::{At, Filter};
-use crate::table::{CountOf, Counts, Read, Table, read_only};
+use crate::table::{AnswerForm, CountOf, Counts, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "profile_counts",
@@ -21,7 +21,11 @@ pub(crate) static TABLE: Table = Table {
         read_only("event_date", Day, Filter),
         read_only("people", Count, At("/people")),
     ],
-    read: Some(Read::Counts(Counts { path: "/1/counts/profiles.json", of: CountOf::Total("people") })),
+    read: Some(Read::Counts(Counts {
+        path: "/1/counts/profiles.json",
+        of: CountOf::Total("people"),
+        answer: AnswerForm::computed(Payload::Count("count")),
+    })),
     write: None,
 }
 .checked();

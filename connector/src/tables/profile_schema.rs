@@ -8,7 +8,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Either, Rest};
-use crate::table::{ListCall, ListRequest, Read, Table, read_only};
+use crate::table::{AnswerForm, ListCall, ListRequest, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "profile_schema",
@@ -21,7 +21,7 @@ pub(crate) static TABLE: Table = Table {
     read: Some(Read::List(ListCall {
         path: "/getSchema",
         request: ListRequest::Query(&[("type", "userProperties")]),
-        records: Some("userProperties"),
+        answer: AnswerForm::success(Payload::List("userProperties")),
         items: None,
         pages: None,
     })),

@@ -26,7 +26,9 @@ use crate::table::Shape::{EpochSeconds, Identifier, Identity, Object, Properties
 use crate::table::Source::{At, Filter, LookupKey};
 use crate::table::Standard::{Age, BirthDate, Consent, OneOf, YesNo};
 use crate::table::Target::{self, Optional};
-use crate::table::{BodyForm, Column, Export, KeyLocation, Lookup, Open, Order, Read, Resend, Source, Table, Write, column};
+use crate::table::{
+    AnswerForm, BodyForm, Column, Export, FoundBy, KeyLocation, Lookup, Open, Order, Payload, Read, Resend, Source, Table, Write, column,
+};
 
 /// M and F by the page; the rest is what CleverTap's web SDK takes: <https://github.com/CleverTap/clevertap-web-sdk>, read 2026-11-21.
 const GENDERS: &[&str] = &["M", "F", "O", "U", "Male", "Female", "Others", "Unknown"];
@@ -44,7 +46,7 @@ pub(crate) static TABLE: Table = Table {
     about: "People, one row a person; read by event, one row a person and event.",
     columns: &[
         column("identity", Text, LookupKey(&["/identity"]), Optional("/identity", Identifier)),
-        column("object_id", Text, LookupKey(&["/objectId", "/platformInfo/0/objectId"]), Optional("/objectId", Identifier)),
+        column("object_id", Text, LookupKey(&["/objectId", "/platformInfo/*/objectId"]), Optional("/objectId", Identifier)),
         column("name", Text, At("/name"), Optional("/profileData/Name", Value)),
         column("email", Text, LookupKey(&["/email"]), Optional("/profileData/Email", Value)),
         column("phone", Text, At("/phone"), Optional("/profileData/Phone", Value)),
@@ -84,9 +86,15 @@ pub(crate) static TABLE: Table = Table {
             path: "/1/profile.json",
             keys: &[("identity", "identity"), ("email", "email"), ("object_id", "objectId")],
             key_location: KeyLocation::Query,
-            record: "/record",
+            answer: AnswerForm::success(Payload::Record("record")),
             not_found_codes: &[404],
-            not_found_words: &[],
+            not_found_words: &["profile not found", "user not found"],
+            not_found_statuses: &[],
+            found_by: &[
+                ("identity", FoundBy { pointers: &["/identity"], any_case: false, several: &["/all_identities"] }),
+                ("email", FoundBy { pointers: &["/email"], any_case: true, several: &[] }),
+                ("object_id", FoundBy { pointers: &["/objectId", "/platformInfo/*/objectId"], any_case: false, several: &[] }),
+            ],
         },
         export: Export {
             path: "/1/profiles.json",

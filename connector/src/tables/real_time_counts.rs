@@ -8,7 +8,7 @@
 
 use crate::table::Kind::{Count, Json};
 use crate::table::Source::{At, Rest};
-use crate::table::{ListCall, ListRequest, Read, Table, read_only};
+use crate::table::{AnswerForm, ListCall, ListRequest, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "real_time_counts",
@@ -17,7 +17,7 @@ pub(crate) static TABLE: Table = Table {
     read: Some(Read::List(ListCall {
         path: "/1/now.json",
         request: ListRequest::Body("{\"user_type\":true}"),
-        records: None,
+        answer: AnswerForm::success(Payload::Itself("count")),
         items: None,
         pages: None,
     })),

@@ -8,7 +8,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{Either, Rest};
-use crate::table::{ListCall, ListRequest, Pages, Read, Table, read_only};
+use crate::table::{AnswerForm, ListCall, ListRequest, Pages, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "segments",
@@ -21,7 +21,7 @@ pub(crate) static TABLE: Table = Table {
     read: Some(Read::List(ListCall {
         path: "/1/segments/list.json",
         request: ListRequest::Body("{}"),
-        records: Some("segments"),
+        answer: AnswerForm::without_status(Payload::List("segments")),
         items: None,
         pages: Some(Pages { number: "page", size: "limit", rows_max: 500 }),
     })),

@@ -8,7 +8,7 @@
 
 use crate::table::Kind::{Json, Text};
 use crate::table::Source::{At, Either, Rest};
-use crate::table::{ListCall, ListRequest, Read, Table, read_only};
+use crate::table::{AnswerForm, ListCall, ListRequest, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "subscription_groups",
@@ -22,7 +22,7 @@ pub(crate) static TABLE: Table = Table {
     read: Some(Read::List(ListCall {
         path: "/category-groups",
         request: ListRequest::Query(&[]),
-        records: Some("list"),
+        answer: AnswerForm::success(Payload::List("list")),
         items: None,
         pages: None,
     })),

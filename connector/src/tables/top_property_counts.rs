@@ -11,7 +11,7 @@
 
 use crate::table::Kind::{Count, Day, Text};
 use crate::table::Source::{At, Filter};
-use crate::table::{CountOf, Counts, Read, Table, read_only};
+use crate::table::{AnswerForm, CountOf, Counts, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "top_property_counts",
@@ -28,7 +28,7 @@ pub(crate) static TABLE: Table = Table {
         read_only("value_type", Text, At("/value_type")),
         read_only("events", Count, At("/events")),
     ],
-    read: Some(Read::Counts(Counts { path: "/1/counts/top.json", of: CountOf::TopValues })),
+    read: Some(Read::Counts(Counts { path: "/1/counts/top.json", of: CountOf::TopValues, answer: AnswerForm::computed(Payload::Groups) })),
     write: None,
 }
 .checked();

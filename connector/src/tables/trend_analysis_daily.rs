@@ -10,7 +10,7 @@
 
 use crate::table::Kind::{Count, Day, Number, Text};
 use crate::table::Source::{At, Filter};
-use crate::table::{Bucket, CountOf, Counts, Read, Table, read_only};
+use crate::table::{AnswerForm, Bucket, CountOf, Counts, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "trend_analysis_daily",
@@ -23,7 +23,11 @@ pub(crate) static TABLE: Table = Table {
         read_only("property", Text, Filter),
         read_only("property_sum", Number, At("/property_sum")),
     ],
-    read: Some(Read::Counts(Counts { path: "/1/counts/trends.json", of: CountOf::Trend(Bucket::Day) })),
+    read: Some(Read::Counts(Counts {
+        path: "/1/counts/trends.json",
+        of: CountOf::Trend(Bucket::Day),
+        answer: AnswerForm::computed(Payload::Groups),
+    })),
     write: None,
 }
 .checked();

@@ -11,7 +11,7 @@
 
 use crate::table::Kind::{Count, Day, Number, Text};
 use crate::table::Source::{At, Filter};
-use crate::table::{Bucket, CountOf, Counts, Read, Table, read_only};
+use crate::table::{AnswerForm, Bucket, CountOf, Counts, Payload, Read, Table, read_only};
 
 pub(crate) static TABLE: Table = Table {
     name: "trend_analysis_monthly",
@@ -25,7 +25,11 @@ pub(crate) static TABLE: Table = Table {
         read_only("property", Text, Filter),
         read_only("property_sum", Number, At("/property_sum")),
     ],
-    read: Some(Read::Counts(Counts { path: "/1/counts/trends.json", of: CountOf::Trend(Bucket::Month) })),
+    read: Some(Read::Counts(Counts {
+        path: "/1/counts/trends.json",
+        of: CountOf::Trend(Bucket::Month),
+        answer: AnswerForm::computed(Payload::Groups),
+    })),
     write: None,
 }
 .checked();

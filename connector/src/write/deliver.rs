@@ -340,7 +340,10 @@ impl Delivery {
                     }
                 }
                 Verdict::Refused { code, reason } => {
-                    let reason = if reason.is_empty() { "CleverTap refused the record without a text".to_owned() } else { reason.clone() };
+                    let reason = match reason.raw() {
+                        "" => "CleverTap refused the record without a text".to_owned(),
+                        text => text.to_owned(),
+                    };
                     state.fates[at] = Some(RecordFate::failed(Fate::Rejected, format!("CLEVERTAP-{code}"), reason));
                 }
             }

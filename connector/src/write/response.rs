@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 
+use crate::foreign_text::ForeignText;
 use crate::table::BodyForm;
 
 /// CleverTap's verdict on one record.
@@ -16,7 +17,7 @@ pub(crate) enum Verdict {
         /// The code of the record, as a number.
         code: i64,
         /// CleverTap's text, without the record number.
-        reason: String,
+        reason: ForeignText,
     },
 }
 
@@ -54,8 +55,13 @@ pub(crate) fn verdicts(form: BodyForm, answer: &[u8], sent: usize) -> Result<Vec
     {
         return Ok(vec![Verdict::Accepted; sent]);
     }
+    // Of a failure nothing is stored, so that a count beside it contradicts it.
+    let is_failure = upload.status.as_deref() == Some("fail");
     let processed = upload.processed.ok_or("was answered without a count of processed records")?;
     let refused = upload.unprocessed.len() as u64;
+    if is_failure && processed > 0 {
+        return Err(format!("was answered \"fail\" with {processed} processed records: that contradicts itself"));
+    }
     if processed.checked_add(refused) != Some(sent as u64) {
         return Err(format!("was answered with {processed} processed and {refused} unprocessed of {sent} records: they do not add up"));
     }
@@ -74,19 +80,19 @@ pub(crate) fn verdicts(form: BodyForm, answer: &[u8], sent: usize) -> Result<Vec
 }
 
 /// Splits `… is not valid.Skipped record number : 2` into `… is not valid.` and 2.
-fn split_number(text: &str, sent: usize) -> Result<(String, usize), String> {
+fn split_number(text: &str, sent: usize) -> Result<(ForeignText, usize), String> {
     const MARKER: &str = "Skipped record number";
     let Some((reason, rest)) = text.rsplit_once(MARKER) else {
         // One record was sent and one refused: the number is 1.
         return if sent == 1 {
-            Ok((text.trim().to_owned(), 1))
+            Ok((ForeignText::new(text.trim()), 1))
         } else {
             Err("was answered with an unprocessed record without a record number".into())
         };
     };
     let number = rest.trim_start_matches([' ', ':']).trim();
     match number.parse::<usize>() {
-        Ok(number) if (1..=sent).contains(&number) => Ok((reason.trim().to_owned(), number)),
+        Ok(number) if (1..=sent).contains(&number) => Ok((ForeignText::new(reason.trim()), number)),
         _ => Err(format!("was answered with a record number outside of 1 to {sent}")),
     }
 }
@@ -102,7 +108,7 @@ mod tests {
                 r#"{{"status":"{status}","processed":2,"unprocessed":[{{"status":"fail","code":515,"error":"Profile data is incorrect. Email is not valid.Skipped record number : 2","record":{{}}}}]}}"#
             );
             let verdicts = verdicts(BodyForm::Records, answer.as_bytes(), 3).expect("readable");
-            let refused = Verdict::Refused { code: 515, reason: "Profile data is incorrect. Email is not valid.".into() };
+            let refused = Verdict::Refused { code: 515, reason: ForeignText::new("Profile data is incorrect. Email is not valid.") };
             assert_eq!(verdicts, [Verdict::Accepted, refused, Verdict::Accepted]);
         }
     }
@@ -117,6 +123,8 @@ mod tests {
             (r#"{"status":"success","processed":2,"unprocessed":[]}"#, "2 processed and 0 unprocessed of 3"),
             (r#"{"status":"partial","processed":2,"unprocessed":[{"code":1,"error":"x"}]}"#, "without a record number"),
             (r#"{"status":"partial","processed":2,"unprocessed":[{"code":1,"error":"Skipped record number : 4"}]}"#, "outside of 1 to 3"),
+            (r#"{"status":"fail","processed":3,"unprocessed":[]}"#, "fail\" with 3 processed"),
+            (r#"{"status":"success","processed":3,"processed":3,"unprocessed":[]}"#, "not the JSON of an upload"),
             (
                 r#"{"status":"partial","processed":1,"unprocessed":[{"code":1,"error":"Skipped record number : 2"},{"code":1,"error":"Skipped record number : 2"}]}"#,
                 "number 2 twice",

@@ -14,6 +14,7 @@ use crate::account::Account;
 use crate::client::check_timers;
 use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND, UNAVAILABLE};
 use crate::fate::Fate;
+use crate::foreign_text::printable;
 use crate::options::{DryRun, InDoubt, OnReject};
 use crate::redact::without_values;
 use crate::runs::failed_rows::FailedRow;
@@ -182,13 +183,14 @@ impl Settler {
         }
         match fate {
             Fate::Rejected => {
+                let reason = printable(&reason);
                 self.first_reject.get_or_insert_with(|| match &column {
                     Some(column) => format!("First reject: row {row}, column \"{column}\" {reason} ({code})"),
                     None => format!("First reject: row {row}, {code}: {reason}"),
                 });
             }
             Fate::InDoubt => {
-                self.first_doubt.get_or_insert_with(|| reason.clone());
+                self.first_doubt.get_or_insert_with(|| printable(&reason));
             }
             Fate::Unsent => {}
         }

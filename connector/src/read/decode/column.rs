@@ -1,7 +1,7 @@
 //! Builds one output column: from byte spans to an Arrow array.
 //!
-//! In: the spans of a block of records. Out: an array at the end of the page. A value that does not fit becomes NULL and is counted. An
-//! event without a time makes the page unreadable, because we must not make up a time.
+//! In: the spans of a block of records. Out: an array at the end of the page. A value that does not fit becomes NULL and is counted,
+//! and so is a time that is not there: no time is made up, and no record left out.
 
 use std::sync::Arc;
 
@@ -10,7 +10,6 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use chrono_tz::Tz;
 
-use super::fault::PageError;
 use super::list::Lists;
 use super::simd::{Kernel, Lanes};
 use super::span::{BLOCK, ByteSpan};
@@ -24,8 +23,8 @@ use crate::table::ValueForm;
 pub(crate) struct Slot {
     /// The SQL name of the column, used in messages.
     pub(crate) name: String,
-    /// Paths to the value in a record, as object keys. The first path with a value other than null wins. In a list, the step "0" is its
-    /// first element.
+    /// Paths to the value in a record, as object keys. The first path with a value other than null wins. In a list, the step "*" is its
+    /// first element that holds a value of one of the paths through it.
     pub(crate) paths: Vec<Vec<String>>,
     pub(crate) form: ValueForm,
 }
@@ -77,7 +76,7 @@ impl Column {
             ValueForm::PackedDay => Values::Dates(Vec::new()),
             ValueForm::Boolean => Values::Booleans(Vec::new()),
         };
-        let days = Days::new(zone.unwrap_or(Tz::UTC));
+        let days = Days::new(zone);
         let (valid, scratch) = (Vec::new(), String::new());
         Self { name: slot.name, form: slot.form, nodes, zone, days, rows: 0, valid, values, scratch, mismatches: 0 }
     }
@@ -119,25 +118,8 @@ impl Column {
     }
 
     /// Adds the rows of a block.
-    ///
-    /// # Errors
-    /// A record has no time, and this is a column of times.
-    pub(super) fn push(&mut self, block: &Block<'_>, lanes: impl Lanes) -> Result<(), PageError> {
-        lanes.run(Push(self, block, lanes))
-    }
-
-    /// Fails if this is a column of times and a row of the block has none.
-    fn check_times(&self, block: &Block<'_>, valid: u64) -> Result<(), PageError> {
-        let row = valid.trailing_ones() as usize;
-        if self.form != ValueForm::PackedTime || row >= block.records {
-            return Ok(());
-        }
-        let record = self.rows + row;
-        let found = self.nodes.iter().map(|node| block.of(*node)[row]).find(|span| span.is_value());
-        Err(match found {
-            Some(span) => PageError::new(format!("record {record} has a {} that is no time", self.name), span.start()),
-            None => PageError::new(format!("record {record} has no {}", self.name), block.of(0)[row].start()),
-        })
+    pub(super) fn push(&mut self, block: &Block<'_>, lanes: impl Lanes) {
+        lanes.run(Push(self, block, lanes));
     }
 
     /// Takes the array and the number of mismatches, and leaves the column empty.
@@ -163,7 +145,7 @@ impl Column {
 struct Push<'c, L>(&'c mut Column, &'c Block<'c>, L);
 
 impl<L: Lanes> Kernel for Push<'_, L> {
-    type Output = Result<(), PageError>;
+    type Output = ();
 
     #[inline(always)]
     fn call(self) -> Self::Output {
@@ -207,13 +189,12 @@ impl<L: Lanes> Kernel for Push<'_, L> {
             (Values::Dates(dates), _) => fill!(dates, |span| day(page, span, scratch, days)),
             (Values::Booleans(booleans), _) => fill!(booleans, |span| boolean(page, span, scratch)),
         }
-        let times = column.check_times(block, valid & !misfits);
         column.valid.push(valid & !misfits);
-        // A record without its day is told of as one that has another value there.
-        let without = if column.form == ValueForm::PackedDay { !valid } else { 0 } & records_mask(block.records);
+        // A record without its time is told of as one that has another value there.
+        let is_time = matches!(column.form, ValueForm::PackedTime | ValueForm::PackedDay);
+        let without = if is_time { !valid } else { 0 } & records_mask(block.records);
         column.mismatches += u64::from((misfits | without).count_ones());
         column.rows += block.records;
-        times
     }
 }
 

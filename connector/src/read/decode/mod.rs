@@ -48,6 +48,7 @@ use self::object::Record;
 use self::simd::{CpuFeatures, Lanes, Words};
 use self::span::{BLOCK, ByteSpan, JsonKind, PAGE_BYTES_MAX};
 use self::strings::StringMap;
+pub(crate) use self::time::is_time_value;
 use self::tree::Tree;
 use self::walk::Walk;
 
@@ -70,11 +71,24 @@ pub(crate) struct Page {
     /// In the order of the slots.
     pub(crate) columns: Vec<ArrayRef>,
     pub(crate) rows: usize,
-    /// `next_cursor`, else `cursor`; `None` if absent or empty. Unescaped as JSON, but never percent-decoded.
+    /// `next_cursor`; `None` if absent or empty. Unescaped as JSON, but never percent-decoded.
+    pub(crate) next_cursor: Option<String>,
+    /// `cursor`, the same way.
     pub(crate) cursor: Option<String>,
     pub(crate) status: Option<String>,
     /// Per slot, the number of values that did not fit its form and became NULL.
     pub(crate) mismatches: Vec<u64>,
+    /// What makes it no page of an export, although it can be read.
+    pub(crate) oddity: Option<&'static str>,
+}
+
+/// A key outside the records that means something.
+#[derive(Debug, Clone, Copy)]
+enum EnvelopeKey {
+    Status,
+    NextCursor,
+    Cursor,
+    Records,
 }
 
 /// What the walk finds outside the records.
@@ -83,11 +97,47 @@ struct Envelope {
     status: ByteSpan,
     next_cursor: ByteSpan,
     cursor: ByteSpan,
+    /// How often each [`EnvelopeKey`] is there.
+    seen: [u32; 4],
+    /// Whether a key that means nothing holds an object or a list.
+    other_container: bool,
+    /// Whether a key that means nothing looks like a cursor.
+    other_cursor: bool,
     rows: usize,
     /// The record being walked, for error messages.
     record: Option<usize>,
     /// Valid JSON that is not a page. Reported only at the end: the rest may be invalid JSON, and a second `records` may replace it.
     shape_error: Option<PageError>,
+}
+
+impl Envelope {
+    /// Keeps the value of a key.
+    fn note(&mut self, key: &str, value: ByteSpan) {
+        let (place, known) = match key {
+            "status" => (&mut self.status, EnvelopeKey::Status),
+            "next_cursor" => (&mut self.next_cursor, EnvelopeKey::NextCursor),
+            "cursor" => (&mut self.cursor, EnvelopeKey::Cursor),
+            _ => {
+                self.other_container |= value.kind() == JsonKind::Nested;
+                let key = key.to_ascii_lowercase();
+                self.other_cursor |= value.is_value() && key.contains("cursor") && !key.contains("prev");
+                return;
+            }
+        };
+        *place = value;
+        self.seen[known as usize] += 1;
+    }
+
+    /// A page that names its records, its cursor or its status under another key, or twice, is not taken for one that has none.
+    fn oddity(&self) -> Option<&'static str> {
+        if self.seen.iter().any(|times| *times > 1) {
+            return Some("a key is there twice");
+        }
+        if self.seen[EnvelopeKey::Records as usize] == 0 && self.other_container {
+            return Some("its records stand under another key");
+        }
+        (self.other_cursor && !self.next_cursor.is_value()).then_some("its cursor stands under another key")
+    }
 }
 
 impl PageDecoder {
@@ -110,7 +160,7 @@ impl PageDecoder {
     }
 
     /// # Errors
-    /// The page is not JSON, not an object with a list of records, or one of its events has no time.
+    /// The page is not JSON, or not an object with a list of records.
     pub(crate) fn decode(&mut self, body: &Bytes) -> Result<Page, PageError> {
         self.columns.iter_mut().for_each(Column::clear);
         if self.columns.iter().any(Column::is_zoneless) {
@@ -128,16 +178,25 @@ impl PageDecoder {
             CpuFeatures::Avx2(avx2) => self.walk(body, avx2, &mut envelope),
         };
         result.map_err(|fault| fault.into_page_error(envelope.record))?;
-        let cursor = if envelope.next_cursor.is_value() { envelope.next_cursor } else { envelope.cursor };
-        if cursor.is_value() && !is_text(cursor) {
-            return Err(PageError::new("has a cursor that is not text", cursor.start()));
+        for cursor in [envelope.next_cursor, envelope.cursor] {
+            if cursor.is_value() && !is_text(cursor) {
+                return Err(PageError::new("has a cursor that is not text", cursor.start()));
+            }
         }
         if let Some(error) = envelope.shape_error {
             return Err(error);
         }
         let (columns, mismatches) = self.columns.iter_mut().map(Column::take).unzip();
-        let cursor = text(body, cursor).filter(|cursor| !cursor.is_empty());
-        Ok(Page { columns, rows: envelope.rows, cursor, status: text(body, envelope.status), mismatches })
+        let cursor = |span| text(body, span).filter(|cursor| !cursor.is_empty());
+        Ok(Page {
+            columns,
+            rows: envelope.rows,
+            next_cursor: cursor(envelope.next_cursor),
+            cursor: cursor(envelope.cursor),
+            status: text(body, envelope.status),
+            mismatches,
+            oddity: envelope.oddity(),
+        })
     }
 
     /// Walks the page with the given instructions.
@@ -162,16 +221,11 @@ impl PageDecoder {
             at = walk.blanks(walk.expect(b':', walk.blanks(end))?);
             let key = text(walk.page, key).unwrap_or_default();
             at = if key == self.records_key {
+                envelope.seen[EnvelopeKey::Records as usize] += 1;
                 self.records(walk, at, envelope)?
             } else {
                 let (kind, end) = walk.value(at, 1)?;
-                let value = ByteSpan::new(kind, at, end);
-                match key.as_str() {
-                    "status" => envelope.status = value,
-                    "next_cursor" => envelope.next_cursor = value,
-                    "cursor" => envelope.cursor = value,
-                    _ => {}
-                }
+                envelope.note(&key, ByteSpan::new(kind, at, end));
                 end
             };
             at = walk.blanks(at);
@@ -209,25 +263,21 @@ impl PageDecoder {
             self.spans[envelope.rows % BLOCK] = ByteSpan::new(JsonKind::Nested, at, end);
             envelope.rows += 1;
             if envelope.rows.is_multiple_of(BLOCK) {
-                self.flush(walk, BLOCK, envelope);
+                self.flush(walk, BLOCK);
             }
             at = walk.blanks(end);
             is_open = walk.byte(at) == Some(b',');
             at = if is_open { walk.blanks(at + 1) } else { at };
         }
         envelope.record = None;
-        self.flush(walk, envelope.rows % BLOCK, envelope);
+        self.flush(walk, envelope.rows % BLOCK);
         walk.expect(b']', at)
     }
 
     /// Passes a block of records to the columns.
-    fn flush<L: Lanes>(&mut self, walk: &Walk<'_, L>, records: usize, envelope: &mut Envelope) {
+    fn flush<L: Lanes>(&mut self, walk: &Walk<'_, L>, records: usize) {
         let block = Block { page: walk.page, spans: &self.spans, records };
-        for column in &mut self.columns {
-            if let Err(error) = column.push(&block, walk.lanes) {
-                envelope.shape_error.get_or_insert(error);
-            }
-        }
+        self.columns.iter_mut().for_each(|column| column.push(&block, walk.lanes));
         self.spans.fill(ByteSpan::ABSENT);
     }
 }

@@ -77,25 +77,26 @@ impl<L: Lanes> Walk<'_, L> {
 
     #[inline(never)]
     fn needed_nested(&self, record: &mut Record<'_>, node: usize, at: usize, levels: u32) -> Result<usize, Fault> {
-        let (expects_keys, first_element) = (record.tree.nodes[node].expects_keys(), record.tree.nodes[node].first_element);
-        match (self.byte(at), first_element) {
+        let (expects_keys, element) = (record.tree.nodes[node].expects_keys(), record.tree.nodes[node].element);
+        match (self.byte(at), element) {
             (Some(b'{'), _) if expects_keys => self.object(record, node, at, levels),
-            (Some(b'['), Some(first)) => self.list(record, first, at, levels),
+            (Some(b'['), Some(element)) => self.list(record, element, at, levels),
             _ => self.nest(at, levels),
         }
     }
 
-    /// Walks the list at `at` and stores the span of its first element in the node `first`.
-    fn list(&self, record: &mut Record<'_>, first: usize, at: usize, levels: u32) -> Result<usize, Fault> {
+    /// Walks the list at `at` and stores the span of its first element with a value in the node `element`.
+    fn list(&self, record: &mut Record<'_>, element: usize, at: usize, levels: u32) -> Result<usize, Fault> {
         let mut at = self.enter(b'[', at, levels)?;
         if self.byte(at) == Some(b']') {
             return Ok(at + 1);
         }
-        at = self.needed(record, first, at, levels + 1)?;
+        at = self.needed(record, element, at, levels + 1)?;
         loop {
             at = self.blanks(at);
             match self.byte(at) {
-                Some(b',') => at = self.value(self.blanks(at + 1), levels + 1)?.1,
+                Some(b',') if record.tree.has_value(element, record.row) => at = self.value(self.blanks(at + 1), levels + 1)?.1,
+                Some(b',') => at = self.needed(record, element, self.blanks(at + 1), levels + 1)?,
                 Some(b']') => return Ok(at + 1),
                 _ => return Err(self.fault(FaultKind::Syntax, at)),
             }

@@ -4,7 +4,7 @@
 //! of a calendar date. Out: days or seconds since 1970-01-01. In a repeated hour the earlier instant is used; a skipped time is shifted
 //! forward by the gap. Days repeat within a page and time zone look-ups are slow, so days are cached.
 
-use chrono::{LocalResult, NaiveDate, Offset, TimeZone};
+use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
 use super::number::{self, Eight};
@@ -33,12 +33,18 @@ struct Day {
 #[derive(Debug)]
 pub(super) struct Days {
     zone: Tz,
+    /// Whether the project's zone is known, or UTC stands in for it: then an instant has no day.
+    is_known: bool,
     cache: Vec<Day>,
 }
 
 impl Days {
-    pub(super) fn new(zone: Tz) -> Self {
-        Self { zone, cache: vec![Day { date: Eight::default(), epoch_day: None, start: None }; CACHED_DAYS] }
+    pub(super) fn new(zone: Option<Tz>) -> Self {
+        Self {
+            zone: zone.unwrap_or(Tz::UTC),
+            is_known: zone.is_some(),
+            cache: vec![Day { date: Eight::default(), epoch_day: None, start: None }; CACHED_DAYS],
+        }
     }
 
     #[inline(always)]
@@ -72,7 +78,7 @@ impl Days {
 
     /// Whether the time of day `second` is unambiguous and has the same offset as the start of the day.
     fn is_regular(&self, midnight: i64, start: i64, second: i64) -> bool {
-        let local = chrono::DateTime::from_timestamp(midnight + second, 0).map(|local| local.naive_utc());
+        let local = DateTime::from_timestamp(midnight + second, 0).map(|local| local.naive_utc());
         let offset = local.map(|local| self.zone.offset_from_local_datetime(&local));
         matches!(offset, Some(LocalResult::Single(offset)) if midnight - i64::from(offset.fix().local_minus_utc()) == start)
     }
@@ -95,6 +101,27 @@ impl Days {
         self.day(date).epoch_day
     }
 
+    /// The epoch second of a time that is not packed: see [`Moment`].
+    #[cold]
+    pub(super) fn written_time(&self, text: &str) -> Option<i64> {
+        match Moment::of(text)? {
+            Moment::Instant(second) => epoch_seconds(second),
+            Moment::Local(local) => instant(self.zone, epoch_seconds(local.and_utc().timestamp())?),
+        }
+    }
+
+    /// The epoch day of such a time.
+    #[cold]
+    pub(super) fn written_day(&self, text: &str) -> Option<i32> {
+        match Moment::of(text)? {
+            Moment::Instant(second) => {
+                let at = DateTime::from_timestamp(epoch_seconds(second)?, 0).filter(|_| self.is_known)?;
+                Some(at.with_timezone(&self.zone).date_naive().to_epoch_days())
+            }
+            Moment::Local(local) => epoch_seconds(local.and_utc().timestamp()).map(|_| local.date().to_epoch_days()),
+        }
+    }
+
     /// The epoch second of 00:00 of `yyyyMMdd` in the zone.
     fn date(&mut self, date: Eight) -> Option<i64> {
         let day = self.day(date).epoch_day?;
@@ -110,6 +137,39 @@ impl Days {
         let date = Eight::new(bytes, start, end).and_then(|date| self.date(date));
         date.or_else(|| epoch_seconds(if negative { -number } else { number }))
     }
+}
+
+/// A time in another form than CleverTap's packed one, as public systems saw it: epoch seconds of nine or ten digits, epoch milliseconds of
+/// thirteen, `2026-07-22 19:36:02` on the project's clock, or the same with a zone (RFC 3339). Fractions of a second are cut.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    Instant(i64),
+    Local(NaiveDateTime),
+}
+
+impl Moment {
+    fn of(text: &str) -> Option<Self> {
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let number: i64 = text.parse().ok()?;
+            return match text.len() {
+                9 | 10 => Some(Self::Instant(number)),
+                13 => Some(Self::Instant(number / 1_000)),
+                _ => None,
+            };
+        }
+        if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+            return Some(Self::Instant(at.timestamp()));
+        }
+        let local = |form| NaiveDateTime::parse_from_str(text, form).ok();
+        ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"].into_iter().find_map(local).map(Self::Local)
+    }
+}
+
+/// Whether a JSON value is a time: packed, or in another form.
+pub(crate) fn is_time_value(json: &str) -> bool {
+    let text = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json);
+    let is_packed = text.len() == 14 && NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S").is_ok();
+    is_packed || Moment::of(text).is_some()
 }
 
 /// The second of the day for `HHmmss`. `None` if it is not a valid time of day.
@@ -145,10 +205,10 @@ mod tests {
             (20260101000000, Tz::Asia__Kolkata, "2025-12-31 18:30"),
         ];
         for (digits, zone, expected) in cases {
-            let mut days = Days::new(zone);
+            let mut days = Days::new(Some(zone));
             for _ in 0..2 {
                 let seconds = days.packed_time(packed(digits)).expect("a time");
-                let time = chrono::DateTime::from_timestamp(seconds, 0).expect("in range").format("%Y-%m-%d %H:%M").to_string();
+                let time = DateTime::from_timestamp(seconds, 0).expect("in range").format("%Y-%m-%d %H:%M").to_string();
                 assert_eq!(time, expected, "{digits} in {zone}");
             }
         }
@@ -156,7 +216,7 @@ mod tests {
 
     #[test]
     fn invalid_dates_and_times_are_none() {
-        let mut days = Days::new(Tz::UTC);
+        let mut days = Days::new(Some(Tz::UTC));
         for digits in [20260230000000, 20261301000000, 20260101240000, 20260101006000, 20260101000060, 1, 101000000, 99999999999999] {
             assert_eq!(days.packed_time(packed(digits)), None, "{digits}");
             assert_eq!(days.packed_day(packed(digits)), None, "{digits}");
@@ -169,7 +229,7 @@ mod tests {
 
     #[test]
     fn eight_digits_are_a_date_if_it_exists() {
-        let mut days = Days::new(Tz::Asia__Kolkata);
+        let mut days = Days::new(Some(Tz::Asia__Kolkata));
         let cases: [(&[u8], Option<i64>); 8] = [
             (b"1767225600", Some(1_767_225_600)),
             (b"20260101", Some(1_767_205_800)),
@@ -183,5 +243,29 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(days.date_or_seconds(text, 0, text.len()), expected, "{}", String::from_utf8_lossy(text));
         }
+    }
+
+    #[test]
+    fn other_forms_of_a_time_are_read_and_a_local_one_is_on_the_clock_of_the_project() {
+        let (kolkata, unknown) = (Days::new(Some(Tz::Asia__Kolkata)), Days::new(None));
+        let day = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").unwrap().to_epoch_days();
+        for text in [
+            "2026-07-22 19:36:02",
+            "2026-07-22T19:36:02.9",
+            "2026-07-22T14:06:02Z",
+            "2026-07-22T19:36:02+05:30",
+            "1784729162",
+            "1784729162999",
+        ] {
+            assert_eq!(kolkata.written_time(text), Some(1_784_729_162), "{text}");
+            assert_eq!(kolkata.written_day(text), Some(day("2026-07-22")), "{text}");
+            assert!(is_time_value(text) && is_time_value(&format!("\"{text}\"")), "{text}");
+        }
+        assert_eq!(kolkata.written_day("2026-07-22T20:00:00Z"), Some(day("2026-07-23")));
+        assert_eq!((unknown.written_day("2026-07-22 20:00:00"), unknown.written_day("1784729162")), (Some(day("2026-07-22")), None));
+        for text in ["", "123", "20260722", "soon", "2026-07-22", "-1784729162", "2026-13-01 00:00:00", "17847291620", "20260730250000"] {
+            assert_eq!((kolkata.written_time(text), is_time_value(text)), (None, false), "{text}");
+        }
+        assert!(is_time_value("20260722193602"));
     }
 }

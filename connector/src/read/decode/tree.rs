@@ -36,8 +36,8 @@ pub(super) struct Node {
     pub(super) end: usize,
     /// Whether paths continue below, by a key or into a list.
     is_inner: bool,
-    /// The node of the first list element, if a path has the step "0".
-    pub(super) first_element: Option<usize>,
+    /// The node of the list elements, if a path has the step "*".
+    pub(super) element: Option<usize>,
     /// In the order in which they are expected.
     entries: Vec<Entry>,
     by_key: HashMap<Box<str>, usize>,
@@ -109,8 +109,8 @@ impl Tree {
             let child = self.add(child, nodes_of_paths);
             let node = &mut self.nodes[at];
             node.insert(key, node.entries.len(), child * BLOCK);
-            if key == "0" {
-                node.first_element = Some(child);
+            if key == "*" {
+                node.element = Some(child);
             }
         }
         self.nodes[at].end = self.nodes.len();
@@ -135,6 +135,13 @@ impl Tree {
             self.forget_below(spans / BLOCK, row);
         }
         self.nodes[spans / BLOCK].expects_keys()
+    }
+
+    /// Whether this record has a value at `node` or, if paths continue there, below it.
+    pub(super) fn has_value(&self, node: usize, row: &[ByteSpan]) -> bool {
+        let Node { end, is_inner, .. } = self.nodes[node];
+        let first = if is_inner { node + 1 } else { node };
+        (first..end).any(|node| row[node * BLOCK].is_value())
     }
 
     /// Clears the spans below `node` in this record, because its key is repeated.

@@ -63,13 +63,19 @@ pub(super) fn date(page: &str, span: ByteSpan, scratch: &mut String, days: &mut 
 /// The instant of a packed time.
 #[inline(always)]
 pub(super) fn time(page: &str, span: ByteSpan, scratch: &mut String, days: &mut Days) -> Option<i64> {
-    days.packed_time(packed(page, span, scratch)?)
+    packed(page, span, scratch).and_then(|time| days.packed_time(time)).or_else(|| days.written_time(written(page, span)?))
 }
 
 /// The day of a packed time.
 #[inline(always)]
 pub(super) fn day(page: &str, span: ByteSpan, scratch: &mut String, days: &mut Days) -> Option<i32> {
-    days.packed_day(packed(page, span, scratch)?)
+    packed(page, span, scratch).and_then(|time| days.packed_day(time)).or_else(|| days.written_day(written(page, span)?))
+}
+
+/// The text of a time that is not packed: of a whole number, or of a string without escapes.
+#[cold]
+fn written(page: &str, span: ByteSpan) -> Option<&str> {
+    matches!(span.kind(), JsonKind::Integer | JsonKind::Plain).then(|| page.get(span.start()..span.end()))?
 }
 
 /// The fourteen digits `yyyyMMddHHmmss` of a number or a string, split into date and time of day.

@@ -22,15 +22,17 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::follow::{Follow, follow, is_no_page};
 use super::memory::{MemoryGuard, ReadMemory};
 use super::next_cursor::{could_be_a_page, peek_cursor};
 use super::windows::ExportPlan;
-use crate::client::{Answer, Lane, Request, failure_of};
+use crate::client::{Answer, Fail, Lane, Request, failure_of};
 use crate::error::Error;
+use crate::read::answer::unexpected;
 use crate::read::counts;
 use crate::read::decode::{Page, PageDecoder};
 use crate::read::projection::{Constants, SeenPeople, day_constants};
-use crate::read::query::{Window, event_query, poll_wait};
+use crate::read::query::{IN_PROGRESS, Window, event_query, is_in_progress, poll_wait};
 use crate::read::schema_discovery;
 use crate::read::spec::{Counters, Scan};
 use crate::table::Resend;
@@ -124,19 +126,23 @@ impl Chains {
         })
     }
 
-    /// Reads every event of the project, one after the other. Events that CleverTap does not export are skipped with a warning, as people
-    /// who did no other event cannot be listed.
+    /// Reads every event of the project, one after the other. Events that CleverTap does not export are skipped with a warning, as are people
+    /// who did no other event.
     async fn read_all_events(&self, window: &Window, mut decoder: PageDecoder, sender: &Sender) -> Result<Option<PageDecoder>, ChainError> {
         let account = &self.scan.relation.account;
-        let constants = constants(None, window);
+        let is_of_events = self.plan.call.time.is_some();
         for event in schema_discovery::events_now(account, self.retry_for).await?.keys() {
+            let constants = constants(is_of_events.then_some(event.as_str()), window);
             match self.read_window(window, event, decoder, &constants, sender).await {
                 Ok(Some(used)) => decoder = used,
                 Ok(None) => return Ok(None),
                 Err(ChainError::NotExported(_)) => {
                     decoder = self.plan.projection.decoder();
                     let table = self.scan.relation.qualified();
-                    let message = format!("{table}: people who did nothing but events that CleverTap does not export are not listed");
+                    let message = match is_of_events {
+                        true => format!("{table}: events that CleverTap does not export are not read, \"{event}\" among them"),
+                        false => format!("{table}: people who did nothing but events that CleverTap does not export are not listed"),
+                    };
                     account.runs_kept().warn_reader("CT-623", "", 1, message);
                 }
                 Err(error) => return Err(error),
@@ -196,16 +202,10 @@ impl Chains {
         sender: &Sender,
     ) -> Result<ChainEnd, ChainError> {
         self.counters.add("chains", 1);
-        let opening = self.open(window, event);
-        let fetched = self.fetch(&opening, event).await?;
-        let (mut page, used, _guard) = self.decode(fetched, decoder, &opening, event).await?;
-        decoder = used;
-        let Some(mut cursor) = page.cursor.take() else {
-            return Err(Error::Answer(format!("POST {} was answered without a cursor. Please report this.", opening.path)).into());
-        };
-        progress.note(&cursor, opening.path)?;
-        let mut request = Request::get(self.plan.call.path).with_verbatim(query::CURSOR, cursor).understanding(UNDERSTOOD);
+        let mut request = self.open(window, event);
         let mut fetched = self.fetch(&request, event).await?;
+        // Since the last record came, and how often CleverTap was asked since.
+        let (mut quiet_since, mut quiet_pages) = (Instant::now(), 0);
         loop {
             // The next page is requested before this one is decoded, if its cursor can be found early. Not with a limit: then the next
             // page may not be needed.
@@ -214,9 +214,7 @@ impl Chains {
             if let Some(peeked) = &peeked {
                 progress.note(peeked, request.path)?;
             }
-            let next = peeked
-                .as_ref()
-                .map(|peeked| Request::get(self.plan.call.path).with_verbatim(query::CURSOR, peeked.as_str()).understanding(UNDERSTOOD));
+            let next = peeked.as_ref().map(|peeked| self.page(peeked.as_str()));
             let next_page = async {
                 match &next {
                     Some(next) => Some(self.fetch(next, event).await),
@@ -226,18 +224,33 @@ impl Chains {
             let this_page = async {
                 let (mut page, decoder, guard) = self.decode(fetched, decoder, &request, event).await?;
                 progress.records += page.rows;
-                let cursor = page.cursor.take();
+                let follow = follow(&mut page, &request)?;
+                let rows = page.rows;
                 let wants_more = self.send(&page, guard, constants, progress, sender).await?;
-                Ok::<_, ChainError>((decoder, cursor, wants_more))
+                Ok::<_, ChainError>((decoder, follow, rows, wants_more))
             };
             let (this_page, next_page) = tokio::join!(this_page, next_page);
-            let (used, next_cursor, wants_more) = this_page?;
+            let (used, follow, rows, wants_more) = this_page?;
             decoder = used;
             if !wants_more {
                 return Ok(ChainEnd::Stopped);
             }
-            let Some(next_cursor) = next_cursor else { return Ok(ChainEnd::Complete(decoder)) };
-            cursor = next_cursor;
+            let is_opening = request.verbatim.is_none();
+            if rows > 0 || is_opening {
+                (quiet_since, quiet_pages) = (Instant::now(), 0);
+            }
+            let cursor = match follow {
+                Follow::End => return Ok(ChainEnd::Complete(decoder)),
+                Follow::NotReady => {
+                    self.wait(&mut quiet_pages, quiet_since, &request).await?;
+                    fetched = self.fetch(&request, event).await?;
+                    continue;
+                }
+                Follow::Cursor(cursor) => cursor,
+            };
+            if rows == 0 && !is_opening {
+                self.wait_between_empty_pages(&mut quiet_pages, quiet_since, &request).await?;
+            }
             fetched = match (next_page, peeked, next) {
                 (Some(next_page), Some(peeked), Some(next)) if peeked == cursor => {
                     request = next;
@@ -245,11 +258,17 @@ impl Chains {
                 }
                 _ => {
                     progress.note(&cursor, request.path)?;
-                    request = Request::get(self.plan.call.path).with_verbatim(query::CURSOR, cursor).understanding(UNDERSTOOD);
+                    request = self.page(cursor);
                     self.fetch(&request, event).await?
                 }
             };
         }
+    }
+
+    /// The request for the page of a cursor.
+    fn page(&self, cursor: impl Into<String>) -> Request {
+        let request = Request::get(self.plan.call.path).with_verbatim(query::CURSOR, cursor);
+        request.understanding(UNDERSTOOD).understanding_errors(IN_PROGRESS)
     }
 
     /// The first request of a chain.
@@ -261,7 +280,8 @@ impl Chains {
         }
         let request = Request::post(self.plan.call.path, Value::Object(body).to_string(), Resend::Idempotent)
             .with(query::BATCH_SIZE, self.page_rows.to_string())
-            .understanding(UNDERSTOOD);
+            .understanding(UNDERSTOOD)
+            .understanding_errors(IN_PROGRESS);
         self.plan.parts.iter().fold(request, |request, (part, is_requested)| request.with(part, is_requested.to_string()))
     }
 
@@ -272,7 +292,7 @@ impl Chains {
         loop {
             self.counters.add("requests", 1);
             let answer = self.lane.fetch(request, could_be_a_page).await?;
-            let Some(failure) = failure_of(&answer).map(|failure| (failure.code, failure.words.unwrap_or_default())) else {
+            let Some(failure) = failure_of(&answer) else {
                 if answer.status != 202 {
                     let guard = self.memory.reserve(answer.body.len() * 2).await?;
                     return Ok(Fetched { body: answer.body, guard });
@@ -280,9 +300,10 @@ impl Chains {
                 self.wait(&mut tries, began, request).await?;
                 continue;
             };
-            match failure {
-                (Some(2), _) => self.wait(&mut tries, began, request).await?,
-                (code, words) => return Err(self.refusal(code, &words, &answer, request, event).await),
+            if is_in_progress(&failure) {
+                self.wait(&mut tries, began, request).await?;
+            } else {
+                return Err(self.refusal(&failure, &answer, request, event).await);
             }
         }
     }
@@ -304,9 +325,28 @@ impl Chains {
         Ok(())
     }
 
+    /// Waits after a page without records that names another one: each wait is longer, and `retry_for_ms` without a record is the end.
+    async fn wait_between_empty_pages(&self, pages: &mut u32, since: Instant, request: &Request) -> Result<(), ChainError> {
+        *pages += 1;
+        if since.elapsed() >= self.retry_for {
+            return Err(Error::Unavailable(format!(
+                "{} {} was answered with {pages} pages without a record, each with a cursor to the next, in {} s: the export is not complete. \
+                 SET clevertap.retry_for_ms to wait longer",
+                request.method,
+                request.path,
+                since.elapsed().as_secs()
+            ))
+            .into());
+        }
+        if let Some(repeated) = pages.checked_sub(1).filter(|repeated| *repeated > 0) {
+            self.lane.pause(poll_wait(repeated)).await;
+        }
+        Ok(())
+    }
+
     /// The error for a refusal. Most have the same code 400, so the message must be parsed.
-    async fn refusal(&self, code: Option<i64>, words: &str, answer: &Answer, request: &Request, event: &str) -> ChainError {
-        let lowercase = words.to_lowercase();
+    async fn refusal(&self, failure: &Fail, answer: &Answer, request: &Request, event: &str) -> ChainError {
+        let (code, lowercase) = (failure.code, failure.lowercase());
         let table = self.scan.relation.qualified();
         if lowercase.contains("invalid event") {
             return Error::Refused(schema_discovery::unknown_event(&self.scan.relation, event).await).into();
@@ -321,6 +361,7 @@ impl Chains {
             return ChainError::Expired;
         }
         let code = code.map_or(String::new(), |code| format!(", code {code}"));
+        let words = failure.words.as_ref().map_or_else(String::new, ToString::to_string);
         Error::Refused(format!("{} {} was answered {words:?} (HTTP {}{code}).", request.method, request.path, answer.status)).into()
     }
 
@@ -336,6 +377,7 @@ impl Chains {
         let mut tries = 0;
         loop {
             let Fetched { body, guard } = fetched;
+            let page_body = body.clone();
             let task = SpawnedTask::spawn_blocking(move || {
                 let page = decoder.decode(&body);
                 (page, decoder)
@@ -343,8 +385,17 @@ impl Chains {
             let (page, used) = task.await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
             decoder = used;
             let problem = match page {
-                Ok(page) if page.status.is_some() => return Ok((page, decoder, guard)),
-                Ok(_) => "it has no status".to_owned(),
+                Ok(page) => {
+                    if let Some(why) = is_no_page(&page) {
+                        let call = format!("{} {}", request.method, request.path);
+                        let why = format!("{why}, and the export is not complete");
+                        return Err(unexpected(&call, &Answer::new(200, page_body), &why).into());
+                    }
+                    if page.status.is_some() {
+                        return Ok((page, decoder, guard));
+                    }
+                    "it has no status".to_owned()
+                }
                 Err(error) => error.to_string(),
             };
             drop(guard);

@@ -6,10 +6,12 @@
 //! ```text
 //! windows ─▶ chain   pages of a cursor, one owner each ─▶ decode (off the async threads) ─▶ batches
 //!             ├─ next_cursor  finds it before the page is decoded
+//!             ├─ follow       whether a page is one, and which is next
 //!             └─ memory       reserves the pages in the query's memory pool
 //! ```
 
 mod chain;
+mod follow;
 mod memory;
 mod next_cursor;
 mod windows;

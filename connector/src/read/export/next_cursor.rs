@@ -5,8 +5,8 @@
 
 use crate::client::Answer;
 
-/// The keys of the next cursor.
-const KEYS: [&str; 2] = ["next_cursor", "cursor"];
+/// The key of the next cursor. A page's `cursor` is that of the next page only sometimes.
+const KEY: &str = "next_cursor";
 
 /// The part of the page that is searched from its end: enough for a few cursors.
 const TAIL_BYTES: usize = 16 * 1024;
@@ -31,7 +31,7 @@ fn before_records<'a>(body: &'a [u8], records: &str) -> Option<&'a str> {
             return None;
         }
         let (value, after) = plain_string(after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())?;
-        if KEYS.contains(&key) {
+        if key == KEY {
             return (!value.is_empty()).then_some(value);
         }
         rest = after.trim_ascii_start().strip_prefix(b",")?;
@@ -46,7 +46,7 @@ fn after_records(body: &[u8]) -> Option<&str> {
     while let Some(after) = rest.strip_prefix(b",") {
         let (key, after) = plain_string(after.trim_ascii_start())?;
         let (value, after) = plain_string(after.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())?;
-        if KEYS.contains(&key) {
+        if key == KEY {
             return (!value.is_empty()).then_some(value);
         }
         rest = after.trim_ascii_start();
@@ -72,7 +72,7 @@ mod tests {
         let found = Some("q0Zk%2B".to_owned());
         assert_eq!(of(r#"{"status":"success","next_cursor":"q0Zk%2B","records":[{"a":"]"}]}"#), found);
         assert_eq!(of(r#" { "records" : [ {"a":[1]} ] , "status":"success", "next_cursor" : "q0Zk%2B" } "#), found);
-        assert_eq!(of(r#"{"status":"success","cursor":"q0Zk%2B"}"#), found);
+        assert_eq!(of(r#"{"status":"success","cursor":"q0Zk%2B"}"#), None);
         assert_eq!(of(r#"{"status":"success","records":[{"next_cursor":"no"}]}"#), None);
         assert_eq!(of(r#"{"records":[{"a":"],\"next_cursor\":\"no\""}]}"#), None);
         assert_eq!(of(r#"{"status":"success","next_cursor":"","records":[]}"#), None);

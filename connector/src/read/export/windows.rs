@@ -30,6 +30,8 @@ pub(crate) const AHEAD: Days = Days::new(365);
 pub(crate) enum Asked {
     /// Whoever did anything that can be exported.
     Everybody(DayRange),
+    /// Every event that can be exported, of these days, which do not overlap.
+    EveryEvent(Vec<DayRange>),
     /// Events, each with its days. The ranges of one event do not overlap.
     Events(Vec<(String, DayRange)>),
 }
@@ -38,6 +40,15 @@ impl Asked {
     /// All of `events` in the same days.
     pub(crate) fn events(events: &[String], range: DayRange) -> Self {
         Self::Events(events.iter().map(|event| (event.clone(), range)).collect())
+    }
+
+    /// The days of events, without the events.
+    pub(crate) fn days(self) -> Vec<DayRange> {
+        match self {
+            Self::Everybody(range) => vec![range],
+            Self::EveryEvent(ranges) => ranges,
+            Self::Events(events) => events.into_iter().map(|(_, range)| range).collect(),
+        }
     }
 
     /// Several of these, an event and a day once each.
@@ -85,12 +96,16 @@ impl ExportPlan {
     ) -> Result<Self> {
         let names: Vec<_> = scan.schema.fields().iter().map(|field| field.name().as_str()).collect();
         let parts = call.parts.iter().map(|(part, columns)| (*part, columns.iter().any(|column| names.contains(column)))).collect();
-        let layout = RecordLayout { records: call.records, record: None, lookup_key: None };
+        let layout = RecordLayout { records: call.records, record: None, lookup_key: None, is_built: false };
         let projection = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, layout, keep)?;
         let chains = scan.options.read_concurrency;
         let can_split = call.time.is_some() && scan.limit.is_none();
         let windows = match asked {
             Asked::Everybody(range) => vec![Window { event: None, range }],
+            Asked::EveryEvent(ranges) => {
+                let parts = if can_split { chains.div_ceil(ranges.len().max(1)) } else { 1 };
+                ranges.into_iter().flat_map(|range| split_days(range, today, parts)).map(|range| Window { event: None, range }).collect()
+            }
             Asked::Events(events) => {
                 let parts_per_event = if can_split { (chains * WINDOWS_PER_CHAIN).div_ceil(events.len().max(1)) } else { 1 };
                 let windows = |(event, range): (String, DayRange)| {
@@ -141,6 +156,7 @@ impl fmt::Display for ExportPlan {
         }
         match self.keep {
             RowFilter::NewPeople => f.write_str(", events=all that can be exported, people once each")?,
+            _ if self.windows.iter().any(|window| window.event.is_none()) => f.write_str(", events=all that can be exported")?,
             _ => write!(f, ", events=[{}]", events.join(", "))?,
         }
         let first = self.windows.iter().map(|window| window.range.0).min();
@@ -176,7 +192,7 @@ mod tests {
         let viewed = |first, last| ("Viewed".to_owned(), (day(first), day(last)));
         let asked = |all: Vec<(String, DayRange)>| match Asked::any_of(all) {
             Asked::Events(events) => events,
-            Asked::Everybody(_) => Vec::new(),
+            Asked::Everybody(_) | Asked::EveryEvent(_) => Vec::new(),
         };
         assert_eq!(asked(vec![charged(5, 6), viewed(1, 2), charged(7, 9), charged(8, 8)]), [viewed(1, 2), charged(5, 9)]);
         assert_eq!(asked(vec![charged(5, 6), charged(9, 9), charged(1, 3)]), [charged(1, 3), charged(5, 6), charged(9, 9)]);

@@ -85,7 +85,12 @@ impl Eraser<'_> {
         if lookups.len() > ANNOUNCED_FROM {
             self.console.say(&format!("{} people are looked up, one request each", lookups.len()));
         }
-        let found = self.interrupts.or(look_up(&self.session, &lookups)).await??;
+        let mut found = self.interrupts.or(look_up(&self.session, &lookups)).await??;
+        // As in `check`: whom the log is to call gone is looked up twice.
+        let gone: Vec<PersonKey> = open.iter().map(|(_, person)| person.clone()).filter(|person| !found.contains_key(person)).collect();
+        if !gone.is_empty() {
+            found.extend(self.interrupts.or(look_up(&self.session, &gone)).await??);
+        }
 
         let (mut entries, mut to_request) = (Vec::new(), ToRequest::new());
         let [mut nobody, mut gone, mut waited] = [0_u64; 3];

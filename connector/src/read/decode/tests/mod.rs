@@ -61,11 +61,11 @@ fn an_event_page_becomes_typed_columns() {
 }
 
 #[test]
-fn the_first_path_with_a_value_wins_and_a_step_zero_is_the_first_element() {
+fn the_first_path_with_a_value_wins_and_a_digit_is_a_key() {
     let page = r#"{"records":[{"objectId":null,"platformInfo":[{"objectId":"a"},{"objectId":"b"}]},
         {"platformInfo":[],"df":{"0":12}},{"objectId":"c","platformInfo":[{"objectId":"d"}]}]}"#;
     let slots: &[(&str, &[&str], ValueForm)] =
-        &[("object_id", &["objectId", "platformInfo/0/objectId"], ValueForm::Text), ("zero", &["df/0"], ValueForm::Int64)];
+        &[("object_id", &["objectId", "platformInfo/*/objectId"], ValueForm::Text), ("zero", &["df/0"], ValueForm::Int64)];
     let expected = "\
 +-----------+------+
 | object_id | zero |
@@ -101,14 +101,16 @@ fn the_cursor_is_unescaped_but_not_percent_decoded() {
     let cases = [
         (r#"{"status":"success"}"#, None, Some("success")),
         (r#"{"status":"success","cursor":"a%2Bb","records":[]}"#, Some("a%2Bb"), Some("success")),
-        (r#"{"records":null,"cursor":"a","next_cursor":"b\/c"}"#, Some("b/c"), None),
-        (r#"{"cursor":"a","next_cursor":""}"#, None, None),
-        (r#"{"cursor":"a","next_cursor":null,"status":5}"#, Some("a"), None),
+        (r#"{"records":null,"cursor":"b\/c"}"#, Some("b/c"), None),
+        (r#"{"cursor":""}"#, None, None),
+        (r#"{"cursor":"a","status":5}"#, Some("a"), None),
         (" {} \n", None, None),
     ];
     for (body, cursor, status) in cases {
         let page = read(&mut decoder(&[], None), body).expect(body);
         assert_eq!((page.cursor.as_deref(), page.status.as_deref(), page.rows), (cursor, status, 0), "{body}");
+        let page = read(&mut decoder(&[], None), &body.replace("\"cursor\"", "\"next_cursor\"")).expect(body);
+        assert_eq!((page.next_cursor.as_deref(), page.cursor), (cursor, None), "{body}");
     }
 }
 
@@ -117,8 +119,6 @@ fn an_error_has_reason_and_offset_but_no_value() {
     let cases = [
         ("", "ends too early (at byte 0)"),
         ("[]", "is not a JSON object (at byte 0)"),
-        (r#"{"records":[{"ts":20260101000000},{"a":1}]}"#, "record 1 has no event_time (at byte 34)"),
-        (r#"{"records":[{"ts":20260101006000}]}"#, "record 0 has a event_time that is no time (at byte 18)"),
         (r#"{"records":[{"ts":20260101000000},{"a":"Ad"#, "ends in the middle of a record (at byte 42)"),
         (r#"{"records":[{"ts":20260101000000}] x"#, "has broken JSON (at byte 35)"),
         (r#"{"records":[5]}"#, "record 0 is not a JSON object (at byte 12)"),
@@ -135,6 +135,50 @@ fn an_error_has_reason_and_offset_but_no_value() {
     assert!(decoder(&[], None).decode(&Bytes::from_static(b"{\"a\":\"\xff\"}")).is_err());
     let mut zoneless = decoder(&[("event_time", &["ts"], ValueForm::PackedTime)], None);
     assert!(read(&mut zoneless, r#"{"records":[{"ts":20260101000000}]}"#).is_err());
+}
+
+#[test]
+fn a_page_that_names_its_parts_otherwise_or_twice_is_told_of() {
+    let oddity = |body: &str| read(&mut decoder(&[], None), body).expect(body).oddity;
+    for body in [
+        r#"{"status":"success"}"#,
+        r#"{"status":"success","records":[{}],"took":5,"other":{"a":1}}"#,
+        r#"{"status":"success","records":[],"previous_cursor":"a"}"#,
+        r#"{"status":"success","next_cursor":"a","some_cursor":"b","message":"x"}"#,
+    ] {
+        assert_eq!(oddity(body), None, "{body}");
+    }
+    let twice = Some("a key is there twice");
+    for (body, expected) in [
+        (r#"{"records":[{}],"records":[]}"#, twice),
+        (r#"{"status":"success","status":"fail"}"#, twice),
+        (r#"{"next_cursor":"a","next_cursor":null}"#, twice),
+        (r#"{"status":"success","recordz":[{}]}"#, Some("its records stand under another key")),
+        (r#"{"status":"success","data":{"records":[]}}"#, Some("its records stand under another key")),
+        (r#"{"records":[{}],"nextCursor":"a"}"#, Some("its cursor stands under another key")),
+    ] {
+        assert_eq!(oddity(body), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_record_without_a_time_is_a_row_without_one() {
+    let slots: &[(&str, &[&str], ValueForm)] =
+        &[("event_time", &["ts"], ValueForm::PackedTime), ("event_date", &["ts"], ValueForm::PackedDay)];
+    let page = r#"{"records":[{"ts":20260101000000},{"a":1},{"ts":20260101006000},{"ts":""},{"ts":null},{"ts":1767225600}]}"#;
+    let page = read(&mut decoder(slots, Some(Tz::UTC)), page).expect("a page");
+    assert_eq!((page.rows, page.mismatches), (6, vec![4, 4]));
+    let times: Vec<_> = page.columns[0].as_primitive::<arrow::datatypes::TimestampSecondType>().iter().collect();
+    assert_eq!(times, [Some(1_767_225_600), None, None, None, None, Some(1_767_225_600)]);
+}
+
+#[test]
+fn the_first_element_of_a_list_with_a_value_counts() {
+    let slots: &[(&str, &[&str], ValueForm)] = &[("d", &["objectId", "p/*/objectId"], ValueForm::Text)];
+    let page = r#"{"records":[{"p":[{"platform":"iOS"},{"objectId":"d"},{"objectId":"e"}]},{"p":[{"objectId":null},[],5,{"a":[{}],"objectId":"f"}]},{"p":[]},{"p":[{}]}]}"#;
+    let page = read(&mut decoder(slots, None), page).expect("a page");
+    let found: Vec<_> = page.columns[0].as_string_view().iter().collect();
+    assert_eq!(found, [Some("d"), Some("f"), None, None]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ const SLOTS: &[(&str, &[&str], ValueForm)] = &[
     ("event_date", &["ts"], ValueForm::PackedDay),
     ("name", &["profile/name"], ValueForm::Text),
     ("identity", &["profile/identity", "identity"], ValueForm::Text),
-    ("object_id", &["objectId", "platformInfo/0/objectId"], ValueForm::Text),
+    ("object_id", &["objectId", "platformInfo/*/objectId"], ValueForm::Text),
     ("profile", &["profile"], ValueForm::Json),
     ("properties", &["event_props"], ValueForm::Json),
     ("Amount", &["event_props/Amount"], ValueForm::Float64),
@@ -57,7 +57,8 @@ enum Cell {
 #[derive(Debug, PartialEq)]
 struct Decoded {
     cells: Vec<Vec<Cell>>,
-    cursor: Option<String>,
+    /// `next_cursor`, `cursor`.
+    cursors: [Option<String>; 2],
     status: Option<String>,
     mismatches: Vec<u64>,
 }
@@ -81,7 +82,7 @@ fn decoded(page: Page) -> Decoded {
         assert_eq!(column.len(), page.rows);
     }
     let cells = page.columns.iter().map(|column| (0..page.rows).map(|row| cell(column, row)).collect()).collect();
-    Decoded { cells, cursor: page.cursor, status: page.status, mismatches: page.mismatches }
+    Decoded { cells, cursors: [page.next_cursor, page.cursor], status: page.status, mismatches: page.mismatches }
 }
 
 /// The expected result; `None` if the page must be refused.
@@ -96,8 +97,11 @@ fn expected(body: &[u8]) -> Option<Decoded> {
         }
         Some(_) => return None,
     };
-    let cursor = ["next_cursor", "cursor"].iter().find_map(|key| object.get(*key).filter(|value| !value.is_null()));
-    let cursor = cursor.map(|cursor| cursor.as_str().ok_or(())).transpose().ok()?.filter(|cursor| !cursor.is_empty());
+    let mut cursors = [None, None];
+    for (cursor, key) in cursors.iter_mut().zip(["next_cursor", "cursor"]) {
+        let found = object.get(key).filter(|value| !value.is_null()).map(|cursor| cursor.as_str().ok_or(()));
+        *cursor = found.transpose().ok()?.filter(|cursor| !cursor.is_empty()).map(str::to_owned);
+    }
     let mut mismatches = vec![0; SLOTS.len()];
     let mut cells = Vec::new();
     for ((_, paths, form), mismatches) in SLOTS.iter().zip(&mut mismatches) {
@@ -108,9 +112,8 @@ fn expected(body: &[u8]) -> Option<Decoded> {
             let is_required = matches!(form, ValueForm::PackedTime | ValueForm::PackedDay);
             match found.flatten() {
                 Some(cell) => column.push(cell),
-                None if is_required => return None,
                 None => {
-                    *mismatches += u64::from(raw.is_some());
+                    *mismatches += u64::from(raw.is_some() || is_required);
                     column.push(Cell::Null);
                 }
             }
@@ -118,7 +121,7 @@ fn expected(body: &[u8]) -> Option<Decoded> {
         cells.push(column);
     }
     let status = object.get("status").and_then(Value::as_str).map(str::to_owned);
-    Some(Decoded { cells, cursor: cursor.map(str::to_owned), status, mismatches })
+    Some(Decoded { cells, cursors, status, mismatches })
 }
 
 /// The JSON text at a path, unless it is null.
@@ -126,8 +129,10 @@ fn find<'a, 'b>(raw: &'a str, mut steps: impl Iterator<Item = &'b str>) -> Optio
     let Some(step) = steps.next() else { return (raw != "null").then_some(raw) };
     let next = if raw.starts_with('{') {
         serde_json::from_str::<HashMap<String, &RawValue>>(raw).expect("an object").get(step).copied()
-    } else if raw.starts_with('[') && step == "0" {
-        serde_json::from_str::<Vec<&RawValue>>(raw).expect("a list").first().copied()
+    } else if raw.starts_with('[') && step == "*" {
+        let steps: Vec<&str> = steps.collect();
+        let elements = serde_json::from_str::<Vec<&'a RawValue>>(raw).expect("a list");
+        return elements.into_iter().find_map(|element| find(element.get(), steps.iter().copied()));
     } else {
         None
     };
@@ -179,8 +184,12 @@ fn convert(raw: &str, form: ValueForm) -> Option<Cell> {
                 None => digits.parse().ok().and_then(year).map(Cell::Integer),
             }
         }
-        ValueForm::PackedTime => packed(raw, text).map(|time| Cell::Integer(local(time))),
-        ValueForm::PackedDay => packed(raw, text).map(|time| Cell::Integer(time.date().to_epoch_days().into())),
+        ValueForm::PackedTime => moment(raw, text).map(|moment| Cell::Integer(moment.unwrap_or_else(local))),
+        ValueForm::PackedDay => moment(raw, text).map(|moment| {
+            let day =
+                moment.map_or_else(|time| time.date(), |second| ZONE.timestamp_opt(second, 0).single().expect("an instant").date_naive());
+            Cell::Integer(day.to_epoch_days().into())
+        }),
         ValueForm::TextList => {
             let items = if raw.starts_with('[') { serde_json::from_str(raw).expect("a list") } else { vec![Value::Null] };
             let raws: Vec<&RawValue> =
@@ -199,6 +208,29 @@ fn convert(raw: &str, form: ValueForm) -> Option<Cell> {
 
 fn year(seconds: i64) -> Option<i64> {
     chrono::DateTime::from_timestamp(seconds, 0).filter(|time| (1..=9999).contains(&time.year())).map(|_| seconds)
+}
+
+/// An instant, or a time on the clock of the project: packed, or in one of the other forms.
+fn moment(raw: &str, text: Option<&str>) -> Option<Result<i64, NaiveDateTime>> {
+    if let Some(time) = packed(raw, text) {
+        return Some(Err(time));
+    }
+    let written = raw.trim_matches('"');
+    if written.bytes().all(|byte| byte.is_ascii_digit()) {
+        let per_second = match written.len() {
+            9 | 10 => 1,
+            13 => 1_000,
+            _ => return None,
+        };
+        return year(written.parse::<i64>().ok()? / per_second).map(Ok);
+    }
+    // Such a text is one in a thousand here, so that both use chrono's parsers.
+    text.filter(|text| *text == written)?;
+    if let Ok(at) = chrono::DateTime::parse_from_rfc3339(written) {
+        return year(at.timestamp()).map(Ok);
+    }
+    let time = NaiveDateTime::parse_from_str(&written.replacen('T', " ", 1), "%Y-%m-%d %H:%M:%S%.f").ok()?;
+    year(time.and_utc().timestamp()).map(|_| Err(time))
 }
 
 fn packed(raw: &str, text: Option<&str>) -> Option<NaiveDateTime> {
