@@ -75,9 +75,13 @@ impl World {
         Account::open(settings.account_id.clone(), Secret::new(settings.passcode.clone()), Region::In1, account).expect("an account")
     }
 
-    /// Runs a statement through `clevertap_sql`.
+    /// Runs a statement through `clevertap_sql`. Whatever the statement, its error holds no passcode.
     pub(crate) async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>> {
-        self.ctx.clevertap_sql(sql).await?.collect().await
+        let ended = async { self.ctx.clevertap_sql(sql).await?.collect().await }.await;
+        if let Err(error) = &ended {
+            without_passcode(&format!("{error} {error:?}"));
+        }
+        ended
     }
 
     /// Runs a statement that must end well.
@@ -150,6 +154,21 @@ impl World {
         let _ = self.ctx.deregister_table("source").expect("a schema");
         let _ = self.ctx.register_table("source", Arc::new(table)).expect("a schema");
     }
+}
+
+impl Drop for World {
+    /// Nothing that an account keeps of any test holds the passcode.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let account = &self.account;
+            without_passcode(&format!("{account:?} {:?} {:?} {:?}", account.runs(), account.failed_rows(), account.warnings()));
+        }
+    }
+}
+
+#[track_caller]
+fn without_passcode(text: &str) {
+    assert!(!text.contains(PASSCODE), "the passcode is shown: {}", text.replace(PASSCODE, "<passcode>"));
 }
 
 fn account_settings(zone: Tz, transport: Arc<dyn Transport>) -> AccountSettings {

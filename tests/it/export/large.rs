@@ -15,12 +15,12 @@ const LARGE: Size = Size { people: 300_000, events: 3_000_000, days: 60 };
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_million_events_come_whole_through_three_busy_chains_in_little_memory() {
     let _alone = crate::cargo::CORES.lock().await;
-    let world = seeded(LARGE, Tz::Asia__Kolkata, Settings { latency_ms: 50, ..Settings::default() }, |_| {});
+    let mut world = seeded(LARGE, Tz::Asia__Kolkata, Settings { latency_ms: 50, ..Settings::default() }, |_| {});
     // Less than a hundredth of what is exported.
     let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(64 * 1024 * 1024));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&pool)).build_arc().expect("a runtime");
     let state = datafusion::execution::SessionStateBuilder::new_from_existing(world.ctx.state()).with_runtime_env(runtime).build();
-    let world = crate::world::World { ctx: SessionContext::new_with_state(state), ..world };
+    world.ctx = SessionContext::new_with_state(state);
 
     let sums = "count(*), count(identity), min(event_time), max(event_time), sum((properties -> 'Step')::double), sum(CAST(right(object_id, 8) AS BIGINT))";
     let whole = "event_name IN ('Charged', 'Viewed Item', 'App Launched') AND event_date BETWEEN '2026-01-01' AND '2026-03-01'";
