@@ -1,6 +1,7 @@
 //! INSERT: what becomes of every row, for each table that can be written (design.md 3.3).
 
 mod evidence;
+mod evidence_faults;
 mod faults;
 mod rejects;
 mod rows;

@@ -155,7 +155,7 @@ impl Driver {
         let is_running = self.progress.stopped.is_none();
         let in_flight = self.progress.tasks.len();
         let gate = self.lane.as_ref().filter(|_| is_running && in_flight > 0).map(|lane| lane.gate());
-        let due = self.settler.file().and_then(|file| file.due());
+        let due = self.settler.file_due();
         tokio::select! {
             biased;
             Some(done) = self.progress.tasks.join_next() => Next::Settled(done),
@@ -413,9 +413,7 @@ impl Driver {
 
     /// Writes failed rows to their file when due; an error stops the statement.
     async fn write_failed_rows(&mut self, all: bool) {
-        let Some(file) = self.settler.file() else { return };
-        let due = file.due().is_some_and(|due| all || due <= Instant::now());
-        if due && let Err(error) = file.write().await {
+        if let Err(error) = self.settler.write_failed_rows(all).await {
             tracing::warn!("{error}");
             self.stop(error.into());
         }
