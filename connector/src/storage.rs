@@ -69,6 +69,16 @@ impl Folder {
         }
     }
 
+    /// Refuses what is no folder, such as a FIFO, and a link that leads out of the folder that it is in.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotADirectory`] with the reason, or the disk's.
+    pub async fn check(&self) -> io::Result<()> {
+        let Self::Local(folder) = self else { return Ok(()) };
+        let folder = folder.clone();
+        on_disk(move || check_folder(&folder)).await
+    }
+
     /// Proves that files can be written there, by writing one and removing it. Who may put files into a bucket and not remove them keeps
     /// one, whose name begins with a dot.
     ///
@@ -223,7 +233,6 @@ fn probe_disk(folder: &std::path::Path, name: &str) -> io::Result<()> {
     written.and(removed)
 }
 
-/// Refuses what is no folder, such as a FIFO, and a link that leads elsewhere than into the folder that it is in.
 fn check_folder(folder: &std::path::Path) -> io::Result<()> {
     // A slash at the end would lead through a link.
     let folder: &std::path::Path = &folder.components().collect::<PathBuf>();

@@ -124,6 +124,35 @@ mod tests {
         assert_eq!(kept.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["AWS_REGION", "AZURE_STORAGE_ACCOUNT_NAME"]);
     }
 
+    /// Files of failed rows and the log of erasures begin with this proof.
+    #[cfg(feature = "cloud")]
+    #[tokio::test]
+    async fn a_server_that_takes_no_file_is_told_before_anything_leaves() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let read = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+            read
+        });
+        let proof = async |port: u16| {
+            let stores = ObjectStores::default();
+            let store_of = |url: &Url| stores.get_store(url);
+            let folder = datafusion_clevertap::storage::Folder::parse(&format!("http://127.0.0.1:{port}/failed/"), store_of).unwrap();
+            folder.probe().await.unwrap_err()
+        };
+        let refused = proof(port).await;
+        assert!(refused.to_string().contains("403"), "{refused}");
+        assert!(server.join().unwrap() > 0);
+        // Nobody listens there any more. The store tries for minutes, the proof does not.
+        tokio::time::pause();
+        let began = tokio::time::Instant::now();
+        let nobody = proof(port).await;
+        assert!(began.elapsed() <= std::time::Duration::from_secs(20), "{nobody}");
+    }
+
     #[cfg(feature = "cloud")]
     #[test]
     fn two_containers_of_one_account_are_two_stores() {
