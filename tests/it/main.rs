@@ -21,6 +21,7 @@ mod json;
 mod lists;
 mod one_build;
 mod planned;
+mod planning;
 mod postgres;
 mod published;
 mod readme;
