@@ -34,10 +34,9 @@ async fn an_insert_of_an_event_asks_nothing_about_its_table() {
 
 #[tokio::test(start_paused = true)]
 async fn a_table_of_an_event_is_described_within_the_bounds_of_the_session() {
-    for sql in [
-        "DESCRIBE clevertap_events.\"Viewed\"",
-        "EXPLAIN SELECT identity FROM clevertap_events.\"Viewed\" WHERE event_date = '2026-01-01'",
-    ] {
+    for sql in
+        ["DESCRIBE clevertap_events.\"Viewed\"", "EXPLAIN SELECT identity FROM clevertap_events.\"Viewed\" WHERE event_date = '2026-01-01'"]
+    {
         let world = World::new();
         // It has answered before, so that no name is taken for wrong.
         world.rows("SELECT * FROM clevertap.event_schema").await;
