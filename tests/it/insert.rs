@@ -3,6 +3,7 @@
 mod evidence;
 mod evidence_faults;
 mod faults;
+mod large_cells;
 mod rejects;
 mod rows;
 mod stops;

@@ -2,6 +2,7 @@
 //!
 //! Everything runs in the process itself against the emulator (`../lib.rs`, `world.rs`): no socket, and a clock that a test may pause.
 
+mod answer_sizes;
 mod brittle_store;
 mod cargo;
 mod causes;

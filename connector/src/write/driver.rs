@@ -35,6 +35,9 @@ use crate::write::settle::{Failure, Settler, Stopped};
 /// Bodies kept ready beyond those that hold a permit, so that one is there when a permit is released.
 const READY: usize = 2;
 
+/// The largest record that is kept of a row whose record is too large for a body.
+const RECORD_KEPT_BYTES_MAX: usize = 256 << 10;
+
 /// The metrics of EXPLAIN ANALYZE.
 #[derive(Debug)]
 pub(crate) struct WriteMetrics {
@@ -477,11 +480,13 @@ async fn due_at(due: Option<Instant>) {
 }
 
 fn too_large(mapping: &Mapping, json: &[u8], bytes_max: usize) -> Reject {
+    // A batch may have thousands of them.
+    let record = if json.len() <= RECORD_KEPT_BYTES_MAX { String::from_utf8_lossy(json).into_owned() } else { "{}".to_owned() };
     Reject {
         code: "CT-519",
         column: mapping.identifier().name.clone(),
         reason: format!("belongs to a record of {} bytes; a body takes {bytes_max}", json.len()),
         identifier: identifier_of(mapping, json),
-        record: String::from_utf8_lossy(json).into_owned(),
+        record,
     }
 }

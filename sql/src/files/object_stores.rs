@@ -72,6 +72,10 @@ fn build_store(url: &Url) -> Result<Arc<dyn ObjectStore>> {
     let store: Box<dyn ObjectStore> = match url.scheme() {
         // Not by `parse_url_opts`: for some hosts it removes the bucket from the path, and DataFusion does not.
         "http" | "https" => {
+            let has_credentials = !url.username().is_empty() || url.password().is_some();
+            if has_credentials && datafusion_clevertap::storage::check_encrypted(url).is_err() {
+                return plan_err!("http:// would show the user name and password of the URL to the network: name it by https://");
+            }
             let plain = object_store::ClientOptions::new().with_allow_http(url.scheme() == "http");
             let built = object_store::http::HttpBuilder::new().with_url(address(url)).with_client_options(plain).build();
             Box::new(built.map_err(DataFusionError::from)?)
@@ -151,6 +155,17 @@ mod tests {
         let began = tokio::time::Instant::now();
         let nobody = proof(port).await;
         assert!(began.elapsed() <= std::time::Duration::from_secs(20), "{nobody}");
+    }
+
+    #[cfg(feature = "cloud")]
+    #[test]
+    fn credentials_do_not_go_over_http_to_another_machine() {
+        let open = |url: &str| ObjectStores::default().get_store(&Url::parse(url).unwrap()).map(drop);
+        let refused = open("http://ada:secret@files.example.org/x.csv").unwrap_err().to_string();
+        assert!(refused.contains("name it by https://") && !refused.contains("secret"), "{refused}");
+        for url in ["https://ada:secret@files.example.org/x.csv", "http://files.example.org/x.csv", "http://ada:secret@127.0.0.1:9/x.csv"] {
+            open(url).unwrap();
+        }
     }
 
     #[cfg(feature = "cloud")]
