@@ -107,6 +107,9 @@ pub enum Error {
     },
 }
 
+/// The code of a disk or a bucket that did not take a file.
+pub(crate) const STORAGE: &str = "CT-102";
+
 /// The code of what was given up.
 pub(crate) const UNAVAILABLE: &str = "CT-303";
 
@@ -202,7 +205,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Setting(_) => "CT-101",
-            Self::Storage(_) => "CT-102",
+            Self::Storage(_) => STORAGE,
             Self::Filter(_) => "CT-201",
             Self::Unwritable(_) => "CT-202",
             Self::NotAppend(_) => "CT-203",

@@ -16,6 +16,8 @@ use crate::dml::insert::{plan_by_name, with_statement_text};
 use crate::dml::rewrite::target_of;
 use crate::error::{Error, ErrorKind};
 use crate::optimizer::BIND_KEYS;
+use crate::options::Options;
+use crate::read::schema_discovery;
 use crate::register::with_config;
 
 /// SQL whose INSERTs are matched by name: columns keep the names that they were given, and any column may be written.
@@ -79,6 +81,11 @@ impl ClevertapPlan for SessionState {
 }
 
 async fn plan_statement(state: &SessionState, statement: Statement, sql: &str, options: SQLOptions) -> Result<LogicalPlan> {
+    let session = state.config_options().extensions.get::<Options>().cloned().unwrap_or_default();
+    schema_discovery::within(&session, plan(state, statement, sql, options)).await
+}
+
+async fn plan(state: &SessionState, statement: Statement, sql: &str, options: SQLOptions) -> Result<LogicalPlan> {
     let statement = resolve_alias(statement)?;
     let plan = match plan_by_name(state, statement.clone(), sql).await? {
         Some(plan) => plan,

@@ -2,21 +2,29 @@
 //! written once.
 //!
 //! In: a place as a user names it. Out: files; on this machine in folders and files that their owner alone can read, and on the disk
-//! before the call returns. The disk is not waited for on a thread that runs futures.
+//! before the call returns. The disk is not waited for on a thread that runs futures. Files are about people: none goes over plain HTTP
+//! to another machine, nor through a link that leads elsewhere.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fmt, fs};
 
 use datafusion::common::runtime::SpawnedTask;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
-use url::{Position, Url};
+use url::{Host, Position, Url};
 
 /// Files of a bucket that are read at once.
 const READS_AT_ONCE: usize = 16;
+
+/// Bytes that prove that a disk takes files: more than a full one has left over.
+const PROBE_BYTES: usize = 64 << 10;
+
+/// How long a bucket may take to prove it. A store tries for minutes on its own where nobody listens.
+const PROBE_FOR: Duration = Duration::from_secs(20);
 
 /// A folder of this machine, or a prefix in a bucket.
 #[derive(Debug, Clone)]
@@ -42,8 +50,9 @@ impl Folder {
     pub fn parse<E: fmt::Display>(text: &str, store_of: impl FnOnce(&Url) -> Result<Arc<dyn ObjectStore>, E>) -> Result<Self, String> {
         let Some(url) = url_of(text) else { return Ok(Self::Local(PathBuf::from(text))) };
         if url.scheme() == "file" {
-            return url.to_file_path().map(Self::Local).map_err(|()| "expected file:///path".to_owned());
+            return url.to_file_path().map(Self::Local).map_err(|()| "a folder of this machine is file:///path".to_owned());
         }
+        check_encrypted(&url)?;
         let store = store_of(&url).map_err(|error| error.to_string())?;
         let prefix = Path::from_url_path(url.path()).map_err(|error| error.to_string())?;
         Ok(Self::Bucket { store, prefix, url })
@@ -60,21 +69,50 @@ impl Folder {
         }
     }
 
-    /// Whether files can be written there, as far as that can be found out without leaving anything: of a bucket, only a file can tell.
+    /// Refuses what is no folder, such as a FIFO, and a link that leads out of the folder that it is in.
     ///
     /// # Errors
-    /// The disk's.
-    pub async fn probe(&self) -> io::Result<()> {
+    /// [`io::ErrorKind::NotADirectory`] with the reason, or the disk's.
+    pub async fn check(&self) -> io::Result<()> {
         let Self::Local(folder) = self else { return Ok(()) };
         let folder = folder.clone();
-        on_disk(move || {
-            let here = folder.ancestors().map(|path| if path.as_os_str().is_empty() { std::path::Path::new(".") } else { path });
-            let here = here.into_iter().find(|path| path.exists()).unwrap_or(&folder);
-            let probe = here.join(format!(".clevertap-probe-{:016x}", rand::random::<u64>()));
-            fs::File::create_new(&probe)?;
-            fs::remove_file(&probe)
-        })
-        .await
+        on_disk(move || check_folder(&folder)).await
+    }
+
+    /// Proves that files can be written there, by writing one and removing it. Who may put files into a bucket and not remove them keeps
+    /// one, whose name begins with a dot.
+    ///
+    /// # Errors
+    /// The disk's or the bucket's; [`io::ErrorKind::TimedOut`] where nobody answers.
+    pub async fn probe(&self) -> io::Result<()> {
+        let name = format!(".clevertap-probe-{:016x}", rand::random::<u64>());
+        let (store, prefix) = match self {
+            Self::Local(folder) => {
+                let folder = folder.clone();
+                return on_disk(move || probe_disk(&folder, &name)).await;
+            }
+            Self::Bucket { store, prefix, .. } => (store, prefix),
+        };
+        let proved = async {
+            self.put_new(&name, b"files can be written here".to_vec()).await?;
+            if let Err(error) = store.delete(&prefix.clone().join(name.as_str())).await {
+                tracing::debug!("the bucket takes files and lets none be removed: {error}");
+            }
+            Ok(())
+        };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {} s", PROBE_FOR.as_secs()));
+        tokio::time::timeout(PROBE_FOR, proved).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Writes a new file before it returns: for who cannot wait, since its statement was dropped. A bucket takes none so.
+    ///
+    /// # Errors
+    /// The disk's; [`io::ErrorKind::Unsupported`] for a bucket.
+    pub(crate) fn put_new_now(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Local(folder) => write_new(folder, name, bytes),
+            Self::Bucket { .. } => Err(io::Error::new(io::ErrorKind::Unsupported, "a dropped statement sends nothing to a bucket")),
+        }
     }
 
     /// Writes a new file.
@@ -142,6 +180,27 @@ fn url_of(place: &str) -> Option<Url> {
     Url::parse(place).ok().filter(|url| url.scheme().len() > 1)
 }
 
+/// Refuses a URL over which files about people would go in clear to another machine.
+///
+/// # Errors
+/// Why, as the end of a sentence.
+pub fn check_encrypted(url: &Url) -> Result<(), String> {
+    match url.scheme() {
+        "http" if !is_loopback(url) => Err("http:// would carry people in clear: name it by https://".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a URL leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// Whether a place is a path or a `file://` URL.
 pub(crate) fn is_local(place: &str) -> bool {
     url_of(place).is_none_or(|url| url.scheme() == "file")
@@ -163,7 +222,41 @@ pub(crate) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result
     SpawnedTask::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
+/// Writes a file into the folder, or where the folder would be made, and removes it.
+fn probe_disk(folder: &std::path::Path, name: &str) -> io::Result<()> {
+    check_folder(folder)?;
+    let above = folder.ancestors().map(|path| if path.as_os_str().is_empty() { std::path::Path::new(".") } else { path });
+    let here = above.into_iter().find(|path| path.exists()).unwrap_or(folder);
+    let probe = here.join(name);
+    let written = write_private(&probe, &[b'x'; PROBE_BYTES]);
+    let removed = fs::remove_file(&probe);
+    written.and(removed)
+}
+
+fn check_folder(folder: &std::path::Path) -> io::Result<()> {
+    // A slash at the end would lead through a link.
+    let folder: &std::path::Path = &folder.components().collect::<PathBuf>();
+    let other = |what: &str| Err(io::Error::new(io::ErrorKind::NotADirectory, what));
+    match fs::symlink_metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(there) if there.is_symlink() && leads_away(folder) => other("it is a link that leads out of its folder; name where it leads to"),
+        Ok(_) if !folder.is_dir() => other("it is there and is no folder"),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Whether a link leads out of the folder that it is in, or nowhere.
+fn leads_away(link: &std::path::Path) -> bool {
+    let above = link.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    match (fs::canonicalize(above), fs::canonicalize(link)) {
+        (Ok(above), Ok(target)) => !target.starts_with(above),
+        _ => true,
+    }
+}
+
 fn write_new(folder: &std::path::Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    check_folder(folder)?;
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -212,7 +305,14 @@ fn read_files(folder: &std::path::Path, ending: &str) -> io::Result<Vec<(String,
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.ends_with(ending) && !name.starts_with('.') {
-            files.push((name, fs::read(entry.path())?));
+            // A FIFO would be waited for without end, and a link may show files of others.
+            let kind = entry.file_type()?;
+            let path = entry.path();
+            if kind.is_symlink() && leads_away(&path) || !path.is_file() {
+                let what = format!("{name} is no file, or a link that leads out of its folder");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            }
+            files.push((name, fs::read(path)?));
         }
     }
     Ok(files)

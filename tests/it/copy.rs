@@ -150,3 +150,50 @@ async fn a_folder_that_has_files_is_refused_kept_or_replaced() {
     let explained = lines(&world.rows(&format!("EXPLAIN COPY (SELECT 1 AS a) TO '{}/z/' STORED AS CSV", folder.path().display())).await);
     assert!(explained.concat().contains("IntoFolderExec: refuses files that are there"), "{explained:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_rows_leave_over_http_for_another_machine() {
+    let world = world();
+    let store = Arc::new(object_store::memory::InMemory::new());
+    for host in ["http://files.example.org", "https://files.example.org", "http://127.0.0.1:9"] {
+        let url = datafusion::execution::object_store::ObjectStoreUrl::parse(host).expect("a URL");
+        world.ctx.register_object_store(url.as_ref(), Arc::clone(&store) as _);
+    }
+    world.rows("CREATE EXTERNAL TABLE clear (a INT) STORED AS CSV LOCATION 'http://files.example.org/x/'").await;
+    world.set("failed_rows_to", "http://files.example.org/failed/").await;
+    for sql in [
+        "COPY (SELECT 1 AS a) TO 'http://files.example.org/x.csv'".to_owned(),
+        format!("COPY (SELECT name FROM clevertap.events WHERE {CHARGED}) TO 'http://files.example.org/x.parquet'"),
+        "COPY (SELECT 1 AS a) TO 'http://user:pw@files.example.org/x.csv'".to_owned(),
+        "INSERT INTO clear SELECT 1".to_owned(),
+        "INSERT INTO clevertap.profiles (identity) VALUES ('a')".to_owned(),
+    ] {
+        let error = world.refused(&sql).await;
+        assert!(error.contains("http:// would carry people in clear: name it by https://") && !error.contains("pw@"), "{sql}: {error}");
+    }
+    assert!(world.sent().is_empty());
+    // The remedy, and this machine.
+    world.set("failed_rows_to", "http://127.0.0.1:9/failed/").await;
+    world.rows("COPY (SELECT 1 AS a) TO 'https://files.example.org/x.csv'").await;
+    world.rows("INSERT INTO clevertap.profiles (identity) VALUES ('a')").await;
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_replaced_keeps_who_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = world();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mode = |path: &Path| path.metadata().expect("a file").permissions().mode() & 0o777;
+    for ending in ["parquet", "csv", "json", "arrow"] {
+        let (older, new) = (folder.path().join(format!("older.{ending}")), folder.path().join(format!("new.{ending}")));
+        std::fs::write(&older, "older").expect("written");
+        let usual = mode(&older);
+        std::fs::set_permissions(&older, PermissionsExt::from_mode(0o600)).expect("set");
+        for to in [&older, &new] {
+            world.rows(&format!("COPY (SELECT identity FROM clevertap.events WHERE {CHARGED}) TO '{}'", to.display())).await;
+        }
+        assert_eq!((mode(&older), mode(&new)), (0o600, usual), "{ending}");
+        assert_ne!(std::fs::read(&older).expect("a file"), b"older");
+    }
+}

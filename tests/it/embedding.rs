@@ -179,7 +179,7 @@ async fn a_name_that_is_taken_is_an_error_and_of_registrations_at_once_one_succe
     });
     assert_eq!(succeeded, 1);
     let rules = ctx.state().analyzer().rules.iter().filter(|rule| rule.name().starts_with("clevertap_")).count();
-    assert_eq!(rules, 7, "each rule once");
+    assert_eq!(rules, 8, "each rule once");
 }
 
 #[tokio::test(start_paused = true)]

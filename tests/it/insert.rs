@@ -1,7 +1,9 @@
 //! INSERT: what becomes of every row, for each table that can be written (design.md 3.3).
 
 mod evidence;
+mod evidence_faults;
 mod faults;
+mod large_cells;
 mod rejects;
 mod rows;
 mod stops;

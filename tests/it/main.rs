@@ -2,7 +2,9 @@
 //!
 //! Everything runs in the process itself against the emulator (`../lib.rs`, `world.rs`): no socket, and a clock that a test may pause.
 
+mod answer_sizes;
 mod answers;
+mod brittle_store;
 mod cargo;
 mod causes;
 mod copy;
@@ -21,6 +23,7 @@ mod json;
 mod lists;
 mod one_build;
 mod planned;
+mod planning;
 mod postgres;
 mod published;
 mod readme;

@@ -21,6 +21,7 @@ use super::retry;
 use super::secret::{self, Secret};
 use super::transport::{Answer, Call, Method, Transport};
 use crate::error::{Error, Result};
+use crate::storage::is_loopback;
 
 /// One account: its host, its credentials, its transport, its budgets.
 #[derive(Debug)]
@@ -197,14 +198,5 @@ fn endpoint_url(text: &str) -> Result<Url> {
         "http" if is_loopback(&url) => Ok(url),
         "http" => Err(wrong("is http, which would show the passcode to the network")),
         _ => Err(wrong("is not https")),
-    }
-}
-
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }

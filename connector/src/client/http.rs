@@ -1,6 +1,7 @@
 //! Calls over HTTPS, with reqwest.
 //!
-//! In: a [`Call`]. Out: an [`Answer`], or a [`Failure`] with a kind that is certain: only an error of connecting is "not sent". A connection
+//! In: a [`Call`]. Out: an [`Answer`], or a [`Failure`] with a kind that is certain: only an error of connecting is "not sent". Connecting
+//! (DNS, TCP, TLS) therefore ends before the attempt does, however short that is: the attempt's own end would not tell one from the other. A connection
 //! that closes before its answer may have carried the request, even if it was idle before. hyper only repeats by itself what it has
 //! not begun to write, and what the other end reports as not processed.
 //!
@@ -9,8 +10,8 @@
 
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -45,30 +46,37 @@ pub(crate) enum Network {
 /// A connection pool.
 #[derive(Debug)]
 pub(crate) struct Https {
+    network: Network,
+    connect_timeout: Duration,
     client: reqwest::Client,
+    /// The pool of attempts that are shorter than connecting may take, with how long it may take there.
+    hurried: Mutex<Option<(Duration, reqwest::Client)>>,
     /// The runtime whose I/O is used, instead of that of the statement.
     runtime: Option<Handle>,
 }
 
 impl Https {
     pub(crate) fn new(network: Network, connect_timeout: Duration, runtime: Option<Handle>) -> Result<Self> {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("datafusion-clevertap/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(connect_timeout)
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .pool_idle_timeout(IDLE_FOR)
-            .http2_adaptive_window(true);
-        let builder = match network {
-            Network::Internet => builder.https_only(true),
-            Network::Loopback => builder.no_proxy(),
-        };
-        let client = builder.build().map_err(|error| {
-            Error::Setting(format!("TLS cannot be set up: {}. Are the root certificates of the system there?", root_cause(&error)))
-        })?;
-        Ok(Self { client, runtime })
+        let client = client(network, connect_timeout)?;
+        Ok(Self { network, connect_timeout, client, hurried: Mutex::default(), runtime })
+    }
+
+    /// The pool for an attempt of `timeout`: one that has ended connecting, well or not, when three quarters of it are over.
+    fn client(&self, timeout: Duration) -> std::result::Result<reqwest::Client, Failure> {
+        let connect_timeout = timeout / 4 * 3;
+        if connect_timeout >= self.connect_timeout {
+            return Ok(self.client.clone());
+        }
+        let mut hurried = self.hurried.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*hurried {
+            Some((of, client)) if *of == connect_timeout => Ok(client.clone()),
+            _ => {
+                let client =
+                    client(self.network, connect_timeout).map_err(|error| unsent(&format!("was not sent: {}", error.sentence())))?;
+                *hurried = Some((connect_timeout, client.clone()));
+                Ok(client)
+            }
+        }
     }
 
     /// Sends on the account's runtime, or on this one. Dropping the future drops the request.
@@ -102,6 +110,26 @@ impl Https {
     }
 }
 
+/// A pool whose connections take this long to be made.
+fn client(network: Network, connect_timeout: Duration) -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("datafusion-clevertap/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(connect_timeout)
+        .tcp_nodelay(true)
+        .pool_max_idle_per_host(IDLE_MAX)
+        .pool_idle_timeout(IDLE_FOR)
+        .http2_adaptive_window(true);
+    let builder = match network {
+        Network::Internet => builder.https_only(true),
+        Network::Loopback => builder.no_proxy(),
+    };
+    builder.build().map_err(|error| {
+        Error::Setting(format!("TLS cannot be set up: {}. Are the root certificates of the system there?", root_cause(&error)))
+    })
+}
+
 /// Whether this is the panic of tokio on a runtime that makes no connections, or keeps no time for them. There is no other way to ask.
 fn lacks_a_driver(panic: &(dyn std::any::Any + Send)) -> bool {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
@@ -121,7 +149,7 @@ impl Transport for Https {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let mut request = self.client.request(method, call.url);
+        let mut request = self.client(call.timeout)?.request(method, call.url);
         for (name, value) in call.headers {
             let mut value = HeaderValue::try_from(value).map_err(|_| unsent("has a header that HTTP cannot carry"))?;
             value.set_sensitive(true);
@@ -135,7 +163,7 @@ impl Transport for Https {
     }
 
     async fn put(&self, put: Put) -> std::result::Result<Answer, Failure> {
-        let mut request = self.client.put(put.url).header(CONTENT_LENGTH, put.bytes);
+        let mut request = self.client(put.timeout)?.put(put.url).header(CONTENT_LENGTH, put.bytes);
         if let Some(content_type) = put.content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
@@ -182,6 +210,9 @@ fn unsent(what: &str) -> Failure {
 fn failure(error: reqwest::Error) -> Failure {
     let error = error.without_url();
     let cause = root_cause(&error);
+    if error.is_builder() {
+        return unsent(&format!("was not sent, since no request can be made of it ({cause})"));
+    }
     if !error.is_connect() {
         return Failure::new(FailureKind::Lost, format!("lost its answer after it was sent ({cause})"));
     }
@@ -265,6 +296,48 @@ mod tests {
         let failure = answered_with(bytes).await.1.unwrap_err();
         assert!(!failure.what.contains("ann") && !failure.what.contains("127.0.0.1"), "{}", failure.what);
         failure.kind
+    }
+
+    /// A server that takes connections and says nothing on them.
+    async fn mute() -> (TcpListener, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    /// Appends in doubt stop a load, so that what never left is not one of them.
+    #[tokio::test]
+    async fn a_handshake_that_never_ends_is_not_sent_however_short_the_attempt() {
+        let (_listener, port) = mute().await;
+        let transport = transport();
+        for timeout in [800, 801, 800].map(Duration::from_millis) {
+            let call = Call { url: Url::parse(&format!("https://127.0.0.1:{port}/1/x")).unwrap(), timeout, ..call(Method::Post, port) };
+            // As the lane ends it.
+            let sent = tokio::time::timeout(timeout, transport.send(call)).await.expect("connecting ends before the attempt");
+            let failure = sent.unwrap_err();
+            assert_eq!(failure.kind, FailureKind::NotSent, "{}", failure.what);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_connected_is_not_ended_by_the_time_for_connecting() {
+        let (listener, port) = mute().await;
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            tokio::time::sleep(Duration::from_millis(350)).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        };
+        let call = Call { timeout: Duration::from_millis(400), ..call(Method::Post, port) };
+        let transport = transport();
+        assert_eq!(tokio::join!(serve, transport.send(call)).1, Ok(Answer::new(200, "")));
+    }
+
+    #[tokio::test]
+    async fn what_no_request_can_be_made_of_is_a_setting() {
+        let transport = Https::new(Network::Internet, Duration::from_secs(5), None).unwrap();
+        let failure = transport.send(call(Method::Post, 9)).await.unwrap_err();
+        assert!(failure.kind == FailureKind::Setup && !failure.what.contains("ann"), "{}", failure.what);
     }
 
     #[tokio::test]

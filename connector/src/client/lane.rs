@@ -31,6 +31,26 @@ const UPLOAD_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Maximum size of an answer to a read: a page of 5,000 events of an export.
 const READ_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// The paths of exports, whose pages are decoded as they are.
+const EXPORTS: [&str; 2] = ["/1/events.json", "/1/profiles.json"];
+
+/// Maximum size of an answer to any other read, which becomes a tree of many times its size: twice a schema of 512 events with 256
+/// properties each, which are CleverTap's limits.
+const SMALL_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Maximum size of an answer to a look-up: one person, 60 times what 256 properties of 512 bytes take.
+const LOOKUP_ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Maximum size of an answer to a call, as far as its path tells.
+fn answer_bytes_max(path: &str) -> usize {
+    match path {
+        "/1/profile.json" => LOOKUP_ANSWER_BYTES_MAX,
+        path if EXPORTS.contains(&path) => READ_ANSWER_BYTES_MAX,
+        "/1/upload" => UPLOAD_ANSWER_BYTES_MAX,
+        _ => SMALL_ANSWER_BYTES_MAX,
+    }
+}
+
 /// Settings of a lane.
 #[derive(Debug, Clone)]
 pub(crate) struct LaneSettings {
@@ -360,7 +380,7 @@ impl Lane {
             self.retries.fetch_add(1, Ordering::Relaxed);
         }
 
-        let call = self.client.call(request, self.settings.timeout, self.settings.answer_bytes_max);
+        let call = self.client.call(request, self.settings.timeout, self.settings.answer_bytes_max.min(answer_bytes_max(request.path)));
         // A transport is somebody else's code: its panic is a failure of the attempt.
         let sent = AssertUnwindSafe(async { self.client.transport.send(call).await }).catch_unwind();
         let (classified, answer) = match timeout(self.settings.timeout, sent).await {

@@ -15,12 +15,12 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::classify::{AttemptOutcome, Classified, classify};
-use super::connection::is_loopback;
 use super::elapsed::Elapsed;
 use super::lane::Lane;
 use super::retry::{Arrived, Next, RetryContext};
 use super::transport::Put;
 use crate::error::{Error, Result};
+use crate::storage::is_loopback;
 use crate::table::Resend;
 
 /// Maximum size of an answer: an error in XML.

@@ -9,7 +9,7 @@
 //! | `OPTIONS (append true)` | stay |
 //! | `OPTIONS (overwrite true)` | are deleted, once all new ones are there |
 //!
-//! A single file (`TO 'x.parquet'`) is replaced.
+//! A single file (`TO 'x.parquet'`) is replaced, and keeps who may read it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,6 +35,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use crate::copy::rights::KeepRightsExec;
 use crate::error::Error;
 use crate::single_partition::over_one_partition;
 use crate::storage::shown;
@@ -155,12 +156,13 @@ impl FileFormat for IntoFolderFormat {
         let folder = sink.table_paths.first().cloned();
         let is_single =
             sink.table_partition_cols.is_empty() && folder.as_ref().is_some_and(|folder| sink.file_output_mode.single_file_output(folder));
+        let single = folder.clone().filter(|_| is_single);
         let ending = format!(".{}", sink.file_extension.trim_start_matches('.'));
         let name = shown(&sink.original_url);
         let writer = self.format.create_writer_physical_plan(input, session, sink, order).await?;
         Ok(match folder.filter(|_| !is_single && self.existing != Existing::Kept) {
             Some(folder) => Arc::new(IntoFolderExec { writer, place: Place { folder, ending, name }, existing: self.existing }),
-            None => writer,
+            None => single.map_or(Arc::clone(&writer), |file| KeepRightsExec::around(writer, &file)),
         })
     }
 

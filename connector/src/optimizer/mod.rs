@@ -7,6 +7,7 @@
 //! | `LocalInstants` | analyzer | first | type coercion would take a DATE for midnight UTC |
 //! | `CoerceIdentifiers` | analyzer | second | type coercion would cast identifiers that are compared with a number to numbers |
 //! | `ResolveLocalTime` | analyzer | third | ambiguous and skipped local times must be instants before type coercion casts them |
+//! | `CopyPlaces` | analyzer | before the last | COPY and INSERT as they are written, before anything is asked for |
 //! | `CopyTypes` | analyzer | before the last | other rules may have changed the types of what is written |
 //! | `JsonOrder` | analyzer | before the last | whichever way a value out of JSON came there, its field is marked |
 //! | `ThreeValuedFilters` | analyzer | before the last | its comparisons need coerced types, and a DELETE is still a DELETE |
@@ -39,6 +40,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 
+use crate::copy::places::CopyPlaces;
 use crate::copy::types::CopyTypes;
 use crate::dml::rewrite::RewriteDml;
 use crate::options::Options;
@@ -84,6 +86,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     );
     #[cfg(feature = "json")]
     analyzer.rules.push(Arc::new(json_order::JsonOrder));
+    analyzer.rules.push(Arc::new(CopyPlaces));
     analyzer.rules.push(Arc::new(CopyTypes));
     analyzer.rules.push(Arc::new(ThreeValuedFilters));
     analyzer.rules.push(Arc::new(RewriteDml));

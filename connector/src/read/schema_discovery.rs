@@ -31,7 +31,8 @@ const SAMPLE_ROWS: usize = 230;
 /// How far back the sample may be.
 const SAMPLE_DAYS: Days = Days::new(365);
 
-/// How long to wait for CleverTap before going on without the schema.
+/// How long to wait for CleverTap before going on without the schema, and how long requests for it are tried again: less, if the session
+/// says so.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The retry time of a request that is sent only once.
@@ -46,12 +47,38 @@ const SIMILARITY_MIN: f64 = 0.4;
 /// Most names that an error suggests.
 const SUGGESTIONS_MAX: usize = 5;
 
+tokio::task_local! {
+    /// The bounds of requests that planning makes: a table in a catalogue knows no session.
+    static PLANNING: Bounds;
+}
+
+/// The bounds of the requests for a schema.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    timeout: Duration,
+    retry_for: Duration,
+}
+
+impl Bounds {
+    /// Those of the session that plans.
+    fn now() -> Self {
+        PLANNING.try_with(|bounds| *bounds).unwrap_or(Self { timeout: TIMEOUT, retry_for: TIMEOUT })
+    }
+}
+
+/// Plans within the session's `timeout_ms` and `retry_for_ms`: requests of `planning` take no longer.
+pub(crate) async fn within<T>(options: &Options, planning: impl Future<Output = T>) -> T {
+    let ms = Duration::from_millis;
+    let bounds = Bounds { timeout: ms(options.timeout_ms), retry_for: TIMEOUT.min(ms(options.retry_for_ms)) };
+    PLANNING.scope(bounds, planning).await
+}
+
 /// The events of the project, cached or from the schema call. Empty if the answer has no list.
 pub(crate) async fn events(account: &Account) -> Result<Arc<Events>> {
     let known = account.project_schema().known().events.clone();
     match known {
         Some(events) => Ok(events),
-        None => Ok(fetch_events(account, TIMEOUT).await?.unwrap_or_default()),
+        None => Ok(fetch_events(account, Bounds::now().retry_for).await?.unwrap_or_default()),
     }
 }
 
@@ -79,19 +106,25 @@ async fn fetch_events(account: &Account, retry_for: Duration) -> Result<Option<A
 ///
 /// # Errors
 /// Why they are not available, as the end of a sentence.
-pub(crate) async fn events_to_write(account: &Account) -> Result<Arc<Events>, String> {
-    cached_or_fetched(account, tables::event_schema(), |known| known.events.clone()).await
+pub(crate) async fn events_to_write(account: &Account, timeout: Duration) -> Result<Arc<Events>, String> {
+    cached_or_fetched(account, tables::event_schema(), timeout, |known| known.events.clone()).await
 }
 
 /// The profile properties that a write checks its own against. They are requested at most once, without retries.
 ///
 /// # Errors
 /// Why they are not available, as the end of a sentence.
-pub(crate) async fn people_to_write(account: &Account) -> Result<Arc<Properties>, String> {
-    cached_or_fetched(account, tables::profile_schema(), |known| known.people.clone()).await
+pub(crate) async fn people_to_write(account: &Account, timeout: Duration) -> Result<Arc<Properties>, String> {
+    cached_or_fetched(account, tables::profile_schema(), timeout, |known| known.people.clone()).await
 }
 
-async fn cached_or_fetched<T>(account: &Account, table: &Table, cached: impl Fn(&Known) -> Option<T>) -> Result<T, String> {
+async fn cached_or_fetched<T>(
+    account: &Account,
+    table: &Table,
+    timeout: Duration,
+    cached: impl Fn(&Known) -> Option<T>,
+) -> Result<T, String> {
+    let timeout = timeout.min(TIMEOUT);
     let schema = account.project_schema();
     let _fetching = schema.fetching.lock().await;
     {
@@ -102,14 +135,14 @@ async fn cached_or_fetched<T>(account: &Account, table: &Table, cached: impl Fn(
             (None, None) => {}
         }
     }
-    let why = match tokio::time::timeout(TIMEOUT, schema_records(account, table, ONE_ATTEMPT)).await {
+    let why = match tokio::time::timeout(timeout, schema_records(account, table, ONE_ATTEMPT)).await {
         Ok(Ok(Some(records))) => {
             schema.learn(table, &records);
             None
         }
         Ok(Ok(None)) => Some("CleverTap's answer has no list".to_owned()),
         Ok(Err(error)) => Some(error.sentence().trim_end_matches('.').to_owned()),
-        Err(_) => Some(format!("CleverTap did not answer in {} s", TIMEOUT.as_secs())),
+        Err(_) => Some(format!("CleverTap did not answer in {} s", timeout.as_secs_f64())),
     };
     let mut known = schema.known();
     known.unavailable = why;
@@ -165,7 +198,7 @@ pub(crate) async fn typed_columns(account: &Account, export: &'static Export, ev
 /// A lane for requests that no statement configures. Failed requests are retried for `retry_for`.
 fn lane(account: &Account, path: &'static str, retry_for: Duration) -> Lane {
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let options = Options { retry_for_ms: ms(retry_for), timeout_ms: ms(TIMEOUT), ..Options::default() };
+    let options = Options { retry_for_ms: ms(retry_for), timeout_ms: ms(Bounds::now().timeout), ..Options::default() };
     Lane::new(account.client(), LaneSettings::new(Api::of(path), &options))
 }
 
@@ -184,7 +217,7 @@ async fn schema_records(account: &Account, table: &Table, retry_for: Duration) -
 async fn sample(account: &Account, export: &'static Export, event: &str) -> Result<BTreeMap<String, ValueForm>> {
     let today = today(account);
     let range = (today.checked_sub_days(SAMPLE_DAYS).unwrap_or(today), today);
-    let records = first_page(&lane(account, export.path, TIMEOUT), export, event, range, None).await?;
+    let records = first_page(&lane(account, export.path, Bounds::now().retry_for), export, event, range, None).await?;
     Ok(forms(&records, export.properties.unwrap_or_default()))
 }
 
@@ -210,7 +243,7 @@ pub(crate) async fn first_page(
     loop {
         let answer = lane.fetch(&request, has_status).await?;
         if let Some(failure) = failure_of(&answer) {
-            if !is_in_progress(&failure) || began.elapsed() >= TIMEOUT {
+            if !is_in_progress(&failure) || began.elapsed() >= Bounds::now().retry_for {
                 return Ok(Vec::new());
             }
             tries += 1;

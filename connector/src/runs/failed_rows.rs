@@ -90,6 +90,11 @@ impl KeptRows {
         }
     }
 
+    /// How many of a run are kept.
+    pub(crate) fn of_run(&self, run_id: u64) -> u64 {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).1.iter().filter(|row| row.run_id == run_id).count() as u64
+    }
+
     /// All that are kept, oldest first.
     pub(crate) fn snapshot(&self) -> Vec<FailedRow> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).1.iter().cloned().collect()

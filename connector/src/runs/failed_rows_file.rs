@@ -2,6 +2,7 @@
 //!
 //! In: rows as they settle. Out: whole files, one for 10,000 rows or 10 s, and one at the end.
 
+use std::io;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -38,6 +39,10 @@ pub(crate) struct FailedRowsFile {
     oldest: Option<Instant>,
     /// After a file could not be written: when to try again.
     not_before: Option<Instant>,
+    /// Rows that are in files.
+    written: u64,
+    /// Why the last file was not written.
+    fault: Option<String>,
 }
 
 /// The folder that `SET clevertap.failed_rows_to` names, once it is known that files can be written there.
@@ -45,15 +50,14 @@ pub(crate) struct FailedRowsFile {
 /// # Errors
 /// [`Error::Setting`] if no store answers for the URL, [`Error::Storage`] if nothing can be written there: before a row is sent.
 pub(crate) async fn folder(text: &str, task: &TaskContext) -> Result<Folder> {
-    let store_of = |url: &Url| {
+    let store_of = |url: &Url| -> datafusion::error::Result<_> {
         // The store has its credentials; those of the URL would stand in the error.
         let root = ObjectStoreUrl::parse(format!("{}://{}", url.scheme(), &url[Position::BeforeHost..Position::BeforePath]))?;
         task.runtime_env().object_store(&root)
     };
-    let folder = Folder::parse(text, store_of).map_err(|why| {
-        let place = shown(text);
-        Error::Setting(format!("option \"clevertap.failed_rows_to\" is \"{place}\", and no store is registered for it ({why})"))
-    })?;
+    let store_of = |url: &Url| store_of(url).map_err(|error| format!("no store is registered for it ({error})"));
+    let folder = Folder::parse(text, store_of)
+        .map_err(|why| Error::Setting(format!("option \"clevertap.failed_rows_to\" is \"{}\", and {why}", shown(text))))?;
     folder.probe().await.map_err(|error| {
         Error::Storage(format!(
             "option \"clevertap.failed_rows_to\" is \"{folder}\", where nothing can be written ({error}); nothing was sent. Name a folder that \
@@ -66,12 +70,33 @@ pub(crate) async fn folder(text: &str, task: &TaskContext) -> Result<Folder> {
 impl FailedRowsFile {
     pub(crate) fn new(folder: Folder, run_id: u64, started_at: DateTime<Utc>) -> Self {
         let stem = format!("failed-{}-run{run_id}-{:016x}", started_at.format("%Y%m%dT%H%M%S%3f"), rand::random::<u64>());
-        Self { folder, stem, parts: 0, rows: Vec::new(), bytes: 0, oldest: None, not_before: None }
+        Self { folder, stem, parts: 0, rows: Vec::new(), bytes: 0, oldest: None, not_before: None, written: 0, fault: None }
     }
 
-    /// Where the files are, as the user named it.
-    pub(crate) fn place(&self) -> String {
-        self.folder.to_string()
+    /// Rows that are in files.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Why the last file was not written, if it was not.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// Where the `failed` rows of a run are: not in its files, where these were not written, and `why`. The last of them are in `table`,
+    /// which has `kept` rows of the run.
+    pub(crate) fn place(&self, failed: u64, why: Option<&str>, table: &str, kept: u64) -> String {
+        let (folder, written) = (&self.folder, self.written);
+        let missing = failed.saturating_sub(written);
+        if missing == 0 {
+            return folder.to_string();
+        }
+        let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+        format!(
+            "{folder}: {written} of {failed} are there and {missing} are not{why}; of these the last {} are in {table} until this session \
+             ends (clevertap.failed_rows_max): send those again, and not the whole load",
+            kept.min(missing)
+        )
     }
 
     pub(crate) fn add(&mut self, row: FailedRow) {
@@ -92,23 +117,48 @@ impl FailedRowsFile {
     /// # Errors
     /// [`Error::Storage`] if the place does not take it; the rows stay, and `clevertap.failed_rows` has them too.
     pub(crate) async fn write(&mut self) -> Result<()> {
-        while !self.rows.is_empty() {
-            let rows = self.rows.len().min(FILE_ROWS);
-            let file = parquet(&batch(&self.rows[..rows])?)?;
+        while let Some((rows, name, file)) = self.next_file()? {
             self.not_before = Some(Instant::now() + FILE_AGE);
-            let name = format!("{}-{:05}.parquet", self.stem, self.parts + 1);
-            self.folder.put_new(&name, file).await.map_err(|error| {
-                Error::Storage(format!(
-                    "failed rows were not written to {} ({error}). The last of them are in clevertap.failed_rows while the account is open: \
-                     send those again, and not the whole load.",
-                    self.folder
-                ))
-            })?;
-            self.not_before = None;
-            self.parts += 1;
-            self.rows.drain(..rows);
+            let put = self.folder.put_new(&name, file).await;
+            self.settle_file(rows, put)?;
         }
-        (self.bytes, self.oldest) = (0, None);
+        Ok(())
+    }
+
+    /// The same before it returns: for a statement that was dropped.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write); a bucket takes nothing so.
+    pub(crate) fn write_now(&mut self) -> Result<()> {
+        while let Some((rows, name, file)) = self.next_file()? {
+            let put = self.folder.put_new_now(&name, &file);
+            self.settle_file(rows, put)?;
+        }
+        Ok(())
+    }
+
+    /// The next file, with its name and the number of its rows.
+    fn next_file(&self) -> Result<Option<(usize, String, Vec<u8>)>> {
+        let rows = self.rows.len().min(FILE_ROWS);
+        if rows == 0 {
+            return Ok(None);
+        }
+        let file = parquet(&batch(&self.rows[..rows])?)?;
+        Ok(Some((rows, format!("{}-{:05}.parquet", self.stem, self.parts + 1), file)))
+    }
+
+    fn settle_file(&mut self, rows: usize, put: io::Result<()>) -> Result<()> {
+        if let Err(error) = put {
+            let why = error.to_string();
+            let folder = &self.folder;
+            let told = format!("failed rows were not written to {folder} ({why}): no load goes on without its evidence.");
+            self.fault = Some(why);
+            return Err(Error::Storage(told));
+        }
+        self.parts += 1;
+        self.written += rows as u64;
+        self.bytes -= self.rows.drain(..rows).map(|row| row.bytes()).sum::<usize>();
+        (self.not_before, self.oldest) = (None, self.oldest.filter(|_| !self.rows.is_empty()));
         Ok(())
     }
 }

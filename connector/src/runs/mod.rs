@@ -72,6 +72,8 @@ pub struct Run {
     pub mapping: String,
     /// Options that differ from their defaults, as `clevertap.name = 'value'`.
     pub changed_options: Vec<String>,
+    /// Of the rows that were not accepted, how many are in the files of `clevertap.failed_rows_to`.
+    pub failed_rows_written: u64,
     /// A dry run's first three records.
     pub samples: Vec<String>,
     /// What was done to rows that were sent all the same.

@@ -35,6 +35,9 @@ use crate::write::settle::{Failure, Settler, Stopped};
 /// Bodies kept ready beyond those that hold a permit, so that one is there when a permit is released.
 const READY: usize = 2;
 
+/// The largest record that is kept of a row whose record is too large for a body.
+const RECORD_KEPT_BYTES_MAX: usize = 256 << 10;
+
 /// The metrics of EXPLAIN ANALYZE.
 #[derive(Debug)]
 pub(crate) struct WriteMetrics {
@@ -155,7 +158,7 @@ impl Driver {
         let is_running = self.progress.stopped.is_none();
         let in_flight = self.progress.tasks.len();
         let gate = self.lane.as_ref().filter(|_| is_running && in_flight > 0).map(|lane| lane.gate());
-        let due = self.settler.file().and_then(|file| file.due());
+        let due = self.settler.file_due();
         tokio::select! {
             biased;
             Some(done) = self.progress.tasks.join_next() => Next::Settled(done),
@@ -413,9 +416,7 @@ impl Driver {
 
     /// Writes failed rows to their file when due; an error stops the statement.
     async fn write_failed_rows(&mut self, all: bool) {
-        let Some(file) = self.settler.file() else { return };
-        let due = file.due().is_some_and(|due| all || due <= Instant::now());
-        if due && let Err(error) = file.write().await {
+        if let Err(error) = self.settler.write_failed_rows(all).await {
             tracing::warn!("{error}");
             self.stop(error.into());
         }
@@ -479,11 +480,13 @@ async fn due_at(due: Option<Instant>) {
 }
 
 fn too_large(mapping: &Mapping, json: &[u8], bytes_max: usize) -> Reject {
+    // A batch may have thousands of them.
+    let record = if json.len() <= RECORD_KEPT_BYTES_MAX { String::from_utf8_lossy(json).into_owned() } else { "{}".to_owned() };
     Reject {
         code: "CT-519",
         column: mapping.identifier().name.clone(),
         reason: format!("belongs to a record of {} bytes; a body takes {bytes_max}", json.len()),
         identifier: identifier_of(mapping, json),
-        record: String::from_utf8_lossy(json).into_owned(),
+        record,
     }
 }

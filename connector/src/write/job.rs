@@ -166,6 +166,7 @@ impl Job {
             error: None,
             mapping: self.mapping.to_string(),
             changed_options: self.options.changed(),
+            failed_rows_written: 0,
             samples: Vec::new(),
             warnings: Vec::new(),
         }

@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
@@ -82,6 +83,8 @@ struct Inspected {
 pub(crate) struct Checker {
     account: Account,
     mapping: Arc<Mapping>,
+    /// Of an attempt at a request, by the session.
+    timeout: Duration,
     refuses: bool,
     dry: bool,
     known: Option<KnownSchema>,
@@ -107,6 +110,7 @@ impl Checker {
         (is_enabled && (open || mapping.table.is_of_events())).then(|| Self {
             account: account.clone(),
             mapping: Arc::clone(mapping),
+            timeout: Duration::from_millis(options.timeout_ms),
             refuses: options.schema_check == SchemaCheck::Error,
             dry: options.dry_run != DryRun::Off,
             known: None,
@@ -127,9 +131,9 @@ impl Checker {
             return;
         }
         let known = if self.mapping.table.is_of_events() {
-            schema_discovery::events_to_write(&self.account).await.map(KnownSchema::Events)
+            schema_discovery::events_to_write(&self.account, self.timeout).await.map(KnownSchema::Events)
         } else {
-            schema_discovery::people_to_write(&self.account).await.map(KnownSchema::People)
+            schema_discovery::people_to_write(&self.account, self.timeout).await.map(KnownSchema::People)
         };
         match known {
             Ok(known) => self.known = Some(known),

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
+use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::client::check_timers;
-use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND, UNAVAILABLE};
-use crate::fate::Fate;
+use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND, STORAGE, UNAVAILABLE};
+use crate::fate::{Fate, Tally};
 use crate::foreign_text::printable;
 use crate::options::{DryRun, InDoubt, OnReject};
 use crate::redact::without_values;
@@ -249,9 +250,30 @@ impl Settler {
         Stopped::because("The FateWatch of the session panicked, and was told of no further row")
     }
 
-    /// The file that evidence is written to, if there is one.
-    pub(crate) fn file(&mut self) -> Option<&mut FailedRowsFile> {
-        self.file.as_mut()
+    /// When failed rows are to be written to a file; `None` while there are none, or no place for them.
+    pub(crate) fn file_due(&self) -> Option<Instant> {
+        self.file.as_ref()?.due()
+    }
+
+    /// Writes the failed rows that are due, or all of them.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if their place does not take them: a statement stops for it.
+    pub(crate) async fn write_failed_rows(&mut self, all: bool) -> Result<()> {
+        let Some(file) = self.file.as_mut().filter(|file| file.due().is_some_and(|due| all || due <= Instant::now())) else {
+            return Ok(());
+        };
+        let written = file.write().await;
+        self.run.get().failed_rows_written = file.written();
+        written
+    }
+
+    /// Where the rows can be read that were not accepted; why not in their files, unless the statement stopped for that.
+    fn failed_rows_place(&self, tally: &Tally, stopped: Option<&Stopped>) -> String {
+        let Some(file) = &self.file else { return self.failed_rows_table.clone() };
+        let why = file.fault().filter(|_| !matches!(stopped, Some(Stopped::Cause { code: STORAGE, .. })));
+        let failed = tally.rejected + tally.in_doubt + tally.unsent;
+        file.place(failed, why, &self.failed_rows_table, self.account.failed_rows_kept().of_run(self.run_id))
     }
 
     /// Ends the run: its status, and the error that the statement ends in.
@@ -268,6 +290,7 @@ impl Settler {
             }
             (run.tally, run.settled_through)
         };
+        let failed_rows = self.failed_rows_place(&tally, stopped.as_ref());
         let outcome = || {
             Box::new(Outcome {
                 table: self.table.to_string(),
@@ -276,7 +299,7 @@ impl Settler {
                 tally,
                 input_complete,
                 settled_through,
-                failed_rows: self.file.as_ref().map_or_else(|| self.failed_rows_table.clone(), FailedRowsFile::place),
+                failed_rows: failed_rows.clone(),
             })
         };
         let error = match stopped {
@@ -332,9 +355,15 @@ impl Settler {
         error.map_or(Ok(tally.accepted), Err)
     }
 
-    /// Ends the run of a stream that was dropped.
-    pub(crate) fn cancelled(&self) {
+    /// Ends the run of a stream that was dropped. Nobody waits for it, so that its failed rows are written now, where that can be.
+    pub(crate) fn cancelled(&mut self) {
+        let unwritten = self.file.as_mut().and_then(|file| file.write_now().err());
         let mut run = self.run.get();
+        run.failed_rows_written = self.file.as_ref().map_or(0, FailedRowsFile::written);
+        if let Some(error) = unwritten {
+            tracing::warn!("{error}");
+            (run.error_code, run.error) = (Some(error.code().to_owned()), Some(error.to_string()));
+        }
         run.status = Status::Cancelled;
         run.finished_at = Some(self.account.clock().now());
         drop(run);

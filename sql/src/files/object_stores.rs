@@ -72,6 +72,10 @@ fn build_store(url: &Url) -> Result<Arc<dyn ObjectStore>> {
     let store: Box<dyn ObjectStore> = match url.scheme() {
         // Not by `parse_url_opts`: for some hosts it removes the bucket from the path, and DataFusion does not.
         "http" | "https" => {
+            let has_credentials = !url.username().is_empty() || url.password().is_some();
+            if has_credentials && datafusion_clevertap::storage::check_encrypted(url).is_err() {
+                return plan_err!("http:// would show the user name and password of the URL to the network: name it by https://");
+            }
             let plain = object_store::ClientOptions::new().with_allow_http(url.scheme() == "http");
             let built = object_store::http::HttpBuilder::new().with_url(address(url)).with_client_options(plain).build();
             Box::new(built.map_err(DataFusionError::from)?)
@@ -122,6 +126,46 @@ mod tests {
             [("AWS_REGION", "x"), ("CLEVERTAP_PASSCODE", "p"), ("TOKEN", "t"), ("AZURE_STORAGE_ACCOUNT_NAME", "a"), ("AWS_PROFILE", "")];
         let kept = credentials(all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(kept.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["AWS_REGION", "AZURE_STORAGE_ACCOUNT_NAME"]);
+    }
+
+    /// Files of failed rows and the log of erasures begin with this proof.
+    #[cfg(feature = "cloud")]
+    #[tokio::test]
+    async fn a_server_that_takes_no_file_is_told_before_anything_leaves() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let read = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+            read
+        });
+        let proof = async |port: u16| {
+            let stores = ObjectStores::default();
+            let store_of = |url: &Url| stores.get_store(url);
+            let folder = datafusion_clevertap::storage::Folder::parse(&format!("http://127.0.0.1:{port}/failed/"), store_of).unwrap();
+            folder.probe().await.unwrap_err()
+        };
+        let refused = proof(port).await;
+        assert!(refused.to_string().contains("403"), "{refused}");
+        assert!(server.join().unwrap() > 0);
+        // Nobody listens there any more. The store tries for minutes, the proof does not.
+        tokio::time::pause();
+        let began = tokio::time::Instant::now();
+        let nobody = proof(port).await;
+        assert!(began.elapsed() <= std::time::Duration::from_secs(20), "{nobody}");
+    }
+
+    #[cfg(feature = "cloud")]
+    #[test]
+    fn credentials_do_not_go_over_http_to_another_machine() {
+        let open = |url: &str| ObjectStores::default().get_store(&Url::parse(url).unwrap()).map(drop);
+        let refused = open("http://ada:secret@files.example.org/x.csv").unwrap_err().to_string();
+        assert!(refused.contains("name it by https://") && !refused.contains("secret"), "{refused}");
+        for url in ["https://ada:secret@files.example.org/x.csv", "http://files.example.org/x.csv", "http://ada:secret@127.0.0.1:9/x.csv"] {
+            open(url).unwrap();
+        }
     }
 
     #[cfg(feature = "cloud")]

@@ -15,6 +15,8 @@ pub(crate) struct RunView {
     pub(crate) tally: Tally,
     /// Rows that a dry run checked.
     pub(crate) checked: u64,
+    /// Of the rows that were not accepted, those that are in files.
+    pub(crate) failed_rows_written: u64,
     /// `clevertap.on_reject = 'skip'`.
     pub(crate) changed_options: Vec<String>,
     /// Source column -> field, one a line.
@@ -50,6 +52,7 @@ impl RunView {
             status: status.into(),
             tally: Tally { read: 10, accepted: 8, rejected: 2, in_doubt: 0, unsent: 0 },
             checked: 8,
+            failed_rows_written: 2,
             changed_options: vec!["clevertap.failed_rows_to = '/tmp/failed'".into()],
             mapping: "email -> Email (standard)\n".into(),
             samples: vec!["{}".into()],
@@ -59,8 +62,8 @@ impl RunView {
 
 impl From<Run> for RunView {
     fn from(run: Run) -> Self {
-        let Run { run_id, table_name: table, status, changed_options, mapping, samples, checked, tally, .. } = run;
-        Self { run_id, table, status: status.to_string(), tally, checked, changed_options, mapping, samples }
+        let Run { run_id, table_name: table, status, changed_options, mapping, samples, checked, tally, failed_rows_written, .. } = run;
+        Self { run_id, table, status: status.to_string(), tally, checked, failed_rows_written, changed_options, mapping, samples }
     }
 }
 
@@ -90,11 +93,12 @@ pub(super) fn failed_rows_line(run: &RunView) -> Option<String> {
         return None;
     }
     let option = |name: &str| run.changed_options.iter().find_map(|option| option.strip_prefix(name)?.strip_prefix(" = "));
-    let kept = match option("clevertap.failed_rows_to") {
-        Some(folder) => format!("as Parquet in {folder}"),
-        None => "until this session ends (--failed-rows DIR keeps them)".to_owned(),
-    };
     let rows = tally.rejected + tally.in_doubt + tally.unsent;
+    let kept = match (option("clevertap.failed_rows_to"), run.failed_rows_written) {
+        (Some(folder), written) if written == rows => format!("as Parquet in {folder}"),
+        (Some(folder), written) => format!("until this session ends: of {rows} only {written} are as Parquet in {folder}"),
+        (None, _) => "until this session ends (--failed-rows DIR keeps them)".to_owned(),
+    };
     let rows_max = option("clevertap.failed_rows_max").and_then(|max| max.trim_matches('\'').parse().ok());
     let rows_max = rows_max.unwrap_or(Options::default().failed_rows_max as u64);
     let last = if rows > rows_max { format!(" (the last {rows_max} of {rows})") } else { String::new() };
@@ -110,6 +114,14 @@ pub(crate) fn rows_a_second(rows: u64, elapsed: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_that_no_file_has_are_not_told_to_be_in_one() {
+        assert!(failed_rows_line(&RunView::sample("partial")).unwrap().ends_with("as Parquet in '/tmp/failed'"));
+        let few = RunView { failed_rows_written: 1, ..RunView::sample("partial") };
+        let line = failed_rows_line(&few).unwrap();
+        assert!(line.ends_with("until this session ends: of 2 only 1 are as Parquet in '/tmp/failed'"), "{line}");
+    }
 
     #[test]
     fn failed_rows_that_are_no_longer_kept_are_counted() {

@@ -96,7 +96,7 @@ impl Lists {
         drop(input);
         self.ended = true;
         self.report_metrics();
-        if let Err(error) = self.write_failed_rows(true).await {
+        if let Err(error) = self.settler.write_failed_rows(true).await {
             self.stopped.get_or_insert(error.into());
         }
         let stopped = self.stopped.take();
@@ -125,7 +125,7 @@ impl Lists {
             if let Err(stopped) = taken {
                 return self.stop(stopped).await;
             }
-            if let Err(error) = self.write_failed_rows(false).await {
+            if let Err(error) = self.settler.write_failed_rows(false).await {
                 self.stop(error.into()).await;
             }
         }
@@ -249,22 +249,11 @@ impl Lists {
                 break;
             }
             // The rows of this list are settled nevertheless.
-            if let Err(error) = self.write_failed_rows(false).await {
+            if let Err(error) = self.settler.write_failed_rows(false).await {
                 self.stopped.get_or_insert(error.into());
             }
         }
         Ok(())
-    }
-
-    /// Writes failed rows when due, or all of them.
-    ///
-    /// # Errors
-    /// If they cannot be written; then no further list is submitted.
-    async fn write_failed_rows(&mut self, all: bool) -> Result<()> {
-        match self.settler.file() {
-            Some(file) if all || file.due().is_some_and(|due| due <= tokio::time::Instant::now()) => file.write().await,
-            _ => Ok(()),
-        }
     }
 
     /// Settles these rows of the open list; returns whether there may be more: after none it is closed.

@@ -64,6 +64,9 @@ pub(super) const LEVELS_PARSED_MAX: usize = 64;
 /// The last second of ten digits: a larger number is more likely milliseconds than the year 2286.
 pub(super) const EPOCH_SECONDS_MAX: i64 = 9_999_999_999;
 
+/// Longest text of a value in the record of a row that is not sent: 32 times what CleverTap keeps. A cell may have gigabytes.
+pub(super) const EVIDENCE_BYTES_MAX: usize = 16 << 10;
+
 /// A row that cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reject {
@@ -75,7 +78,7 @@ pub(crate) struct Reject {
     pub(crate) reason: String,
     /// The row's identifier, if it has one.
     pub(crate) identifier: Option<String>,
-    /// The record as it would have been sent, with the offending value as text.
+    /// The record as it would have been sent, with the offending value as text, of which the first 16 KiB.
     pub(crate) record: String,
 }
 

@@ -3,6 +3,8 @@
 //! In: bound columns and a row number. Out: the bytes of the record, or a [`Reject`] that names the first column at fault and holds
 //! the record with the offending values as text.
 
+use std::fmt::{self, Write as _};
+
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -13,7 +15,10 @@ use super::cell;
 use super::field;
 use super::properties::write_field_value;
 use super::record_plan::{Field, Plan, Step};
-use super::reject::{Checked, EVENT_NAME, MANY_FIELDS, NO_IDENTIFIER, NO_TIME, Problem, REQUIRED, Reject, TWICE, problem};
+use super::reject::{
+    Checked, EVENT_NAME, EVIDENCE_BYTES_MAX, IDENTIFIER_BYTES_MAX, MANY_FIELDS, NO_IDENTIFIER, NO_TIME, Problem, REQUIRED, Reject, TWICE,
+    problem,
+};
 use super::role::Role;
 use super::state::{Row, RowState};
 use crate::table::Shape;
@@ -158,13 +163,36 @@ pub(super) fn reject(plan: &Plan, columns: &[Bound], row: usize, state: &mut Row
         (state.warned.unwrap_or(plan.identifier), many_fields(state.count, max))
     });
     let identifier = &columns[plan.identifier].column;
-    let identifier = identifier.at(row).and_then(|at| field::with_identifier(&identifier.values, at, str::to_owned));
+    let kept = |text: &str| (1..=IDENTIFIER_BYTES_MAX).contains(&text.len()).then(|| text.to_owned());
+    let identifier = identifier.at(row).and_then(|at| field::with_identifier(&identifier.values, at, kept)).flatten();
     Reject {
         code: found.code,
         column: plan.fields[field].column.clone(),
         reason: found.reason,
-        identifier: identifier.filter(|text| !text.is_empty()),
-        record: String::from_utf8_lossy(&record).into_owned(),
+        identifier,
+        record: String::from_utf8(record).unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned()),
+    }
+}
+
+/// The first [`EVIDENCE_BYTES_MAX`] of what is written to it, and an ellipsis where there is more.
+#[derive(Default)]
+struct Beginning {
+    text: String,
+    is_cut: bool,
+}
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = EVIDENCE_BYTES_MAX - self.text.len();
+        if more.len() <= room {
+            self.text.push_str(more);
+            return Ok(());
+        }
+        self.text.push_str(more.split_at(more.floor_char_boundary(room)).0);
+        self.text.push('…');
+        self.is_cut = true;
+        // The rest is not even formatted.
+        Err(fmt::Error)
     }
 }
 
@@ -176,10 +204,15 @@ fn write_text(field: &Field, bound: &Bound, row: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// The value as text, as far as evidence keeps it.
 fn text_of(array: &ArrayRef, at: usize) -> String {
     let formatted = |array: &ArrayRef, at: usize| {
         let formatter = ArrayFormatter::try_new(array, &FormatOptions::default()).ok()?;
-        formatter.value(at).try_to_string().ok()
+        let mut text = Beginning::default();
+        match write!(text, "{}", formatter.value(at)) {
+            Err(_) if !text.is_cut => None,
+            _ => Some(text.text),
+        }
     };
     formatted(array, at).or_else(|| formatted(&cast(&array.slice(at, 1), &DataType::Int64).ok()?, 0)).unwrap_or_default()
 }

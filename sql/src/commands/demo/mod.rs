@@ -278,6 +278,7 @@ mod tests {
             table: "clevertap.profiles".into(),
             status: "partial".into(),
             tally: Tally { read: 1_000, accepted: 1_000 - rejected, rejected, in_doubt: 0, unsent: 0 },
+            failed_rows_written: 0,
             checked: 0,
             changed_options: Vec::new(),
             mapping: String::new(),

@@ -186,7 +186,7 @@ impl ErasureLog {
     pub(crate) async fn open(store: LogStore, account: &Account) -> Result<Self> {
         let (host, id) = (account.host().to_owned(), account.id().to_owned());
         let mut log = Self {
-            store: store.for_account(&host, &id),
+            store: store.for_account(&host, &id).await?,
             host,
             account: id,
             clock: account.clock(),
@@ -207,6 +207,15 @@ impl ErasureLog {
             }
         }
         Ok(log)
+    }
+
+    /// Proves that entries can be appended: before the first request, since none leaves that is not logged.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] if the store takes no objects.
+    pub(crate) async fn prove_writable(&self) -> Result<()> {
+        let nothing_sent = |failure: Failure| Failure::Failed(format!("{failure}: nothing was sent. --log names another place"));
+        self.store.prove_writable().await.map_err(nothing_sent)
     }
 
     pub(crate) fn requests(&self) -> &BTreeMap<PersonKey, ErasureRequest> {
@@ -336,7 +345,8 @@ mod tests {
     async fn a_file_that_is_no_log_is_named_and_not_quoted() {
         let folder = tempfile::tempdir().unwrap();
         let store = LogStore(Folder::Local(folder.path().to_owned()));
-        store.clone().for_account("in1.api.clevertap.com", "W-1").put("x", b"{\"key\":\"ada@example.org\"}\n".to_vec()).await.unwrap();
+        let of_account = store.clone().for_account("in1.api.clevertap.com", "W-1").await.unwrap();
+        of_account.put("x", b"{\"key\":\"ada@example.org\"}\n".to_vec()).await.unwrap();
         let error = ErasureLog::open(store, &account("W-1")).await.unwrap_err().to_string();
         assert!(error.contains("line 1 of x.ndjson") && !error.contains("ada"), "{error}");
     }

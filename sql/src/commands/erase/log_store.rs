@@ -50,9 +50,25 @@ impl LogStore {
     }
 
     /// The part of this store for `account` of `host`.
-    pub(crate) fn for_account(self, host: &str, account: &str) -> Self {
+    ///
+    /// # Errors
+    /// One of its folders is none, or a link that leads elsewhere.
+    pub(crate) async fn for_account(self, host: &str, account: &str) -> Result<Self> {
         let plain = |text: &str| text.replace(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter), "_");
-        Self(self.0.child(&plain(host)).child(&plain(account)))
+        let by_host = self.0.child(&plain(host));
+        let by_account = by_host.child(&plain(account));
+        for folder in [&self.0, &by_host, &by_account] {
+            folder.check().await.map_err(|error| Self(folder.clone()).failed("kept in", &error))?;
+        }
+        Ok(Self(by_account))
+    }
+
+    /// Proves that objects can be written, and leaves none.
+    ///
+    /// # Errors
+    /// The disk's or the bucket's.
+    pub(crate) async fn prove_writable(&self) -> Result<()> {
+        self.0.probe().await.map_err(|error| self.failed("written to", &error))
     }
 
     /// Writes a new object.
@@ -80,21 +96,23 @@ impl LogStore {
 mod tests {
     use super::*;
 
-    fn named(flag: Option<&str>, pairs: &[(&str, &str)]) -> Result<String> {
+    async fn named(flag: Option<&str>, pairs: &[(&str, &str)]) -> Result<String> {
         let variable = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        LogStore::open(flag, variable).map(|store| store.for_account("127.0.0.1:80", "../W-1").to_string())
+        Ok(LogStore::open(flag, variable)?.for_account("127.0.0.1:80", "../W-1").await?.to_string())
     }
 
-    #[test]
-    fn a_flag_wins_over_the_environment_and_both_over_the_home_folder() {
+    #[tokio::test]
+    async fn a_flag_wins_over_the_environment_and_both_over_the_home_folder() {
         let home = [("HOME", "/home/ada"), ("XDG_CONFIG_HOME", "")];
-        assert_eq!(named(None, &home).unwrap(), "/home/ada/.config/clevertap-sql/erasures/127.0.0.1_80/.._W-1");
-        assert_eq!(named(None, &[("XDG_CONFIG_HOME", "/x")]).unwrap(), "/x/clevertap-sql/erasures/127.0.0.1_80/.._W-1");
-        assert_eq!(named(None, &[(ERASURE_LOG, "/var/log/e")]).unwrap(), "/var/log/e/127.0.0.1_80/.._W-1");
-        assert_eq!(named(Some("here"), &[(ERASURE_LOG, "/var/log/e")]).unwrap(), "here/127.0.0.1_80/.._W-1");
-        assert_eq!(named(None, &[]).unwrap_err().code(), 2);
-        assert_eq!(named(Some("ftp://x/y"), &home).unwrap_err().code(), 2);
+        assert_eq!(named(None, &home).await.unwrap(), "/home/ada/.config/clevertap-sql/erasures/127.0.0.1_80/.._W-1");
+        assert_eq!(named(None, &[("XDG_CONFIG_HOME", "/x")]).await.unwrap(), "/x/clevertap-sql/erasures/127.0.0.1_80/.._W-1");
+        assert_eq!(named(None, &[(ERASURE_LOG, "/var/log/e")]).await.unwrap(), "/var/log/e/127.0.0.1_80/.._W-1");
+        assert_eq!(named(Some("here"), &[(ERASURE_LOG, "/var/log/e")]).await.unwrap(), "here/127.0.0.1_80/.._W-1");
+        assert_eq!(named(None, &[]).await.unwrap_err().code(), 2);
+        assert_eq!(named(Some("ftp://x/y"), &home).await.unwrap_err().code(), 2);
+        let in_clear = named(Some("http://logs.example.org/e"), &home).await.unwrap_err();
+        assert!(in_clear.to_string().contains("http:// would carry people in clear") && in_clear.code() == 2, "{in_clear}");
         #[cfg(feature = "cloud")]
-        assert_eq!(named(Some("gs://acme/log/"), &home).unwrap(), "gs://acme/log/127.0.0.1_80/.._W-1");
+        assert_eq!(named(Some("gs://acme/log/"), &home).await.unwrap(), "gs://acme/log/127.0.0.1_80/.._W-1");
     }
 }

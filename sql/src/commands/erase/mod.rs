@@ -123,6 +123,7 @@ pub(crate) async fn erase(
         (None, key) => key.into_iter().collect(),
     };
     let report = flags.report.open()?;
+    eraser.log.prove_writable().await?;
     let requested = eraser.request(&keys, flags.rows_max).await;
     let waited = match &requested {
         Ok(()) if flags.wait => eraser.wait(&keys).await,
@@ -151,6 +152,7 @@ impl Eraser<'_> {
 
     async fn status(mut self, flags: &StatusFlags) -> Result<Completion> {
         if !flags.offline {
+            self.log.prove_writable().await?;
             let open = self.log.requests().iter().filter(|(_, request)| request.state().is_open());
             let open: Vec<PersonKey> = open.map(|(key, _)| key.clone()).collect();
             self.check(&open).await?;

@@ -55,12 +55,18 @@ impl Eraser<'_> {
                     self.log.append(&entries(chunk, |_| LogEvent::Asking)).await?;
                     let fates;
                     (fates, stopped) = self.delete(kind, chunk).await;
-                    self.log.append(&entries(chunk, |person| fates.get(&person.value).copied().unwrap_or(LogEvent::Requested))).await?;
+                    let answers = entries(chunk, |person| fates.get(&person.value).copied().unwrap_or(LogEvent::Requested));
+                    if let Err(error) = self.log.append(&answers).await {
+                        return Err(not_logged(&error, chunk.len(), &stopped));
+                    }
                 } else {
                     // An earlier request that may still be carried out keeps its state.
                     let mut unsent = entries(chunk, |_| LogEvent::Unsent);
                     unsent.retain(|entry| !self.log.state(&entry.key).is_some_and(RequestState::is_open));
-                    self.log.append(&unsent).await?;
+                    if let Err(error) = self.log.append(&unsent).await {
+                        let why = stopped.as_ref().err().map(Failure::to_string).unwrap_or_default();
+                        return Err(Failure::Failed(format!("{why}. {error}: {} people were not asked for", unsent.len())));
+                    }
                 }
             }
         }
@@ -205,6 +211,15 @@ impl Eraser<'_> {
             }
         }
     }
+}
+
+/// The failure of a log that did not take the answers to requests.
+fn not_logged(error: &Failure, people: usize, stopped: &Result<()>) -> Failure {
+    let stopped = stopped.as_ref().err().map(|why| format!(". The requests ended in: {why}")).unwrap_or_default();
+    Failure::Failed(format!(
+        "{error}: what CleverTap answered for {people} people is not logged, and the log has them as in doubt. Nobody else was asked for; the \
+         same command looks them up and asks again{stopped}"
+    ))
 }
 
 /// A log entry for every key of these people.

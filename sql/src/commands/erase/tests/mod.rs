@@ -1,5 +1,7 @@
 //! `erase` against the emulator, under a paused clock.
 
+mod log_faults;
+
 use std::{path::Path, time::Duration};
 
 use clap::Parser;
