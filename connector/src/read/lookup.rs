@@ -132,7 +132,10 @@ async fn record(
         let Some(failure) = failure_of(&answer) else {
             let record = answer::read_complete(self::call(call), &answer, &call.answer)?.record()?;
             if record.as_ref().is_some_and(|record| !is_of(record, column, key, call)) {
-                let why = format!("it is the record of another \"{column}\" than the one that was asked for");
+                let why = format!(
+                    "it is the record of another \"{column}\" than the one that was asked for, and names that one nowhere. If it is another \
+                     \"{column}\" of the same person, ask by the first one"
+                );
                 return Err(answer::unexpected(&self::call(call), &answer, &why));
             }
             return Ok(record);

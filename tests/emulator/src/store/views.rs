@@ -91,11 +91,17 @@ impl Database {
         Some(full)
     }
 
-    /// A person as `GET /1/profile.json` shows them (reference 7.1, 7.2): name, e-mail and phone outside `profileData`.
+    /// A person as `GET /1/profile.json` shows them (reference 7.1, 7.2): name, e-mail and phone outside `profileData`, and several identities
+    /// as the one text that exports have (reference 4.1).
     pub(crate) fn record(&mut self, person: u32, devices: &Devices) -> Option<Value> {
         let mut record = self.person(person, devices)?;
         let fields = record.as_object_mut()?;
-        fields.remove("all_identities");
+        if let Some(Value::Array(all)) = fields.remove("all_identities")
+            && all.len() > 1
+        {
+            let all: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
+            fields.insert("all_identities".to_owned(), all.join(",").into());
+        }
         if let Some(Value::Object(data)) = fields.get_mut("profileData") {
             for key in CONTACT {
                 data.remove(key);
