@@ -349,6 +349,34 @@ mod tests {
         fs::remove_dir_all(home).unwrap();
     }
 
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_out_of_its_folder_and_what_is_no_folder_take_no_files() {
+        let (home, elsewhere) = (temporary("links"), temporary("elsewhere"));
+        for folder in [home.join("inside"), elsewhere.clone()] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        for (link, to) in [("away", elsewhere.clone()), ("near", home.join("inside")), ("nowhere", home.join("not/there"))] {
+            std::os::unix::fs::symlink(to, home.join(link)).unwrap();
+        }
+        for (place, refused) in [("away", "a link"), ("away/", "a link"), ("nowhere", "a link"), ("near", ""), ("inside", ""), ("new", "")]
+        {
+            let folder = Folder::Local(home.join(place));
+            for tried in [folder.probe().await, folder.put_new(&format!("{}.txt", place.len()), vec![1]).await] {
+                match refused {
+                    "" => tried.unwrap(),
+                    why => assert!(tried.unwrap_err().to_string().contains(why), "{place}"),
+                }
+            }
+        }
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+        let device = Folder::Local("/dev/null".into()).probe().await.unwrap_err();
+        assert!(device.to_string().contains("is no folder"), "{device}");
+        for folder in [home, elsewhere] {
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn a_place_that_takes_no_files_is_told_and_one_that_does_is_left_as_it_was() {
         let here = temporary("place");

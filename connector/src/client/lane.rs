@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::answer_bytes::answer_bytes_max;
 use super::append_gate::{Gate, Pass};
 use super::classify::{AttemptOutcome, Classified, classify};
 use super::concurrency::{Api, Budget, Ended, Permit, Share};
@@ -25,32 +26,6 @@ use crate::options::Options;
 use crate::runs::Stop;
 use crate::table::Resend;
 
-/// Maximum size of an answer to an upload: a thousand refused records, each with its reason.
-const UPLOAD_ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
-
-/// Maximum size of an answer to a read: a page of 5,000 events of an export.
-const READ_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// The paths of exports, whose pages are decoded as they are.
-const EXPORTS: [&str; 2] = ["/1/events.json", "/1/profiles.json"];
-
-/// Maximum size of an answer to any other read, which becomes a tree of many times its size: twice a schema of 512 events with 256
-/// properties each, which are CleverTap's limits.
-const SMALL_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Maximum size of an answer to a look-up: one person, 60 times what 256 properties of 512 bytes take.
-const LOOKUP_ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// Maximum size of an answer to a call, as far as its path tells.
-fn answer_bytes_max(path: &str) -> usize {
-    match path {
-        "/1/profile.json" => LOOKUP_ANSWER_BYTES_MAX,
-        path if EXPORTS.contains(&path) => READ_ANSWER_BYTES_MAX,
-        "/1/upload" => UPLOAD_ANSWER_BYTES_MAX,
-        _ => SMALL_ANSWER_BYTES_MAX,
-    }
-}
-
 /// Settings of a lane.
 #[derive(Debug, Clone)]
 pub(crate) struct LaneSettings {
@@ -61,8 +36,6 @@ pub(crate) struct LaneSettings {
     pub(crate) timeout: Duration,
     /// Time in which attempts of a request may start, without the time at a held gate or before the first permit.
     pub(crate) retry_for: Duration,
-    /// Maximum size of an answer.
-    pub(crate) answer_bytes_max: usize,
     /// Ends requests that were never sent.
     pub(crate) stop: Stop,
     /// Holds appends back.
@@ -78,7 +51,6 @@ impl LaneSettings {
             in_flight_max: if upload { options.upload_concurrency } else { options.read_concurrency },
             timeout: Duration::from_millis(options.timeout_ms),
             retry_for: Duration::from_millis(options.retry_for_ms),
-            answer_bytes_max: if upload { UPLOAD_ANSWER_BYTES_MAX } else { READ_ANSWER_BYTES_MAX },
             stop: Stop::default(),
             gate: Gate::default(),
         }
@@ -380,7 +352,7 @@ impl Lane {
             self.retries.fetch_add(1, Ordering::Relaxed);
         }
 
-        let call = self.client.call(request, self.settings.timeout, self.settings.answer_bytes_max.min(answer_bytes_max(request.path)));
+        let call = self.client.call(request, self.settings.timeout, answer_bytes_max(request.path));
         // A transport is somebody else's code: its panic is a failure of the attempt.
         let sent = AssertUnwindSafe(async { self.client.transport.send(call).await }).catch_unwind();
         let (classified, answer) = match timeout(self.settings.timeout, sent).await {

@@ -11,6 +11,7 @@
 //!              └──────────────────── waits ◀──────────────────────┘
 //! ```
 
+mod answer_bytes;
 mod append_gate;
 mod classify;
 mod concurrency;

@@ -39,6 +39,8 @@ pub(crate) struct FailedRowsFile {
     oldest: Option<Instant>,
     /// After a file could not be written: when to try again.
     not_before: Option<Instant>,
+    /// Rows of the file that is being written; 0 if none is.
+    writing: usize,
     /// Rows that are in files.
     written: u64,
     /// Why the last file was not written.
@@ -70,7 +72,7 @@ pub(crate) async fn folder(text: &str, task: &TaskContext) -> Result<Folder> {
 impl FailedRowsFile {
     pub(crate) fn new(folder: Folder, run_id: u64, started_at: DateTime<Utc>) -> Self {
         let stem = format!("failed-{}-run{run_id}-{:016x}", started_at.format("%Y%m%dT%H%M%S%3f"), rand::random::<u64>());
-        Self { folder, stem, parts: 0, rows: Vec::new(), bytes: 0, oldest: None, not_before: None, written: 0, fault: None }
+        Self { folder, stem, parts: 0, rows: Vec::new(), bytes: 0, oldest: None, not_before: None, writing: 0, written: 0, fault: None }
     }
 
     /// Rows that are in files.
@@ -119,6 +121,7 @@ impl FailedRowsFile {
     pub(crate) async fn write(&mut self) -> Result<()> {
         while let Some((rows, name, file)) = self.next_file()? {
             self.not_before = Some(Instant::now() + FILE_AGE);
+            self.writing = rows;
             let put = self.folder.put_new(&name, file).await;
             self.settle_file(rows, put)?;
         }
@@ -131,7 +134,11 @@ impl FailedRowsFile {
     /// As for [`write`](Self::write); a bucket takes nothing so.
     pub(crate) fn write_now(&mut self) -> Result<()> {
         while let Some((rows, name, file)) = self.next_file()? {
-            let put = self.folder.put_new_now(&name, &file);
+            let put = match self.folder.put_new_now(&name, &file) {
+                // The file that was being written when the statement was dropped has these very rows.
+                Err(error) if self.writing > 0 && error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                put => put,
+            };
             self.settle_file(rows, put)?;
         }
         Ok(())
@@ -139,7 +146,7 @@ impl FailedRowsFile {
 
     /// The next file, with its name and the number of its rows.
     fn next_file(&self) -> Result<Option<(usize, String, Vec<u8>)>> {
-        let rows = self.rows.len().min(FILE_ROWS);
+        let rows = if self.writing > 0 { self.writing } else { self.rows.len().min(FILE_ROWS) };
         if rows == 0 {
             return Ok(None);
         }
@@ -148,6 +155,7 @@ impl FailedRowsFile {
     }
 
     fn settle_file(&mut self, rows: usize, put: io::Result<()>) -> Result<()> {
+        self.writing = 0;
         if let Err(error) = put {
             let why = error.to_string();
             let folder = &self.folder;
@@ -181,6 +189,26 @@ mod tests {
     fn two_runs_of_one_number_and_moment_take_no_file_from_each_other() {
         let stem = || FailedRowsFile::new(Folder::Local(PathBuf::new()), 1, DateTime::UNIX_EPOCH).stem;
         assert_ne!(stem(), stem());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_being_written_when_its_statement_was_dropped_is_not_written_twice() {
+        let folder = std::env::temp_dir().join(format!("clevertap-dropped-{}", std::process::id()));
+        let mut file = FailedRowsFile::new(Folder::Local(folder.clone()), 1, DateTime::UNIX_EPOCH);
+        (1..=5).for_each(|number| file.add(FailedRow::example(number)));
+        // Polled once: the disk has it, and nobody waits for it.
+        assert!(futures::FutureExt::now_or_never(file.write()).is_none());
+        (6..=7).for_each(|number| file.add(FailedRow::example(number)));
+        file.write_now().expect("written");
+        assert_eq!(file.written(), 7);
+        let files = || {
+            std::fs::read_dir(&folder)
+                .expect("a folder")
+                .filter(|entry| !entry.as_ref().expect("an entry").file_name().to_string_lossy().starts_with('.'))
+                .count()
+        };
+        assert_eq!(files(), 2);
+        std::fs::remove_dir_all(folder).ok();
     }
 
     #[tokio::test]

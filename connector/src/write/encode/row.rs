@@ -207,7 +207,9 @@ fn write_text(field: &Field, bound: &Bound, row: usize, out: &mut Vec<u8>) {
 /// The value as text, as far as evidence keeps it.
 fn text_of(array: &ArrayRef, at: usize) -> String {
     let formatted = |array: &ArrayRef, at: usize| {
-        let formatter = ArrayFormatter::try_new(array, &FormatOptions::default()).ok()?;
+        // Else an error would be text.
+        let options = FormatOptions::default().with_display_error(false);
+        let formatter = ArrayFormatter::try_new(array, &options).ok()?;
         let mut text = Beginning::default();
         match write!(text, "{}", formatter.value(at)) {
             Err(_) if !text.is_cut => None,
