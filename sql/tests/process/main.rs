@@ -9,6 +9,7 @@
 //! ```
 #![cfg(unix)]
 
+mod broken;
 mod signals;
 
 use std::{
