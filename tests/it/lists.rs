@@ -372,7 +372,7 @@ async fn an_aborted_statement_is_unsent_before_the_completion_and_in_doubt_behin
         world.emulator.add_fault(Fault::new(What::HangAfter).on(path));
         let abort = async {
             tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-            (world.account.abort(1), tokio::time::Instant::now())
+            (world.account.abort(world.last_run().run_id), tokio::time::Instant::now())
         };
         let (result, (aborted, at)) = tokio::join!(world.run(INSERT), abort);
         assert!(aborted && at.elapsed() < std::time::Duration::from_secs(1), "{:?}", at.elapsed());
