@@ -138,7 +138,9 @@ impl Chain for SetExpr {
 
     fn split(self, quantifier: &SetQuantifier) -> Result<(Self, Self), Self> {
         match self {
-            Self::SetOperation { left, op: SetOperator::Union, set_quantifier, right } if set_quantifier == *quantifier => Ok((*left, *right)),
+            Self::SetOperation { left, op: SetOperator::Union, set_quantifier, right } if set_quantifier == *quantifier => {
+                Ok((*left, *right))
+            }
             other => Err(other),
         }
     }
@@ -205,7 +207,11 @@ mod tests {
             assert_eq!(text(&sql), sql);
         }
         // `(1 - 1) - 1` is not `1 - (1 - 1)`; a chain of two kinds of UNION is not one of them.
-        for sql in [vec!["1"; 100].join(" - "), vec!["1"; 100].join(" EXCEPT SELECT "), vec!["1"; 60].join(" UNION SELECT ") + " UNION ALL SELECT 2"] {
+        for sql in [
+            vec!["1"; 100].join(" - "),
+            vec!["1"; 100].join(" EXCEPT SELECT "),
+            vec!["1"; 60].join(" UNION SELECT ") + " UNION ALL SELECT 2",
+        ] {
             let sql = format!("SELECT {sql}");
             assert_eq!(text(&sql), sql);
         }

@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use arrow::{
@@ -22,7 +23,7 @@ use parquet::{
     file::{metadata::KeyValue, properties::WriterProperties},
 };
 
-use super::World;
+use super::{Running, World};
 
 /// A file whose Arrow schema says `schema`, in base64.
 fn write(path: &Path, batch: &RecordBatch, schema: &str) {
@@ -69,4 +70,69 @@ fn a_file_on_which_a_library_panics_is_an_error_and_nothing_is_sent() {
         assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("RUST_BACKTRACE"), "{}", ended.stderr);
     }
     assert_eq!(world.emulator.report().requests, 0);
+}
+
+#[test]
+fn a_statement_of_many_terms_works_or_is_refused_with_a_sentence() {
+    let world = World::new(Settings::default());
+    let chain = |operator: &str, times: usize| vec!["x"; times].join(operator);
+    let conditions = |operator: &str, times: usize| (0..times).map(|number| format!("x <> {number}")).collect::<Vec<_>>().join(operator);
+    let select = |what: &str| format!("SELECT count({what}) AS a FROM (VALUES (1)) t(x)");
+    let nested = |before: &str, after: &str, times: usize| format!("SELECT {}1{}", before.repeat(times), after.repeat(times));
+    for (name, sql, works) in [
+        ("OR", format!("{} WHERE {}", select("*"), conditions(" OR ", 3_000)), true),
+        ("AND", format!("{} WHERE {}", select("*"), conditions(" AND ", 3_000)), true),
+        ("UNION ALL", vec!["SELECT 1 AS a"; 3_000].join(" UNION ALL "), true),
+        ("more OR", format!("{} WHERE {}", select("*"), conditions(" OR ", 150_000)), false),
+        ("||", select(&chain(" || ", 8_000)), false),
+        ("+", select(&chain(" + ", 20_000)), false),
+        ("some +", select(&chain(" + ", 200)), true),
+        ("EXCEPT", vec!["SELECT 1 AS a"; 3_000].join(" EXCEPT "), false),
+        ("casts", format!("SELECT 1{}", "::bigint".repeat(20_000)), false),
+        (
+            "joins",
+            format!("{} {}", select("*"), (0..3_000).map(|n| format!("JOIN t AS t{n} ON true")).collect::<Vec<_>>().join(" ")),
+            false,
+        ),
+        ("brackets", nested("(", ")", 20_000), false),
+        ("functions", nested("abs(", ")", 20_000), false),
+        ("subqueries", nested("(SELECT ", ")", 20_000), false),
+        ("lists", nested("[", "]", 20_000), false),
+        ("NOT", nested("NOT ", "", 20_000), false),
+        ("minus", nested("- ", "", 20_000), false),
+        ("CASE", nested("CASE WHEN true THEN 1 ELSE ", " END", 20_000), false),
+    ] {
+        std::fs::write(world.path("deep.sql"), sql).expect("written");
+        let ended = world.run(&["--format", "csv", "-f", "deep.sql"]);
+        let is_sentence = ended.stderr.starts_with("error: ") && ended.stderr.len() < 500 && ended.stdout.is_empty();
+        assert!(
+            if works { ended.code == Some(0) } else { ended.code == Some(1) && is_sentence },
+            "{name}: {:?} {}",
+            ended.code,
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn a_load_and_an_erasure_of_many_terms_are_planned_in_linear_time() {
+    let world = World::new(Settings::default());
+    let names = |operator: &str, is: &str| (0..4_000).map(|number| format!("{operator} {is} 'u{number}'")).collect::<Vec<_>>();
+    for sql in [
+        format!(
+            "INSERT INTO clevertap.profiles SELECT column1 AS identity FROM (VALUES ('u1'), ('x')) WHERE {}",
+            names("column1", "=").join(" OR ")
+        ),
+        format!(
+            "INSERT INTO clevertap.profiles SELECT column1 AS identity FROM (VALUES ('u1'), ('x')) WHERE {}",
+            names("column1", "<>").join(" AND ")
+        ),
+        format!("SET clevertap.delete_rows_max = 4000; DELETE FROM clevertap.profiles WHERE {}", names("identity", "=").join(" OR ")),
+    ] {
+        std::fs::write(world.path("many.sql"), sql).expect("written");
+        let process = world.program(&["--allow-erase", "--quiet", "--format", "csv", "-f", "many.sql"]).spawn().expect("a process");
+        // By the square of the terms, each would take minutes.
+        let ended = Running(process).wait(Duration::from_secs(40));
+        assert!(ended.code == Some(0), "{:?} {}", ended.code, ended.stderr);
+    }
 }
