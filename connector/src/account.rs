@@ -283,6 +283,12 @@ impl Account {
         self.inner.runs.stop(run_id)
     }
 
+    /// Stops a running statement as [`Account::stop`] does, and waits for no answer: rows that may have arrived are in doubt, failed rows are
+    /// written, and the statement ends. Whether there was such a run.
+    pub fn abort(&self, run_id: u64) -> bool {
+        self.inner.runs.abort(run_id)
+    }
+
     /// The run of this id, as it stands; `None` where this account has none, or no longer remembers it.
     pub fn run(&self, run_uid: &str) -> Option<Run> {
         self.inner.runs.find(run_uid)

@@ -37,7 +37,7 @@
 //! | `catalog/` | names to tables; the system tables; `STORED AS CLEVERTAP` |
 //! | `dml/` | INSERT by name; UPDATE and DELETE as writes of the people that their WHERE names |
 //! | `optimizer/` | our rules, and where each runs among DataFusion's |
-//! | `register`, `session`, `diagnose/`, `bench_support` | what an embedder calls |
+//! | `register`, `balance`, `session`, `diagnose/`, `bench_support` | what an embedder calls |
 //!
 //! Where it is decided …
 //!
@@ -68,6 +68,7 @@
 
 mod access;
 pub mod account;
+mod balance;
 #[doc(hidden)]
 pub mod bench_support;
 mod catalog;

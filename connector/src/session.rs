@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Explain, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 
+use crate::balance::balanced;
 use crate::copy;
 use crate::dml::alias::resolve_alias;
 use crate::dml::insert::{plan_by_name, with_statement_text};
@@ -86,7 +87,7 @@ async fn plan_statement(state: &SessionState, statement: Statement, sql: &str, o
 }
 
 async fn plan(state: &SessionState, statement: Statement, sql: &str, options: SQLOptions) -> Result<LogicalPlan> {
-    let statement = resolve_alias(statement)?;
+    let statement = resolve_alias(balanced(statement))?;
     let plan = match plan_by_name(state, statement.clone(), sql).await? {
         Some(plan) => plan,
         None => with_statement_text(state.statement_to_plan(statement).await?, sql)?,

@@ -149,8 +149,14 @@ fn install_logs(verbosity: &VerbosityFlags) {
     use tracing_subscriber::EnvFilter;
     let default = if verbosity.quiet { "error" } else { "warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    // A second subscriber in one process is refused: the first one stays.
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init().ok();
+    // A second subscriber in one process is refused: the first one stays. Where stderr is closed, it would print that with a panic.
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .log_internal_errors(false)
+        .try_init()
+        .ok();
 }
 
 #[cfg(test)]

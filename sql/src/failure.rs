@@ -27,8 +27,8 @@ pub(crate) enum Failure {
     /// CleverTap did not answer within `clevertap.retry_for_ms`; it may answer later.
     #[error("{0}")]
     Unanswered(String),
-    /// Ctrl-C.
-    #[error("stopped by Ctrl-C")]
+    /// Ctrl-C, TERM or HUP.
+    #[error("stopped by a signal (Ctrl-C, TERM or HUP)")]
     Stopped,
     /// The reader of stdout has closed it (`| head`). No message is printed.
     #[error("the reader of the results went away")]
@@ -65,6 +65,11 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Failed(_) | Self::Written(_) | Self::Unanswered(_) | Self::Stopped | Self::ReaderGone => 1,
         }
+    }
+
+    /// A panic. Its text may hold values of people, and is not shown.
+    pub(crate) fn by_panic() -> Self {
+        Self::Failed("a part of this program or a library broke off (a panic): that is a fault of it, and not of the statement".into())
     }
 
     /// A failure of a file that the caller named.

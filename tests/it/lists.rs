@@ -366,6 +366,21 @@ async fn a_dropped_statement_is_unsent_before_the_completion_and_in_doubt_behind
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_aborted_statement_is_unsent_before_the_completion_and_in_doubt_behind_it() {
+    for (path, expected) in [(URL, "0 in doubt, 3 unsent, 0 completions"), (DONE, "3 in doubt, 0 unsent, 1 completions")] {
+        let world = world(3).await;
+        world.emulator.add_fault(Fault::new(What::HangAfter).on(path));
+        let abort = async {
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            (world.account.abort(world.last_run().run_id), tokio::time::Instant::now())
+        };
+        let (result, (aborted, at)) = tokio::join!(world.run(INSERT), abort);
+        assert!(aborted && at.elapsed() < std::time::Duration::from_secs(1), "{:?}", at.elapsed());
+        assert_eq!(ending(&world, &result), format!("CT-407 stopped: 0 accepted, 0 rejected, {expected}"), "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_million_members_in_twenty_lists_are_sorted_on_disk() {
     let world = World::with(Settings::default());
     // Too little for the rows, enough for the sort to spill and merge.

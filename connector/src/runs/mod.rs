@@ -152,6 +152,8 @@ pub(crate) struct LiveRun {
     run: Mutex<Run>,
     /// Stops the statement.
     pub(crate) stop: Stop,
+    /// Has it wait for no answer any more.
+    pub(crate) abort: Stop,
     /// Whether a person stopped it.
     pub(crate) by_hand: AtomicBool,
     /// Told when it has ended.
@@ -171,6 +173,11 @@ impl LiveRun {
     fn stop_by_hand(&self) {
         self.by_hand.store(true, Ordering::SeqCst);
         self.stop.stop();
+    }
+
+    fn abort_by_hand(&self) {
+        self.stop_by_hand();
+        self.abort.stop();
     }
 
     /// Counts warnings of one kind, column and message together.
@@ -225,6 +232,7 @@ impl Runs {
         let live = Arc::new(LiveRun {
             run: Mutex::new(run),
             stop: Stop::default(),
+            abort: Stop::default(),
             by_hand: AtomicBool::new(false),
             ended: CancellationToken::new(),
         });
@@ -246,12 +254,21 @@ impl Runs {
 
     /// Stops a run that has not ended; whether there was one.
     pub(crate) fn stop(&self, run_id: u64) -> bool {
+        self.running(run_id).inspect(|run| run.stop_by_hand()).is_some()
+    }
+
+    /// The same, without waiting for what is in flight.
+    pub(crate) fn abort(&self, run_id: u64) -> bool {
+        self.running(run_id).inspect(|run| run.abort_by_hand()).is_some()
+    }
+
+    fn running(&self, run_id: u64) -> Option<Arc<LiveRun>> {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let running = |run: &&Arc<LiveRun>| {
             let run = run.get();
             run.run_id == run_id && run.status == Status::Running
         };
-        runs.1.iter().find(running).inspect(|run| run.stop_by_hand()).is_some()
+        runs.1.iter().find(running).cloned()
     }
 
     /// The run of this id, as it stands.

@@ -391,6 +391,13 @@ impl Stopped {
         let stop = if cause.ends_with('.') { "" } else { "." };
         Self::Cause { cause: format!("{cause}{stop}"), code: "CT-403", source: None }
     }
+
+    /// For a panic below; its text may hold values of people.
+    pub(crate) fn by_panic() -> Self {
+        Self::because(
+            "A library that reads the source or computes broke off (a panic), which is a fault of a program and not of the statement",
+        )
+    }
 }
 
 impl From<DataFusionError> for Stopped {

@@ -100,9 +100,9 @@ pub(crate) async fn run(
         statements.extend(script::split(&source.read()?)?);
     }
     let output = Output::open(flags.format, flags.output.as_deref(), FileAccess::Default)?;
-    let mut runner = Runner { session, output, console, interrupts: Interrupts::listen()? };
+    let mut runner = Runner::new(session, output, console, Interrupts::listen()?);
     let completion = runner.run_all(&statements).await;
-    if let Some(partial) = runner.output.close(completion.is_err())? {
+    if let Some(partial) = runner.close(completion.is_err())? {
         console.say(&format!("{} holds the results up to the error, not all", partial.display()));
     }
     completion

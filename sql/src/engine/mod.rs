@@ -3,13 +3,14 @@
 //! In: a script, an account or none. Out: results for `terminal/output`, and what statements wrote for `terminal/console`.
 //!
 //! ```text
-//! script ─> statements ─> runner ─> session (SessionContext) ─> batches
+//! script ─> depth ─> statements ─> runner ─> session (SessionContext) ─> batches
 //!                                      ├─ rewrites     folders in quotes, SHOW FUNCTIONS
 //!                                      └─ files/listing, datafusion-clevertap
 //! ```
 //!
 //! `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
 
+mod depth;
 pub(crate) mod literals;
 mod missing_table;
 mod rewrites;

@@ -1,14 +1,25 @@
 //! Statements -> results, one after the other, in one session. The first error stops.
 //!
-//! In: statements, the session, Ctrl-C. Out: results to `terminal/output`; runs and warnings to `terminal/console`.
+//! In: statements, the session, signals. Out: results to `terminal/output`; runs and warnings to `terminal/console`.
 //!
-//! The first Ctrl-C has the runs of the statement settle what is in flight and end, so that the four counts are as certain as
-//! they can be; a second one drops the statement, and its runs count what is in flight as in doubt. A statement that writes
-//! nothing is dropped by the first. While a confirmation is open, Ctrl-C refuses it.
+//! A statement is planned and executed in a task of its own, so that a signal is heard while it plans, and a panic is an error. The first
+//! signal has its runs settle what is in flight and end, so that the four counts are as certain as they can be. A second one, or
+//! [`ANSWERS_WITHIN`] without answers, has them count what is in flight as in doubt, and end with their evidence written. A statement that
+//! writes nothing is dropped by the first. While a confirmation is open, a signal refuses it.
 
-use datafusion::physical_plan::SendableRecordBatchStream;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use datafusion::{common::runtime::JoinSet, physical_plan::SendableRecordBatchStream};
 use futures::TryStreamExt;
 use indicatif::ProgressBar;
+use tokio::{
+    sync::{Mutex, watch},
+    time::{Instant, sleep_until, timeout},
+};
 
 use super::{
     script::{Statement, StatementKind},
@@ -25,16 +36,38 @@ use crate::{
     },
 };
 
+/// How long a statement that was stopped waits for answers to what is in flight: less than the ten seconds after which a container is killed.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(7);
+/// How long it then writes evidence.
+const EVIDENCE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a statement that is dropped may take to remove what it has half written.
+const DROPPED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Runs statements in a session.
 #[derive(Debug)]
 pub(crate) struct Runner<'a> {
     pub(crate) session: Session,
-    pub(crate) output: Output,
+    /// Lent to the statement that runs, while it writes its result.
+    pub(crate) output: Arc<Mutex<Output>>,
     pub(crate) console: &'a mut Console,
     pub(crate) interrupts: Interrupts,
 }
 
-impl Runner<'_> {
+/// How far a statement was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Running,
+    /// What is in flight is waited for until then.
+    Settling(Instant),
+    /// Evidence is written until then.
+    Aborting(Instant),
+}
+
+impl<'a> Runner<'a> {
+    pub(crate) fn new(session: Session, output: Output, console: &'a mut Console, interrupts: Interrupts) -> Self {
+        Self { session, output: Arc::new(Mutex::new(output)), console, interrupts }
+    }
+
     /// Runs every statement, or up to the first error.
     ///
     /// # Errors
@@ -55,7 +88,7 @@ impl Runner<'_> {
     /// Runs one statement and returns its runs.
     ///
     /// # Errors
-    /// The statement's; [`Failure::Stopped`] after Ctrl-C, even if the statement reached its end.
+    /// The statement's; [`Failure::Stopped`] after a signal, even if the statement reached its end.
     pub(crate) async fn run_one(&mut self, text: &str) -> Result<Vec<RunView>> {
         let last_run = self.session.last_run();
         let earlier = self.session.warnings();
@@ -76,28 +109,47 @@ impl Runner<'_> {
         Ok(runs)
     }
 
-    /// Executes a statement while its runs are shown, its confirmations asked and Ctrl-C caught.
+    /// Executes a statement while its runs are shown, its confirmations asked and signals caught.
     async fn watch(&mut self, text: &str, last_run: u64) -> Result<RowsWritten> {
         let Self { session, output, console, interrupts } = self;
-        let session = &*session;
-        let mut execution = Box::pin(execute(session, output, text, console.progress_bar()));
+        let (stop, stopped) = watch::channel(false);
+        let work = Execution { session: session.clone(), text: text.to_owned(), last_run, bar: console.progress_bar(), stopped };
+        // A set of one: it can be dropped and waited for.
+        let mut execution = JoinSet::new();
+        execution.spawn(work.run(Arc::downgrade(output)));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut stopping = false;
+        let mut stage = Stage::Running;
         loop {
             tokio::select! {
                 biased;
-                () = interrupts.next() => {
-                    if stopping || session.stop_runs_after(last_run) == 0 {
-                        return Err(Failure::Stopped);
-                    }
-                    stopping = true;
-                    console.say("stopping: what is in flight is waited for, no further rows are sent. Ctrl-C again drops it");
+                () = next_stage(interrupts, stage) => {
+                    let is_running = session.runs_after(last_run).iter().any(RunView::is_running);
+                    stage = match stage {
+                        Stage::Running => {
+                            stop.send_replace(true);
+                            if is_running {
+                                console.say("stopping: what is in flight is waited for, no further rows are sent. Ctrl-C again drops it");
+                            }
+                            Stage::Settling(Instant::now() + if is_running { ANSWERS_WITHIN } else { DROPPED_WITHIN })
+                        }
+                        Stage::Settling(_) if is_running => {
+                            session.abort_runs_after(last_run);
+                            Stage::Aborting(Instant::now() + EVIDENCE_WITHIN)
+                        }
+                        Stage::Settling(_) | Stage::Aborting(_) => {
+                            execution.abort_all();
+                            // One that computes does not hear of it.
+                            timeout(DROPPED_WITHIN, execution.join_next()).await.ok();
+                            return Err(Failure::Stopped);
+                        }
+                    };
                 }
-                result = &mut execution => {
-                    return match result {
-                        Ok(_) if stopping => Err(Failure::Stopped),
-                        result => result,
+                Some(ended) = execution.join_next() => {
+                    return match ended {
+                        Ok(Ok(_)) if stage != Stage::Running => Err(Failure::Stopped),
+                        Ok(result) => result,
+                        Err(_) => Err(Failure::by_panic()),
                     };
                 }
                 confirmation = session.next_confirmation() => {
@@ -105,7 +157,7 @@ impl Runner<'_> {
                     tokio::select! {
                         biased;
                         // The confirmation is dropped, which means no consent.
-                        () = interrupts.next() => stopping = true,
+                        () = interrupts.next() => stage = Stage::Settling(Instant::now() + ANSWERS_WITHIN),
                         line = confirm::read_line() => confirmation.answer(&line),
                     }
                 }
@@ -113,18 +165,89 @@ impl Runner<'_> {
             }
         }
     }
+
+    /// Ends the output as [`Output::close`] does. Where a statement that was dropped still holds it, nothing more is written.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn close(self, failed: bool) -> Result<Option<PathBuf>> {
+        match Arc::into_inner(self.output) {
+            Some(output) => output.into_inner().close(failed),
+            None => Ok(None),
+        }
+    }
 }
 
-/// Plans and executes one statement and writes its result as batches come; `bar` is cleared before the first row.
-async fn execute(session: &Session, output: &mut Output, text: &str, bar: ProgressBar) -> Result<RowsWritten> {
-    let frame = session.sql(text).await?;
-    // SET and CREATE are done by now and have no result.
-    let has_result = !frame.schema().fields().is_empty();
-    let mut batches: SendableRecordBatchStream = frame.execute_stream().await?;
+/// Waits for a signal, or for the end of the time that a stage has.
+async fn next_stage(interrupts: &mut Interrupts, stage: Stage) {
+    match stage {
+        Stage::Running => interrupts.next().await,
+        Stage::Settling(until) | Stage::Aborting(until) => {
+            tokio::select! {
+                () = interrupts.next() => {}
+                () = sleep_until(until) => {}
+            }
+        }
+    }
+}
+
+/// One statement, executed in a task of its own.
+struct Execution {
+    session: Session,
+    text: String,
+    last_run: u64,
+    /// Cleared before the first row.
+    bar: ProgressBar,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Execution {
+    /// Plans, executes, and writes the result as batches come.
+    async fn run(self, output: Weak<Mutex<Output>>) -> Result<RowsWritten> {
+        let Self { session, text, last_run, bar, mut stopped } = self;
+        let frame = tokio::select! {
+            biased;
+            () = told(&mut stopped) => return Err(Failure::Stopped),
+            planned = session.sql(&text) => planned?,
+        };
+        // SET and CREATE are done by now and have no result.
+        let has_result = !frame.schema().fields().is_empty();
+        let execution = async {
+            let batches = frame.execute_stream().await?;
+            write_result(batches, has_result, &output, &bar).await
+        };
+        tokio::pin!(execution);
+        tokio::select! {
+            biased;
+            () = told(&mut stopped) => if session.stop_runs_after(last_run) == 0 {
+                return Err(Failure::Stopped);
+            },
+            result = &mut execution => return result,
+        }
+        execution.await
+    }
+}
+
+/// Waits until the statement is told to stop.
+async fn told(stopped: &mut watch::Receiver<bool>) {
+    if stopped.wait_for(|stopped| *stopped).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+async fn write_result(
+    mut batches: SendableRecordBatchStream,
+    has_result: bool,
+    output: &Weak<Mutex<Output>>,
+    bar: &ProgressBar,
+) -> Result<RowsWritten> {
     if !has_result {
         while batches.try_next().await?.is_some() {}
         return Ok(RowsWritten::All);
     }
+    // Gone with a runner that did not wait for its statement.
+    let Some(output) = output.upgrade() else { return Err(Failure::Stopped) };
+    let mut output = output.lock().await;
     let mut result = output.begin(batches.schema())?;
     let mut written = RowsWritten::All;
     while written == RowsWritten::All {
@@ -153,14 +276,10 @@ mod tests {
 
     async fn run(script: &str, format: Format, to: &Path) -> Result<Completion> {
         let mut console = Console::stderr(Verbosity::Quiet);
-        let mut runner = Runner {
-            session: Session::open(None, None).unwrap(),
-            output: Output::open(Some(format), Some(to), FileAccess::Default).unwrap(),
-            console: &mut console,
-            interrupts: Interrupts::listen().unwrap(),
-        };
+        let output = Output::open(Some(format), Some(to), FileAccess::Default).unwrap();
+        let mut runner = Runner::new(Session::open(None, None).unwrap(), output, &mut console, Interrupts::listen().unwrap());
         let completion = runner.run_all(&split(script)?).await;
-        runner.output.close(completion.is_err()).unwrap();
+        runner.close(completion.is_err()).unwrap();
         completion
     }
 
@@ -224,14 +343,10 @@ mod tests {
         let open = AccountSettings::new().with_endpoint(server.url()).with_own_limits(true);
         let account = Account::open(id, passcode, None, open).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let waits = futures::stream::iter(after_ms.to_vec()).then(|ms| tokio::time::sleep(std::time::Duration::from_millis(ms)));
+        let waits = futures::stream::iter(after_ms.to_vec()).then(|ms| tokio::time::sleep(Duration::from_millis(ms)));
         let mut console = Console::stderr(Verbosity::Quiet);
-        let mut runner = Runner {
-            session: Session::open(Some(account), None).unwrap(),
-            output: Output::open(Some(Format::Csv), Some(&folder.path().join("o")), FileAccess::Default).unwrap(),
-            console: &mut console,
-            interrupts: Interrupts::from(waits),
-        };
+        let output = Output::open(Some(Format::Csv), Some(&folder.path().join("o")), FileAccess::Default).unwrap();
+        let mut runner = Runner::new(Session::open(Some(account), None).unwrap(), output, &mut console, Interrupts::from(waits));
         let text = "INSERT INTO clevertap.profiles SELECT value AS identity FROM generate_series(1, 200000)";
         let failure = runner.run_all(&split(&format!("{text}; {text}")).unwrap()).await.unwrap_err();
         (failure, runner.session.runs_after(0))

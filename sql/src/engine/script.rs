@@ -13,6 +13,7 @@ use datafusion::sql::{
     },
 };
 
+use super::depth;
 use crate::failure::{Failure, Result};
 
 /// One statement of a script.
@@ -40,11 +41,12 @@ pub(crate) fn split(script: &str) -> Result<Vec<Statement>> {
     let script = script.strip_prefix('\u{feff}').unwrap_or(script);
     let tokens = Tokenizer::new(&GenericDialect {}, script).tokenize_with_location().map_err(|error| refused(&error.to_string()))?;
     let ends: Vec<Location> = tokens.iter().filter(|token| token.token == Token::SemiColon).map(|token| token.span.start).collect();
-    let starts = tokens.split(|token| token.token == Token::SemiColon).map(first_token);
+    let tokens = tokens.split(|token| token.token == Token::SemiColon);
 
     let mut statements = Vec::new();
-    for (text, start) in cut(script, &ends).into_iter().zip(starts) {
-        let Some(start) = start else { continue };
+    for (text, tokens) in cut(script, &ends).into_iter().zip(tokens) {
+        let Some(start) = first_token(tokens) else { continue };
+        depth::check(tokens).map_err(|why| refused(&format!("the statement that begins in line {} {why}", start.line)))?;
         let text = text.trim();
         let parsed = DFParser::parse_sql(text).map_err(|error| {
             let error = error.strip_backtrace();

@@ -36,11 +36,12 @@ use datafusion_clevertap::{Account, ClevertapSql, FailedRow, optimizer, register
 /// The schema of the account's tables.
 const NAME: &str = "clevertap";
 
-/// A session, and the account behind it.
+/// A session, and the account behind it. Clones are one session.
+#[derive(Clone)]
 pub(crate) struct Session {
     ctx: SessionContext,
     account: Option<Account>,
-    confirmations: Option<Confirmations>,
+    confirmations: Option<Arc<Confirmations>>,
 }
 
 impl fmt::Debug for Session {
@@ -155,7 +156,7 @@ impl Session {
     pub(crate) fn confirm_erasures(&mut self) {
         let (consent, confirmations) = Confirmations::new();
         self.ctx.state_ref().write().config_mut().set_extension(Arc::new(consent));
-        self.confirmations = Some(confirmations);
+        self.confirmations = Some(Arc::new(confirmations));
     }
 
     /// Waits for the next statement that erases.
@@ -192,8 +193,17 @@ impl Session {
 
     /// Has the running ones of the runs after the run `last` settle what is in flight and end; returns their number.
     pub(crate) fn stop_runs_after(&self, last: u64) -> usize {
-        let stop = |run: &RunView| self.account.as_ref().is_some_and(|account| account.stop(run.run_id));
-        self.runs_after(last).iter().filter(|run| run.is_running() && stop(run)).count()
+        self.end_runs_after(last, Account::stop)
+    }
+
+    /// The same, with what is in flight in doubt.
+    pub(crate) fn abort_runs_after(&self, last: u64) {
+        self.end_runs_after(last, Account::abort);
+    }
+
+    fn end_runs_after(&self, last: u64, end: impl Fn(&Account, u64) -> bool) -> usize {
+        let end = |run: &RunView| self.account.as_ref().is_some_and(|account| end(account, run.run_id));
+        self.runs_after(last).iter().filter(|run| run.is_running() && end(run)).count()
     }
 }
 

@@ -12,8 +12,10 @@ use datafusion::{
     common::{DataFusionError, Result, plan_err},
     execution::object_store::ObjectStoreRegistry,
 };
-use object_store::{ObjectStore, local::LocalFileSystem};
+use object_store::ObjectStore;
 use url::{Position, Url};
+
+use super::local_files::LocalFiles;
 
 /// The stores that are open, by [`address`].
 pub(crate) struct ObjectStores {
@@ -22,7 +24,7 @@ pub(crate) struct ObjectStores {
 
 impl Default for ObjectStores {
     fn default() -> Self {
-        Self { open: Mutex::new(HashMap::from([("file://".to_owned(), Arc::new(LocalFileSystem::new()) as Arc<dyn ObjectStore>)])) }
+        Self { open: Mutex::new(HashMap::from([("file://".to_owned(), Arc::new(LocalFiles::default()) as Arc<dyn ObjectStore>)])) }
     }
 }
 

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use super::progress::{RunView, end_line, failed_rows_line, progress_line};
-use crate::failure::Failure;
+use crate::{failure::Failure, process::take_panic_place};
 use datafusion_clevertap::runs::RunWarning;
 
 /// How often the runs of a statement are looked at.
@@ -95,7 +95,9 @@ impl Console {
     pub(crate) fn fail(&mut self, failure: &Failure) -> ExitCode {
         self.clear();
         if !matches!(failure, Failure::ReaderGone) {
-            self.print(&format!("error: {failure}"));
+            // What broke off tells of itself; where it did is for those who mend it.
+            let place = take_panic_place().map(|place| format!(" [panic at {place}]")).unwrap_or_default();
+            self.print(&format!("error: {failure}{place}"));
         }
         failure.code().into()
     }

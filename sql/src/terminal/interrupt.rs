@@ -1,7 +1,9 @@
-//! Ctrl-C, and the TERM signal by which a supervisor stops an unattended load: both mean the same here.
+//! Signals that ask the program to end: Ctrl-C, TERM, by which a supervisor stops an unattended load, and HUP, which a terminal sends that
+//! is closed. All mean the same here.
 //!
 //! In: signals. Out: [`Interrupts::next`], once for each. They are caught from [`Interrupts::listen`] on, so that none is lost
-//! between two statements; from then on a signal alone no longer ends the process.
+//! between two statements; from then on a signal alone no longer ends the process. HUP is told once: a closed terminal sends it twice, by the
+//! shell and by the kernel, and means it once. A signal that was ignored when the program began, as by `nohup`, stays ignored.
 
 use std::fmt;
 
@@ -21,6 +23,60 @@ impl fmt::Debug for Interrupts {
     }
 }
 
+#[cfg(unix)]
+mod unix {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    use crate::failure::Result;
+
+    /// The signals that are caught; `None` for one that is ignored.
+    pub(super) struct Signals {
+        interrupt: Option<Signal>,
+        terminate: Option<Signal>,
+        hangup: Option<Signal>,
+    }
+
+    impl Signals {
+        pub(super) fn listen() -> Result<Self> {
+            let ignored = ignored();
+            let caught = |kind: SignalKind| {
+                let bit = 1_u64 << (kind.as_raw_value() - 1);
+                (ignored & bit == 0).then(|| signal(kind)).transpose()
+            };
+            Ok(Self {
+                interrupt: caught(SignalKind::interrupt())?,
+                terminate: caught(SignalKind::terminate())?,
+                hangup: caught(SignalKind::hangup())?,
+            })
+        }
+
+        pub(super) async fn next(&mut self) {
+            tokio::select! {
+                () = received(&mut self.interrupt) => {}
+                () = received(&mut self.terminate) => {}
+                () = received(&mut self.hangup) => self.hangup = None,
+            }
+        }
+    }
+
+    async fn received(signal: &mut Option<Signal>) {
+        let received = match signal {
+            Some(signal) => signal.recv().await,
+            None => None,
+        };
+        if received.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// The signals that the process ignores, as bits. There is no safe call that tells; where Linux's file is missing, none are.
+    fn ignored() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
+    }
+}
+
 impl Interrupts {
     /// Catches signals from here on.
     ///
@@ -28,14 +84,9 @@ impl Interrupts {
     /// The operating system's.
     #[cfg(unix)]
     pub(crate) fn listen() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self::from(stream::unfold(signals, |(mut interrupt, mut terminate)| async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            Some(((), (interrupt, terminate)))
+        Ok(Self::from(stream::unfold(unix::Signals::listen()?, |mut signals| async move {
+            signals.next().await;
+            Some(((), signals))
         })))
     }
 

@@ -3,6 +3,7 @@
 //! In: the stream of `MembersExec`, sorted. Out: the number of accepted rows, or the error with all four counts. A list is submitted
 //! only after its last row was read and, unless rejects are skipped, only if none of its rows was rejected.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +12,7 @@ use arrow::datatypes::UInt64Type;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::Count;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use serde_json::{Map, Value};
 
 use super::members::Rejected;
@@ -92,7 +93,10 @@ impl Lists {
 
     /// Writes all of `input`.
     pub(super) async fn write(mut self, mut input: SendableRecordBatchStream) -> Result<u64> {
-        self.read_rows(&mut input).await;
+        if AssertUnwindSafe(self.read_rows(&mut input)).catch_unwind().await.is_err() {
+            self.stop(Stopped::by_panic()).await;
+            self.settler.rest(self.fate());
+        }
         drop(input);
         self.ended = true;
         self.report_metrics();
@@ -214,7 +218,17 @@ impl Lists {
         if self.job.options.dry_run != DryRun::Off {
             return Ok(self.settle(Ending::Accepted).await?);
         }
-        let submitted = self.calls.submit(&file).await;
+        let submitted = tokio::select! {
+            biased;
+            submitted = self.calls.submit(&file) => Some(submitted),
+            () = self.run.abort.stopped() => None,
+        };
+        // Dropped before its answer came.
+        let Some(submitted) = submitted else {
+            let ending = self.unanswered("the statement was stopped before this row's list was answered");
+            self.settle(ending).await?;
+            return Err(Stopped::ByHand);
+        };
         match submitted {
             Submitted::Yes { segment } => {
                 let segment = segment.map_or_else(String::new, |segment| format!(" (segment {segment})"));
@@ -282,6 +296,12 @@ impl Lists {
         self.settler.fail(Failure { row, fate, code, reason, column: None, identifier: Some(id), record });
     }
 
+    /// The outcome of a list whose calls were dropped: in doubt if the last one was sent, else unsent.
+    fn unanswered(&self, reason: &str) -> Ending {
+        let fate = if self.calls.may_have_arrived.load(Ordering::SeqCst) { Fate::InDoubt } else { Fate::Unsent };
+        Ending::Failed { fate, code: "CT-403".into(), reason: reason.into() }
+    }
+
     /// The fate of the rows being settled; `None` if accepted.
     fn fate(&self) -> Option<Fate> {
         match &self.ending {
@@ -311,12 +331,8 @@ impl Drop for Lists {
             return;
         }
         self.run.stop.stop();
-        let fate = if self.calls.may_have_arrived.load(Ordering::SeqCst) { Fate::InDoubt } else { Fate::Unsent };
-        self.ending.get_or_insert_with(|| Ending::Failed {
-            fate,
-            code: "CT-403".into(),
-            reason: "the query was dropped before this row's list was submitted".into(),
-        });
+        let dropped = self.unanswered("the query was dropped before this row's list was submitted");
+        self.ending.get_or_insert(dropped);
         while let Some(open) = &self.open {
             match open.next_rows_now(SETTLE_ROWS) {
                 Ok(rows) => {

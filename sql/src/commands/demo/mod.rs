@@ -71,7 +71,7 @@ pub(crate) async fn demo(flags: &DemoFlags, output: Output, console: &mut Consol
     let account = Account::open(&id, passcode, Region::Eu1, open)?;
 
     let session = Session::open(Some(account), None)?;
-    let mut demo = Demo { runner: Runner { session, output, console, interrupts: Interrupts::listen()? }, step: 0 };
+    let mut demo = Demo { runner: Runner::new(session, output, console, Interrupts::listen()?), step: 0 };
     demo.files(&profiles, &events, flags.rows)?;
     let loaded_profiles = demo.profiles(&profiles).await?;
     // Before the events: an event of an identity without a profile creates one.
@@ -83,7 +83,7 @@ pub(crate) async fn demo(flags: &DemoFlags, output: Output, console: &mut Consol
     let figures = Figures { profiles: loaded_profiles, events: loaded_events, stored, failed, report, is_known };
     let differences = figures.differences(u64::from(flags.rows));
     let completion = demo.verdict(&differences, flags.keep.as_deref(), &person);
-    demo.runner.output.close(completion.is_err())?;
+    demo.runner.close(completion.is_err())?;
     completion
 }
 
@@ -95,7 +95,8 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     fn say(&mut self, text: fmt::Arguments<'_>) -> Result<()> {
-        self.runner.output.say(text)
+        // Only a statement that was dropped would hold it now.
+        self.runner.output.try_lock().map_err(|_| Failure::Stopped)?.say(text)
     }
 
     fn step(&mut self, title: &str) -> Result<()> {

@@ -1,12 +1,18 @@
 //! Drives a statement: reads batches, packs bodies, keeps as many in flight as the account allows, settles them.
 //!
 //! In: the stream of the source. Out: the number of accepted rows, or the error with all four counts. One task owns all state. Bodies
-//! are sent in tasks of their own, so that an answer is read while a batch is encoded. On drop, the driver settles what it knows.
+//! are sent in tasks of their own, so that an answer is read while a batch is encoded. A panic below the driver ends the statement as an
+//! error does. On drop, the driver settles what it knows.
+//!
+//! ```text
+//! source ─> mod ─> tasks of bodies ─> settle
+//!            └─> probe   asks whether CleverTap answers again, while appends wait
+//! ```
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::runtime::JoinSet;
@@ -14,16 +20,15 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::metrics::{Count, Time};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use crate::client::{Gate, Lane, Request, has_status};
+use crate::client::Lane;
 use crate::error::{Error, Result};
 use crate::fate::Fate;
 use crate::runs::LiveRun;
-use crate::table::{Order, Resend};
-use crate::tables::{DRY_RUN, PROBE};
+use crate::table::Order;
 use crate::write::body::{Body, Packers};
 use crate::write::deliver::{Delivery, Failed, RecordFate, Route};
 use crate::write::encode::{Encoder, Reject, Row, identifier_of};
@@ -31,6 +36,8 @@ use crate::write::identities_in_flight::IdentitiesInFlight;
 use crate::write::mapping::Mapping;
 use crate::write::schema_check::Checker;
 use crate::write::settle::{Failure, Settler, Stopped};
+
+mod probe;
 
 /// Bodies kept ready beyond those that hold a permit, so that one is there when a permit is released.
 const READY: usize = 2;
@@ -84,6 +91,8 @@ enum Next {
     FailedRowsDue,
     /// The statement was stopped by hand.
     Stop,
+    /// What is in flight is not waited for any more.
+    Abort,
 }
 
 /// State of a write in progress.
@@ -100,6 +109,8 @@ pub(crate) struct Progress {
     stopped: Option<Stopped>,
     input_complete: bool,
     ended: bool,
+    /// Whether a panic stopped it.
+    panicked: bool,
     /// When the gate was first held, and the number of probes since.
     held: Option<(Instant, u32)>,
 }
@@ -107,6 +118,31 @@ pub(crate) struct Progress {
 impl Driver {
     /// Writes all of `input`.
     pub(crate) async fn drive(mut self, mut input: SendableRecordBatchStream) -> Result<u64> {
+        // After a panic, as of a library that reads a file, what is in flight is waited for; after a second one it is not.
+        while AssertUnwindSafe(self.work(&mut input)).catch_unwind().await.is_err() {
+            if std::mem::replace(&mut self.progress.panicked, true) {
+                break;
+            }
+            self.stop(Stopped::by_panic());
+        }
+        drop(input);
+        self.progress.tasks.abort_all();
+        // Bodies with tasks that panicked or were aborted are not settled yet.
+        let mut unsettled: Vec<u32> = self.progress.in_flight.keys().copied().collect();
+        unsettled.sort_unstable();
+        unsettled.into_iter().for_each(|number| self.settle(number));
+        if self.progress.panicked && !self.is_dry() {
+            self.settler.rest(Some(Fate::Unsent));
+        }
+        self.write_failed_rows(true).await;
+        self.progress.ended = true;
+        let stopped = self.progress.stopped.take();
+        self.report_metrics();
+        self.settler.end(stopped, self.progress.input_complete)
+    }
+
+    /// Reads, sends and settles until nothing is left to wait for.
+    async fn work(&mut self, input: &mut SendableRecordBatchStream) {
         loop {
             if self.run.stop.is_stopped() && self.progress.stopped.is_none() {
                 // A refused body stops its lane at once, and gives the reason when it is settled.
@@ -119,7 +155,7 @@ impl Driver {
             if !wants_rows && self.progress.tasks.is_empty() {
                 break;
             }
-            match self.next(&mut input, wants_rows).await {
+            match self.next(input, wants_rows).await {
                 Next::Settled(Ok(number)) => self.settle(number),
                 Next::Settled(Err(error)) => {
                     self.stop(Stopped::because(format_args!("sending a body broke off: {error}")));
@@ -137,19 +173,10 @@ impl Driver {
                     self.progress.ready.extend(self.packer.finish());
                 }
                 Next::AllHeld => self.probe().await,
+                Next::Abort => return,
                 Next::Stop | Next::FailedRowsDue => {}
             }
         }
-        drop(input);
-        // Bodies with tasks that panicked or were cancelled are not settled yet.
-        let mut unsettled: Vec<u32> = self.progress.in_flight.keys().copied().collect();
-        unsettled.sort_unstable();
-        unsettled.into_iter().for_each(|number| self.settle(number));
-        self.write_failed_rows(true).await;
-        self.progress.ended = true;
-        let stopped = self.progress.stopped.take();
-        self.report_metrics();
-        self.settler.end(stopped, self.progress.input_complete)
     }
 
     /// Waits for the next event.
@@ -163,7 +190,8 @@ impl Driver {
             biased;
             Some(done) = self.progress.tasks.join_next() => Next::Settled(done),
             () = self.run.stop.stopped(), if is_running => Next::Stop,
-            () = all_held(gate, in_flight) => Next::AllHeld,
+            () = self.run.abort.stopped(), if !is_running => Next::Abort,
+            () = probe::all_held(gate, in_flight) => Next::AllHeld,
             () = due_at(due) => Next::FailedRowsDue,
             batch = input.next(), if wants_rows => Next::Batch(batch),
         }
@@ -315,7 +343,7 @@ impl Driver {
         if self.route.order == Order::ByIdentity {
             self.progress.identities.leave(number, delivery.body.identities());
         }
-        self.count_fates(&delivery, "CT-403", "the statement ended");
+        self.count_fates(&delivery, "CT-403", "the statement ended before this row's answer came");
         self.report_metrics();
         let stop = delivery.take_stop();
         if let Some(delivery) = Arc::into_inner(delivery) {
@@ -372,48 +400,6 @@ impl Driver {
         }
     }
 
-    /// Every append in flight waits at the gate: checks whether CleverTap answers again, and lets one pass.
-    async fn probe(&mut self) {
-        // The oldest, independent of map order, so that a run is repeatable by its seed.
-        let oldest = self.progress.in_flight.iter().min_by_key(|(number, _)| **number);
-        let (Some(lane), Some(delivery)) = (self.lane.clone(), oldest.map(|(_, delivery)| Arc::clone(delivery))) else { return };
-        let (since, tries) = *self.progress.held.get_or_insert_with(|| (Instant::now(), 0));
-        self.progress.held = Some((since, tries + 1));
-        let wait = lane.backoff(tries);
-        let left = self.route.retry_for.saturating_sub(since.elapsed());
-        if wait > left || left == Duration::ZERO {
-            let why = format!(
-                "POST {} lost its answers for {} s and did not come back; no further row was sent.",
-                self.route.path,
-                since.elapsed().as_secs()
-            );
-            return self.stop(Error::Unavailable(why).into());
-        }
-        if !lane.pause(wait).await {
-            return;
-        }
-        let request = if self.route.path == PROBE.0 {
-            // One of the waiting records, as a `dryRun`, which stores nothing. Another one each time.
-            let body = delivery.body.part(&[tries as usize % delivery.body.records.len()]);
-            Route { query: &[DRY_RUN], ..self.route.clone() }.request(body, Resend::Idempotent)
-        } else {
-            // Any other call would have effects.
-            Request::post(PROBE.0, PROBE.1, Resend::Idempotent).with(DRY_RUN.0, DRY_RUN.1)
-        };
-        // It stores nothing, so a stopped statement need not wait for it.
-        let answer = tokio::select! {
-            biased;
-            () = self.run.stop.stopped() => return,
-            answer = lane.fetch(&request, has_status) => answer,
-        };
-        match answer {
-            Ok(_answer) => lane.gate().try_one(),
-            // This one record was refused, which proves nothing: the gate stays held, and the next probe takes another.
-            Err(Error::Refused(_)) if !self.run.stop.is_stopped() => {}
-            Err(error) => self.stop(error.into()),
-        }
-    }
-
     /// Writes failed rows to their file when due; an error stops the statement.
     async fn write_failed_rows(&mut self, all: bool) {
         if let Err(error) = self.settler.write_failed_rows(all).await {
@@ -461,14 +447,6 @@ impl Drop for Driver {
         self.fail_remaining();
         self.report_metrics();
         self.settler.cancelled();
-    }
-}
-
-/// Completes when every body in flight waits at the gate; never completes without a gate.
-async fn all_held(gate: Option<&Gate>, in_flight: usize) {
-    match gate {
-        Some(gate) => gate.all_wait(in_flight).await,
-        None => futures::future::pending().await,
     }
 }
 
