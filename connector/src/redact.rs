@@ -1,7 +1,7 @@
 //! Removes values from messages of others: Arrow reports a source that it cannot read with a row of it, and CleverTap may repeat what it was
-//! sent.
+//! sent. Removes what a URL keeps secret from every text that is shown or kept.
 //!
-//! In: the text of an error of Arrow or DataFusion. Out: the same with `…` for each value that their messages are known to contain,
+//! In: the text of an error of Arrow or DataFusion; any text. Out: the same with `…` for each value that their messages are known to contain,
 //! and with a remedy if one is known. Arrow has no error codes, so this depends on its texts, which appear only here.
 
 use std::borrow::Cow;
@@ -34,6 +34,75 @@ const MISREAD: (&str, &str) = (
      ('format.has_header' 'true') names others",
 );
 
+/// Parameters of URLs whose value is a secret: those of these names,
+const SECRET_NAMES: [&str; 6] = ["auth", "awsaccesskeyid", "googleaccessid", "key", "pwd", "sig"];
+/// and those whose name has one of these in it.
+const SECRET_PARTS: [&str; 13] = [
+    "access_key",
+    "access-key",
+    "accesskey",
+    "api_key",
+    "api-key",
+    "apikey",
+    "authorization",
+    "credential",
+    "passcode",
+    "passw",
+    "secret",
+    "signature",
+    "token",
+];
+
+/// A text in which the URLs show no user name, no password, and none of the parameters that sign them or give access. The value of such a
+/// parameter is masked wherever it stands, since errors also name parts of URLs.
+///
+/// ```
+/// let sql = "SELECT * FROM 'https://ada:pw@host/x.csv?v=1&X-Amz-Signature=0f3c'";
+/// assert_eq!(datafusion_clevertap::redact::without_secrets(sql), "SELECT * FROM 'https://…@host/x.csv?v=1&X-Amz-Signature=…'");
+/// ```
+#[must_use]
+pub fn without_secrets(text: &str) -> Cow<'_, str> {
+    let (mut masked, mut rest, mut found) = (String::new(), text, false);
+    while let Some(at) = rest.find([':', '?', '&']) {
+        let (before, here) = rest.split_at(at);
+        let (kept, secret) = match here.split_at(1) {
+            (":", after) => after.strip_prefix("//").map_or((1, 0), |after| ("://".len(), user_info(before, after))),
+            (_, after) => parameter(after),
+        };
+        let (shown, behind) = here.split_at(kept);
+        masked.extend([before, shown]);
+        if secret > 0 {
+            masked.push('…');
+            found = true;
+        }
+        rest = behind.get(secret..).unwrap_or_default();
+    }
+    if found { Cow::Owned(masked + rest) } else { Cow::Borrowed(text) }
+}
+
+fn ends_a_url(character: char) -> bool {
+    character.is_whitespace() || character.is_control() || matches!(character, '\'' | '"' | '`' | '<' | '>')
+}
+
+/// The length of what stands before the `@` of a URL whose scheme ends `before`. Of Azure it is a container, unless it has a password.
+fn user_info(before: &str, after: &str) -> usize {
+    let authority = after.split(|c| matches!(c, '/' | '?' | '#') || ends_a_url(c)).next().unwrap_or_default();
+    let Some((user, _)) = authority.rsplit_once('@') else { return 0 };
+    let is_azure = ["abfs", "abfss", "az"].iter().any(|scheme| before.ends_with(scheme));
+    if is_azure && !user.contains(':') { 0 } else { user.len() }
+}
+
+/// Of what follows a `?` or `&`: how much is shown, the sign and the name with its `=`, and the length of a secret value after it.
+fn parameter(after: &str) -> (usize, usize) {
+    let ends = |character: char| matches!(character, '&' | '#' | '?') || ends_a_url(character);
+    let Some((name, value)) = after.split(ends).next().and_then(|parameter| parameter.split_once('=')) else { return (1, 0) };
+    let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
+    let is_secret = SECRET_NAMES.contains(&decoded.as_str())
+        || SECRET_PARTS.iter().any(|part| decoded.contains(part))
+        || decoded.starts_with("x-goog-");
+    if is_secret { (1 + name.len() + 1, value.len()) } else { (1, 0) }
+}
+
 /// The text of an error of another crate, without the data values in it, and with a remedy if the text has none.
 ///
 /// ```
@@ -64,6 +133,9 @@ pub fn without_values(message: &str) -> String {
         // An unexpected form: drop the rest rather than show a value.
         let end = end.unwrap_or(rest.len());
         redacted = Cow::Owned(format!("{head}…{}", rest.get(end..).unwrap_or_default()));
+    }
+    if let Cow::Owned(masked) = without_secrets(&redacted) {
+        redacted = Cow::Owned(masked);
     }
     if redacted.contains(MISREAD.0) {
         redacted.to_mut().push_str(MISREAD.1);
@@ -115,6 +187,37 @@ mod tests {
         ] {
             let expected = if message.contains(MISREAD.0) { format!("{redacted}{}", MISREAD.1) } else { redacted.to_owned() };
             assert_eq!(without_values(message), expected);
+        }
+    }
+
+    #[test]
+    fn urls_show_neither_their_users_nor_what_signs_them_and_other_text_stays() {
+        for (text, shown) in [
+            ("https://ada:pw@host/x", "https://…@host/x"),
+            ("https://token@host", "https://…@host"),
+            ("s3://a:b:c@d@host/x y@z", "s3://…@host/x y@z"),
+            ("abfs://container@account.dfs.core.windows.net/x", "abfs://container@account.dfs.core.windows.net/x"),
+            ("abfs://c:pw@account.dfs.core.windows.net/x", "abfs://…@account.dfs.core.windows.net/x"),
+            (
+                "'https://h/x?X-Amz-Date=1&X-Amz-Credential=AK/2&x-amz-security-token=t&X-Amz-Signature=s' AND 'https://i/y?sig=a%2Bb#f'",
+                "'https://h/x?X-Amz-Date=1&X-Amz-Credential=…&x-amz-security-token=…&X-Amz-Signature=…' AND 'https://i/y?sig=…#f'",
+            ),
+            (
+                "https://h/x?GoogleAccessId=a&X-Goog-Date=d&Signature=s&key=k&page=2",
+                "https://h/x?GoogleAccessId=…&X-Goog-Date=…&Signature=…&key=…&page=2",
+            ),
+            ("GET /x?X%2DAmz%2DSignature=s failed", "GET /x?X%2DAmz%2DSignature=… failed"),
+            ("https://h/x?password=&token=t\u{1b}[0m", "https://h/x?password=&token=…\u{1b}[0m"),
+            (
+                "SELECT 'a@b.c', x::int, 10:30, a & b = c, 'https://h/x?monkey=1&tag=2'",
+                "SELECT 'a@b.c', x::int, 10:30, a & b = c, 'https://h/x?monkey=1&tag=2'",
+            ),
+            ("é?ü&token=ö", "é?ü&token=…"),
+            ("?&=:", "?&=:"),
+            ("", ""),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+            assert_eq!(without_secrets(shown), shown, "once is enough");
         }
     }
 }

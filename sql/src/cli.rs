@@ -2,7 +2,11 @@
 //!
 //! In: arguments. Out: the process's exit code. A usage error is found before anything is read or sent.
 
-use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -22,6 +26,7 @@ use crate::{
         console::{Console, Verbosity},
         interrupt::Interrupts,
         output::Output,
+        visible::{Visible, visible},
     },
 };
 
@@ -97,8 +102,12 @@ pub(crate) async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitC
     let (cli, sources) = match parse(arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
-            // Where stderr is closed, the exit code is all that is left.
-            error.print().ok();
+            // Where a stream is closed, the exit code is all that is left. An error shows what was typed.
+            if error.use_stderr() {
+                writeln!(std::io::stderr(), "{}", visible(error.render().to_string().trim_end())).ok();
+            } else {
+                error.print().ok();
+            }
             return u8::try_from(error.exit_code()).unwrap_or(2).into();
         }
     };
@@ -152,7 +161,7 @@ fn install_logs(verbosity: &VerbosityFlags) {
     // A second subscriber in one process is refused: the first one stays. Where stderr is closed, it would print that with a panic.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Visible::new(std::io::stderr()))
         .with_target(false)
         .log_internal_errors(false)
         .try_init()

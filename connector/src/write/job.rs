@@ -12,6 +12,7 @@ use crate::client::Api;
 use crate::error::Error;
 use crate::fate::Tally;
 use crate::options::{DryRun, Options};
+use crate::redact::without_secrets;
 use crate::relation::Relation;
 use crate::runs::{PlannedRun, Run, Status};
 use crate::table::Write;
@@ -151,7 +152,7 @@ impl Job {
             account: self.relation.account.id().to_owned(),
             table_name: self.mapping.qualified().to_owned(),
             operation: self.statement.operation.name(),
-            statement: self.statement.text.clone(),
+            statement: self.statement.text.as_deref().map(|text| without_secrets(text).into_owned()),
             started_at: self.relation.account.clock().now(),
             finished_at: None,
             status: Status::Running,

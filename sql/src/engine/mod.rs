@@ -8,10 +8,11 @@
 //!                                      └─ files/listing, datafusion-clevertap
 //! ```
 //!
-//! `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
+//! `memory` bounds what statements take. `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
 
 mod depth;
 pub(crate) mod literals;
+mod memory;
 mod missing_table;
 mod rewrites;
 pub(crate) mod runner;

@@ -16,7 +16,7 @@ use datafusion::{
 };
 
 use super::{
-    missing_table,
+    memory, missing_table,
     rewrites::{rewrite, shows_tables},
 };
 use crate::{
@@ -72,13 +72,16 @@ impl Session {
         if let Some(zone) = account.as_ref().and_then(Account::time_zone) {
             config.options_mut().execution.time_zone = Some(zone.name().to_owned());
         }
-        let runtime = RuntimeEnvBuilder::new()
+        let mut runtime = RuntimeEnvBuilder::new()
             .with_object_store_registry(Arc::new(ObjectStores::default()))
             // Every statement lists a folder again: the statement before may have written to it.
-            .with_object_list_cache_limit(0)
-            .build_arc()?;
+            .with_object_list_cache_limit(0);
+        if let Some(bytes) = memory::half() {
+            runtime = runtime.with_memory_limit(bytes, 1.0);
+        }
         // What a query means does not hang on an account: how values out of JSON are compared, how files are written.
-        let state = optimizer::install(SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime));
+        let state =
+            optimizer::install(SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime.build_arc()?));
         let mut ctx = enable_file_tables(SessionContext::new_with_state(state.build()), cells);
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account)?,
@@ -215,6 +218,8 @@ fn names_account_tables(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::execution::memory_pool::MemoryLimit;
+
     use super::*;
     use crate::{engine::literals::cell, world::World};
 
@@ -261,6 +266,20 @@ mod tests {
         }
         let text = Failure::from(session.rows("EXPLAIN SELECT * FROM moon").await.unwrap_err()).to_string();
         assert_eq!(text, "table 'datafusion.public.moon' not found. SHOW TABLES lists those that are there");
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_by_half_of_what_there_is_and_a_statement_sets_another_bound() {
+        let session = Session::open(None, None).unwrap();
+        let pool = || session.ctx.runtime_env().memory_pool.memory_limit();
+        let bounded = |limit: MemoryLimit| if let MemoryLimit::Finite(bytes) = limit { Some(bytes) } else { None };
+        assert_eq!(bounded(pool()), memory::half());
+        session.rows("SET datafusion.runtime.memory_limit = '1M'").await.unwrap();
+        assert_eq!(bounded(pool()), Some(1 << 20));
+        let sorted =
+            "SELECT count(*) FROM (SELECT value, repeat('x', 1000) AS t FROM generate_series(1, 100000) ORDER BY t, value LIMIT 99999)";
+        let error = Failure::from(session.rows(sorted).await.unwrap_err()).to_string();
+        assert!(error.contains("Resources exhausted") || error.contains("memory"), "{error}");
     }
 
     #[tokio::test]

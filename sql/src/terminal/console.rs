@@ -13,9 +13,12 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use super::progress::{RunView, end_line, failed_rows_line, progress_line};
+use super::{
+    progress::{RunView, end_line, failed_rows_line, progress_line},
+    visible::visible,
+};
 use crate::{failure::Failure, process::take_panic_place};
-use datafusion_clevertap::runs::RunWarning;
+use datafusion_clevertap::{redact::without_secrets, runs::RunWarning};
 
 /// How often the runs of a statement are looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -119,7 +122,7 @@ impl Console {
         let text = progress_line(run, self.began.elapsed());
         match self.verbosity {
             Verbosity::Bar if !self.bar.is_finished() => {
-                self.bar.set_message(text);
+                self.bar.set_message(shown(&text));
                 self.bar.tick();
             }
             Verbosity::Lines if self.line_at.elapsed() >= self.line_every => {
@@ -192,8 +195,14 @@ impl Console {
 
     /// A closed stderr is no error.
     fn print(&mut self, text: &str) {
+        let text = shown(text);
         self.bar.suspend(|| writeln!(self.to, "{text}").ok());
     }
+}
+
+/// As stderr may show it: without secrets of URLs, and with control characters as numbers.
+fn shown(text: &str) -> String {
+    visible(&without_secrets(text)).into_owned()
 }
 
 /// Whether the four counts of a run have been printed.
@@ -241,6 +250,20 @@ mod tests {
         console.tick(&[RunView::sample("running")]);
         console.tick(&[RunView::sample("success")]);
         assert_eq!(captured.text().matches("10 rows read, 8 accepted, 2 rejected, 0 in doubt").count(), 1, "{}", captured.text());
+    }
+
+    #[test]
+    fn what_others_wrote_and_urls_are_cleaned_whatever_prints_them() {
+        let captured = Captured::default();
+        let mut console = Console::new(Verbosity::Lines, Box::new(captured.clone()));
+        console.say("INSERT INTO t SELECT * FROM 'https://ada:pw@h/x.csv?X-Amz-Signature=0f\u{1b}[2J'");
+        console.prompt("\u{202e}Type 3 to go on:");
+        console.fail(&Failure::Failed("GET https://ada:pw@h/x?token=0f: \rgone".into()));
+        assert_eq!(
+            captured.text(),
+            "INSERT INTO t SELECT * FROM 'https://…@h/x.csv?X-Amz-Signature=…\\u{1b}[2J'\n\\u{202e}Type 3 to go on:\n\
+             error: GET https://…@h/x?token=…: \\u{d}gone\n"
+        );
     }
 
     #[test]

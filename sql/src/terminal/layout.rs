@@ -2,17 +2,22 @@
 //!
 //! In: the batches of a result. Out: text. A table wider than the terminal cannot be read, so it becomes expanded rows there.
 
-use std::fmt::Write;
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+};
 
 use arrow::{
-    array::RecordBatch,
-    datatypes::{Schema, SchemaRef},
+    array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder},
+    datatypes::{DataType, Field, Fields, Schema, SchemaRef},
     error::ArrowError,
     util::{
         display::{ArrayFormatter, FormatOptions},
         pretty::pretty_format_batches_with_schema,
     },
 };
+
+use super::visible::visible;
 
 /// How wide a table may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +38,19 @@ impl TableWidth {
     }
 }
 
-/// The batches as a table, or as expanded rows where the table is wider than `width`.
+/// Characters of all cells of a table in a file or a pipe: whoever wants to have all of a long text takes another format.
+const TABLE_CHARS_MAX: usize = 8_000_000;
+/// Of these each cell has its share, within bounds.
+const CELL_CHARS: std::ops::RangeInclusive<usize> = 1_000..=100_000;
+
+/// The batches as a table, or as expanded rows where the table is wider than `width`. A cell beyond its share of [`TABLE_CHARS_MAX`] is cut.
 ///
 /// # Errors
 /// Arrow's, for a value that has no text.
 pub(super) fn table(schema: &SchemaRef, batches: &[RecordBatch], width: TableWidth) -> Result<String, ArrowError> {
-    let table = pretty_format_batches_with_schema(SchemaRef::clone(schema), batches)?.to_string();
-    let columns = table.lines().map(|line| line.chars().count()).max().unwrap_or_default();
-    match width {
-        TableWidth::Terminal(width) if columns > width => {
+    match drawn(schema, batches, width)? {
+        Some(table) => Ok(table),
+        None => {
             let mut text = String::new();
             let mut rows = 0;
             for batch in batches {
@@ -53,13 +62,75 @@ pub(super) fn table(schema: &SchemaRef, batches: &[RecordBatch], width: TableWid
             }
             Ok(text)
         }
-        _ => Ok(table + "\n"),
     }
+}
+
+/// The table; `None` if it is wider than `width`, which is known before it is drawn.
+fn drawn(schema: &SchemaRef, batches: &[RecordBatch], width: TableWidth) -> Result<Option<String>, ArrowError> {
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let share = TABLE_CHARS_MAX / (rows * schema.fields().len()).max(1);
+    let share = share.clamp(*CELL_CHARS.start(), *CELL_CHARS.end());
+    let fields: Fields = schema.fields().iter().map(|field| Field::new(visible(field.name()), DataType::Utf8, true)).collect();
+    let schema = SchemaRef::new(Schema::new(fields));
+    let mut texts = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let mut columns = Vec::with_capacity(batch.num_columns());
+        for column in batch.columns() {
+            let cells = ArrayFormatter::try_new(column.as_ref(), &OPTIONS)?;
+            let mut shown = StringBuilder::new();
+            for row in 0..batch.num_rows() {
+                let cell = cut(&cells, row, share)?;
+                if matches!(width, TableWidth::Terminal(width) if cell.lines().any(|line| line.chars().count() > width)) {
+                    return Ok(None);
+                }
+                shown.append_value(cell);
+            }
+            columns.push(Arc::new(shown.finish()) as ArrayRef);
+        }
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        texts.push(RecordBatch::try_new_with_options(SchemaRef::clone(&schema), columns, &rows)?);
+    }
+    let table = pretty_format_batches_with_schema(schema, &texts)?.to_string();
+    let is_wider = matches!(width, TableWidth::Terminal(width) if table.lines().any(|line| line.chars().count() > width));
+    Ok((!is_wider).then(|| table + "\n"))
+}
+
+const OPTIONS: FormatOptions<'_> = FormatOptions::new();
+
+/// The first characters of a cell, with `…` behind them if there are more.
+fn cut(cells: &ArrayFormatter<'_>, row: usize, chars_max: usize) -> Result<String, ArrowError> {
+    /// Takes so many characters, and then fails: the rest is not even formatted.
+    struct Cut {
+        text: String,
+        left: usize,
+        is_cut: bool,
+    }
+    impl Write for Cut {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            for character in text.chars() {
+                let Some(left) = self.left.checked_sub(1) else {
+                    self.is_cut = true;
+                    return Err(fmt::Error);
+                };
+                self.left = left;
+                self.text.push(character);
+            }
+            Ok(())
+        }
+    }
+    let mut cut = Cut { text: String::new(), left: chars_max, is_cut: false };
+    let written = cells.value(row).write(&mut cut);
+    if cut.is_cut {
+        cut.text.push('…');
+    } else if let Err(error) = written {
+        return Err(error.into());
+    }
+    Ok(visible(&cut.text).into_owned())
 }
 
 /// The line for a result without rows.
 pub(super) fn no_rows(schema: &Schema) -> String {
-    let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let names: Vec<_> = schema.fields().iter().map(|field| visible(field.name())).collect();
     format!("(no rows of {})\n", names.join(", "))
 }
 
@@ -68,10 +139,9 @@ pub(super) fn no_rows(schema: &Schema) -> String {
 /// # Errors
 /// Arrow's, for a value that has no text.
 pub(super) fn expanded(batch: &RecordBatch, before: usize) -> Result<String, ArrowError> {
-    let options = FormatOptions::default();
     let schema = batch.schema();
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let cells = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+    let names: Vec<_> = schema.fields().iter().map(|field| visible(field.name())).collect();
+    let cells = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &OPTIONS));
     let cells: Vec<ArrayFormatter<'_>> = cells.collect::<Result<_, _>>()?;
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let mut text = String::new();
@@ -81,7 +151,7 @@ pub(super) fn expanded(batch: &RecordBatch, before: usize) -> Result<String, Arr
         for (name, cells) in names.iter().zip(&cells) {
             let cell = cells.value(row).try_to_string()?;
             // The further lines of a cell, such as those of a plan, stay below the first.
-            for (line, label) in cell.split('\n').zip(std::iter::once(*name).chain(std::iter::repeat(""))) {
+            for (line, label) in visible(&cell).split('\n').zip(std::iter::once(name.as_ref()).chain(std::iter::repeat(""))) {
                 let line = format!("{label:width$} | {line}");
                 writeln!(text, "{}", line.trim_end()).map_err(format_error)?;
             }
@@ -90,15 +160,13 @@ pub(super) fn expanded(batch: &RecordBatch, before: usize) -> Result<String, Arr
     Ok(text)
 }
 
-fn format_error(error: std::fmt::Error) -> ArrowError {
+fn format_error(error: fmt::Error) -> ArrowError {
     ArrowError::ExternalError(Box::new(error))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::array::{Int64Array, StringArray};
 
     use super::*;
 

@@ -6,7 +6,8 @@
 //! batches ─> output     stdout, or a file; format: by flag or ending; layout: tables and expanded rows
 //! runs ────> progress ─> console    stderr: progress, counts, warnings, the error
 //! stdin ───> confirm    consent to a statement that erases
-//! signals ─> interrupt  Ctrl-C and TERM; watched: a reader of stdout that goes away
+//! signals ─> interrupt  Ctrl-C, TERM and HUP; watched: a reader of stdout that goes away
+//! text ────> visible    what others wrote, as a terminal may have it
 //! ```
 
 #[cfg(test)]
@@ -18,4 +19,5 @@ pub(crate) mod interrupt;
 mod layout;
 pub(crate) mod output;
 pub(crate) mod progress;
+pub(crate) mod visible;
 mod watched;

@@ -11,6 +11,7 @@
 
 mod broken;
 mod signals;
+mod terminal;
 
 use std::{
     collections::BTreeMap,

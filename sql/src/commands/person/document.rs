@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use crate::{
     failure::{Failure, Result},
     files::atomic_file::{AtomicFile, FileAccess},
+    terminal::output::for_whom,
 };
 
 /// A person who was found.
@@ -157,7 +158,7 @@ impl Document {
             DocumentFile::Temporary(to) => {
                 let mut file = to.into_inner().map_err(|error| error.into_error())?;
                 file.rewind()?;
-                let mut stdout = io::stdout().lock();
+                let mut stdout = for_whom(io::stdout());
                 io::copy(&mut file, &mut stdout)?;
                 stdout.flush()?;
             }

@@ -3,38 +3,34 @@
 //! In: the batches of a result, one after the other. Out: one of the formats. All but the table are written as batches come,
 //! whatever the size of the result; a table needs the width of its columns first, so it shows no more than [`TABLE_ROWS_MAX`] rows.
 
+//!
+//! ```text
+//! mod ─> result   one result in its format
+//!          └─> ../layout   tables and expanded rows
+//! ```
+
+mod result;
+
 use std::{
     fmt,
     fs::File,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
-use arrow::{
-    array::{ArrayRef, RecordBatch, StringArray},
-    compute::cast,
-    csv,
-    datatypes::{DataType, Field, Schema, SchemaRef},
-    error::ArrowError,
-    json::{
-        self,
-        writer::{JsonArray, LineDelimited},
-    },
-};
-use datafusion_clevertap::copy::in_microseconds;
+use arrow::{csv, datatypes::SchemaRef, json};
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
     file::properties::WriterProperties,
 };
 
+use self::result::{FormatWriter, ResultWriter, parquet_error, parquet_schema};
 use super::{
     format::Format,
-    layout::{self, TableWidth},
+    layout::TableWidth,
+    visible::{Visible, visible},
     watched::Watched,
 };
 use crate::{
@@ -110,11 +106,11 @@ impl Output {
             return Err(Failure::Usage("Parquet is not text, and stdout is a terminal; -o FILE writes it to a file".into()));
         }
         let destination = match path {
-            None => Destination::Stream(Watched::new(io::stdout())),
+            None => Destination::Stream(Watched::new(for_whom(io::stdout()))),
             // A device or a pipe cannot be replaced at the end.
             Some(path) if path.metadata().is_ok_and(|there| !there.is_file()) => {
                 let file = File::options().write(true).open(path).map_err(|error| Failure::file(path, &error))?;
-                Destination::Stream(Watched::new(file))
+                Destination::Stream(Watched::new(for_whom(file)))
             }
             Some(path) => Destination::File(AtomicFile::create(path, access)?),
         };
@@ -165,7 +161,7 @@ impl Output {
                 FormatWriter::Parquet(Box::new(ArrowWriter::try_new(to, parquet_schema(&schema), Some(properties)).map_err(parquet_error)?))
             }
         };
-        Ok(ResultWriter { schema, results: &mut self.results, writer, empty: true, reader_gone })
+        Ok(ResultWriter::new(schema, &mut self.results, writer, reader_gone))
     }
 
     /// Writes a line of text between results; for `check` and `demo`.
@@ -174,174 +170,22 @@ impl Output {
     /// The disk's, or [`Failure::ReaderGone`].
     pub(crate) fn say(&mut self, text: fmt::Arguments<'_>) -> Result<()> {
         let to = self.destination.writer();
-        writeln!(to, "{text}")?;
+        writeln!(to, "{}", visible(&text.to_string()))?;
         Ok(to.flush()?)
     }
 }
 
-/// Writes one result.
-pub(crate) struct ResultWriter<'a> {
-    schema: SchemaRef,
-    results: &'a mut usize,
-    writer: FormatWriter<'a>,
-    empty: bool,
-    reader_gone: Arc<AtomicBool>,
-}
-
-enum FormatWriter<'a> {
-    Table { to: &'a mut (dyn Write + Send), batches: Vec<RecordBatch>, rows: usize, width: TableWidth },
-    Expanded { to: &'a mut (dyn Write + Send), rows: usize },
-    Csv(Box<csv::Writer<&'a mut (dyn Write + Send)>>),
-    Json(json::Writer<&'a mut (dyn Write + Send), JsonArray>),
-    Ndjson(json::Writer<&'a mut (dyn Write + Send), LineDelimited>),
-    Parquet(Box<ArrowWriter<&'a mut (dyn Write + Send)>>),
-}
-
-impl ResultWriter<'_> {
-    /// Writes a batch.
-    ///
-    /// # Errors
-    /// A value that the format cannot hold, the disk's, or [`Failure::ReaderGone`].
-    pub(crate) fn write(&mut self, batch: RecordBatch) -> Result<RowsWritten> {
-        let written = self.write_batch(batch);
-        if written.is_err() && self.reader_gone.load(Ordering::Relaxed) { Err(Failure::ReaderGone) } else { written }
-    }
-
-    fn write_batch(&mut self, batch: RecordBatch) -> Result<RowsWritten> {
-        self.empty = false;
-        match &mut self.writer {
-            FormatWriter::Table { batches, rows, .. } => {
-                let room = TABLE_ROWS_MAX - *rows;
-                let is_cut = batch.num_rows() > room;
-                let batch = if is_cut { batch.slice(0, room) } else { batch };
-                *rows += batch.num_rows();
-                batches.push(batch);
-                return Ok(if is_cut { RowsWritten::First } else { RowsWritten::All });
-            }
-            FormatWriter::Expanded { to, rows } => {
-                to.write_all(layout::expanded(&batch, *rows)?.as_bytes())?;
-                *rows += batch.num_rows();
-            }
-            FormatWriter::Csv(writer) => writer.write(&flat(&batch)?)?,
-            FormatWriter::Json(writer) => writer.write(&batch)?,
-            FormatWriter::Ndjson(writer) => writer.write(&batch)?,
-            FormatWriter::Parquet(writer) => writer.write(&parquet_batch(&batch)?).map_err(parquet_error)?,
-        }
-        Ok(RowsWritten::All)
-    }
-
-    /// Ends the result: what is left is written.
-    ///
-    /// # Errors
-    /// As of [`Self::write`].
-    pub(crate) fn finish(self) -> Result<()> {
-        let reader_gone = Arc::clone(&self.reader_gone);
-        let finished = self.write_end();
-        if finished.is_err() && reader_gone.load(Ordering::Relaxed) { Err(Failure::ReaderGone) } else { finished }
-    }
-
-    fn write_end(self) -> Result<()> {
-        *self.results += 1;
-        match self.writer {
-            FormatWriter::Table { to, batches, width, .. } => {
-                to.write_all(layout::table(&self.schema, &batches, width)?.as_bytes())?;
-                to.flush()?;
-            }
-            FormatWriter::Csv(mut writer) => {
-                if self.empty {
-                    writer.write(&flat(&RecordBatch::new_empty(self.schema))?)?;
-                }
-                writer.into_inner().flush()?;
-            }
-            FormatWriter::Json(mut writer) => {
-                writer.finish()?;
-                let to = writer.into_inner();
-                writeln!(to)?;
-                to.flush()?;
-            }
-            FormatWriter::Ndjson(mut writer) => {
-                writer.finish()?;
-                writer.into_inner().flush()?;
-            }
-            FormatWriter::Expanded { to, rows } => {
-                if rows == 0 {
-                    to.write_all(layout::no_rows(&self.schema).as_bytes())?;
-                }
-                to.flush()?;
-            }
-            FormatWriter::Parquet(writer) => writer.into_inner().map_err(parquet_error)?.flush()?,
-        }
-        Ok(())
-    }
-}
-
-/// The schema of the Parquet file, with instants in units that Parquet has.
-fn parquet_schema(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match in_microseconds(field.data_type()) {
-        Some(data_type) => Arc::new(field.as_ref().clone().with_data_type(data_type)),
-        None => Arc::clone(field),
-    });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
-}
-
-/// The batch in the types of [`parquet_schema`].
-fn parquet_batch(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let schema = parquet_schema(&batch.schema());
-    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
-    RecordBatch::try_new(Arc::clone(&schema), columns.collect::<Result<_, _>>()?)
-}
-
-fn parquet_error(error: parquet::errors::ParquetError) -> ArrowError {
-    ArrowError::from(error)
-}
-
-/// The batch with lists, structs and maps as JSON text: CSV has no other way to hold them.
-fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    if !batch.schema().fields().iter().any(|field| is_nested(field.data_type())) {
-        return Ok(batch.clone());
-    }
-    let mut fields = Vec::with_capacity(batch.num_columns());
-    let mut columns = Vec::with_capacity(batch.num_columns());
-    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        if is_nested(field.data_type()) {
-            fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
-            columns.push(json_text(field, column)?);
-        } else {
-            fields.push(Arc::clone(field));
-            columns.push(Arc::clone(column));
-        }
-    }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-}
-
-fn is_nested(kind: &DataType) -> bool {
-    match kind {
-        DataType::Dictionary(_, values) => is_nested(values),
-        kind => kind.is_nested(),
-    }
-}
-
-fn json_text(field: &Arc<Field>, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let options = json::EncoderOptions::default();
-    let mut encoder = json::writer::make_encoder(field, column.as_ref(), &options)?;
-    let mut texts = Vec::with_capacity(column.len());
-    for row in 0..column.len() {
-        texts.push(if encoder.is_null(row) {
-            None
-        } else {
-            let mut text = Vec::new();
-            encoder.encode(row, &mut text);
-            Some(String::from_utf8(text).map_err(|error| ArrowError::ExternalError(Box::new(error)))?)
-        });
-    }
-    Ok(Arc::new(StringArray::from(texts)))
+/// The stream itself; for a person at a terminal, one that shows control characters.
+pub(crate) fn for_whom(stream: impl Write + IsTerminal + Send + 'static) -> Box<dyn Write + Send> {
+    if stream.is_terminal() { Box::new(Visible::new(stream)) } else { Box::new(stream) }
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::{
-        array::{Float64Array, Int64Array, ListBuilder, StringBuilder},
-        datatypes::TimeUnit,
+        array::{ArrayRef, Float64Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder},
+        compute::cast,
+        datatypes::{DataType, TimeUnit},
     };
     use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
