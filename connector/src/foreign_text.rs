@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::redact::without_addresses;
+use crate::redact::{without_addresses, without_secrets};
 
 /// Most characters of a text that are kept.
 const CHARS_MAX: usize = 200;
@@ -20,7 +20,8 @@ impl ForeignText {
     pub(crate) fn new(text: &str) -> Self {
         // What is cut away is not looked at: a text may be long.
         let end = text.char_indices().nth(CHARS_MAX).map(|(end, _)| end);
-        let line = without_addresses(text.get(..end.unwrap_or(text.len())).unwrap_or_default());
+        let line = without_secrets(text.get(..end.unwrap_or(text.len())).unwrap_or_default());
+        let line = without_addresses(&line);
         Self(if end.is_some() { format!("{line}…") } else { line })
     }
 
@@ -63,6 +64,8 @@ mod tests {
         let shown = |text: &str| ForeignText::new(text).to_string();
         assert_eq!(shown("Invalid email ann@example.com of 919812345678"), "Invalid email … of …");
         assert_eq!(shown("a\u{1b}[31mb\u{7}\u{85}\u{202e}c"), "a [31mb   c");
+        assert_eq!(shown("PUT https://ada:pw@host/x?X-Amz-Signature=0f failed"), "PUT … failed");
+        assert_eq!(shown("PUT https://host/x?token=0f failed"), "PUT https://host/x?token=… failed");
         assert_eq!(ForeignText::new("a\u{7}").raw(), "a\u{7}");
         assert_eq!(shown(&"é".repeat(201)), format!("{}…", "é".repeat(200)));
         assert_eq!(shown(&"é".repeat(200)), "é".repeat(200));
