@@ -19,8 +19,13 @@ const OTHER_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(super) fn answer_bytes_max(path: &str) -> usize {
     match path {
         "/1/upload" => UPLOAD_BYTES_MAX,
-        "/1/events.json" | "/1/profiles.json" => PAGE_BYTES_MAX,
+        path if is_export(path) => PAGE_BYTES_MAX,
         "/1/profile.json" => PERSON_BYTES_MAX,
         _ => OTHER_BYTES_MAX,
     }
+}
+
+/// Whether the answers to a call are pages of an export.
+pub(super) fn is_export(path: &str) -> bool {
+    matches!(path, "/1/events.json" | "/1/profiles.json")
 }

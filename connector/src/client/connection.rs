@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Handle;
 use url::Url;
 
+use super::answer_bytes::is_export;
 use super::classify;
 use super::concurrency::{LimitNow, Limits};
 #[cfg(feature = "https")]
@@ -22,6 +24,9 @@ use super::secret::{self, Secret};
 use super::transport::{Answer, Call, Method, Transport};
 use crate::error::{Error, Result};
 use crate::storage::is_loopback;
+
+/// Pages above this size are passed on as they came.
+const PASSED_ON_FROM: usize = 64 * 1024;
 
 /// One account: its host, its credentials, its transport, its budgets.
 #[derive(Debug)]
@@ -135,10 +140,18 @@ impl Client {
         Call { method: request.method, url: request.url(&self.base), headers, body: request.body.clone(), timeout, answer_bytes_max }
     }
 
-    /// What is done with every answer before anybody reads it: the passcode is taken out, should the answer repeat it.
-    pub(super) fn receive(&self, mut answer: Answer) -> Answer {
-        answer.body = self.passcode.stripped_from(answer.body);
+    /// What is done with an answer before anybody reads it: the passcode is taken out, should the answer repeat it. A large page of an export
+    /// is left to who decodes it, off the async threads.
+    pub(super) fn receive(&self, path: &str, mut answer: Answer) -> Answer {
+        if answer.body.len() <= PASSED_ON_FROM || !is_export(path) {
+            answer.body = self.without_passcode(answer.body);
+        }
         answer
+    }
+
+    /// A body without the passcode.
+    pub(crate) fn without_passcode(&self, body: Bytes) -> Bytes {
+        self.passcode.stripped_from(body)
     }
 
     pub(super) fn backoff(&self, tries: u32) -> Duration {

@@ -163,6 +163,11 @@ impl Lane {
         self.settings.in_flight_max.clamp(1, self.settings.api.in_flight_max)
     }
 
+    /// Who sends them.
+    pub(crate) fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.client)
+    }
+
     /// Stops the lane: requests that were never sent end.
     pub(crate) fn stop(&self) {
         self.settings.stop.stop();
@@ -359,7 +364,7 @@ impl Lane {
             Ok(Err(_)) => (Classified { outcome: AttemptOutcome::Broke, what: "broke off: the account's transport panicked".into() }, None),
             Ok(Ok(Ok(answer))) => {
                 self.client.note_answer();
-                let answer = self.client.receive(answer);
+                let answer = self.client.receive(request.path, answer);
                 (classify(&answer, (request.understood, request.understood_errors), readable), Some(answer))
             }
             Ok(Ok(Err(failure))) => (failure.into(), None),

@@ -250,7 +250,8 @@ pub(crate) async fn first_page(
             lane.pause(poll_wait(tries)).await;
             continue;
         }
-        let mut page: Map<String, Value> = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let body = lane.client().without_passcode(answer.body);
+        let mut page: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
         if let Some(Value::Array(records)) = page.remove(export.records) {
             return Ok(records);
         }

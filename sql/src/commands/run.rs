@@ -99,8 +99,10 @@ pub(crate) async fn run(
     for source in sources {
         statements.extend(script::split(&source.read()?)?);
     }
+    // Before there is a file that a signal would leave.
+    let interrupts = Interrupts::listen()?;
     let output = Output::open(flags.format, flags.output.as_deref(), FileAccess::Default)?;
-    let mut runner = Runner::new(session, output, console, Interrupts::listen()?);
+    let mut runner = Runner::new(session, output, console, interrupts);
     let completion = runner.run_all(&statements).await;
     if let Some(partial) = runner.close(completion.is_err())? {
         console.say(&format!("{} holds the results up to the error, not all", partial.display()));

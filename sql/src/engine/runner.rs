@@ -214,7 +214,7 @@ impl Execution {
         let has_result = !frame.schema().fields().is_empty();
         let execution = async {
             let batches = frame.execute_stream().await?;
-            write_result(batches, has_result, &output, &bar).await
+            write_result(&session, batches, has_result, &output, &bar).await
         };
         tokio::pin!(execution);
         tokio::select! {
@@ -236,13 +236,15 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
 }
 
 async fn write_result(
+    session: &Session,
     mut batches: SendableRecordBatchStream,
     has_result: bool,
     output: &Weak<Mutex<Output>>,
     bar: &ProgressBar,
 ) -> Result<RowsWritten> {
+    let next = async |batches: &mut SendableRecordBatchStream| batches.try_next().await.map_err(|error| session.failure(error));
     if !has_result {
-        while batches.try_next().await?.is_some() {}
+        while next(&mut batches).await?.is_some() {}
         return Ok(RowsWritten::All);
     }
     // Gone with a runner that did not wait for its statement.
@@ -251,7 +253,7 @@ async fn write_result(
     let mut result = output.begin(batches.schema())?;
     let mut written = RowsWritten::All;
     while written == RowsWritten::All {
-        let Some(batch) = batches.try_next().await? else { break };
+        let Some(batch) = next(&mut batches).await? else { break };
         bar.finish_and_clear();
         written = result.write(batch)?;
     }
@@ -361,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_second_ctrl_c_ends_the_statement_at_once_and_its_rows_in_flight_are_in_doubt() {
+    async fn a_second_ctrl_c_waits_for_nothing_and_the_rows_in_flight_are_in_doubt() {
         let (failure, runs) = interrupted(&[900, 10]).await;
         assert!(matches!(&failure, Failure::Written(text) if text.contains("in doubt")), "{failure}");
         let [run] = runs.as_slice() else { panic!("the next statement ran all the same") };

@@ -25,13 +25,14 @@ use crate::{
     files::{
         listing::{CsvCells, enable_file_tables},
         object_stores::ObjectStores,
+        uploads::UploadError,
     },
     terminal::{
         confirm::{Confirmation, Confirmations},
         progress::RunView,
     },
 };
-use datafusion_clevertap::{Account, ClevertapSql, FailedRow, optimizer, register, runs::RunWarning};
+use datafusion_clevertap::{Account, ClevertapSql, FailedRow, optimizer, redact::without_values, register, runs::RunWarning};
 
 /// The schema of the account's tables.
 const NAME: &str = "clevertap";
@@ -42,6 +43,7 @@ pub(crate) struct Session {
     ctx: SessionContext,
     account: Option<Account>,
     confirmations: Option<Arc<Confirmations>>,
+    upload_error: UploadError,
 }
 
 impl fmt::Debug for Session {
@@ -72,8 +74,10 @@ impl Session {
         if let Some(zone) = account.as_ref().and_then(Account::time_zone) {
             config.options_mut().execution.time_zone = Some(zone.name().to_owned());
         }
+        let stores = ObjectStores::default();
+        let upload_error = stores.upload_error();
         let mut runtime = RuntimeEnvBuilder::new()
-            .with_object_store_registry(Arc::new(ObjectStores::default()))
+            .with_object_store_registry(Arc::new(stores))
             // Every statement lists a folder again: the statement before may have written to it.
             .with_object_list_cache_limit(0);
         if let Some(bytes) = memory::half() {
@@ -91,7 +95,7 @@ impl Session {
         if let Some(folder) = failed_rows {
             ctx.state_ref().write().config_mut().options_mut().set("clevertap.failed_rows_to", folder)?;
         }
-        Ok(Self { ctx, account, confirmations: None })
+        Ok(Self { ctx, account, confirmations: None, upload_error })
     }
 
     /// Plans one statement; SET and CREATE, which DataFusion executes while planning, are done afterwards.
@@ -99,6 +103,8 @@ impl Session {
     /// # Errors
     /// The statement's own, with a hint where it names the account's tables and no account is open.
     pub(crate) async fn sql(&self, text: &str) -> DataFusionResult<DataFrame> {
+        // Of an earlier statement.
+        self.upload_error.take();
         let planned = self.ctx.clevertap_sql(&rewrite(text)).await;
         match planned {
             Err(error) if self.account.is_none() && names_account_tables(text) => {
@@ -109,6 +115,14 @@ impl Session {
                 None => error,
             }),
             planned => planned,
+        }
+    }
+
+    /// The failure of a statement: of one that writes files, what the disk or the bucket said.
+    pub(crate) fn failure(&self, error: DataFusionError) -> Failure {
+        match self.upload_error.take() {
+            Some(why) if matches!(error.find_root(), DataFusionError::Internal(_)) => Failure::Failed(without_values(&why)),
+            _ => Failure::from(error),
         }
     }
 
@@ -276,10 +290,9 @@ mod tests {
         assert_eq!(bounded(pool()), memory::half());
         session.rows("SET datafusion.runtime.memory_limit = '1M'").await.unwrap();
         assert_eq!(bounded(pool()), Some(1 << 20));
-        let sorted =
-            "SELECT count(*) FROM (SELECT value, repeat('x', 1000) AS t FROM generate_series(1, 100000) ORDER BY t, value LIMIT 99999)";
-        let error = Failure::from(session.rows(sorted).await.unwrap_err()).to_string();
-        assert!(error.contains("Resources exhausted") || error.contains("memory"), "{error}");
+        let collected = "SELECT array_length(array_agg(concat(repeat('x', 1000), value))) FROM generate_series(1, 100000)";
+        let error = Failure::from(session.rows(collected).await.unwrap_err()).to_string();
+        assert!(error.contains("Resources exhausted"), "{error}");
     }
 
     #[tokio::test]

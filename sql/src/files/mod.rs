@@ -3,7 +3,7 @@
 //! In: a path or URL in a statement; bytes for a file. Out: a table; a file that is complete or absent.
 //!
 //! ```text
-//! FROM 'path' ─> listing ─┬─> object_stores   the folder or bucket behind a URL; local_files: those of this machine
+//! FROM 'path' ─> listing ─┬─> object_stores   the folder or bucket behind a URL; uploads: none is left half written
 //!                         └─> csv_sniff       what DataFusion's inference misses in CSV
 //! -o FILE ─────> atomic_file
 //! ```
@@ -11,5 +11,5 @@
 pub(crate) mod atomic_file;
 mod csv_sniff;
 pub(crate) mod listing;
-mod local_files;
 pub(crate) mod object_stores;
+pub(crate) mod uploads;

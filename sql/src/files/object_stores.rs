@@ -12,19 +12,23 @@ use datafusion::{
     common::{DataFusionError, Result, plan_err},
     execution::object_store::ObjectStoreRegistry,
 };
-use object_store::ObjectStore;
+use object_store::{ObjectStore, local::LocalFileSystem};
 use url::{Position, Url};
 
-use super::local_files::LocalFiles;
+use super::uploads::{UploadError, Uploads};
 
 /// The stores that are open, by [`address`].
 pub(crate) struct ObjectStores {
     open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    /// Of any of them.
+    upload_error: UploadError,
 }
 
 impl Default for ObjectStores {
     fn default() -> Self {
-        Self { open: Mutex::new(HashMap::from([("file://".to_owned(), Arc::new(LocalFiles::default()) as Arc<dyn ObjectStore>)])) }
+        let upload_error = UploadError::default();
+        let local = Uploads::watched(LocalFileSystem::new(), &upload_error);
+        Self { open: Mutex::new(HashMap::from([("file://".to_owned(), local)])), upload_error }
     }
 }
 
@@ -36,6 +40,11 @@ impl fmt::Debug for ObjectStores {
 }
 
 impl ObjectStores {
+    /// Where the errors of uploads are kept.
+    pub(crate) fn upload_error(&self) -> UploadError {
+        self.upload_error.clone()
+    }
+
     fn stores(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<dyn ObjectStore>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,7 +72,7 @@ impl ObjectStoreRegistry for ObjectStores {
         if let Some(store) = stores.get(&address(url)) {
             return Ok(Arc::clone(store));
         }
-        let store = build_store(url)?;
+        let store = Uploads::watched(build_store(url)?, &self.upload_error);
         stores.insert(address(url), Arc::clone(&store));
         Ok(store)
     }

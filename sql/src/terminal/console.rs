@@ -258,11 +258,11 @@ mod tests {
         let mut console = Console::new(Verbosity::Lines, Box::new(captured.clone()));
         console.say("INSERT INTO t SELECT * FROM 'https://ada:pw@h/x.csv?X-Amz-Signature=0f\u{1b}[2J'");
         console.prompt("\u{202e}Type 3 to go on:");
-        console.fail(&Failure::Failed("GET https://ada:pw@h/x?token=0f: \rgone".into()));
+        console.fail(&Failure::Failed("GET https://ada:pw@h/x?token=0f was answered \r404".into()));
         assert_eq!(
             captured.text(),
             "INSERT INTO t SELECT * FROM 'https://…@h/x.csv?X-Amz-Signature=…\\u{1b}[2J'\n\\u{202e}Type 3 to go on:\n\
-             error: GET https://…@h/x?token=…: \\u{d}gone\n"
+             error: GET https://…@h/x?token=… was answered \\u{d}404\n"
         );
     }
 

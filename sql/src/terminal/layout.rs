@@ -40,8 +40,8 @@ impl TableWidth {
 
 /// Characters of all cells of a table in a file or a pipe: whoever wants to have all of a long text takes another format.
 const TABLE_CHARS_MAX: usize = 8_000_000;
-/// Of these each cell has its share, within bounds.
-const CELL_CHARS: std::ops::RangeInclusive<usize> = 1_000..=100_000;
+/// Of these each cell has its share, within bounds. Whatever draws the table counts widths in 16 bits.
+const CELL_CHARS: std::ops::RangeInclusive<usize> = 1_000..=30_000;
 
 /// The batches as a table, or as expanded rows where the table is wider than `width`. A cell beyond its share of [`TABLE_CHARS_MAX`] is cut.
 ///

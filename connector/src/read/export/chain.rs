@@ -377,9 +377,9 @@ impl Chains {
         let mut tries = 0;
         loop {
             let Fetched { body, guard } = fetched;
-            let page_body = body.clone();
+            let (page_body, client) = (body.clone(), self.lane.client());
             let task = SpawnedTask::spawn_blocking(move || {
-                let page = decoder.decode(&body);
+                let page = decoder.decode(&client.without_passcode(body));
                 (page, decoder)
             });
             let (page, used) = task.await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
