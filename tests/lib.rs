@@ -59,7 +59,9 @@ pub struct EmulatorTransport {
 }
 
 /// What happens to the emulator's answer to a call on its way.
-struct Change(Box<dyn FnMut(&SentCall, Answer) -> Answer + Send>);
+struct Change(Box<ChangeAnswer>);
+
+type ChangeAnswer = dyn FnMut(&SentCall, Answer) -> Answer + Send;
 
 impl std::fmt::Debug for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

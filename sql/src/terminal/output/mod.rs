@@ -1,8 +1,7 @@
 //! Results, as text on stdout or in a file.
 //!
 //! In: the batches of a result, one after the other. Out: one of the formats. All but the table are written as batches come,
-//! whatever the size of the result; a table needs the width of its columns first, so it shows no more than [`TABLE_ROWS_MAX`] rows.
-
+//! whatever the size of the result; a table needs the width of its columns first, so it shows no more than [`result::TABLE_ROWS_MAX`] rows.
 //!
 //! ```text
 //! mod ─> result   one result in its format
@@ -26,6 +25,7 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
+pub(crate) use self::result::RowsWritten;
 use self::result::{FormatWriter, ResultWriter, parquet_error, parquet_schema};
 use super::{
     format::Format,
@@ -37,9 +37,6 @@ use crate::{
     failure::{Failure, Result},
     files::atomic_file::{AtomicFile, FileAccess},
 };
-
-/// Rows of a result that the table format shows.
-pub(crate) const TABLE_ROWS_MAX: usize = 1_000;
 
 /// Where results go.
 pub(crate) struct Output {
@@ -69,23 +66,6 @@ impl Destination {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").field("format", &self.format).finish_non_exhaustive()
-    }
-}
-
-/// How many rows of a result are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RowsWritten {
-    All,
-    /// The first [`TABLE_ROWS_MAX`]: there were more, and further batches need not be read.
-    First,
-}
-
-impl RowsWritten {
-    /// The sentence about rows that were left out.
-    pub(crate) fn left_out(self) -> Option<String> {
-        (self == Self::First).then(|| {
-            format!("only the first {TABLE_ROWS_MAX} rows are shown; --format expanded, csv, tsv, json, ndjson and parquet write all")
-        })
     }
 }
 
@@ -260,7 +240,7 @@ mod tests {
         assert_eq!(result.write(ids(1)).unwrap(), RowsWritten::All);
         assert_eq!(result.write(ids(1)).unwrap(), RowsWritten::First);
         result.finish().unwrap();
-        assert_eq!(captured.text().lines().count(), TABLE_ROWS_MAX + 4);
+        assert_eq!(captured.text().lines().count(), result::TABLE_ROWS_MAX + 4);
     }
 
     #[test]
