@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use clevertap_emulator::{Fault, Settings, What};
 use datafusion::catalog::streaming::StreamingTable;

@@ -1,7 +1,7 @@
 //! Results, as text on stdout or in a file.
 //!
 //! In: the batches of a result, one after the other. Out: one of the formats. All but the table are written as batches come,
-//! whatever the size of the result; a table needs the width of its columns first, so it shows no more than [`TABLE_ROWS_MAX`] rows.
+//! whatever the size of the result; a table needs the width of its columns first, so it shows no more than its first rows.
 
 //!
 //! ```text
@@ -26,6 +26,7 @@ use parquet::{
     file::properties::WriterProperties,
 };
 
+pub(crate) use self::result::RowsWritten;
 use self::result::{FormatWriter, ResultWriter, parquet_error, parquet_schema};
 use super::{
     format::Format,
@@ -37,9 +38,6 @@ use crate::{
     failure::{Failure, Result},
     files::atomic_file::{AtomicFile, FileAccess},
 };
-
-/// Rows of a result that the table format shows.
-pub(crate) const TABLE_ROWS_MAX: usize = 1_000;
 
 /// Where results go.
 pub(crate) struct Output {
@@ -69,23 +67,6 @@ impl Destination {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").field("format", &self.format).finish_non_exhaustive()
-    }
-}
-
-/// How many rows of a result are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RowsWritten {
-    All,
-    /// The first [`TABLE_ROWS_MAX`]: there were more, and further batches need not be read.
-    First,
-}
-
-impl RowsWritten {
-    /// The sentence about rows that were left out.
-    pub(crate) fn left_out(self) -> Option<String> {
-        (self == Self::First).then(|| {
-            format!("only the first {TABLE_ROWS_MAX} rows are shown; --format expanded, csv, tsv, json, ndjson and parquet write all")
-        })
     }
 }
 
@@ -189,7 +170,7 @@ mod tests {
     };
     use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-    use super::*;
+    use super::{result::TABLE_ROWS_MAX, *};
     use crate::terminal::captured::Captured;
 
     fn stream(format: Format, to: &Captured) -> Output {

@@ -24,11 +24,30 @@ use arrow::{
 use datafusion_clevertap::{copy::in_microseconds, redact::without_secrets};
 use parquet::arrow::ArrowWriter;
 
-use super::{
-    super::layout::{self, TableWidth},
-    RowsWritten, TABLE_ROWS_MAX,
+use crate::{
+    failure::{Failure, Result},
+    terminal::layout::{self, TableWidth},
 };
-use crate::failure::{Failure, Result};
+
+/// Rows of a result that the table format shows.
+pub(crate) const TABLE_ROWS_MAX: usize = 1_000;
+
+/// How many rows of a result are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowsWritten {
+    All,
+    /// The first [`TABLE_ROWS_MAX`]: there were more, and further batches need not be read.
+    First,
+}
+
+impl RowsWritten {
+    /// The sentence about rows that were left out.
+    pub(crate) fn left_out(self) -> Option<String> {
+        (self == Self::First).then(|| {
+            format!("only the first {TABLE_ROWS_MAX} rows are shown; --format expanded, csv, tsv, json, ndjson and parquet write all")
+        })
+    }
+}
 
 /// Writes one result.
 pub(crate) struct ResultWriter<'a> {
