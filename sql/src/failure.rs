@@ -30,6 +30,9 @@ pub(crate) enum Failure {
     /// Ctrl-C, TERM or HUP.
     #[error("stopped by a signal (Ctrl-C, TERM or HUP)")]
     Stopped,
+    /// A signal, while the folder of failed rows took nothing.
+    #[error("stopped by a signal, and the failed rows could not be written in time: not all of them are in their folder")]
+    NoEvidence,
     /// The reader of stdout has closed it (`| head`). No message is printed.
     #[error("the reader of the results went away")]
     ReaderGone,
@@ -63,7 +66,7 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Failed(_) | Self::Written(_) | Self::Unanswered(_) | Self::Stopped | Self::ReaderGone => 1,
+            Self::Failed(_) | Self::Written(_) | Self::Unanswered(_) | Self::Stopped | Self::NoEvidence | Self::ReaderGone => 1,
         }
     }
 

@@ -28,7 +28,7 @@ const CONNECTOR: &[&[&str]] = &[
     &["bench_support", "catalog", "copy", "diagnose"],
     &["dml"],
     &["optimizer"],
-    &["register"],
+    &["balance", "register"],
     &["session"],
 ];
 

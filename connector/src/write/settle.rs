@@ -220,7 +220,8 @@ impl Settler {
     pub(crate) fn rest(&self, fate: Option<Fate>) {
         let mut run = self.run.get();
         let tally = run.tally;
-        let rows = tally.read.saturating_sub(tally.accepted + tally.rejected + tally.in_doubt + tally.unsent);
+        let settled = tally.accepted + run.checked + tally.rejected + tally.in_doubt + tally.unsent;
+        let rows = tally.read.saturating_sub(settled);
         if rows == 0 {
             return;
         }

@@ -141,7 +141,8 @@ impl<'a> Runner<'a> {
                             execution.abort_all();
                             // One that computes does not hear of it.
                             timeout(DROPPED_WITHIN, execution.join_next()).await.ok();
-                            return Err(Failure::Stopped);
+                            let is_without_evidence = is_running && session.keeps_failed_rows();
+                            return Err(if is_without_evidence { Failure::NoEvidence } else { Failure::Stopped });
                         }
                     };
                 }

@@ -32,7 +32,7 @@ use crate::{
         progress::RunView,
     },
 };
-use datafusion_clevertap::{Account, ClevertapSql, FailedRow, optimizer, redact::without_values, register, runs::RunWarning};
+use datafusion_clevertap::{Account, ClevertapSql, FailedRow, Options, optimizer, redact::without_values, register, runs::RunWarning};
 
 /// The schema of the account's tables.
 const NAME: &str = "clevertap";
@@ -201,6 +201,11 @@ impl Session {
     /// The number of the last run; 0 where there is none.
     pub(crate) fn last_run(&self) -> u64 {
         self.runs_after(0).last().map_or(0, |run| run.run_id)
+    }
+
+    /// Whether rows that are not accepted go to a folder too.
+    pub(crate) fn keeps_failed_rows(&self) -> bool {
+        self.ctx.copied_config().options().extensions.get::<Options>().is_some_and(|options| options.failed_rows_to.is_some())
     }
 
     /// The warnings of all statements so far.

@@ -122,8 +122,8 @@ fn cut(cells: &ArrayFormatter<'_>, row: usize, chars_max: usize) -> Result<Strin
     let written = cells.value(row).write(&mut cut);
     if cut.is_cut {
         cut.text.push('…');
-    } else if let Err(error) = written {
-        return Err(error.into());
+    } else {
+        written?;
     }
     Ok(visible(&cut.text).into_owned())
 }

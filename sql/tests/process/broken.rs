@@ -115,6 +115,24 @@ fn a_statement_of_many_terms_works_or_is_refused_with_a_sentence() {
 }
 
 #[test]
+fn what_a_refusal_says_to_write_in_the_place_of_many_terms_works() {
+    let world = World::new(Settings::default());
+    std::fs::write(world.path("deep.sql"), format!("SELECT {}", vec!["'x'"; 2_000].join(" || "))).expect("written");
+    let refused = world.run(&["-f", "deep.sql"]).stderr;
+    assert!(
+        refused.contains("begins in line 1") && refused.contains("into VALUES, one a row") && refused.contains("Nothing was run"),
+        "{refused}"
+    );
+    let rows = (0..2_000).map(|number| format!("({number}, 'x')")).collect::<Vec<_>>().join(", ");
+    std::fs::write(world.path("flat.sql"), format!("SELECT length(string_agg(t, '' ORDER BY n)) AS l FROM (VALUES {rows}) v(n, t)"))
+        .expect("written");
+    assert_eq!(world.run(&["--format", "csv", "-f", "flat.sql"]).stdout, "l\n2000\n");
+    std::fs::write(world.path("values.csv"), "x\n1\n2\n").expect("written");
+    let inside = "SELECT count(*) AS n FROM (VALUES (1), (5)) t(x) WHERE x IN (SELECT x FROM 'values.csv')";
+    assert_eq!(world.run(&["--format", "csv", "-c", inside]).stdout, "n\n1\n");
+}
+
+#[test]
 fn a_load_and_an_erasure_of_many_terms_are_planned_in_linear_time() {
     let world = World::new(Settings::default());
     let names = |operator: &str, is: &str| (0..4_000).map(|number| format!("{operator} {is} 'u{number}'")).collect::<Vec<_>>();

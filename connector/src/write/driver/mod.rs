@@ -131,7 +131,8 @@ impl Driver {
         let mut unsettled: Vec<u32> = self.progress.in_flight.keys().copied().collect();
         unsettled.sort_unstable();
         unsettled.into_iter().for_each(|number| self.settle(number));
-        if self.progress.panicked && !self.is_dry() {
+        if self.progress.panicked {
+            // Those of the batch over which it broke off.
             self.settler.rest(Some(Fate::Unsent));
         }
         self.write_failed_rows(true).await;
