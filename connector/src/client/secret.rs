@@ -32,14 +32,15 @@ impl Secret {
         }
         // Few answers are no UTF-8, and nobody reads those. The whole of a page is looked at, so it is done in the fastest way.
         let text = std::str::from_utf8(&body).map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
-        let escaped = self.0.replace('\\', "\\\\").replace('"', "\\\"");
-        let slashed = escaped.replace('/', "\\/");
-        let mut spellings = vec![self.0.as_str(), &escaped, &slashed];
-        spellings.dedup();
-        if !spellings.iter().any(|spelling| text.contains(spelling)) {
+        if !text.contains(&self.0) && !(text.contains('\\') && first_spelled(&text, &self.0, 0).is_some()) {
             return body;
         }
-        spellings.into_iter().fold(text.into_owned(), |text, spelling| text.replace(spelling, "…")).into()
+        let (mut kept, mut from) = (String::with_capacity(text.len()), 0);
+        while let Some((start, end)) = first_spelled(&text, &self.0, from) {
+            kept.extend([text.get(from..start).unwrap_or_default(), "…"]);
+            from = end;
+        }
+        (kept + text.get(from..).unwrap_or_default()).into()
     }
 
     /// Refuses a passcode that no header can carry, without showing it.
@@ -69,6 +70,26 @@ pub(super) fn header_safe(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Where a text spells `secret` from `from` on: each character as it is, or as JSON may escape it.
+fn first_spelled(text: &str, secret: &str, from: usize) -> Option<(usize, usize)> {
+    let bytes = text.as_bytes();
+    let ends = |start: usize| secret.bytes().try_fold(start, |at, expected| character_at(bytes, at, expected));
+    (from..bytes.len()).find_map(|start| ends(start).map(|end| (start, end)))
+}
+
+/// The end of the character at `at`, if it is `expected`, which is ASCII: `-`, `\-` or `\u002d`.
+fn character_at(bytes: &[u8], at: usize, expected: u8) -> Option<usize> {
+    match bytes.get(at..)? {
+        [b'\\', b'u', b'0', b'0', high, low, ..] => {
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            (digit(*high)? * 16 + digit(*low)? == u32::from(expected)).then_some(at + 6)
+        }
+        [b'\\', escaped, ..] if *escaped == expected => Some(at + 2),
+        [plain, ..] if *plain == expected => Some(at + 1),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +101,7 @@ mod tests {
         };
         assert_eq!(strip("ABC-DEF", r#"{"error":"Passcode ABC-DEF invalid: ABC-DEF"}"#), r#"{"error":"Passcode … invalid: …"}"#);
         assert_eq!(strip("a/b\"c", r#"{"error":"a/b\"c and a\/b\"c"}"#), r#"{"error":"… and …"}"#);
+        assert_eq!(strip("ABC-DEF", r#"{"error":"ABC\u002dDEF \u0041BC-\u0044EF \u00e9"}"#), r#"{"error":"… … \u00e9"}"#);
         assert_eq!(strip("ab", r#"{"a":"abc"}"#), r#"{"a":"abc"}"#, "a passcode this short is a part of other words");
         let untouched = Bytes::from_static(b"{}");
         assert_eq!(Secret::new("ABC-DEF").stripped_from(untouched.clone()).as_ptr(), untouched.as_ptr());

@@ -153,7 +153,7 @@ async fn record(
     }
 }
 
-/// Whether a record may be the one of `key`: where it names its keys, that one is among them.
+/// Whether a record is the one of `key`: it names that one among its keys.
 fn is_of(record: &RawValue, column: &str, key: &str, call: &Lookup) -> bool {
     let Some((_, found_by)) = call.found_by.iter().find(|(name, _)| *name == column) else { return true };
     let Ok(record) = serde_json::from_str::<Value>(record.get()) else { return false };
@@ -161,7 +161,7 @@ fn is_of(record: &RawValue, column: &str, key: &str, call: &Lookup) -> bool {
     let values = |pointers: &[&str]| pointers.iter().flat_map(|pointer| values_at(&record, pointer)).collect::<Vec<_>>();
     let (one, several) = (values(found_by.pointers), values(found_by.several));
     let is_among = |texts: &String| texts == key || texts.split([',', ';', '|']).any(|text| text.trim() == key);
-    (one.is_empty() && several.is_empty()) || one.iter().any(|text| is_key(text)) || several.iter().any(is_among)
+    one.iter().any(|text| is_key(text)) || several.iter().any(is_among)
 }
 
 /// The scalars at a JSON pointer, in which `*` is every element of a list, as text; of a list its elements.
@@ -208,11 +208,16 @@ mod tests {
             r#"{"identity":"a","all_identities":"a,u1"}"#,
             r#"{"identity":"a","all_identities":["a","u1"]}"#,
             r#"{"all_identities":"u1"}"#,
-            r#"{"name":"Ann"}"#,
         ] {
             assert!(is_of("identity", "u1", record), "{record}");
         }
-        for record in [r#"{"identity":"u2"}"#, r#"{"identity":"u11","all_identities":"u11,u12"}"#, r#"{"identity":"U1"}"#] {
+        for record in [
+            r#"{"name":"Ann"}"#,
+            r#"{"profileData":{}}"#,
+            r#"{"identity":"u2"}"#,
+            r#"{"identity":"u11","all_identities":"u11,u12"}"#,
+            r#"{"identity":"U1"}"#,
+        ] {
             assert!(!is_of("identity", "u1", record), "{record}");
         }
         assert!(is_of("identity", "1001", r#"{"identity":1001}"#));

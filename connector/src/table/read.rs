@@ -40,7 +40,7 @@ pub(crate) struct Lookup {
     pub(crate) not_found_words: &'static [&'static str],
     /// HTTP statuses that mean it whatever the answer says.
     pub(crate) not_found_statuses: &'static [u16],
-    /// Where a record holds the keys by which it is found: a record that has some of them, and none that was asked for, is another one.
+    /// Where a record holds the keys by which it is found: a record that does not name the one that was asked for is another one.
     pub(crate) found_by: &'static [(&'static str, FoundBy)],
 }
 

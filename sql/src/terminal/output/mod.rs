@@ -169,7 +169,7 @@ mod tests {
     };
     use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
-    use super::{result::TABLE_ROWS_MAX, *};
+    use super::*;
     use crate::terminal::captured::Captured;
 
     fn stream(format: Format, to: &Captured) -> Output {
