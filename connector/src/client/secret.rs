@@ -32,7 +32,8 @@ impl Secret {
         }
         // Few answers are no UTF-8, and nobody reads those. The whole of a page is looked at, so it is done in the fastest way.
         let text = std::str::from_utf8(&body).map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
-        if !text.contains(&self.0) && !(text.contains('\\') && first_spelled(&text, &self.0, 0).is_some()) {
+        let may_be_escaped = text.contains("\\u00") || self.0.contains(['"', '\\', '/']);
+        if !text.contains(&self.0) && (!may_be_escaped || first_spelled(&text, &self.0, 0).is_none()) {
             return body;
         }
         let (mut kept, mut from) = (String::with_capacity(text.len()), 0);
