@@ -376,7 +376,7 @@ async fn an_aborted_statement_is_unsent_before_the_completion_and_in_doubt_behin
         };
         let (result, (aborted, at)) = tokio::join!(world.run(INSERT), abort);
         assert!(aborted && at.elapsed() < std::time::Duration::from_secs(1), "{:?}", at.elapsed());
-        assert_eq!(ending(&world, &result), format!("CT-407 stopped: 0 accepted, 0 rejected, {expected}"), "{path}");
+        assert_eq!(ending(&world, &result), format!("CT-404 stopped: 0 accepted, 0 rejected, {expected}"), "{path}");
     }
 }
 
