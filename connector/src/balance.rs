@@ -205,6 +205,12 @@ mod tests {
             let selects: Vec<_> = (0..500).map(|number| format!("SELECT {number} AS a")).collect();
             let sql = selects.join(operator);
             assert_eq!(text(&sql), sql);
+            let Statement::Statement(statement) = balanced(DFParser::parse_sql(&sql).expect("parsed").pop_front().expect("a statement"))
+            else {
+                panic!("SQL")
+            };
+            let ast::Statement::Query(query) = *statement else { panic!("a query") };
+            assert_eq!(std::iter::successors(Some(&*query.body), |set| set.left().map(|(left, _)| left)).count(), 10);
         }
         // `(1 - 1) - 1` is not `1 - (1 - 1)`; a chain of two kinds of UNION is not one of them.
         for sql in [

@@ -24,6 +24,8 @@ use datafusion_clevertap::{redact::without_secrets, runs::RunWarning};
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 /// Warnings of one statement that are printed.
 const WARNINGS_MAX: usize = 20;
+/// Characters of one text, such as the echo of a statement or what CleverTap answered, that are printed.
+const TEXT_CHARS_MAX: usize = 20_000;
 /// How often a plain line is printed.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -200,9 +202,15 @@ impl Console {
     }
 }
 
-/// As stderr may show it: without secrets of URLs, and with control characters as numbers.
+/// As stderr may show it: without secrets of URLs, with control characters as numbers, and not for hours.
 fn shown(text: &str) -> String {
-    visible(&without_secrets(text)).into_owned()
+    let text = without_secrets(text);
+    let (start, rest) = match text.char_indices().nth(TEXT_CHARS_MAX) {
+        Some((end, _)) => text.split_at(end),
+        None => (text.as_ref(), ""),
+    };
+    let more = if rest.is_empty() { String::new() } else { format!("… ({} characters more)", rest.chars().count()) };
+    format!("{}{more}", visible(start))
 }
 
 /// Whether the four counts of a run have been printed.
@@ -264,6 +272,13 @@ mod tests {
             "INSERT INTO t SELECT * FROM 'https://…@h/x.csv?X-Amz-Signature=…\\u{1b}[2J'\n\\u{202e}Type 3 to go on:\n\
              error: GET https://…@h/x?token=… was answered \\u{d}404\n"
         );
+    }
+
+    #[test]
+    fn an_enormous_text_is_cut() {
+        let captured = Captured::default();
+        Console::new(Verbosity::Lines, Box::new(captured.clone())).say(&"é".repeat(TEXT_CHARS_MAX + 7));
+        assert_eq!(captured.text(), format!("{}… (7 characters more)\n", "é".repeat(TEXT_CHARS_MAX)));
     }
 
     #[test]
