@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::redact::{without_addresses, without_secrets};
+use crate::redact::{is_control, without_addresses, without_secrets};
 
 /// Most characters of a text that are kept.
 const CHARS_MAX: usize = 200;
@@ -47,12 +47,7 @@ impl fmt::Display for ForeignText {
 
 /// The text with a blank for each character that is not to be shown.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect()
-}
-
-/// Whether a terminal would act on the character, or show others in another order.
-fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    text.chars().map(|c| if is_control(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -143,6 +143,12 @@ pub fn without_values(message: &str) -> String {
     redacted.into_owned()
 }
 
+/// Whether a terminal would act on the character, or show others in another order: C0, DEL, C1, and those that turn the direction of writing.
+#[must_use]
+pub fn is_control(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A text of CleverTap with `…` for each word that may be an address or a number of a person: with an @, or with six digits or more. It cannot
 /// know a name.
 pub(crate) fn without_addresses(text: &str) -> String {

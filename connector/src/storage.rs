@@ -17,8 +17,14 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use url::{Host, Position, Url};
 
+use crate::foreign_text::printable;
+use crate::redact::without_secrets;
+
 /// Files of a bucket that are read at once.
 const READS_AT_ONCE: usize = 16;
+
+/// Most characters of an error of a bucket: its path and the status stand in front.
+const ERROR_CHARS_MAX: usize = 500;
 
 /// Bytes that prove that a disk takes files: more than a full one has left over.
 const PROBE_BYTES: usize = 64 << 10;
@@ -134,7 +140,7 @@ impl Folder {
                 };
                 put.map(drop).map_err(|error| match error {
                     object_store::Error::AlreadyExists { .. } => io::Error::new(io::ErrorKind::AlreadyExists, error),
-                    error => error.into(),
+                    error => told(&error),
                 })
             }
         }
@@ -156,7 +162,7 @@ impl Folder {
                     let bytes = store.get(&file.location).await?.bytes().await?;
                     Ok::<_, object_store::Error>((file.location.filename().unwrap_or_default().to_owned(), bytes.to_vec()))
                 });
-                read.try_buffer_unordered(READS_AT_ONCE).boxed().try_collect().await.map_err(io::Error::from)?
+                read.try_buffer_unordered(READS_AT_ONCE).boxed().try_collect().await.map_err(|error| told(&error))?
             }
         };
         all.sort();
@@ -178,6 +184,13 @@ impl fmt::Display for Folder {
 /// The URL that a place is; a path is none, `C:\x` neither.
 fn url_of(place: &str) -> Option<Url> {
     Url::parse(place).ok().filter(|url| url.scheme().len() > 1)
+}
+
+/// An error of a bucket: its first line, for behind that stands what the server answered, a page of HTML perhaps.
+fn told(error: &object_store::Error) -> io::Error {
+    let text = error.to_string();
+    let line: String = text.lines().next().unwrap_or_default().chars().take(ERROR_CHARS_MAX).collect();
+    io::Error::other(printable(&without_secrets(&line)))
 }
 
 /// Refuses a URL over which files about people would go in clear to another machine.
@@ -326,6 +339,13 @@ mod tests {
 
     fn temporary(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("clevertap-storage-{name}-{:016x}", rand::random::<u64>()))
+    }
+
+    #[test]
+    fn what_a_bucket_answers_is_cut_to_a_line() {
+        let page = format!("<html>\n<p>ada@example.org</p>\n{}", "x".repeat(5_000));
+        let shown = told(&object_store::Error::Generic { store: "HTTP", source: page.into() }).to_string();
+        assert!(shown.contains("<html>") && !shown.contains(['\n', '@', 'x']), "{shown}");
     }
 
     #[tokio::test]

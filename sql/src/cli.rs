@@ -188,6 +188,13 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_place_that_is_a_variable_without_a_value_is_wrong_usage() {
+        for arguments in [&["--failed-rows", "", "-c", "SELECT 1"][..], &["erase", "--identity", "a", "--log", ""]] {
+            assert_eq!(code(arguments).await, 2, "{arguments:?}");
+        }
+    }
+
     #[test]
     fn the_flags_are_well_formed() {
         Cli::command().debug_assert();

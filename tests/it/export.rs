@@ -88,9 +88,11 @@ async fn a_sweep_is_of_the_events_that_there_are_now() {
     world.set("full_scan", true).await;
     let late = "SELECT identity FROM clevertap.profiles WHERE name IS NULL OR name IS NOT NULL";
     assert!(lines(&world.rows(late).await).contains(&"| late |".to_owned()));
-    for (body, expected) in
-        [(r#"{"status":"success"}"#, "no list of them"), (r#"{"status":"partial","events":[]}"#, "\"status\": \"partial\"")]
-    {
+    for (body, expected) in [
+        (r#"{"status":"success"}"#, "no list of them"),
+        (r#"{"status":"success","events":[{"name":"Charged"},{"nmae":"Viewed"}]}"#, "one without a name"),
+        (r#"{"status":"partial","events":[]}"#, "\"status\": \"partial\""),
+    ] {
         world.script([Scripted::Answer(200, body)]);
         let error = world.refused("SELECT count(*) FROM clevertap.profiles").await;
         assert!(error.contains(expected) && error.contains("[CT-304]"), "{error}");

@@ -123,7 +123,7 @@ impl Fail {
     }
 
     /// Whether the error begins with this text, in any case.
-    fn error_begins(&self, text: &str) -> bool {
+    pub(crate) fn error_begins(&self, text: &str) -> bool {
         let words = self.words.as_ref().map(|words| words.raw().trim_start()).unwrap_or_default();
         words.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
     }

@@ -25,8 +25,8 @@ use super::transport::{Answer, Call, Method, Transport};
 use crate::error::{Error, Result};
 use crate::storage::is_loopback;
 
-/// Pages above this size are passed on as they came.
-const PASSED_ON_FROM: usize = 64 * 1024;
+/// Larger pages of an export are searched for the passcode where they are decoded.
+const SEARCHED_AT_ONCE_BYTES_MAX: usize = 64 * 1024;
 
 /// One account: its host, its credentials, its transport, its budgets.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Client {
     /// What is done with an answer before anybody reads it: the passcode is taken out, should the answer repeat it. A large page of an export
     /// is left to who decodes it, off the async threads.
     pub(super) fn receive(&self, path: &str, mut answer: Answer) -> Answer {
-        if answer.body.len() <= PASSED_ON_FROM || !is_export(path) {
+        if answer.body.len() <= SEARCHED_AT_ONCE_BYTES_MAX || !is_export(path) {
             answer.body = self.without_passcode(answer.body);
         }
         answer

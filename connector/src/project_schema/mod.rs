@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::table::{Table, ValueForm};
 use crate::tables;
-pub(crate) use types::{Events, Properties, events, form};
+pub(crate) use types::{Events, Properties, events, form, is_named};
 
 /// An event property as a column.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,6 +37,11 @@ pub(crate) fn events(records: &[Value]) -> Events {
     events
 }
 
+/// Whether a record of an event names it.
+pub(crate) fn is_named(record: &Value) -> bool {
+    text(tables::event_schema(), record, "event_name").is_some()
+}
+
 pub(crate) fn people(records: &[Value]) -> Properties {
     records.iter().filter_map(|record| property(tables::profile_schema(), record)).collect()
 }

@@ -21,33 +21,33 @@ const KEYS_SHOWN: usize = 8;
 /// The keys of an object, each with the text of its value, digits and all. A key that is there twice makes it unreadable: which of both is
 /// meant, nobody can say.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(BTreeMap<String, Box<RawValue>>);
+pub(crate) struct UniqueKeys(BTreeMap<String, Box<RawValue>>);
 
-impl<'de> Deserialize<'de> for Keys {
+impl<'de> Deserialize<'de> for UniqueKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Keys;
+            type Value = UniqueKeys;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Keys, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<UniqueKeys, A::Error> {
                 let mut keys = BTreeMap::new();
                 while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
                     if keys.insert(key, value).is_some() {
                         return Err(serde::de::Error::custom("a key is there twice"));
                     }
                 }
-                Ok(Keys(keys))
+                Ok(UniqueKeys(keys))
             }
         }
         deserializer.deserialize_map(Object)
     }
 }
 
-impl Keys {
+impl UniqueKeys {
     pub(crate) fn get(&self, key: &str) -> Option<&RawValue> {
         self.0.get(key).map(AsRef::as_ref)
     }
@@ -71,7 +71,7 @@ impl Keys {
 pub(crate) enum Reply {
     Complete(Complete),
     /// CleverTap is not ready. The keys may hold the id of the request.
-    Pending(Keys),
+    Pending(UniqueKeys),
 }
 
 /// The keys of an answer that is complete, and what an error about it needs.
@@ -80,7 +80,7 @@ pub(crate) struct Complete {
     call: String,
     answer: Answer,
     form: AnswerForm,
-    keys: Keys,
+    keys: UniqueKeys,
 }
 
 /// Reads an answer of `call` (`GET /1/profile.json`).
@@ -89,7 +89,7 @@ pub(crate) struct Complete {
 /// [`Error::Answer`] if it is not of the call's form.
 pub(crate) fn read(call: impl fmt::Display, answer: &Answer, form: &AnswerForm) -> Result<Reply> {
     let call = call.to_string();
-    let Ok(mut keys) = serde_json::from_slice::<Keys>(&answer.body) else {
+    let Ok(mut keys) = serde_json::from_slice::<UniqueKeys>(&answer.body) else {
         return Err(unexpected(&call, answer, "it is not a JSON object with each key once"));
     };
     let status = keys.get("status").map(|status| serde_json::from_str::<String>(status.get()));
@@ -139,7 +139,7 @@ impl Complete {
     /// The record, an object that is not empty.
     pub(crate) fn record(mut self) -> Result<Option<Box<RawValue>>> {
         let Some(record) = self.take()? else { return Ok(None) };
-        match serde_json::from_str::<Keys>(record.get()) {
+        match serde_json::from_str::<UniqueKeys>(record.get()) {
             Ok(keys) if !keys.0.is_empty() => Ok(Some(record)),
             _ => Err(self.unexpected(&format!("its \"{}\" is no object with keys", self.form.key().unwrap_or_default()))),
         }
@@ -160,7 +160,7 @@ impl Complete {
     }
 
     /// The object of a group.
-    pub(crate) fn group(&self, name: &str) -> Result<Keys> {
+    pub(crate) fn group(&self, name: &str) -> Result<UniqueKeys> {
         let group = self.keys.get(name).and_then(|group| serde_json::from_str(group.get()).ok());
         group.ok_or_else(|| self.unexpected("it has no object for a group that was asked for"))
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
 use crate::error::{Error, Result};
-use crate::read::answer::{self, Complete, Keys, Reply, whole_number};
+use crate::read::answer::{self, Complete, Reply, UniqueKeys, whole_number};
 use crate::read::pushdown::condition::Condition;
 use crate::read::query::{DayRange, Window, event_query, packed_midnight, poll_wait};
 use crate::read::schema_discovery;
@@ -277,7 +277,7 @@ pub(crate) async fn top_values(
         for (at, property) in parameters.properties.iter().enumerate() {
             let mut values: Vec<(String, String, u64)> = Vec::new();
             for (kind, counted) in complete.group(&format!("{GROUP}{at}"))?.into_inner() {
-                let counted: Keys =
+                let counted: UniqueKeys =
                     serde_json::from_str(counted.get()).map_err(|_| complete.unexpected("a group is not by type, each value once"))?;
                 for (value, count) in counted.into_inner() {
                     let count = whole_number(&count).ok_or_else(|| complete.unexpected("a value has no count"))?;

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::read::answer::{self, Complete};
 use crate::read::projection::REST;
 use crate::read::query::{DayRange, packed_day, packed_midnight};
-use crate::read::rest::{Record, pointers_of, rest};
+use crate::read::rest::{RawRecord, pointers_of, rest};
 use crate::table::{Kind, ListCall, ListRequest, Resend, Slices, Source, Table};
 use crate::tables::query;
 
@@ -100,7 +100,7 @@ fn is_list(answer: &Answer, call: &ListCall) -> bool {
 }
 
 /// The records of an answer. `None` if it has no list.
-fn records(complete: Complete) -> Result<Option<Vec<Record>>> {
+fn records(complete: Complete) -> Result<Option<Vec<RawRecord>>> {
     if complete.is_itself() {
         return Ok(Some(vec![complete.itself()?]));
     }
@@ -117,15 +117,15 @@ fn records(complete: Complete) -> Result<Option<Vec<Record>>> {
 }
 
 /// An item of a list as a record. Some lists hold only names.
-fn record_of(item: Box<RawValue>) -> Option<Record> {
+fn record_of(item: Box<RawValue>) -> Option<RawRecord> {
     match item.get().as_bytes().first()? {
-        b'"' => Some(Record::from([("name".to_owned(), item)])),
+        b'"' => Some(RawRecord::from([("name".to_owned(), item)])),
         _ => serde_json::from_str(item.get()).ok(),
     }
 }
 
 /// Expands a record to one record for each item of its inner list.
-fn items(mut record: Record, call: &ListCall) -> Vec<Record> {
+fn items(mut record: RawRecord, call: &ListCall) -> Vec<RawRecord> {
     let Some((list, prefix)) = call.items else { return vec![record] };
     let Some(items) = record.get(list).and_then(|list| serde_json::from_str::<Vec<Box<RawValue>>>(list.get()).ok()) else {
         return vec![record];
@@ -137,7 +137,7 @@ fn items(mut record: Record, call: &ListCall) -> Vec<Record> {
     let with_item = |item: Box<RawValue>| {
         let mut row = record.clone();
         let is_name = item.get().starts_with('"');
-        let item = if is_name { to_raw_value(&Record::from([("name".to_owned(), item)])).ok() } else { Some(item) };
+        let item = if is_name { to_raw_value(&RawRecord::from([("name".to_owned(), item)])).ok() } else { Some(item) };
         row.extend(item.map(|item| (prefix.to_owned(), item)));
         row
     };
@@ -145,7 +145,7 @@ fn items(mut record: Record, call: &ListCall) -> Vec<Record> {
 }
 
 /// Converts a record to the form that the page decoder reads: days are packed, and keys without a column are collected under [`REST`].
-fn finish(mut record: Record, table: &Table) -> Result<Box<RawValue>> {
+fn finish(mut record: RawRecord, table: &Table) -> Result<Box<RawValue>> {
     let mut pointers = pointers_of(table);
     let days = table.read_columns().filter(|column| column.kind == Kind::Day);
     let days = days.filter_map(|column| if let Source::At(pointer) = column.source { Some(pointer) } else { None });

@@ -144,9 +144,15 @@ async fn record(
         if call.is_not_found(&failure.lowercase()) {
             return Ok(None);
         }
-        if began.elapsed() >= retry_for || !(200..300).contains(&answer.status) && answer.status < 500 {
-            let words = failure.words.unwrap_or_default().to_string();
-            return Err(Error::Refused(format!("{} was answered {words:?} (HTTP {}).", self::call(call), answer.status)));
+        let refused = || {
+            let words = failure.words.as_ref().map_or_else(String::new, ToString::to_string);
+            format!("{} was answered {words:?} (HTTP {})", self::call(call), answer.status)
+        };
+        if answer.status < 500 {
+            return Err(Error::Refused(format!("{}.", refused())));
+        }
+        if began.elapsed() >= retry_for {
+            return Err(Error::Unavailable(format!("{} again and again", refused())));
         }
         tries += 1;
         lane.pause(lane.backoff(tries)).await;

@@ -22,7 +22,7 @@ use crate::project_schema::TypedColumn;
 use crate::read::decode::{Page, PageDecoder, PageError, Slot, is_time_value};
 use crate::read::pushdown::ranges::{Bounds, days};
 use crate::read::query::DayRange;
-use crate::read::rest::{Record, pointers_of, rest};
+use crate::read::rest::{RawRecord, pointers_of, rest};
 use crate::read::spec::Scan;
 use crate::relation::Relation;
 use crate::table::{Column, Kind, Source, Table, ValueForm};
@@ -289,7 +289,7 @@ impl PageProjection {
         };
         let times: Vec<&str> = pointers.iter().copied().filter(is_time).collect();
         let left = |record: Option<&str>| {
-            let record: Record = serde_json::from_str(record?).ok()?;
+            let record: RawRecord = serde_json::from_str(record?).ok()?;
             // A time that cannot be read is NULL in its columns, so that it is a part of the rest.
             let unread = |pointer: &&str| {
                 let value = record.get(pointer.trim_start_matches('/'));

@@ -40,7 +40,7 @@ pub(crate) const IN_PROGRESS: &[&str] = &["Request still in progress"];
 
 /// Whether a failure says that a page is not ready.
 pub(crate) fn is_in_progress(failure: &Fail) -> bool {
-    failure.code == Some(2) || failure.lowercase().contains("still in progress")
+    failure.code == Some(2) || IN_PROGRESS.iter().any(|text| failure.error_begins(text))
 }
 
 /// The wait before poll number `tries`: 1, 2, 4, 8, 15, 15, … seconds.

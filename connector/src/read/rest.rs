@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::table::{Source, Table};
 
 /// The keys of a record, with the text of their values.
-pub(crate) type Record = BTreeMap<String, Box<RawValue>>;
+pub(crate) type RawRecord = BTreeMap<String, Box<RawValue>>;
 
 /// The JSON pointers of the columns of a table.
 pub(crate) fn pointers_of(table: &Table) -> Vec<&'static str> {
@@ -23,8 +23,8 @@ pub(crate) fn pointers_of(table: &Table) -> Vec<&'static str> {
 }
 
 /// The keys at none of the pointers. An object of which nothing is left is left out.
-pub(crate) fn rest(record: &Record, pointers: &[&str]) -> Record {
-    let mut left = Record::new();
+pub(crate) fn rest(record: &RawRecord, pointers: &[&str]) -> RawRecord {
+    let mut left = RawRecord::new();
     for (key, value) in record {
         // Of a pointer that goes through this key, what is below it.
         let found: Vec<Option<&str>> = pointers
@@ -38,7 +38,7 @@ pub(crate) fn rest(record: &Record, pointers: &[&str]) -> Record {
         if found.contains(&None) {
             continue;
         }
-        let inner = if found.is_empty() { None } else { serde_json::from_str::<Record>(value.get()).ok() };
+        let inner = if found.is_empty() { None } else { serde_json::from_str::<RawRecord>(value.get()).ok() };
         match inner {
             None => _ = left.insert(key.clone(), value.clone()),
             Some(inner) => {

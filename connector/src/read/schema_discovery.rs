@@ -78,28 +78,29 @@ pub(crate) async fn events(account: &Account) -> Result<Arc<Events>> {
     let known = account.project_schema().known().events.clone();
     match known {
         Some(events) => Ok(events),
-        None => Ok(fetch_events(account, Bounds::now().retry_for).await?.unwrap_or_default()),
+        None => Ok(fetch_events(account, Bounds::now().retry_for).await?.map_or_else(Default::default, |(events, _)| events)),
     }
 }
 
 /// The current events of the project. For a full scan, a cached or an empty list would silently leave out people.
 ///
 /// # Errors
-/// Those of `Lane::fetch`; [`Error::Answer`] if the answer has no list.
+/// Those of `Lane::fetch`; [`Error::Answer`] if the answer has no list, or an event without a name.
 pub(crate) async fn events_now(account: &Account, retry_for: Duration) -> Result<Arc<Events>> {
-    fetch_events(account, retry_for).await?.ok_or_else(|| {
-        Error::Answer("CleverTap was asked for the project's events, and its answer has no list of them. Please report this.".into())
-    })
+    let incomplete =
+        |what| Error::Answer(format!("CleverTap was asked for the project's events, and its answer has {what}. Please report this."));
+    let (events, all_named) = fetch_events(account, retry_for).await?.ok_or_else(|| incomplete("no list of them"))?;
+    if all_named { Ok(events) } else { Err(incomplete("one without a name")) }
 }
 
-/// Fetches and caches the events.
-async fn fetch_events(account: &Account, retry_for: Duration) -> Result<Option<Arc<Events>>> {
+/// Fetches and caches the events, and says whether each of them has a name.
+async fn fetch_events(account: &Account, retry_for: Duration) -> Result<Option<(Arc<Events>, bool)>> {
     let table = tables::event_schema();
     let records = schema_records(account, table, retry_for).await?;
     if let Some(records) = &records {
         account.project_schema().learn(table, records);
     }
-    Ok(records.map(|records| Arc::new(project_schema::events(&records))))
+    Ok(records.map(|records| (Arc::new(project_schema::events(&records)), records.iter().all(project_schema::is_named))))
 }
 
 /// The events that a write checks its own against. They are requested at most once, without retries.

@@ -36,7 +36,7 @@ pub(crate) struct ScriptFlags {
     output: Option<PathBuf>,
 
     /// A folder or bucket URL for rows that were not accepted, as Parquet (SET clevertap.failed_rows_to)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     failed_rows: Option<String>,
 }
 

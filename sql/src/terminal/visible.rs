@@ -12,23 +12,21 @@ use std::{
     io::{self, Write},
 };
 
-fn is_control(character: char) -> bool {
-    match character {
-        '\n' | '\t' => false,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        // C0, DEL and C1.
-        other => other.is_control(),
-    }
+use datafusion_clevertap::redact::is_control;
+
+/// What is shown as its number: newline and tab are layout.
+fn is_shown(character: char) -> bool {
+    !matches!(character, '\n' | '\t') && is_control(character)
 }
 
 /// The text with its control characters shown.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_control) {
+    if !text.contains(is_shown) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if is_control(character) {
+        if is_shown(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);

@@ -5,7 +5,6 @@
 //! `CLEVERTAP_MUTATIONS=2000 cargo test -p clevertap-tests --test it -- answers::mutated` sets how many each statement meets; `CLEVERTAP_SEED`
 //! where they begin.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chrono_tz::Tz;
@@ -109,25 +108,24 @@ fn objects(value: &Value, at: &mut String, found: &mut Vec<String>) {
     }
 }
 
-/// What a statement met.
-#[derive(Debug, Default)]
-struct Met {
-    changes: Mutex<Vec<(String, Answer)>>,
-}
+/// The changes that were made, each with the answer that it made.
+type Changes = Arc<Mutex<Vec<(String, Answer)>>>;
 
-/// Changes one of the next answers: the one with this number.
-fn change_one(world: &World, number: u64, mut rng: StdRng) -> Arc<Met> {
-    let met = Arc::new(Met::default());
-    let (seen, kept) = (AtomicU64::new(0), Arc::clone(&met));
-    world.transport.change_answers(move |_: &SentCall, answer: Answer| {
-        if seen.fetch_add(1, Ordering::Relaxed) != number {
+/// Changes the first answer for which `is_meant` is true of its call and its number.
+fn change_one(world: &World, is_meant: impl Fn(&SentCall, u64) -> bool + Send + 'static, mut rng: StdRng) -> Changes {
+    let changes = Changes::default();
+    let (mut seen, kept) = (0, Arc::clone(&changes));
+    world.transport.change_answers(move |call, answer| {
+        let mut changes = kept.lock().expect("a lock");
+        seen += 1;
+        if !changes.is_empty() || !is_meant(call, seen - 1) {
             return answer;
         }
         let (changed, what) = mutate(&answer, &mut rng);
-        kept.changes.lock().expect("a lock").push((what, changed.clone()));
+        changes.push((what, changed.clone()));
         changed
     });
-    met
+    changes
 }
 
 fn project() -> Settings {
@@ -199,11 +197,11 @@ async fn no_changed_answer_is_read_as_nobody_or_as_less_than_there_is() {
         for case in 0..mutations() {
             let mut rng = StdRng::seed_from_u64(setting("CLEVERTAP_SEED", 7).wrapping_mul(1_000_003).wrapping_add(case));
             let number = rng.random_range(0..*answers);
-            let met = change_one(&world, number, rng);
+            let met = change_one(&world, move |_, seen| seen == number, rng);
             let before = warned(&world);
             let result = world.run(query).await;
             world.transport.change_answers(|_, answer| answer);
-            let changes = met.changes.lock().expect("a lock").clone();
+            let changes = met.lock().expect("a lock").clone();
             let Some((what, changed)) = changes.first() else { continue };
             let Ok(rows) = result else {
                 refused += 1;
@@ -258,9 +256,9 @@ async fn no_changed_answer_makes_a_row_accepted_that_was_not_stored() {
                           ('i4', 'c@example.org', 'd3'), ('i5', 'd@example.org', 'd4')) t(identity, email, device)";
             world.rows(people).await;
             let number = rng.random_range(0..*answers);
-            let met = change_one(&world, number, rng);
+            let met = change_one(&world, move |_, seen| seen == number, rng);
             let result = world.run(&format!("INSERT INTO clevertap.{table} {select}")).await;
-            let changes = met.changes.lock().expect("a lock").clone();
+            let changes = met.lock().expect("a lock").clone();
             let tally = world.account.runs().pop().unwrap_or_else(|| panic!("no run: {result:?}")).tally;
             let shown = || {
                 let changes: Vec<String> = changes.iter().map(|(what, answer)| format!("{what}: {}", text(answer))).collect();
@@ -301,10 +299,10 @@ async fn a_changed_answer_to_a_request_is_accepted_only_where_it_still_says_succ
             world.rows("INSERT INTO clevertap.profiles (identity) VALUES ('i1'), ('i2')").await;
             world.set("retry_for_ms", 20_000).await;
             world.set("on_reject", "skip").await;
-            let met = change_one_of(&world, path, rng);
+            let met = change_one(&world, |call, _| call.path == *path, rng);
             let result = world.run(statement).await;
             let tally = world.last_run().tally;
-            let changes = met.changes.lock().expect("a lock").clone();
+            let changes = met.lock().expect("a lock").clone();
             let shown = format!("seed {case}: {statement}\n{changes:?}\n{tally:?}\n{result:?}");
             assert_eq!(tally.accepted + tally.rejected + tally.in_doubt + tally.unsent, tally.read, "{shown}");
             let Some((_, changed)) = changes.last() else { continue };
@@ -316,20 +314,4 @@ async fn a_changed_answer_to_a_request_is_accepted_only_where_it_still_says_succ
             }
         }
     }
-}
-
-/// Changes the first answer of a call.
-fn change_one_of(world: &World, path: &'static str, mut rng: StdRng) -> Arc<Met> {
-    let met = Arc::new(Met::default());
-    let kept = Arc::clone(&met);
-    world.transport.change_answers(move |call: &SentCall, answer: Answer| {
-        let mut changes = kept.changes.lock().expect("a lock");
-        if call.path != path || !changes.is_empty() {
-            return answer;
-        }
-        let (changed, what) = mutate(&answer, &mut rng);
-        changes.push((what, changed.clone()));
-        changed
-    });
-    met
 }

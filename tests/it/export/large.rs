@@ -15,7 +15,7 @@ const LARGE: Size = Size { people: 300_000, events: 3_000_000, days: 60 };
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_million_events_come_whole_through_three_busy_chains_in_little_memory() {
     let _alone = crate::cargo::CORES.lock().await;
-    let mut world = seeded(LARGE, Tz::Asia__Kolkata, Settings { latency_ms: 80, ..Settings::default() }, |_| {});
+    let mut world = seeded(LARGE, Tz::Asia__Kolkata, Settings { latency_ms: 50, ..Settings::default() }, |_| {});
     // Less than a hundredth of what is exported.
     let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(64 * 1024 * 1024));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&pool)).build_arc().expect("a runtime");

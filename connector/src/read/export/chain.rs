@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
 use datafusion::common::ScalarValue;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
@@ -84,7 +83,7 @@ impl From<DataFusionError> for ChainError {
 
 /// A page before decoding.
 struct Fetched {
-    body: Bytes,
+    answer: Answer,
     guard: MemoryGuard,
 }
 
@@ -210,7 +209,7 @@ impl Chains {
             // The next page is requested before this one is decoded, if its cursor can be found early. Not with a limit: then the next
             // page may not be needed.
             let prefetch = self.scan.limit.is_none();
-            let peeked = peek_cursor(&fetched.body, self.plan.call.records).filter(|_| prefetch).map(str::to_owned);
+            let peeked = peek_cursor(&fetched.answer.body, self.plan.call.records).filter(|_| prefetch).map(str::to_owned);
             if let Some(peeked) = &peeked {
                 progress.note(peeked, request.path)?;
             }
@@ -295,7 +294,7 @@ impl Chains {
             let Some(failure) = failure_of(&answer) else {
                 if answer.status != 202 {
                     let guard = self.memory.reserve(answer.body.len() * 2).await?;
-                    return Ok(Fetched { body: answer.body, guard });
+                    return Ok(Fetched { answer, guard });
                 }
                 self.wait(&mut tries, began, request).await?;
                 continue;
@@ -376,20 +375,20 @@ impl Chains {
         let began = Instant::now();
         let mut tries = 0;
         loop {
-            let Fetched { body, guard } = fetched;
-            let (page_body, client) = (body.clone(), self.lane.client());
+            let Fetched { mut answer, guard } = fetched;
+            let client = self.lane.client();
             let task = SpawnedTask::spawn_blocking(move || {
-                let page = decoder.decode(&client.without_passcode(body));
-                (page, decoder)
+                answer.body = client.without_passcode(answer.body);
+                (decoder.decode(&answer.body), decoder, answer)
             });
-            let (page, used) = task.await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
+            let (page, used, answer) = task.await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
             decoder = used;
             let problem = match page {
                 Ok(page) => {
                     if let Some(why) = is_no_page(&page) {
                         let call = format!("{} {}", request.method, request.path);
                         let why = format!("{why}, and the export is not complete");
-                        return Err(unexpected(&call, &Answer::new(200, page_body), &why).into());
+                        return Err(unexpected(&call, &answer, &why).into());
                     }
                     if page.status.is_some() {
                         return Ok((page, decoder, guard));

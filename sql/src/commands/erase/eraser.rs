@@ -2,15 +2,21 @@
 //!
 //! In: an open account, the store of the log. Out: [`Eraser`], whose steps are in `request`, `wait` and the folder's first page.
 
+use std::collections::{BTreeSet, HashMap};
+
 use rand::{SeedableRng, rngs::StdRng};
 
-use super::{log::ErasureLog, log_store::LogStore};
+use super::{
+    super::person_key::{PersonKey, look_up},
+    log::ErasureLog,
+    log_store::LogStore,
+};
 use crate::{
     engine::session::Session,
-    failure::Result,
+    failure::{Failure, Result},
     terminal::{confirm::Interactive, console::Console, interrupt::Interrupts},
 };
-use datafusion_clevertap::Account;
+use datafusion_clevertap::{Account, Error};
 
 /// One command, while it runs.
 pub(super) struct Eraser<'a> {
@@ -38,5 +44,31 @@ impl<'a> Eraser<'a> {
         let log = ErasureLog::open(store, &account).await?;
         let session = Session::with_text_cells(account)?;
         Ok(Self { session, log, console, interrupts, interactive, rng: StdRng::from_os_rng() })
+    }
+
+    /// Looks up `people` as [`look_up`] does, and once more those of `asked_for` who are not there: whom the log calls gone is looked up no
+    /// more, and one answer that says "nobody" may be wrong.
+    ///
+    /// # Errors
+    /// The look-ups', [`Failure::Unanswered`] among them; a signal.
+    pub(super) async fn look_up_surely(
+        &mut self,
+        people: &BTreeSet<PersonKey>,
+        asked_for: &BTreeSet<PersonKey>,
+    ) -> Result<HashMap<PersonKey, PersonKey>> {
+        let mut found = self.look_up_once(people.iter().cloned().collect()).await?;
+        let gone: Vec<PersonKey> = asked_for.iter().filter(|person| !found.contains_key(person)).cloned().collect();
+        if !gone.is_empty() {
+            found.extend(self.look_up_once(gone).await?);
+        }
+        Ok(found)
+    }
+
+    async fn look_up_once(&mut self, people: Vec<PersonKey>) -> Result<HashMap<PersonKey, PersonKey>> {
+        let found = self.interrupts.or(look_up(&self.session, &people)).await?;
+        found.map_err(|error| match Error::find(&error) {
+            Some(unavailable @ Error::Unavailable(_)) => Failure::Unanswered(unavailable.to_string()),
+            _ => Failure::from(error),
+        })
     }
 }

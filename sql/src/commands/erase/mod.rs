@@ -58,7 +58,7 @@ pub(crate) struct EraseFlags {
     rows_max: u64,
 
     /// Where requests are kept: a folder or a bucket URL (or CLEVERTAP_ERASURE_LOG). Default: erasures/ in the user's configuration
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     log: Option<String>,
 
     #[command(flatten)]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    super::person_key::{KeyKind, PersonKey, look_up},
+    super::person_key::{KeyKind, PersonKey},
     eraser::Eraser,
     log::{LogEntry, LogEvent, RequestState},
 };
@@ -85,18 +85,12 @@ impl Eraser<'_> {
             }
         }
         // An open request is looked up by the person that it names: an address may lead to somebody else by now.
-        let mut lookups: BTreeSet<PersonKey> = open.iter().map(|(_, person)| person.clone()).collect();
-        lookups.extend(new.iter().cloned());
-        let lookups: Vec<PersonKey> = lookups.into_iter().collect();
+        let asked_for: BTreeSet<PersonKey> = open.iter().map(|(_, person)| person.clone()).collect();
+        let lookups: BTreeSet<PersonKey> = asked_for.iter().chain(&new).cloned().collect();
         if lookups.len() > ANNOUNCED_FROM {
             self.console.say(&format!("{} people are looked up, one request each", lookups.len()));
         }
-        let mut found = self.interrupts.or(look_up(&self.session, &lookups)).await??;
-        // As in `check`: whom the log is to call gone is looked up twice.
-        let gone: Vec<PersonKey> = open.iter().map(|(_, person)| person.clone()).filter(|person| !found.contains_key(person)).collect();
-        if !gone.is_empty() {
-            found.extend(self.interrupts.or(look_up(&self.session, &gone)).await??);
-        }
+        let found = self.look_up_surely(&lookups, &asked_for).await?;
 
         let (mut entries, mut to_request) = (Vec::new(), ToRequest::new());
         let [mut nobody, mut gone, mut waited] = [0_u64; 3];

@@ -10,12 +10,11 @@ use chrono::{DateTime, Utc};
 use rand::{Rng, seq::IteratorRandom};
 
 use super::{
-    super::person_key::{PersonKey, look_up},
+    super::person_key::PersonKey,
     eraser::Eraser,
     log::{LogEntry, LogEvent, RequestState},
 };
 use crate::failure::{Failure, Result};
-use datafusion_clevertap::Error;
 
 /// The first pause; each one is twice as long, up to [`WAIT_MAX`].
 const WAIT_MIN: Duration = Duration::from_secs(5 * 60);
@@ -86,31 +85,16 @@ impl Eraser<'_> {
         Ok(())
     }
 
-    /// Those of `people` whom CleverTap has.
-    async fn found(&mut self, people: &[PersonKey]) -> Result<BTreeSet<PersonKey>> {
-        let found = self.interrupts.or(look_up(&self.session, people)).await?;
-        let found = found.map_err(|error| match Error::find(&error) {
-            Some(unavailable @ Error::Unavailable(_)) => Failure::Unanswered(unavailable.to_string()),
-            _ => Failure::from(error),
-        })?;
-        Ok(found.into_keys().collect())
-    }
-
     /// Looks up the people behind `keys`, logs who is gone and who is there, and returns the number of those who are gone.
     ///
     /// # Errors
     /// The look-ups', [`Failure::Unanswered`] among them; the log's; Ctrl-C.
     pub(super) async fn check(&mut self, keys: &[PersonKey]) -> Result<usize> {
         let people: BTreeSet<PersonKey> = keys.iter().filter_map(|key| self.log.request(key)?.person.clone()).collect();
-        let mut found = self.found(&people.iter().cloned().collect::<Vec<_>>()).await?;
-        // One answer that says "nobody" may be wrong, and what is logged as gone is looked up no more: it takes two in a row.
-        let gone: Vec<PersonKey> = people.into_iter().filter(|person| !found.contains(person)).collect();
-        if !gone.is_empty() {
-            found.extend(self.found(&gone).await?);
-        }
+        let found = self.look_up_surely(&people, &people).await?;
         let looked = keys.iter().filter_map(|key| {
             let request = self.log.request(key)?;
-            let what = if found.contains(request.person.as_ref()?) { LogEvent::There } else { LogEvent::Gone };
+            let what = if found.contains_key(request.person.as_ref()?) { LogEvent::There } else { LogEvent::Gone };
             Some(LogEntry { key: key.clone(), what, person: None, requested_at: request.requested_at })
         });
         let looked: Vec<LogEntry> = looked.collect();
