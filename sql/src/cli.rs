@@ -26,7 +26,8 @@ use crate::{
         console::{Console, Verbosity},
         interrupt::Interrupts,
         output::Output,
-        visible::{Visible, visible},
+        masked_line::MaskedLine,
+        visible::visible,
     },
 };
 
@@ -147,7 +148,7 @@ async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Opt
         return Err(Failure::Usage(format!("this command needs an account:\n{}", how_to_set_an_account())));
     };
     match command {
-        AccountCommand::Check => check::check(&opened, &mut stdout()?).await,
+        AccountCommand::Check => Interrupts::listen()?.or(check::check(&opened, &mut stdout()?)).await?,
         AccountCommand::Person(flags) => person::person(&flags, opened.account, console, Interrupts::listen()?).await,
         AccountCommand::Erase(flags) => erase::erase(&flags, opened.account, variable, interactive, console, Interrupts::listen()?).await,
     }
@@ -161,7 +162,7 @@ fn install_logs(verbosity: &VerbosityFlags) {
     // A second subscriber in one process is refused: the first one stays. Where stderr is closed, it would print that with a panic.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| Visible::new(std::io::stderr()))
+        .with_writer(|| MaskedLine::new(std::io::stderr()))
         .with_target(false)
         .log_internal_errors(false)
         .try_init()

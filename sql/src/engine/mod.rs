@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! script ─> depth ─> statements ─> runner ─> session (SessionContext) ─> batches
+//!                                      ├─ ending       what signals do
 //!                                      ├─ rewrites     folders in quotes, SHOW FUNCTIONS
 //!                                      └─ files/listing, datafusion-clevertap
 //! ```
@@ -11,6 +12,7 @@
 //! `memory` bounds what statements take. `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
 
 mod depth;
+pub(crate) mod ending;
 pub(crate) mod literals;
 mod memory;
 mod missing_table;

@@ -2,15 +2,12 @@
 //!
 //! In: statements, the session, signals. Out: results to `terminal/output`; runs and warnings to `terminal/console`.
 //!
-//! A statement is planned and executed in a task of its own, so that a signal is heard while it plans, and a panic is an error. The first
-//! signal has its runs settle what is in flight and end, so that the four counts are as certain as they can be. A second one, or
-//! [`ANSWERS_WITHIN`] without answers, has them count what is in flight as in doubt, and end with their evidence written. A statement that
-//! writes nothing is dropped by the first. While a confirmation is open, a signal refuses it.
+//! A statement is planned and executed in a task of its own, so that a signal is heard while it plans, and a panic is an error. Signals end it
+//! as `ending` says; one that writes nothing is dropped by the first. While a confirmation is open, a signal refuses it.
 
 use std::{
     path::PathBuf,
     sync::{Arc, Weak},
-    time::Duration,
 };
 
 use datafusion::{common::runtime::JoinSet, physical_plan::SendableRecordBatchStream};
@@ -18,10 +15,11 @@ use futures::TryStreamExt;
 use indicatif::ProgressBar;
 use tokio::{
     sync::{Mutex, watch},
-    time::{Instant, sleep_until, timeout},
+    time::timeout,
 };
 
 use super::{
+    ending::{DROPPED_WITHIN, Ending, Step},
     script::{Statement, StatementKind},
     session::Session,
 };
@@ -36,13 +34,6 @@ use crate::{
     },
 };
 
-/// How long a statement that was stopped waits for answers to what is in flight: less than the ten seconds after which a container is killed.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(7);
-/// How long it then writes evidence.
-const EVIDENCE_WITHIN: Duration = Duration::from_secs(5);
-/// How long a statement that is dropped may take to remove what it has half written.
-const DROPPED_WITHIN: Duration = Duration::from_secs(1);
-
 /// Runs statements in a session.
 #[derive(Debug)]
 pub(crate) struct Runner<'a> {
@@ -51,16 +42,6 @@ pub(crate) struct Runner<'a> {
     pub(crate) output: Arc<Mutex<Output>>,
     pub(crate) console: &'a mut Console,
     pub(crate) interrupts: Interrupts,
-}
-
-/// How far a statement was stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Running,
-    /// What is in flight is waited for until then.
-    Settling(Instant),
-    /// Evidence is written until then.
-    Aborting(Instant),
 }
 
 impl<'a> Runner<'a> {
@@ -119,36 +100,26 @@ impl<'a> Runner<'a> {
         execution.spawn(work.run(Arc::downgrade(output)));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut stage = Stage::Running;
+        let mut ending = Ending::of_runs_after(last_run);
         loop {
             tokio::select! {
                 biased;
-                () = next_stage(interrupts, stage) => {
-                    let is_running = session.runs_after(last_run).iter().any(RunView::is_running);
-                    stage = match stage {
-                        Stage::Running => {
-                            stop.send_replace(true);
-                            if is_running {
-                                console.say("stopping: what is in flight is waited for, no further rows are sent. Ctrl-C again drops it");
-                            }
-                            Stage::Settling(Instant::now() + if is_running { ANSWERS_WITHIN } else { DROPPED_WITHIN })
-                        }
-                        Stage::Settling(_) if is_running => {
-                            session.abort_runs_after(last_run);
-                            Stage::Aborting(Instant::now() + EVIDENCE_WITHIN)
-                        }
-                        Stage::Settling(_) | Stage::Aborting(_) => {
-                            execution.abort_all();
-                            // One that computes does not hear of it.
-                            timeout(DROPPED_WITHIN, execution.join_next()).await.ok();
-                            let is_without_evidence = is_running && session.keeps_failed_rows();
-                            return Err(if is_without_evidence { Failure::NoEvidence } else { Failure::Stopped });
-                        }
-                    };
-                }
+                () = ending.next(interrupts) => match ending.advance(session, console) {
+                    Step::Stop => {
+                        stop.send_replace(true);
+                    }
+                    Step::Abort => {}
+                    Step::Drop { is_running } => {
+                        execution.abort_all();
+                        // One that computes does not hear of it.
+                        timeout(DROPPED_WITHIN, execution.join_next()).await.ok();
+                        let is_without_evidence = is_running && session.keeps_failed_rows();
+                        return Err(if is_without_evidence { Failure::NoEvidence } else { Failure::Stopped });
+                    }
+                },
                 Some(ended) = execution.join_next() => {
                     return match ended {
-                        Ok(Ok(_)) if stage != Stage::Running => Err(Failure::Stopped),
+                        Ok(Ok(_)) if ending.has_begun() => Err(Failure::Stopped),
                         Ok(result) => result,
                         Err(_) => Err(Failure::by_panic()),
                     };
@@ -158,7 +129,7 @@ impl<'a> Runner<'a> {
                     tokio::select! {
                         biased;
                         // The confirmation is dropped, which means no consent.
-                        () = interrupts.next() => stage = Stage::Settling(Instant::now() + ANSWERS_WITHIN),
+                        () = interrupts.next() => ending.refuse(true),
                         line = confirm::read_line() => confirmation.answer(&line),
                     }
                 }
@@ -175,19 +146,6 @@ impl<'a> Runner<'a> {
         match Arc::into_inner(self.output) {
             Some(output) => output.into_inner().close(failed),
             None => Ok(None),
-        }
-    }
-}
-
-/// Waits for a signal, or for the end of the time that a stage has.
-async fn next_stage(interrupts: &mut Interrupts, stage: Stage) {
-    match stage {
-        Stage::Running => interrupts.next().await,
-        Stage::Settling(until) | Stage::Aborting(until) => {
-            tokio::select! {
-                () = interrupts.next() => {}
-                () = sleep_until(until) => {}
-            }
         }
     }
 }
@@ -264,7 +222,7 @@ async fn write_result(
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{path::Path, time::Duration};
 
     use futures::StreamExt;
 

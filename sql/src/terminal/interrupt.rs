@@ -5,7 +5,7 @@
 //! between two statements; from then on a signal alone no longer ends the process. HUP is told once: a closed terminal sends it twice, by the
 //! shell and by the kernel, and means it once. A signal that was ignored when the program began, as by `nohup`, stays ignored.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use futures::{
     StreamExt,
@@ -108,6 +108,22 @@ impl Interrupts {
             biased;
             () = self.next() => Err(Failure::Stopped),
             done = work => Ok(done),
+        }
+    }
+
+    /// Waits for `work` that should come to its end; the next signal leaves it `grace` more.
+    ///
+    /// # Errors
+    /// [`Failure::Stopped`].
+    pub(crate) async fn or_after<T>(&mut self, grace: Duration, work: impl Future<Output = T>) -> Result<T> {
+        let over = async {
+            self.next().await;
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = over => Err(Failure::Stopped),
         }
     }
 

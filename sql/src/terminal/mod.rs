@@ -7,7 +7,7 @@
 //! runs ────> progress ─> console    stderr: progress, counts, warnings, the error
 //! stdin ───> confirm    consent to a statement that erases
 //! signals ─> interrupt  Ctrl-C, TERM and HUP; watched: a reader of stdout that goes away
-//! text ────> visible    what others wrote, as a terminal may have it
+//! text ────> visible    what others wrote, as a terminal may have it; masked_line: a line of a log
 //! ```
 
 #[cfg(test)]
@@ -17,6 +17,7 @@ pub(crate) mod console;
 pub(crate) mod format;
 pub(crate) mod interrupt;
 mod layout;
+pub(crate) mod masked_line;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod visible;

@@ -4,12 +4,14 @@
 //! ```text
 //! main       a program beside an emulator
 //! signals    HUP, TERM and INT at any moment
+//! erasures   erase and person under signals
 //! broken     panics of libraries, statements that are too deep
 //! terminal   what reaches a terminal and a closed one
 //! ```
 #![cfg(unix)]
 
 mod broken;
+mod erasures;
 mod signals;
 mod terminal;
 
@@ -90,6 +92,22 @@ impl World {
     }
 }
 
+/// Whatever a program left in the folder of a test, no byte of it is the passcode.
+impl Drop for World {
+    fn drop(&mut self) {
+        let passcode = self.emulator.settings().passcode.as_bytes();
+        if std::thread::panicking() {
+            return;
+        }
+        for path in files(self.folder.path()) {
+            // A folder of a test may hold pipes and links to nowhere.
+            let Ok(true) = path.symlink_metadata().map(|there| there.is_file()) else { continue };
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            assert!(memchr::memmem::find(&bytes, passcode).is_none(), "{} holds the passcode", path.display());
+        }
+    }
+}
+
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
@@ -129,10 +147,23 @@ impl Running {
 }
 
 impl From<Output> for Ended {
+    /// Whatever the test, there is no passcode on stdout and stderr, and nothing on stderr that a terminal would act on.
     fn from(Output { status, stdout, stderr }: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Self { code: ExitStatus::code(&status), stdout: text(stdout), stderr: text(stderr) }
+        let (stdout, stderr) = (text(stdout), text(stderr));
+        let passcode = Settings::default().passcode;
+        for text in [&stdout, &stderr] {
+            assert!(!text.contains(&passcode), "the passcode is shown: {}", text.replace(&passcode, "<passcode>"));
+        }
+        assert!(is_harmless(&stderr), "a terminal would act on this: {stderr:?}");
+        Self { code: ExitStatus::code(&status), stdout, stderr }
     }
+}
+
+/// Whether a terminal would show the text and do nothing else.
+fn is_harmless(text: &str) -> bool {
+    let turns = |character| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    !text.chars().any(|character| turns(character) || (character.is_control() && !matches!(character, '\n' | '\t')))
 }
 
 /// The four counts that a process told, and of how many rows.

@@ -3,6 +3,7 @@
 //! A big run by hand: `CLEVERTAP_SIGNALS=30 CLEVERTAP_SIGNAL_ROWS=300000 cargo test -p clevertap-sql --test process -- at_any_moment`.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read},
     process::Stdio,
     time::Duration,
@@ -16,10 +17,26 @@ use super::{Counts, Running, World, counts, evidence, files};
 
 /// Every 1,000th row has no identity and is rejected; the others are events of the person of their number.
 fn load(rows: u64) -> String {
+    load_into("events", rows)
+}
+
+/// The same, also of the people themselves.
+fn load_into(table: &str, rows: u64) -> String {
+    let of_event = if table == "events" { "'Charged' AS event_name, now() AS event_time, " } else { "" };
     format!(
-        "INSERT INTO clevertap.events SELECT CASE WHEN value % 1000 = 0 THEN NULL ELSE concat('u', value) END AS identity, 'Charged' AS \
-         event_name, now() AS event_time, value AS \"Amount\" FROM generate_series(1, {rows})"
+        "INSERT INTO clevertap.{table} SELECT CASE WHEN value % 1000 = 0 THEN NULL ELSE concat('u', value) END AS identity, {of_event}value AS \
+         \"Amount\" FROM generate_series(1, {rows})"
     )
+}
+
+/// How often each person was stored: their events, or their profile.
+fn stored(world: &World, table: &str) -> BTreeMap<String, u64> {
+    if table == "events" {
+        return world.emulator.events_by_identity();
+    }
+    let mut people = BTreeMap::new();
+    world.emulator.for_each_profile(|profile| *people.entry(profile["identity"].as_str().unwrap_or_default().to_owned()).or_default() += 1);
+    people
 }
 
 const SKIP: &str = "SET clevertap.on_reject = 'skip'";
@@ -30,8 +47,12 @@ fn variable(name: &str, default: u64) -> u64 {
 
 /// What was told is what is on the disk, and what CleverTap has.
 fn check(world: &World, stderr: &str) -> Counts {
+    check_table(world, "events", stderr)
+}
+
+fn check_table(world: &World, table: &str, stderr: &str) -> Counts {
     let fates = evidence(&world.path("failed"));
-    let stored = world.emulator.events_by_identity();
+    let stored = stored(world, table);
     let told = counts(stderr).unwrap_or_default();
     let on_disk = |fate: &str| fates.values().filter(|known| *known == fate).count() as u64;
     let found = (on_disk("rejected"), on_disk("in_doubt"), on_disk("unsent"));
@@ -57,10 +78,18 @@ fn a_signal_at_any_moment_leaves_counts_that_the_evidence_and_clevertap_agree_wi
     let seed = variable("CLEVERTAP_SIGNAL_SEED", 7);
     let mut rng = StdRng::seed_from_u64(seed);
     let mut cut = 0;
-    for signals in [&["HUP"][..], &["TERM"], &["INT"], &["TERM", "INT"], &["HUP", "HUP", "TERM"]] {
+    for (table, signals) in [
+        ("events", &["HUP"][..]),
+        ("events", &["TERM"]),
+        ("events", &["INT"]),
+        ("events", &["TERM", "INT"]),
+        ("events", &["HUP", "HUP", "TERM"]),
+        ("profiles", &["HUP"]),
+        ("profiles", &["INT", "TERM"]),
+    ] {
         for _ in 0..times {
             let world = World::new(Settings { latency_ms: 150, jitter_ms: 150, seed, ..Settings::default() });
-            let process = world.program(&["--failed-rows", "failed", "-c", SKIP, "-c", &load(rows)]).spawn().expect("a process");
+            let process = world.program(&["--failed-rows", "failed", "-c", SKIP, "-c", &load_into(table, rows)]).spawn().expect("a process");
             let process = Running(process);
             world.pause(Duration::from_millis(rng.random_range(0..300 + rows / 50)));
             for signal in signals {
@@ -69,7 +98,7 @@ fn a_signal_at_any_moment_leaves_counts_that_the_evidence_and_clevertap_agree_wi
             }
             let ended = process.wait(Duration::from_secs(20));
             // Before signals are caught, one ends the process as usual: nothing was sent.
-            let told = check(&world, &ended.stderr);
+            let told = check_table(&world, table, &ended.stderr);
             assert!(matches!(ended.code, Some(0 | 1 | 3) | None), "{:?} {}", ended.code, ended.stderr);
             assert!(ended.code.is_some() || told == Counts::default(), "{}", ended.stderr);
             assert!(world.hidden().is_empty(), "{:?}", world.hidden());

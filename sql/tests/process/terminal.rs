@@ -10,15 +10,10 @@ use std::{
 
 use clevertap_emulator::Settings;
 
-use super::{Running, World};
+use super::{Running, World, is_harmless};
 
 /// ESC, BEL, CR, BS, NUL, DEL, C1 and two that turn the direction of writing.
 const FOREIGN: &str = "chr(27) || '[2J' || chr(7) || chr(13) || chr(8) || chr(127) || chr(155) || chr(8238) || chr(8294)";
-
-fn is_harmless(text: &str) -> bool {
-    let turns = |character| matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-    !text.chars().any(|character| turns(character) || (character.is_control() && !matches!(character, '\n' | '\t')))
-}
 
 #[test]
 fn drawn_results_are_harmless_everywhere_and_machine_formats_are_raw_in_a_pipe() {
@@ -85,6 +80,28 @@ fn whatever_is_said_on_stderr_is_harmless_and_shows_no_secret_of_a_url() {
             assert!(!ended.stderr.contains(secret), "{arguments:?} {}", ended.stderr);
         }
         assert!(is_harmless(&ended.stderr), "{arguments:?} {:?}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_logs_of_all_libraries_show_no_passcode_and_no_secret_of_a_url() {
+    let world = World::new(Settings::default());
+    let url = "https://ada:pass-1@127.0.0.1:1/x.csv?X-Amz-Signature=sign-2&X-Amz-Credential=cred-3&sig=sig-4";
+    let own = format!("{}/emulator/x.csv?X-Amz-Signature=sign-2&token=tok-5", world.server.url()).replacen("://", "://ada:pass-1@", 1);
+    for statement in [
+        &format!("SELECT * FROM '{url}'"),
+        &format!("SELECT * FROM '{own}'"),
+        &format!("INSERT INTO clevertap.profiles SELECT identity FROM '{own}'"),
+        "INSERT INTO clevertap.profiles (identity) VALUES ('u1')",
+        "SELECT * FROM clevertap.profiles WHERE identity = 'u1'",
+    ] {
+        let mut program = world.program(&["-c", statement]);
+        let ended = Running(program.env("RUST_LOG", "trace").spawn().expect("a process")).wait(Duration::from_secs(120));
+        assert!(ended.stderr.contains("TRACE") || ended.stderr.contains("DEBUG"), "{statement}: {}", ended.stderr);
+        for secret in ["pass-1", "sign-2", "cred-3", "sig-4", "tok-5"] {
+            let line = ended.stderr.lines().find(|line| line.contains(secret));
+            assert_eq!(line, None, "{statement}");
+        }
     }
 }
 

@@ -5,14 +5,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use rand::{SeedableRng, rngs::StdRng};
+use tokio::time::timeout;
 
 use super::{
     super::person_key::{PersonKey, look_up},
-    log::ErasureLog,
+    log::{ErasureLog, LogEntry},
     log_store::LogStore,
 };
 use crate::{
-    engine::session::Session,
+    engine::{ending::EVIDENCE_WITHIN, session::Session},
     failure::{Failure, Result},
     terminal::{confirm::Interactive, console::Console, interrupt::Interrupts},
 };
@@ -39,11 +40,39 @@ impl<'a> Eraser<'a> {
         store: LogStore,
         interactive: Interactive,
         console: &'a mut Console,
-        interrupts: Interrupts,
+        mut interrupts: Interrupts,
     ) -> Result<Self> {
-        let log = ErasureLog::open(store, &account).await?;
+        let log = interrupts.or(ErasureLog::open(store, &account)).await??;
         let session = Session::with_text_cells(account)?;
         Ok(Self { session, log, console, interrupts, interactive, rng: StdRng::from_os_rng() })
+    }
+
+    /// Appends what needs no request to have left: a signal ends it.
+    ///
+    /// # Errors
+    /// The log's; a signal.
+    pub(super) async fn append(&mut self, entries: &[LogEntry]) -> Result<()> {
+        self.interrupts.or(self.log.append(entries)).await?
+    }
+
+    /// Appends what became of requests: a signal, or the one that `stopped` them, leaves it [`EVIDENCE_WITHIN`].
+    ///
+    /// # Errors
+    /// The log's; a signal. Then the log has these requests as in doubt.
+    pub(super) async fn append_outcomes(&mut self, entries: &[LogEntry], stopped: &Result<()>) -> Result<()> {
+        let append = self.log.append(entries);
+        match stopped {
+            Ok(()) => self.interrupts.or_after(EVIDENCE_WITHIN, append).await?,
+            Err(_) => timeout(EVIDENCE_WITHIN, append).await.map_err(|_| Failure::Stopped)?,
+        }
+    }
+
+    /// Proves that the log can be written, before the first request.
+    ///
+    /// # Errors
+    /// The log's; a signal.
+    pub(super) async fn prove_log(&mut self) -> Result<()> {
+        self.interrupts.or(self.log.prove_writable()).await?
     }
 
     /// Looks up `people` as [`look_up`] does, and once more those of `asked_for` who are not there: whom the log calls gone is looked up no

@@ -123,14 +123,14 @@ pub(crate) async fn erase(
         (None, key) => key.into_iter().collect(),
     };
     let report = flags.report.open()?;
-    eraser.log.prove_writable().await?;
+    eraser.prove_log().await?;
     let requested = eraser.request(&keys, flags.rows_max).await;
     let waited = match &requested {
         Ok(()) if flags.wait => eraser.wait(&keys).await,
         _ => Ok(()),
     };
     // The report is written also after a failure.
-    let written = report.write(&eraser.log, keys.iter());
+    let written = eraser.interrupts.or(report.write(&eraser.log, keys.iter())).await.flatten();
     requested.and(waited)?;
     eraser.say_left_out(written?);
     eraser.verdict(&keys)
@@ -152,12 +152,13 @@ impl Eraser<'_> {
 
     async fn status(mut self, flags: &StatusFlags) -> Result<Completion> {
         if !flags.offline {
-            self.log.prove_writable().await?;
+            self.prove_log().await?;
             let open = self.log.requests().iter().filter(|(_, request)| request.state().is_open());
             let open: Vec<PersonKey> = open.map(|(key, _)| key.clone()).collect();
             self.check(&open).await?;
         }
-        let written = flags.report.open()?.write(&self.log, self.log.requests().keys())?;
+        let report = flags.report.open()?;
+        let written = self.interrupts.or(report.write(&self.log, self.log.requests().keys())).await??;
         self.say_left_out(written);
         Ok(Completion::Done)
     }

@@ -9,13 +9,14 @@ use arrow::{
     datatypes::{DataType, Field, Schema, TimeUnit},
 };
 use chrono::{DateTime, Utc};
+use datafusion::common::runtime::SpawnedTask;
 
 use super::{
     super::person_key::PersonKey,
     log::{ErasureLog, ErasureRequest, RequestState},
 };
 use crate::{
-    failure::Result,
+    failure::{Failure, Result},
     files::atomic_file::FileAccess,
     terminal::{
         format::Format,
@@ -65,21 +66,24 @@ impl ReportFlags {
 }
 
 impl Report {
-    /// Writes the requests for `keys`.
+    /// Writes the requests for `keys`, on a thread of its own: its reader may not read.
     ///
     /// # Errors
     /// The output's.
-    pub(crate) fn write<'a>(mut self, log: &ErasureLog, keys: impl Iterator<Item = &'a PersonKey>) -> Result<RowsWritten> {
+    pub(crate) async fn write<'a>(mut self, log: &ErasureLog, keys: impl Iterator<Item = &'a PersonKey>) -> Result<RowsWritten> {
         let requests: Vec<(&PersonKey, &ErasureRequest)> = keys.filter_map(|key| Some((key, log.request(key)?))).collect();
         let batch = match self.rows {
             ReportRows::EachPerson => each_person(&requests)?,
             ReportRows::CountsByState => counts_by_state(&requests)?,
         };
-        let mut result = self.output.begin(batch.schema())?;
-        let written = result.write(batch)?;
-        result.finish()?;
-        self.output.close(false)?;
-        Ok(written)
+        let writing = SpawnedTask::spawn_blocking(move || {
+            let mut result = self.output.begin(batch.schema())?;
+            let written = result.write(batch)?;
+            result.finish()?;
+            self.output.close(false)?;
+            Ok(written)
+        });
+        writing.await.unwrap_or_else(|_| Err(Failure::by_panic()))
     }
 }
 

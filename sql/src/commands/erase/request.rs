@@ -11,7 +11,10 @@ use super::{
     log::{LogEntry, LogEvent, RequestState},
 };
 use crate::{
-    engine::literals::literals,
+    engine::{
+        ending::{Ending, Step},
+        literals::literals,
+    },
     failure::{Failure, Result},
     terminal::confirm::{self, Interactive},
 };
@@ -52,18 +55,18 @@ impl Eraser<'_> {
             let people: Vec<(&PersonKey, &Vec<PersonKey>)> = to_request.iter().filter(|(person, _)| person.kind == kind).collect();
             for chunk in people.chunks(PEOPLE_A_STATEMENT) {
                 if stopped.is_ok() {
-                    self.log.append(&entries(chunk, |_| LogEvent::Asking)).await?;
+                    self.append(&entries(chunk, |_| LogEvent::Asking)).await?;
                     let fates;
                     (fates, stopped) = self.delete(kind, chunk).await;
                     let answers = entries(chunk, |person| fates.get(&person.value).copied().unwrap_or(LogEvent::Requested));
-                    if let Err(error) = self.log.append(&answers).await {
+                    if let Err(error) = self.append_outcomes(&answers, &stopped).await {
                         return Err(not_logged(&error, chunk.len(), &stopped));
                     }
                 } else {
                     // An earlier request that may still be carried out keeps its state.
                     let mut unsent = entries(chunk, |_| LogEvent::Unsent);
                     unsent.retain(|entry| !self.log.state(&entry.key).is_some_and(RequestState::is_open));
-                    if let Err(error) = self.log.append(&unsent).await {
+                    if let Err(error) = self.append_outcomes(&unsent, &stopped).await {
                         let why = stopped.as_ref().err().map(Failure::to_string).unwrap_or_default();
                         return Err(Failure::Failed(format!("{why}. {error}: {} people were not asked for", unsent.len())));
                     }
@@ -129,7 +132,7 @@ impl Eraser<'_> {
                 },
             }
         }
-        self.log.append(&entries).await?;
+        self.append(&entries).await?;
         self.console.say(&format!(
             "of {} people {nobody} were not found, {gone} are gone, {waited} were asked for before and are waited for, {} are to be erased",
             keys.len(),
@@ -183,23 +186,21 @@ impl Eraser<'_> {
         (fates, ended)
     }
 
-    /// Executes the statement. Ctrl-C has it settle what is in flight; a second one drops it.
+    /// Executes the statement; signals end it as they end every statement.
     async fn execute(&mut self, text: &str, last: u64) -> Result<()> {
         let Self { session, interrupts, console, .. } = self;
         let mut execution = Box::pin(session.rows(text));
-        let mut stopping = false;
+        let mut ending = Ending::of_runs_after(last);
         loop {
             tokio::select! {
                 biased;
-                () = interrupts.next() => {
-                    if stopping || session.stop_runs_after(last) == 0 {
-                        return Err(Failure::Stopped);
-                    }
-                    stopping = true;
-                    console.say("stopping: what is in flight is waited for. Ctrl-C again drops it");
-                }
+                () = ending.next(interrupts) => match ending.advance(session, console) {
+                    Step::Stop if session.stop_runs_after(last) > 0 => {}
+                    Step::Abort => {}
+                    Step::Stop | Step::Drop { .. } => return Err(Failure::Stopped),
+                },
                 result = &mut execution => return match result {
-                    Ok(_) if stopping => Err(Failure::Stopped),
+                    Ok(_) if ending.has_begun() => Err(Failure::Stopped),
                     result => result.map(drop).map_err(Failure::from),
                 },
             }

@@ -98,7 +98,7 @@ impl Eraser<'_> {
             Some(LogEntry { key: key.clone(), what, person: None, requested_at: request.requested_at })
         });
         let looked: Vec<LogEntry> = looked.collect();
-        self.log.append(&looked).await?;
+        self.append(&looked).await?;
         Ok(looked.iter().filter(|entry| entry.what == LogEvent::Gone).count())
     }
 }

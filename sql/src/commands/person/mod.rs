@@ -20,6 +20,8 @@ mod tests;
 
 use std::path::PathBuf;
 
+use datafusion::common::runtime::SpawnedTask;
+
 use super::person_key::PersonKeyFlags;
 use crate::{
     engine::session::Session,
@@ -70,6 +72,8 @@ pub(crate) async fn person(flags: &PersonFlags, account: Account, console: &mut 
     }
     let document = Document::begin(flags.output.as_deref())?;
     let (document, tail) = interrupts.or(request.export(&key, zone, document)).await??;
-    document.finish(&tail)?;
+    // On a thread of its own: the reader of stdout may not read.
+    let written = SpawnedTask::spawn_blocking(move || document.finish(&tail));
+    interrupts.or(written).await?.unwrap_or_else(|_| Err(Failure::by_panic()))?;
     Ok(Completion::Done)
 }
