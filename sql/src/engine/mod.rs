@@ -9,7 +9,7 @@
 //!                                      └─ files/listing, datafusion-clevertap
 //! ```
 //!
-//! `memory` bounds what statements take. `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
+//! `memory` bounds what statements take, `wide_rows` what a scan decodes at once. `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
 
 mod depth;
 pub(crate) mod ending;
@@ -20,3 +20,4 @@ mod rewrites;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod session;
+mod wide_rows;

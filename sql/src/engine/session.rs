@@ -18,6 +18,7 @@ use datafusion::{
 use super::{
     memory, missing_table,
     rewrites::{rewrite, shows_tables},
+    wide_rows::NarrowBatches,
 };
 use crate::{
     config::how_to_set_an_account,
@@ -85,7 +86,8 @@ impl Session {
         }
         // What a query means does not hang on an account: how values out of JSON are compared, how files are written.
         let state =
-            optimizer::install(SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime.build_arc()?));
+            optimizer::install(SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime.build_arc()?))
+                .with_physical_optimizer_rule(Arc::new(NarrowBatches));
         let mut ctx = enable_file_tables(SessionContext::new_with_state(state.build()), cells);
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account)?,

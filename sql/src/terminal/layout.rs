@@ -8,7 +8,7 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder},
+    array::{ArrayRef, AsArray, ByteView, RecordBatch, RecordBatchOptions, StringArray, StringBuilder, StringViewArray},
     datatypes::{DataType, Field, Fields, Schema, SchemaRef},
     error::ArrowError,
     util::{
@@ -54,7 +54,7 @@ pub(super) fn table(schema: &SchemaRef, batches: &[RecordBatch], width: TableWid
             let mut text = String::new();
             let mut rows = 0;
             for batch in batches {
-                text.push_str(&expanded(batch, rows)?);
+                text.push_str(&expanded(batch, rows, *CELL_CHARS.end())?);
                 rows += batch.num_rows();
             }
             if rows == 0 {
@@ -134,11 +134,41 @@ pub(super) fn no_rows(schema: &Schema) -> String {
     format!("(no rows of {})\n", names.join(", "))
 }
 
-/// The rows of a batch, one line a column; `before` rows came before them.
+/// The batch without the ends of texts that a table does not show: it is kept until all of the table is there.
+pub(super) fn shortened(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    // One more than is shown, so that the cell is seen to be cut.
+    let kept = |text: &str| text.char_indices().nth(CELL_CHARS.end() + 1).map_or(text.len(), |(end, _)| end);
+    let columns = batch.columns().iter().map(|column| {
+        let short = match column.data_type() {
+            DataType::Utf8View => {
+                let texts = column.as_string_view();
+                let is_long = texts.views().iter().any(|view| ByteView::from(*view).length as usize > *CELL_CHARS.end());
+                is_long.then(|| {
+                    let cut = texts.iter().map(|text| text.map(|text| text.get(..kept(text)).unwrap_or(text)));
+                    Arc::new(cut.collect::<StringViewArray>()) as ArrayRef
+                })
+            }
+            DataType::Utf8 => {
+                let texts = column.as_string::<i32>();
+                let is_long = texts.offsets().lengths().any(|length| length > *CELL_CHARS.end());
+                is_long.then(|| {
+                    let cut = texts.iter().map(|text| text.map(|text| text.get(..kept(text)).unwrap_or(text)));
+                    Arc::new(cut.collect::<StringArray>()) as ArrayRef
+                })
+            }
+            _ => None,
+        };
+        short.unwrap_or_else(|| Arc::clone(column))
+    });
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &rows)
+}
+
+/// The rows of a batch, one line a column, cells of up to so many characters; `before` rows came before them.
 ///
 /// # Errors
 /// Arrow's, for a value that has no text.
-pub(super) fn expanded(batch: &RecordBatch, before: usize) -> Result<String, ArrowError> {
+pub(super) fn expanded(batch: &RecordBatch, before: usize, chars_max: usize) -> Result<String, ArrowError> {
     let schema = batch.schema();
     let names: Vec<_> = schema.fields().iter().map(|field| visible(field.name())).collect();
     let cells = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &OPTIONS));
@@ -149,9 +179,9 @@ pub(super) fn expanded(batch: &RecordBatch, before: usize) -> Result<String, Arr
         let heading = format!("-[ {} ]", before + row + 1);
         writeln!(text, "{heading:-<width$}", width = width + 3).map_err(format_error)?;
         for (name, cells) in names.iter().zip(&cells) {
-            let cell = cells.value(row).try_to_string()?;
+            let cell = cut(cells, row, chars_max)?;
             // The further lines of a cell, such as those of a plan, stay below the first.
-            for (line, label) in visible(&cell).split('\n').zip(std::iter::once(name.as_ref()).chain(std::iter::repeat(""))) {
+            for (line, label) in cell.split('\n').zip(std::iter::once(name.as_ref()).chain(std::iter::repeat(""))) {
                 let line = format!("{label:width$} | {line}");
                 writeln!(text, "{}", line.trim_end()).map_err(format_error)?;
             }
@@ -166,7 +196,7 @@ fn format_error(error: fmt::Error) -> ArrowError {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::Int64Array;
 
     use super::*;
 

@@ -195,3 +195,42 @@ fn a_process_that_is_killed_leaves_no_core_file() {
     drop(stdin);
     assert_eq!(Running(process).wait(Duration::from_secs(60)).code, Some(0));
 }
+
+/// The most memory that the program took, in MB. Where the operating system does not tell, none.
+#[cfg(target_os = "linux")]
+fn memory_peak(world: &World, arguments: &[&str]) -> u64 {
+    let process = world.program(arguments).spawn().expect("a process");
+    let status = format!("/proc/{}/status", process.id());
+    let (to, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || to.send(Running(process).wait(Duration::from_secs(120))).ok());
+    let mut peak = 0;
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak = peak.max(line.unwrap_or(0) / 1_024);
+        if let Ok(ended) = ended.recv_timeout(Duration::from_millis(5)) {
+            assert!(matches!(ended.code, Some(0 | 3)), "{:?} {}", ended.code, ended.stderr);
+            return peak;
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_small_file_that_unfolds_to_gigabytes_is_read_a_few_rows_at_a_time() {
+    let world = World::new(Settings::default());
+    let wide = "SELECT concat('u', value) AS identity, repeat(chr(97 + CAST(value AS INT)), 50000000) AS \"Bio\" FROM generate_series(1, 20)";
+    let file = "'wide.parquet' OPTIONS ('format.compression' 'zstd(9)')";
+    world.run(&["-c", "SET datafusion.execution.batch_size = 1", "-c", &format!("COPY ({wide}) TO {file}")]);
+    assert!(std::fs::metadata(world.path("wide.parquet")).is_ok_and(|file| file.len() < 100_000));
+    for statement in [
+        "SELECT identity, length(\"Bio\") FROM 'wide.parquet'",
+        "SELECT * FROM 'wide.parquet'",
+        "SET clevertap.on_reject = 'skip'; INSERT INTO clevertap.profiles SELECT * FROM 'wide.parquet'",
+    ] {
+        // Of a gigabyte in all.
+        let peak = memory_peak(&world, &["-c", statement]);
+        assert!((1..600).contains(&peak), "{statement}: {peak} MB");
+    }
+    assert_eq!(world.emulator.profiles_stored(), 0);
+}

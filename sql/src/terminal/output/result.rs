@@ -88,11 +88,11 @@ impl<'a> ResultWriter<'a> {
                 let is_cut = batch.num_rows() > room;
                 let batch = if is_cut { batch.slice(0, room) } else { batch };
                 *rows += batch.num_rows();
-                batches.push(batch);
+                batches.push(layout::shortened(&batch)?);
                 return Ok(if is_cut { RowsWritten::First } else { RowsWritten::All });
             }
             FormatWriter::Expanded { to, rows } => {
-                to.write_all(layout::expanded(&batch, *rows)?.as_bytes())?;
+                to.write_all(layout::expanded(&batch, *rows, usize::MAX)?.as_bytes())?;
                 *rows += batch.num_rows();
             }
             FormatWriter::Csv(writer) => writer.write(&flat(&batch)?)?,
