@@ -1,0 +1,118 @@
+//! The second pass.
+//!
+//! In: the bytes of a file whose layout is known, in pieces; the columns that are wanted. Out: batches, each value as the first pass saw it.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use arrow::{
+    array::{RecordBatch, RecordBatchOptions},
+    datatypes::SchemaRef,
+};
+
+use super::{
+    cells::Cells,
+    layout::{Column, Layout},
+    members::{Origin, members},
+    records::Records,
+    scan::utf8,
+};
+use crate::TextError;
+
+/// Reads rows.
+#[derive(Debug)]
+pub struct Rows {
+    file: Arc<str>,
+    records: Records,
+    batches: Batches,
+}
+
+#[derive(Debug)]
+struct Batches {
+    columns: Arc<[Column]>,
+    /// For each column of the layout, which of the wanted ones it is.
+    wanted_at: Vec<Option<usize>>,
+    schema: SchemaRef,
+    cells: Vec<Cells>,
+    rows: usize,
+    rows_max: usize,
+    done: VecDeque<RecordBatch>,
+}
+
+impl Rows {
+    /// For a file of this name, with the layout of it or of all files of its folder. `projection` names columns of the layout.
+    #[must_use]
+    pub fn new(file: &str, layout: &Layout, projection: &[usize], rows_max: usize) -> Self {
+        let file: Arc<str> = file.into();
+        let whole = layout.schema();
+        let fields: Vec<_> = projection.iter().map(|at| Arc::clone(&whole.fields()[*at])).collect();
+        let columns = Arc::clone(layout.columns());
+        let wanted_at = (0..columns.len()).map(|at| projection.iter().position(|wanted| *wanted == at)).collect();
+        let cells = projection.iter().map(|at| Cells::new(&columns[*at])).collect();
+        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+        let batches = Batches { columns, wanted_at, schema, cells, rows: 0, rows_max: rows_max.max(1), done: VecDeque::new() };
+        Self { records: Records::new(&file), file, batches }
+    }
+
+    /// Reads the next bytes; the batches that they complete are had from [`Self::next_batch`].
+    ///
+    /// # Errors
+    /// What is no JSON, or differs from the layout: then the file changed in the meantime.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), TextError> {
+        let Self { file, records, batches } = self;
+        records.push(bytes, |record, line| batches.add(record, &Origin { file: Arc::clone(file), line }))
+    }
+
+    /// A complete batch, if there is one.
+    pub fn next_batch(&mut self) -> Option<RecordBatch> {
+        self.batches.done.pop_front()
+    }
+
+    /// The end of the file: the last batches.
+    ///
+    /// # Errors
+    /// A record that is not closed.
+    pub fn finish(mut self) -> Result<Vec<RecordBatch>, TextError> {
+        self.batches.complete(&Origin { file: self.file, line: 1 })?;
+        self.records.finish()?;
+        Ok(self.batches.done.into())
+    }
+}
+
+impl Batches {
+    fn add(&mut self, record: &[u8], origin: &Origin) -> Result<(), TextError> {
+        for (at, (name, value)) in members(utf8(record, origin)?, origin)?.into_iter().enumerate() {
+            let is_there = self.columns.get(at).is_some_and(|column| column.name == name);
+            let at = if is_there { Some(at) } else { self.columns.iter().position(|column| column.name == name) };
+            let at = at.ok_or_else(|| changed(origin))?;
+            let Some(wanted) = self.wanted_at.get(at).copied().flatten() else { continue };
+            if let Some(cells) = self.cells.get_mut(wanted) {
+                cells.append(value, origin)?;
+            }
+        }
+        self.rows += 1;
+        for cells in &mut self.cells {
+            cells.fill(self.rows);
+        }
+        if self.rows == self.rows_max {
+            self.complete(origin)?;
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, origin: &Origin) -> Result<(), TextError> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        let arrays = self.cells.iter_mut().map(|cells| cells.finish(origin)).collect::<Result<Vec<_>, _>>()?;
+        let rows = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &rows).map_err(|_| changed(origin))?;
+        self.done.push_back(batch);
+        self.rows = 0;
+        Ok(())
+    }
+}
+
+/// The second pass saw something else than the first.
+pub(super) fn changed(origin: &Origin) -> TextError {
+    origin.error("the file changed while it was read")
+}

@@ -1,0 +1,6 @@
+//! What text files say.
+
+mod error;
+pub mod json;
+
+pub use error::TextError;
