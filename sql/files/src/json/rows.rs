@@ -2,7 +2,7 @@
 //!
 //! In: the bytes of a file whose layout is known, in pieces; the columns that are wanted. Out: batches, each value as the first pass saw it.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
     array::{RecordBatch, RecordBatchOptions},
@@ -17,6 +17,8 @@ use super::{
     scan::utf8,
 };
 use crate::TextError;
+
+const BATCH_ROWS: usize = 8_192;
 
 /// Reads rows.
 #[derive(Debug)]
@@ -35,13 +37,13 @@ struct Batches {
     cells: Vec<Cells>,
     rows: usize,
     rows_max: usize,
-    done: VecDeque<RecordBatch>,
+    done: Vec<RecordBatch>,
 }
 
 impl Rows {
     /// For a file of this name, with the layout of it or of all files of its folder. `projection` names columns of the layout.
     #[must_use]
-    pub fn new(file: &str, layout: &Layout, projection: &[usize], rows_max: usize) -> Self {
+    pub fn new(file: &str, layout: &Layout, projection: &[usize]) -> Self {
         let file: Arc<str> = file.into();
         let whole = layout.schema();
         let fields: Vec<_> = projection.iter().map(|at| Arc::clone(&whole.fields()[*at])).collect();
@@ -49,32 +51,35 @@ impl Rows {
         let wanted_at = (0..columns.len()).map(|at| projection.iter().position(|wanted| *wanted == at)).collect();
         let cells = projection.iter().map(|at| Cells::new(&columns[*at])).collect();
         let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        let batches = Batches { columns, wanted_at, schema, cells, rows: 0, rows_max: rows_max.max(1), done: VecDeque::new() };
+        let batches = Batches { columns, wanted_at, schema, cells, rows: 0, rows_max: BATCH_ROWS, done: Vec::new() };
         Self { records: Records::new(&file), file, batches }
     }
 
-    /// Reads the next bytes; the batches that they complete are had from [`Self::next_batch`].
+    /// Rows of each batch but the last, in place of 8192.
+    #[must_use]
+    pub fn with_batch_rows(mut self, rows: usize) -> Self {
+        self.batches.rows_max = rows.max(1);
+        self
+    }
+
+    /// Reads the next bytes. Returns the batches that are complete.
     ///
     /// # Errors
     /// What is no JSON, or differs from the layout: then the file changed in the meantime.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), TextError> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<RecordBatch>, TextError> {
         let Self { file, records, batches } = self;
-        records.push(bytes, |record, line| batches.add(record, &Origin { file: Arc::clone(file), line }))
+        records.push(bytes, |record, line| batches.add(record, &Origin { file: Arc::clone(file), line }))?;
+        Ok(std::mem::take(&mut batches.done))
     }
 
-    /// A complete batch, if there is one.
-    pub fn next_batch(&mut self) -> Option<RecordBatch> {
-        self.batches.done.pop_front()
-    }
-
-    /// The end of the file: the last batches.
+    /// The end of the file. Returns the last batches.
     ///
     /// # Errors
     /// A record that is not closed.
     pub fn finish(mut self) -> Result<Vec<RecordBatch>, TextError> {
         self.batches.complete(&Origin { file: self.file, line: 1 })?;
         self.records.finish()?;
-        Ok(self.batches.done.into())
+        Ok(self.batches.done)
     }
 }
 
@@ -106,7 +111,7 @@ impl Batches {
         let arrays = self.cells.iter_mut().map(|cells| cells.finish(origin)).collect::<Result<Vec<_>, _>>()?;
         let rows = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &rows).map_err(|_| changed(origin))?;
-        self.done.push_back(batch);
+        self.done.push(batch);
         self.rows = 0;
         Ok(())
     }

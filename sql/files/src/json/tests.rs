@@ -15,11 +15,10 @@ fn read_in(text: &[u8], piece: usize, rows_max: usize) -> Result<(Layout, Vec<Re
     text.chunks(piece).try_for_each(|bytes| scan.push(bytes))?;
     let layout = scan.finish()?;
     let all: Vec<usize> = (0..layout.columns().len()).collect();
-    let mut rows = Rows::new("f.json", &layout, &all, rows_max);
+    let mut rows = Rows::new("f.json", &layout, &all).with_batch_rows(rows_max);
     let mut batches = Vec::new();
     for bytes in text.chunks(piece) {
-        rows.push(bytes)?;
-        batches.extend(std::iter::from_fn(|| rows.next_batch()));
+        batches.extend(rows.push(bytes)?);
     }
     batches.extend(rows.finish()?);
     Ok((layout, batches))
@@ -175,8 +174,8 @@ fn only_wanted_columns_are_built_in_the_order_that_is_wanted() {
     let text = b"{\"a\":1,\"b\":\"x\",\"c\":[1]}\n{\"c\":[2],\"b\":\"y\"}\n";
     let (layout, _) = read_in(text, 9, 10).unwrap();
     for (projection, expected) in [(&[2, 0][..], "[1] | 1\n[2] | NULL"), (&[1], "x\ny"), (&[], "\n")] {
-        let mut rows = Rows::new("f.json", &layout, projection, 10);
-        rows.push(text).unwrap();
+        let mut rows = Rows::new("f.json", &layout, projection);
+        assert_eq!(rows.push(text).unwrap(), []);
         let batches = rows.finish().unwrap();
         assert_eq!(batches[0].num_rows(), 2);
         assert_eq!(shown(&layout, &batches).split_once('\n').unwrap().1, expected);
@@ -196,8 +195,8 @@ fn a_file_that_changed_between_the_passes_is_an_error_and_no_value_is_lost() {
         ("{\"a\":1}", "{\"b\":1}"),
     ] {
         let (layout, _) = read_in(first.as_bytes(), 100, 10).unwrap();
-        let mut rows = Rows::new("f.json", &layout, &[0], 10);
-        let read = rows.push(then.as_bytes()).and_then(|()| rows.finish());
+        let mut rows = Rows::new("f.json", &layout, &[0]);
+        let read = rows.push(then.as_bytes()).and_then(|_| rows.finish());
         assert_eq!(read.unwrap_err().to_string(), "f.json, line 1: the file changed while it was read", "{first} {then}");
     }
 }
