@@ -1,0 +1,72 @@
+//! Delimited text: two passes over the same bytes.
+//!
+//! ```text
+//! bytes ─▶ Scan ──▶ Layout ──▶ merge ──▶ Rows ◀── bytes        cells read exactly as the first pass found them
+//!          dialect   columns    of a      batches
+//!          feed ─▶ structure    folder    feed ─▶ structure    feed: pieces -> whole records; structure: where cells are
+//!          facts ─▶ settle                cell::*              facts: what cells have in common; settle: the type of a column
+//! ```
+//!
+//! **Structure** is RFC 4180. A quote opens a cell as its first byte; elsewhere in a cell that is not quoted it is text, and told. Text
+//! behind a closing quote, a quote that is never closed, a record with more or fewer cells than the first, line ends of two kinds: errors,
+//! with the line where the cell or record begins. Lines without a byte are no records; a record of one empty cell is written `""`.
+//!
+//! **Empty cells** are NULL, quoted or not, in text too, as DataFusion's reader has it; so are cells that are one of [`Options::null`],
+//! quoted or not. Quotes make no type: a column of `"1"` is a column of integers.
+//!
+//! **Types** are those of every cell or none: see [`Column`].
+
+mod build;
+mod cell;
+mod dialect;
+mod facts;
+mod fault;
+mod feed;
+mod layout;
+mod mask;
+mod merge;
+mod rows;
+mod scan;
+mod settle;
+mod structure;
+
+pub use layout::{Column, Layout, Split};
+pub use merge::Merged;
+pub use rows::Rows;
+pub use scan::Scan;
+
+/// What is known of a file before it is read.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The byte between cells; looked for among `,` `;` tab and `|` by default.
+    pub delimiter: Option<u8>,
+    /// The byte around cells; `"` by default.
+    pub quote: Option<u8>,
+    /// The byte before a quote that is text in a quoted cell, and before itself; such a quote is doubled by default. Before other bytes the
+    /// escape is text.
+    pub escape: Option<u8>,
+    /// A line that begins with this byte is left out; none by default.
+    pub comment: Option<u8>,
+    /// Cells that are NULL besides empty ones.
+    pub null: Vec<String>,
+    /// Whether the first record is the names of the columns, as it is by default. Without them they are `column_1`, `column_2`, …
+    pub has_header: bool,
+    /// Whether types are looked for.
+    pub types: Types,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { delimiter: None, quote: None, escape: None, comment: None, null: Vec::new(), has_header: true, types: Types::Exact }
+    }
+}
+
+/// Whether types are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Types {
+    /// A column has the type of all its cells.
+    #[default]
+    Exact,
+    /// All columns are text.
+    Text,
+}
