@@ -4,8 +4,8 @@
 //! the author says which: a wrong guess is a table that nobody wrote. If none does, the one that splits the first record: the pass over the
 //! whole file then finds the record that differs.
 
-use super::Options;
 use super::mask::BLOCK;
+use super::options::Options;
 use super::structure::{Cell, Dialect, Fault, LineEnd, Machine, Record, Sink};
 
 const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];

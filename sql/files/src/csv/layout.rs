@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::facts::Facts;
+use super::options::{Options, Types};
 use super::settle::{Settled, settle};
 use super::structure::Dialect;
-use super::{Options, Types};
 use crate::error::TextError;
 
 /// A column, and how sure it is that its values come back as the text that they were.

@@ -13,8 +13,8 @@ use super::build::{Builder, Cells};
 use super::fault::changed;
 use super::feed::{Block, Feed};
 use super::layout::{Column, Layout};
+use super::options::{Options, Types};
 use super::structure::{Fault, LineEnd};
-use super::{Options, Types};
 use crate::error::TextError;
 
 const BATCH_ROWS: usize = 8192;

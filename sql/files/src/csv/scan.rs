@@ -9,8 +9,8 @@ use super::facts::Facts;
 use super::fault::{ESCAPE, explain, quoted};
 use super::feed::{Block, Feed, RECORD_BYTES_MAX};
 use super::layout::{Column, Layout, Split};
+use super::options::{Options, Types};
 use super::structure::{Dialect, Fault};
-use super::{Options, Types};
 use crate::error::TextError;
 
 /// Bytes from which the separator is known.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use clevertap_files::csv::Options;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::{all, as_text, cells, load, scan};
@@ -15,6 +14,11 @@ use crate::{all, as_text, cells, load, scan};
 /// A number from the environment.
 pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// One of these.
+pub(crate) fn pick<T: Copy>(rng: &mut StdRng, these: &[T]) -> T {
+    these[rng.random_range(0..these.len())]
 }
 
 /// A file, how to read it, and what is in it.
@@ -59,7 +63,7 @@ fn cell(rng: &mut StdRng, kind: Cells) -> String {
         Cells::Days => day(rng),
         Cells::Local(between) => format!("{}{between}{}", day(rng), time(rng)),
         Cells::Zoned => {
-            let zone = ["Z", "+05:30", "-0800", " UTC", " +00:00", "+02"].choose(rng).unwrap();
+            let zone = pick(rng, &["Z", "+05:30", "-0800", " UTC", " +00:00", "+02"]);
             format!("{} {}{zone}", day(rng), time(rng))
         }
         // Letters that are found again in whatever is said of the file.
@@ -69,7 +73,7 @@ fn cell(rng: &mut StdRng, kind: Cells) -> String {
                 "a", "Pune", " ", "x y", ",", ";", "\t", "|", "\"", "\"\"", "\n", "\r\n", "é", "😀", "\\", "'", "#", "007", "1.5", "-",
                 "NULL", "sep=",
             ];
-            (0..rng.random_range(1..5)).map(|_| *PARTS.choose(rng).unwrap()).collect()
+            (0..rng.random_range(1..5)).map(|_| pick(rng, &PARTS)).collect()
         }
     }
 }
@@ -89,8 +93,8 @@ fn type_of(kind: Cells) -> Option<DataType> {
 
 /// A random file. Its cells are told apart if they are `marked`.
 pub(crate) fn write(rng: &mut StdRng, marked: bool) -> Written {
-    let delimiter = *b",;\t|".choose(rng).unwrap();
-    let end = *["\n", "\r\n", "\r"].choose(rng).unwrap();
+    let delimiter = pick(rng, b",;\t|");
+    let end = pick(rng, &["\n", "\r\n", "\r"]);
     let columns = rng.random_range(1..7);
     let escape = rng.random_bool(0.2).then_some(b'\\');
     let null = if rng.random_bool(0.2) { vec!["\\N".to_owned()] } else { Vec::new() };
@@ -107,17 +111,16 @@ pub(crate) fn write(rng: &mut StdRng, marked: bool) -> Written {
         Cells::Text,
         Cells::Text,
     ];
-    let kinds: Vec<_> = (0..columns).map(|_| if marked { Cells::Marked } else { *kinds.choose(rng).unwrap() }).collect();
+    let kinds: Vec<_> = (0..columns).map(|_| if marked { Cells::Marked } else { pick(rng, &kinds) }).collect();
     let mut types: Vec<_> = kinds.iter().map(|kind| type_of(*kind)).collect();
     let odd = (rng.random_bool(0.3) && !marked).then(|| rng.random_range(0..columns));
     let count = if rng.random_bool(0.05) { rng.random_range(300..1500) } else { rng.random_range(0..30) };
     let mut rows: Vec<Vec<_>> =
         (0..count).map(|_| kinds.iter().map(|kind| if rng.random_bool(0.1) { None } else { Some(cell(rng, *kind)) }).collect()).collect();
     if let (Some(column), Some(row)) = (odd, (count > 0).then(|| rng.random_range(0..count))) {
-        let odd = ["007", "+1", "1E5", "-0", "abc", "12345678901234567890123456789012345678901", " 1", "2026-02-30", "0x1", "N/A"]
-            .choose(rng)
-            .unwrap();
-        rows[row][column] = Some((*odd).to_owned());
+        let odd =
+            pick(rng, &["007", "+1", "1E5", "-0", "abc", "12345678901234567890123456789012345678901", " 1", "2026-02-30", "0x1", "N/A"]);
+        rows[row][column] = Some(odd.to_owned());
         types[column] = Some(DataType::Utf8View);
     }
     for (column, data_type) in types.iter_mut().enumerate() {
@@ -125,7 +128,7 @@ pub(crate) fn write(rng: &mut StdRng, marked: bool) -> Written {
             *data_type = Some(DataType::Utf8View);
         }
     }
-    let names: Vec<_> = (0..columns).map(|at| format!("{}{at}", ["c", "a name ", "ü", "x\"y", "p\nq"].choose(rng).unwrap())).collect();
+    let names: Vec<_> = (0..columns).map(|at| format!("{}{at}", pick(rng, &["c", "a name ", "ü", "x\"y", "p\nq"]))).collect();
     let (quote_all, mark) = (rng.random_bool(0.3), null.first().cloned());
     let written = |rng: &mut StdRng, cell: Option<&String>| match cell {
         None if mark.is_some() && rng.random() => "\\N".to_owned(),
@@ -228,7 +231,7 @@ fn as_typed(text: &str, data_type: &DataType) -> String {
         DataType::Timestamp(_, Some(_)) => {
             let text = text.replace(" UTC", "Z").replace(" +00:00", "Z");
             let text = if text.ends_with("+02") { text + ":00" } else { text };
-            let at = chrono::DateTime::parse_from_str(&text.replace('Z', "+0000"), "%Y-%m-%d %H:%M:%S%z").unwrap();
+            let at = chrono::DateTime::parse_from_str(&text.replace('Z', "+0000"), "%Y-%m-%d %H:%M:%S%z").expect("an instant");
             at.to_utc().format("%Y-%m-%dT%H:%M:%SZ").to_string()
         }
         DataType::Decimal128(_, scale) => {

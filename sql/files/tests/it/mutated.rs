@@ -4,10 +4,9 @@
 
 use clevertap_files::csv::Layout;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::generated::{by_csv_crate, number, write};
+use crate::generated::{by_csv_crate, number, pick, write};
 use crate::{all, as_text, cells, load, scan};
 
 /// What stands in every cell, and in no name of a column.
@@ -20,7 +19,7 @@ fn damage(rng: &mut StdRng, data: &mut Vec<u8>, from: usize) {
             return;
         }
         let at = rng.random_range(from..data.len());
-        let special = *b"\",;\t|\n\r\\\0\xff\xe2#- 0.".choose(rng).unwrap();
+        let special = pick(rng, b"\",;\t|\n\r\\\0\xff\xe2#- 0.");
         match rng.random_range(0..6) {
             0 => data[at] = special,
             1 => data.insert(at, special),
