@@ -33,6 +33,11 @@ impl Sink for Index {
     }
 
     #[inline(always)]
+    fn keeps_blank_lines(&self) -> bool {
+        self.columns == Some(1)
+    }
+
+    #[inline(always)]
     fn record(&mut self, record: Record) -> Result<(), Fault> {
         let expected = *self.columns.get_or_insert(record.cells);
         if record.cells != expected {

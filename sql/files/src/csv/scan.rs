@@ -168,9 +168,8 @@ impl Body {
         }
         let Columns { header, facts, rows, mut splits, other_separator, .. } = self.columns;
         let cells = facts.len();
-        if cells == 1 && machine.blank_lines > 0 {
-            let what = format!("{} blank lines are no rows", machine.blank_lines);
-            warnings.push(TextError::new(file, what).remedy("an empty cell of a file of one column is written \"\""));
+        if let Some(line) = machine.blank_record {
+            warnings.push(TextError::new(file, "a blank line of a file of one column is a row without a value").line(line));
         }
         if let (1, Some((separator, line))) = (cells, other_separator) {
             let what = format!("the file has one column, and {} in it is read as text", quoted(separator));

@@ -93,6 +93,10 @@ impl Dialect {
 /// Takes what is found. Generic, so that counting does not pay for keeping.
 pub(crate) trait Sink {
     fn cell(&mut self, cell: Cell);
+    /// Whether a line without a byte is a record, of one empty cell.
+    fn keeps_blank_lines(&self) -> bool {
+        false
+    }
     /// A record is complete.
     fn record(&mut self, record: Record) -> Result<(), Fault>;
 }
@@ -161,7 +165,8 @@ pub(crate) struct Machine {
     /// The line of the quote that is open, and whether it has text that is not its bytes.
     open_line: u64,
     escaped: bool,
-    pub(crate) blank_lines: u64,
+    /// The first line without a byte that is a record.
+    pub(crate) blank_record: Option<u64>,
     /// The first line with a quote as text in a cell that is not quoted.
     pub(crate) stray_quote: Option<u64>,
     /// The first line with a backslash before a quote of a quoted cell.
@@ -193,7 +198,7 @@ impl Machine {
             state: State::Plain,
             open_line: line,
             escaped: false,
-            blank_lines: 0,
+            blank_record: None,
             stray_quote: None,
             backslash_quote: None,
             backslash_closes: None,
@@ -353,9 +358,11 @@ impl Machine {
         } else if kind != self.dialect.line_end {
             return Err(Fault::MixedLineEnds { line: self.line });
         }
-        if self.state == State::Plain && self.cells == 0 && at == self.cell_start {
-            self.blank_lines += 1;
-        } else {
+        let is_blank = self.state == State::Plain && self.cells == 0 && at == self.cell_start;
+        if is_blank && sink.keeps_blank_lines() {
+            self.blank_record.get_or_insert(self.line);
+        }
+        if !is_blank || sink.keeps_blank_lines() {
             self.push(at, sink);
             sink.record(Record { start: self.record_start, line: self.record_line, cells: self.cells, ends_with: kind })?;
         }

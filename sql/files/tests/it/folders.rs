@@ -59,7 +59,7 @@ fn types_widen_as_if_the_files_were_one() {
 #[test]
 fn what_does_not_mix_in_a_file_does_not_mix_in_a_folder() {
     assert_eq!(
-        read(&[("a.csv", "c\n2026-01-05\n"), ("b.csv", "c\n\n2026-01-05 10:00:00\n")]).split_once('\n').unwrap().1,
+        read(&[("a.csv", "c\n2026-01-05\n"), ("b.csv", "\nc\n2026-01-05 10:00:00\n")]).split_once('\n').unwrap().1,
         "2026-01-05\n2026-01-05 10:00:00\n! b.csv, line 3, column \"c\": days and times are mixed, which makes \"c\" text"
     );
     assert_eq!(
