@@ -27,7 +27,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
 }
 
 fn all() -> Vec<(String, String)> {
-    ["connector/src", "udfs", "sql/src", "tests/it", "tests/emulator/src", "benches"].into_iter().flat_map(files).collect()
+    ["connector/src", "udfs", "sql/src", "sql/files", "tests/it", "tests/emulator/src", "benches"].into_iter().flat_map(files).collect()
 }
 
 const NOBODY: [String; 0] = [];

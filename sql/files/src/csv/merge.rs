@@ -1,0 +1,87 @@
+//! One table of many files.
+//!
+//! In: the layouts of a folder. Out: columns matched by name, in any order, with types that hold all files' cells; or two files that are not
+//! of one table. Types widen as if the files were one: integers with decimals are decimals, numbers with text are text as it is written.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+
+use super::layout::{Column, Layout, schema};
+use crate::error::TextError;
+
+/// The columns of a folder.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Merged {
+    /// In the order of the first file that is not empty.
+    pub columns: Vec<Column>,
+    /// Of each file, in the order of the layouts, the place of each column among its [`Layout::columns`]. Empty for an empty file.
+    pub sources: Vec<Vec<usize>>,
+    /// What to know of the types of all files. What is to know of single files stands in their layouts, and of types there not.
+    pub warnings: Vec<TextError>,
+}
+
+impl Merged {
+    /// The columns as Arrow has them.
+    pub fn schema(&self) -> Schema {
+        schema(&self.columns)
+    }
+}
+
+impl Layout {
+    /// Makes one table of files.
+    ///
+    /// # Errors
+    /// A file has a column that another has not, or spells in another case; all files are empty; there is none.
+    pub fn merge(layouts: &[Self]) -> Result<Merged, TextError> {
+        let Some(first) = layouts.iter().find(|layout| !layout.columns.is_empty()) else {
+            let file = layouts.first().map_or_else(|| Arc::from("the folder"), |layout| Arc::clone(&layout.file));
+            let what = if layouts.len() > 1 {
+                "this file and all others are empty: they have no header"
+            } else {
+                "the file is empty: it has no header"
+            };
+            return Err(TextError::new(&file, what));
+        };
+        let mut facts: Vec<_> = first.columns.iter().map(|column| column.facts.clone()).collect();
+        let mut sources = Vec::new();
+        for layout in layouts {
+            if layout.columns.is_empty() {
+                sources.push(Vec::new());
+                continue;
+            }
+            if let Some(column) = layout.columns.iter().find(|column| place(first, &column.name).is_none()) {
+                return Err(missing(first, layout, &column.name));
+            }
+            let places = first.columns.iter().map(|column| place(layout, &column.name).ok_or_else(|| missing(layout, first, &column.name)));
+            let places: Vec<_> = places.collect::<Result<_, _>>()?;
+            if !std::ptr::eq(layout, first) {
+                for (facts, place) in facts.iter_mut().zip(&places) {
+                    facts.merge(&layout.columns[*place].facts);
+                }
+            }
+            sources.push(places);
+        }
+        let mut warnings = Vec::new();
+        let columns = first.columns.iter().zip(facts);
+        let columns = columns
+            .map(|(column, facts)| Column::settle(column.name.clone(), column.source, facts, first.options.types, &mut warnings))
+            .collect();
+        Ok(Merged { columns, sources, warnings })
+    }
+}
+
+fn place(layout: &Layout, name: &str) -> Option<usize> {
+    layout.columns.iter().position(|column| column.name == name)
+}
+
+/// `layout` lacks a column of `other`.
+fn missing(layout: &Layout, other: &Layout, name: &str) -> TextError {
+    let alike = layout.columns.iter().find(|column| column.name.to_lowercase() == name.to_lowercase());
+    let what = match alike {
+        Some(alike) => format!("the column is called \"{}\" here and \"{name}\" in {}", alike.name, other.file),
+        None => format!("the file has no column \"{name}\", which {} has", other.file),
+    };
+    TextError::new(&layout.file, what).remedy("read files with different columns by themselves")
+}

@@ -1,0 +1,39 @@
+//! Delimited text: two passes over the same bytes.
+//!
+//! ```text
+//! bytes ─▶ Scan ──▶ Layout ──▶ merge ──▶ Rows ◀── bytes        cells read exactly as the first pass found them
+//!          dialect   columns    of a      batches
+//!          feed ─▶ structure    folder    feed ─▶ structure    feed: pieces -> whole records; structure: where cells are
+//!          facts ─▶ settle                cell::*              facts: what cells have in common; settle: the type of a column
+//! ```
+//!
+//! **Structure** is RFC 4180. A quote opens a cell as its first byte; elsewhere in a cell that is not quoted it is text, and told. Text
+//! behind a closing quote, a quote that is never closed, a record with more or fewer cells than the first, line ends of two kinds: errors,
+//! with the line where the cell or record begins. A line without a byte is no record, except in a file of one column, where DuckDB and
+//! polars write it for NULL: there it is one, and told.
+//!
+//! **Empty cells** are NULL, quoted or not, in text too, as DataFusion's reader has it; so are cells that are one of [`Options::null`],
+//! quoted or not. Quotes make no type: a column of `"1"` is a column of integers.
+//!
+//! **Types** are those of every cell or none: see [`Column`].
+
+mod build;
+mod cell;
+mod dialect;
+mod facts;
+mod fault;
+mod feed;
+mod layout;
+mod mask;
+mod merge;
+mod options;
+mod rows;
+mod scan;
+mod settle;
+mod structure;
+
+pub use layout::{Column, Layout, Split};
+pub use merge::Merged;
+pub use options::{Options, Types};
+pub use rows::Rows;
+pub use scan::Scan;

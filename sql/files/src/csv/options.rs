@@ -1,0 +1,37 @@
+//! What the author of a statement says of a file.
+
+/// What is known of a file before it is read.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The byte between cells; looked for among `,` `;` tab and `|` by default.
+    pub delimiter: Option<u8>,
+    /// The byte around cells; `"` by default.
+    pub quote: Option<u8>,
+    /// The byte before a quote that is text in a quoted cell, and before itself; such a quote is doubled by default. Before other bytes the
+    /// escape is text.
+    pub escape: Option<u8>,
+    /// A line that begins with this byte is left out; none by default.
+    pub comment: Option<u8>,
+    /// Cells that are NULL besides empty ones.
+    pub null: Vec<String>,
+    /// Whether the first record is the names of the columns, as it is by default. Without them they are `column_1`, `column_2`, …
+    pub has_header: bool,
+    /// Whether types are looked for.
+    pub types: Types,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { delimiter: None, quote: None, escape: None, comment: None, null: Vec::new(), has_header: true, types: Types::Exact }
+    }
+}
+
+/// Whether types are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Types {
+    /// A column has the type of all its cells.
+    #[default]
+    Exact,
+    /// All columns are text.
+    Text,
+}
