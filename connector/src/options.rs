@@ -45,6 +45,8 @@ pub struct Options {
     pub verify_counts: bool,
     /// What happens to a value that is not of its column's type.
     pub type_mismatch: TypeMismatch,
+    /// Which types the program `clevertap-sql` gives the columns of CSV files. The connector reads no files.
+    pub csv_types: CsvTypes,
     /// Keys that one query may look up.
     pub lookups_max: usize,
     /// Rows that one statement may erase.
@@ -114,6 +116,15 @@ words! {
         Hold = "hold",
         /// It is sent again, and may be stored twice.
         Resend = "resend",
+    }
+}
+words! {
+    /// `SET clevertap.csv_types`.
+    CsvTypes {
+        /// A column has the type of all its cells, if they come back from it as the same text.
+        Exact = "exact",
+        /// Every column is text.
+        Text = "text",
     }
 }
 words! {
@@ -204,6 +215,7 @@ impl Default for Options {
             full_scan: false,
             verify_counts: false,
             type_mismatch: TypeMismatch::Null,
+            csv_types: CsvTypes::Exact,
             lookups_max: 10_000,
             delete_rows_max: 1_000,
             list_mode: ListMode::Create,
@@ -263,6 +275,7 @@ const DESCRIPTORS: &[Descriptor] = &[
     ),
     option!(verify_counts, flag, shown, "true: the rows of an export are compared with CleverTap's own count"),
     option!(type_mismatch, word, shown, "a value that is not of its column's type: null, with a warning; error"),
+    option!(csv_types, word, shown, "exact: a column of a CSV file has the type of all its cells; text: all are text"),
     option!(lookups_max, count, shown, "keys that one query may look up"),
     option!(delete_rows_max, count, shown, "rows that one DELETE, or one INSERT of demerges, may take"),
     option!(list_mode, word, shown, "create: a new custom list; replace: new members for a list that is there"),

@@ -25,8 +25,8 @@ use crate::{
         confirm::Interactive,
         console::{Console, Verbosity},
         interrupt::Interrupts,
-        output::Output,
         masked_line::MaskedLine,
+        output::Output,
         visible::visible,
     },
 };

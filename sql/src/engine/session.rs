@@ -26,6 +26,7 @@ use crate::{
     files::{
         listing::{CsvCells, enable_file_tables},
         object_stores::ObjectStores,
+        text::learn::Learning,
         uploads::UploadError,
     },
     terminal::{
@@ -45,6 +46,7 @@ pub(crate) struct Session {
     account: Option<Account>,
     confirmations: Option<Arc<Confirmations>>,
     upload_error: UploadError,
+    learning: Arc<Learning>,
 }
 
 impl fmt::Debug for Session {
@@ -59,7 +61,7 @@ impl Session {
     /// # Errors
     /// [`Failure::Usage`] for `failed_rows` without an account; [`Failure::Failed`] from DataFusion.
     pub(crate) fn open(account: Option<Account>, failed_rows: Option<&str>) -> Result<Self> {
-        Self::build(account, failed_rows, CsvCells::Inferred)
+        Self::build(account, failed_rows, CsvCells::Typed)
     }
 
     /// A session that reads every cell of a CSV file as text: `00123` is not the person `123`.
@@ -88,7 +90,7 @@ impl Session {
         let state =
             optimizer::install(SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime.build_arc()?))
                 .with_physical_optimizer_rule(Arc::new(NarrowBatches));
-        let mut ctx = enable_file_tables(SessionContext::new_with_state(state.build()), cells);
+        let (mut ctx, learning) = enable_file_tables(SessionContext::new_with_state(state.build()), cells);
         match (&account, failed_rows) {
             (Some(account), _) => register(&ctx, NAME, account)?,
             (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_set_an_account()))),
@@ -97,7 +99,7 @@ impl Session {
         if let Some(folder) = failed_rows {
             ctx.state_ref().write().config_mut().options_mut().set("clevertap.failed_rows_to", folder)?;
         }
-        Ok(Self { ctx, account, confirmations: None, upload_error })
+        Ok(Self { ctx, account, confirmations: None, upload_error, learning })
     }
 
     /// Plans one statement; SET and CREATE, which DataFusion executes while planning, are done afterwards.
@@ -192,6 +194,16 @@ impl Session {
         let mut runs: Vec<RunView> = runs.into_iter().filter(|run| run.run_id > last).map(RunView::from).collect();
         runs.sort_by_key(|run| run.run_id);
         runs
+    }
+
+    /// What is to be told of the files that were looked at since it was asked for last.
+    pub(crate) fn take_file_notes(&self) -> Vec<String> {
+        self.learning.take_notes()
+    }
+
+    /// How far files are looked at, while they are.
+    pub(crate) fn files_progress(&self) -> Option<String> {
+        self.learning.progress()
     }
 
     /// The rows of the runs after the run `last` that were not accepted.

@@ -9,8 +9,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
+use clevertap_files::csv::Types;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
     common::{DataFusionError, Result, plan_err},
@@ -28,38 +28,39 @@ use datafusion_clevertap::copy::NULL_PARTITION;
 use futures::TryStreamExt;
 use object_store::ObjectMeta;
 
-use super::csv_sniff::{CsvDialect, CsvHints, sniff};
+use super::text::{
+    decompress::Compression,
+    factory::{self, TextTableFactory, session_types},
+    learn::Learning,
+    options::{TextFormat, TextOptions},
+};
 use crate::failure::sentence;
 
 /// How files with one ending are read.
-struct FileType {
-    ending: &'static str,
-    format: &'static str,
-    delimiter: Option<&'static str>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileType {
+    Parquet,
+    Csv,
+    /// Separated by tabs.
+    Tsv,
+    Json,
 }
 
-const fn file_type(ending: &'static str, format: &'static str) -> FileType {
-    FileType { ending, format, delimiter: None }
-}
-
-const FILE_TYPES: [FileType; 7] = [
-    file_type("parquet", "parquet"),
-    file_type("pq", "parquet"),
-    file_type("csv", "csv"),
-    FileType { ending: "tsv", format: "csv", delimiter: Some("\t") },
-    file_type("ndjson", "json"),
-    file_type("jsonl", "json"),
-    file_type("json", "json"),
+const FILE_TYPES: [(&str, FileType); 7] = [
+    ("parquet", FileType::Parquet),
+    ("pq", FileType::Parquet),
+    ("csv", FileType::Csv),
+    ("tsv", FileType::Tsv),
+    ("ndjson", FileType::Json),
+    ("jsonl", FileType::Json),
+    ("json", FileType::Json),
 ];
-
-/// Endings behind those of [`FILE_TYPES`], of files that have to be decompressed first.
-const COMPRESSED: [&str; 5] = [".gz", ".bz2", ".xz", ".zst", ".zip"];
 
 /// The type of the cells of a CSV file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CsvCells {
-    /// Inferred from what they look like.
-    Inferred,
+    /// That of all of them, as `SET clevertap.csv_types` says.
+    Typed,
     /// Text, unchanged.
     Text,
 }
@@ -68,24 +69,30 @@ pub(crate) enum CsvCells {
 type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
 
 /// Lets `ctx` query files by path.
-pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells) -> SessionContext {
-    let tables = Arc::new(FileTables { state: OnceLock::new(), cells });
+pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells) -> (SessionContext, Arc<Learning>) {
+    let learning = Arc::new(Learning::default());
+    let tables = Arc::new(FileTables { state: OnceLock::new(), cells, learning: Arc::clone(&learning) });
     let known = Arc::clone(ctx.state_ref().read().catalog_list());
     let catalogs = Arc::new(DynamicFileCatalog::new(known, Arc::clone(&tables) as Arc<dyn UrlTableFactory>));
-    let ctx = SessionContext::new_with_state(ctx.into_state_builder().with_catalog_list(catalogs).build());
+    let mut builder = ctx.into_state_builder().with_catalog_list(catalogs);
+    for (name, format) in [("CSV", TextFormat::Csv), ("JSON", TextFormat::Json), ("NDJSON", TextFormat::Json)] {
+        builder = builder.with_table_factory(name.to_owned(), Arc::new(TextTableFactory::new(format, &learning)));
+    }
+    let ctx = SessionContext::new_with_state(builder.build());
     // Weak, since the state owns the catalogues, which own the factory.
     let state = ctx.state_weak_ref();
     let current: CurrentState = Box::new(move || state.upgrade().map(|state| state.read().clone()));
     if tables.state.set(current).is_err() {
         unreachable!("the cell was created above and is set once");
     }
-    ctx
+    (ctx, learning)
 }
 
 /// Makes a table of a path that no catalogue has.
 struct FileTables {
     state: OnceLock<CurrentState>,
     cells: CsvCells,
+    learning: Arc<Learning>,
 }
 
 impl fmt::Debug for FileTables {
@@ -101,7 +108,7 @@ impl UrlTableFactory for FileTables {
             return Ok(None);
         }
         let Some(state) = self.state.get().and_then(|current| current()) else { return Ok(None) };
-        open(path, &state, self.cells)
+        open(path, &state, self.cells, &self.learning)
             .await
             .map(Some)
             .map_err(|error| DataFusionError::Plan(format!("'{path}' was not opened: {}", sentence(&error))))
@@ -114,57 +121,75 @@ pub(crate) fn is_path(name: &str) -> bool {
     name.contains(['/', '\\']) || file_type_of(name).is_some()
 }
 
-fn file_type_of(path: &str) -> Option<&'static FileType> {
-    let (_, last) = path.rsplit_once('.')?;
-    FILE_TYPES.iter().find(|file_type| last.eq_ignore_ascii_case(file_type.ending))
+fn file_type_of(path: &str) -> Option<FileType> {
+    let last = ending(path)?.split('.').next()?;
+    FILE_TYPES.iter().find(|(ending, _)| last.eq_ignore_ascii_case(ending)).map(|(_, file_type)| *file_type)
+}
+
+/// The ending of a name with that of its compression: `csv`, `csv.gz`.
+pub(super) fn ending(name: &str) -> Option<&str> {
+    let (stem, last) = name.rsplit_once('.')?;
+    let of_both = Compression::named(last).and_then(|_| stem.rsplit_once('.')).map(|(stem, _)| stem.len() + 1);
+    Some(of_both.and_then(|start| name.get(start..)).unwrap_or(last))
+}
+
+/// How a file of this name is compressed.
+pub(super) fn compression_of(name: &str) -> Option<Compression> {
+    name.rsplit_once('.').and_then(|(_, last)| Compression::named(last))
 }
 
 /// The table over the file or folder at `path`. The first file of a folder with a known ending decides its format; a file that would
 /// be misread under it, or left out although it looks like data, is refused.
-async fn open(path: &str, state: &SessionState, cells: CsvCells) -> Result<Arc<dyn TableProvider>> {
+async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<Learning>) -> Result<Arc<dyn TableProvider>> {
     let url = ListingTableUrl::parse(path)?;
     let store = state.runtime_env().object_store(&url)?;
     let mut all: Vec<ObjectMeta> = url.list_all_files(state, store.as_ref(), "").await?.try_collect().await?;
     // A local folder is listed in any order.
     all.sort_by(|a, b| a.location.cmp(&b.location));
-    let Some((file_type, ending)) = all.iter().find_map(|file| Some((file_type_of(file.location.as_ref())?, file.location.extension()?)))
-    else {
+    let known = |file: &ObjectMeta| {
+        let name = file.location.filename()?;
+        Some((file_type_of(name)?, ending(name)?.to_owned()))
+    };
+    let Some((file_type, ending_read)) = all.iter().find_map(known) else {
         if all.is_empty() && file_type_of(path).is_some() {
             return plan_err!("there is no such file");
         }
-        let endings: Vec<_> = FILE_TYPES.iter().map(|file_type| format!(".{}", file_type.ending)).collect();
+        let endings: Vec<_> = FILE_TYPES.iter().map(|(ending, _)| format!(".{ending}")).collect();
         return plan_err!("no file is there whose name ends in {}", endings.join(", "));
     };
-    let (files, others): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|file| file.location.extension() == Some(ending));
-    if others.iter().any(|other| would_be_skipped(other, cells)) {
+    let is_read = |file: &ObjectMeta| file.location.filename().and_then(ending) == Some(ending_read.as_str());
+    if all.iter().any(|other| !is_read(other) && would_be_skipped(other, cells)) {
         let folder = match path.rsplit_once('/') {
             Some((folder, pattern)) if pattern.contains('*') => folder,
             _ => path.trim_end_matches('/'),
         };
-        return plan_err!("its files do not all end in .{ending}; read each kind by itself, as in FROM '{folder}/*.{ending}'");
+        return plan_err!("its files do not all end in .{ending_read}; read each kind by itself, as in FROM '{folder}/*.{ending_read}'");
     }
-    let Some(factory) = state.get_file_format_factory(file_type.format) else {
-        return plan_err!("this build does not read {}", file_type.format);
+    let format = match file_type {
+        FileType::Parquet => return open_parquet(url, &ending_read, state, &all).await,
+        FileType::Csv | FileType::Tsv => TextFormat::Csv,
+        FileType::Json => TextFormat::Json,
     };
-    let mut options: HashMap<String, String> =
-        file_type.delimiter.map(|delimiter| ("format.delimiter".to_owned(), delimiter.to_owned())).into_iter().collect();
-    match file_type.format {
-        // Without a record to infer from, every column is text.
-        "csv" if cells == CsvCells::Text => drop(options.insert("format.schema_infer_max_rec".to_owned(), "0".to_owned())),
-        // All of them: a column that begins after the first thousand would be missing without a word.
-        "json" => drop(options.insert("format.schema_infer_max_rec".to_owned(), usize::MAX.to_string())),
-        _ => {}
+    let types = if cells == CsvCells::Text { Types::Text } else { session_types(state)? };
+    let mut options = TextOptions::new(format, types);
+    options.csv.has_header = state.config().options().catalog.has_header;
+    options.writing.compression = compression_of(&ending_read);
+    let mut written = HashMap::new();
+    if file_type == FileType::Tsv {
+        options.csv.delimiter = Some(b'\t');
+        written.insert("format.delimiter".to_owned(), "\t".to_owned());
     }
-    let listing = ListingOptions::new(factory.create(state, &options)?).with_file_extension(ending);
+    factory::open(url, &ending_read, options, written, learning, state).await
+}
+
+async fn open_parquet(url: ListingTableUrl, ending: &str, state: &SessionState, files: &[ObjectMeta]) -> Result<Arc<dyn TableProvider>> {
+    let Some(factory) = state.get_file_format_factory("parquet") else {
+        return plan_err!("this build does not read Parquet");
+    };
+    let listing = ListingOptions::new(factory.create(state, &HashMap::new())?).with_file_extension(ending);
     let config = ListingTableConfig::new(url).with_listing_options(listing);
-    let mut config = config.infer_partitions_from_path(state).await?.infer_schema(state).await?;
-    if file_type.format == "csv" {
-        let delimiter = file_type.delimiter.map_or(b',', |delimiter| delimiter.as_bytes()[0]);
-        let dialect = CsvDialect { delimiter, has_header: state.config().options().catalog.has_header };
-        let hints = sniff(store.as_ref(), &files, dialect).await?;
-        config.file_schema = config.file_schema.map(|schema| apply_hints(&schema, &hints));
-    }
-    with_null_partitions(Arc::new(ListingTable::try_new(config)?), &all)
+    let config = config.infer_partitions_from_path(state).await?.infer_schema(state).await?;
+    with_null_partitions(Arc::new(ListingTable::try_new(config)?), files)
 }
 
 /// The table with NULL in the place of the partitions that Hive, and COPY, name so for want of a value.
@@ -191,25 +216,8 @@ fn own((column, value): (&str, &str)) -> (String, String) {
 /// are never read do only under [`CsvCells::Text`], where every row matters.
 fn would_be_skipped(file: &ObjectMeta, cells: CsvCells) -> bool {
     let name = file.location.filename().unwrap_or_default();
-    let decompressed = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
-    !name.starts_with(['.', '_']) && (cells == CsvCells::Text || file_type_of(decompressed).is_some())
-}
-
-/// The schema with text where a number, or a mix of timestamps with and without a zone, would change the cells, and with zoned
-/// timestamps where all cells state their zone.
-fn apply_hints(schema: &Schema, hints: &CsvHints) -> SchemaRef {
-    let fields = schema.fields().iter().enumerate().map(|(at, field)| {
-        let with_type = |data_type| Arc::new(field.as_ref().clone().with_data_type(data_type));
-        match field.data_type() {
-            DataType::Int64 if hints.leading_zeros.contains(&at) => with_type(DataType::Utf8),
-            DataType::Timestamp(_, None) if hints.with_zone.contains(&at) && hints.without_zone.contains(&at) => with_type(DataType::Utf8),
-            DataType::Timestamp(unit, None) if hints.with_zone.contains(&at) => {
-                with_type(DataType::Timestamp(*unit, Some("+00:00".into())))
-            }
-            _ => Arc::clone(field),
-        }
-    });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
+    let is_data = file_type_of(name).is_some() || name.strip_suffix(".zip").is_some_and(|name| file_type_of(name).is_some());
+    !name.starts_with(['.', '_']) && (cells == CsvCells::Text || is_data)
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 //!
 //! ```text
 //! FROM 'path' ─> listing ─┬─> object_stores   the folder or bucket behind a URL; uploads: none is left half written
-//!                         └─> csv_sniff       what DataFusion's inference misses in CSV
+//!                         └─> text            CSV and JSON, read twice
 //! -o FILE ─────> atomic_file
 //! ```
 
 pub(crate) mod atomic_file;
-mod csv_sniff;
 pub(crate) mod listing;
 pub(crate) mod object_stores;
+pub(crate) mod text;
 pub(crate) mod uploads;

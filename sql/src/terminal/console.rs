@@ -117,11 +117,11 @@ impl Console {
         }
     }
 
-    /// Shows the progress of a statement; `runs` are its own.
-    pub(crate) fn tick(&mut self, runs: &[RunView]) {
+    /// Shows the progress of a statement: of its runs, or else of the files that it reads first.
+    pub(crate) fn tick(&mut self, runs: &[RunView], files: Option<String>) {
         self.introduce(runs);
-        let Some(run) = runs.iter().rev().find(|run| run.is_running()) else { return };
-        let text = progress_line(run, self.began.elapsed());
+        let running = runs.iter().rev().find(|run| run.is_running());
+        let Some(text) = running.map(|run| progress_line(run, self.began.elapsed())).or(files) else { return };
         match self.verbosity {
             Verbosity::Bar if !self.bar.is_finished() => {
                 self.bar.set_message(shown(&text));
@@ -154,6 +154,16 @@ impl Console {
             if run.is_dry_run() {
                 self.say("nothing was sent");
             }
+        }
+    }
+
+    /// Prints what is to be known of the files of a statement.
+    pub(crate) fn note(&mut self, notes: &[String]) {
+        for note in notes.iter().take(WARNINGS_MAX) {
+            self.say(&format!("warning: {note}"));
+        }
+        if let Some(more) = notes.len().checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {
+            self.say(&format!("and {more} warnings more of these files"));
         }
     }
 
@@ -231,8 +241,8 @@ mod tests {
         let captured = Captured::default();
         let mut console = Console::new(Verbosity::NoProgress, Box::new(captured.clone()));
         console.begin();
-        console.tick(&[RunView::sample("running")]);
-        console.tick(&[RunView::sample("running")]);
+        console.tick(&[RunView::sample("running")], None);
+        console.tick(&[RunView::sample("running")], None);
         console.end(&[RunView::sample("partial")], Counts::ToPrint);
         let text = captured.text();
         assert_eq!(text.matches("email -> Email").count(), 1, "{text}");
@@ -253,10 +263,10 @@ mod tests {
         let captured = Captured::default();
         let mut console = Console::new(Verbosity::Lines, Box::new(captured.clone()));
         console.begin();
-        console.tick(&[RunView::sample("running")]);
+        console.tick(&[RunView::sample("running")], None);
         console.line_every = Duration::ZERO;
-        console.tick(&[RunView::sample("running")]);
-        console.tick(&[RunView::sample("success")]);
+        console.tick(&[RunView::sample("running")], None);
+        console.tick(&[RunView::sample("success")], None);
         assert_eq!(captured.text().matches("10 rows read, 8 accepted, 2 rejected, 0 in doubt").count(), 1, "{}", captured.text());
     }
 

@@ -1,6 +1,10 @@
 //! `erase` and `person` as processes: a signal at any moment leaves a log that CleverTap agrees with, and no half document.
 
-use std::{collections::{BTreeMap, BTreeSet}, io::Read, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    time::Duration,
+};
 
 use clevertap_emulator::{Fault, SeedPerson, Settings, What};
 use rand::{Rng, SeedableRng, rngs::StdRng};

@@ -89,7 +89,8 @@ fn a_signal_at_any_moment_leaves_counts_that_the_evidence_and_clevertap_agree_wi
     ] {
         for _ in 0..times {
             let world = World::new(Settings { latency_ms: 150, jitter_ms: 150, seed, ..Settings::default() });
-            let process = world.program(&["--failed-rows", "failed", "-c", SKIP, "-c", &load_into(table, rows)]).spawn().expect("a process");
+            let process =
+                world.program(&["--failed-rows", "failed", "-c", SKIP, "-c", &load_into(table, rows)]).spawn().expect("a process");
             let process = Running(process);
             world.pause(Duration::from_millis(rng.random_range(0..300 + rows / 50)));
             for signal in signals {

@@ -219,7 +219,8 @@ fn memory_peak(world: &World, arguments: &[&str]) -> u64 {
 #[test]
 fn a_small_file_that_unfolds_to_gigabytes_is_read_a_few_rows_at_a_time() {
     let world = World::new(Settings::default());
-    let wide = "SELECT concat('u', value) AS identity, repeat(chr(97 + CAST(value AS INT)), 50000000) AS \"Bio\" FROM generate_series(1, 20)";
+    let wide =
+        "SELECT concat('u', value) AS identity, repeat(chr(97 + CAST(value AS INT)), 50000000) AS \"Bio\" FROM generate_series(1, 20)";
     let file = "'wide.parquet' OPTIONS ('format.compression' 'zstd(9)')";
     world.run(&["-c", "SET datafusion.execution.batch_size = 1", "-c", &format!("COPY ({wide}) TO {file}")]);
     assert!(std::fs::metadata(world.path("wide.parquet")).is_ok_and(|file| file.len() < 100_000));

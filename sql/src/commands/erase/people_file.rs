@@ -1,16 +1,12 @@
 //! `--file`: the people to erase, from a file.
 //!
 //! In: a CSV, NDJSON or Parquet file, a folder or a bucket. Out: one key a row, each once. Cells of CSV are read as text, since `00123`
-//! is not the person `123`; for the same reason a column of another type than text or whole numbers is refused, and so is NDJSON that
-//! mixes both. A folder is refused if a file in it would be skipped.
+//! is not the person `123`; for the same reason a column of another type than text or whole numbers is refused. A folder is refused if a
+//! file in it would be skipped.
 
 use std::collections::BTreeSet;
 
-use arrow::{
-    datatypes::{DataType, Schema},
-    error::ArrowError,
-};
-use datafusion::error::DataFusionError;
+use arrow::datatypes::{DataType, Schema};
 use futures::TryStreamExt;
 
 use super::super::person_key::{KeyKind, PersonKey};
@@ -37,15 +33,14 @@ pub(crate) struct PeopleOfFile {
 /// [`Failure::Failed`] if it cannot be read, has none of these columns, or one of a type that an identifier cannot have.
 pub(crate) async fn read(session: &Session, path: &str) -> Result<PeopleOfFile> {
     let from = path_literal(path);
-    let unread = |error| unread(path, error);
-    let frame = session.sql(&format!("SELECT * FROM {from}")).await.map_err(unread)?;
+    let frame = session.sql(&format!("SELECT * FROM {from}")).await?;
     let columns = columns(frame.schema().as_arrow(), path)?;
     let list: Vec<_> =
         columns.iter().map(|(kind, name)| format!("CAST(\"{}\" AS VARCHAR) AS {}", name.replace('"', "\"\""), kind.column())).collect();
-    let frame = session.sql(&format!("SELECT {} FROM {from}", list.join(", "))).await.map_err(unread)?;
-    let mut batches = frame.execute_stream().await.map_err(unread)?;
+    let frame = session.sql(&format!("SELECT {} FROM {from}", list.join(", "))).await?;
+    let mut batches = frame.execute_stream().await?;
     let mut keys = PeopleOfFile::default();
-    while let Some(batch) = batches.try_next().await.map_err(unread)? {
+    while let Some(batch) = batches.try_next().await? {
         for row in 0..batch.num_rows() {
             keys.rows += 1;
             let mut key = None;
@@ -62,16 +57,6 @@ pub(crate) async fn read(session: &Session, path: &str) -> Result<PeopleOfFile> 
         }
     }
     Ok(keys)
-}
-
-/// Why a file was not read. Arrow's messages about NDJSON hold the value, so they are replaced.
-fn unread(path: &str, error: DataFusionError) -> Failure {
-    match error.find_root() {
-        DataFusionError::ArrowError(inner, _) if matches!(**inner, ArrowError::JsonError(_)) => Failure::Failed(format!(
-            "{path} was not read as NDJSON: each line must be an object, and each of identity, object_id and email all text or all whole numbers"
-        )),
-        _ => error.into(),
-    }
 }
 
 /// The path as a literal; with a slash, so that it is a path whatever its ending.

@@ -1,0 +1,23 @@
+//! Text files, read twice: once to learn what they are, once to load them.
+//!
+//! In: files that a path or CREATE EXTERNAL TABLE names. Out: a table whose types hold for every cell of them.
+//!
+//! ```text
+//! FROM 'path' ─────────┐
+//! CREATE EXTERNAL ─> factory ─> source ─> learn ─> table ─> scan ─> pieces ─> clevertap_files: what the bytes say
+//!                        │         │        └─ first pass, kept        └─ decompress, encoding
+//!                     options     hive: columns of folders
+//! ```
+
+pub(super) mod decompress;
+mod encoding;
+pub(super) mod factory;
+mod hive;
+pub(crate) mod learn;
+pub(super) mod options;
+mod pieces;
+mod scan;
+pub(super) mod source;
+pub(super) mod table;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Which files a table has, listed by every statement.
+//!
+//! In: places and how their files are read. Out: files, what was learnt of them, and the columns that their folders name.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use datafusion::{
+    catalog::Session,
+    common::{Result, plan_err},
+    datasource::listing::ListingTableUrl,
+};
+use datafusion_clevertap::redact::without_secrets;
+use futures::TryStreamExt;
+use object_store::ObjectMeta;
+
+use super::{
+    hive::Partitions,
+    learn::{Layouts, Learning, TextFile},
+    options::TextOptions,
+    pieces::Place,
+    table::TextFiles,
+};
+
+/// Where files are and how they are read.
+#[derive(Debug, Clone)]
+pub(crate) struct TextSource {
+    /// All of one store.
+    pub(crate) urls: Vec<ListingTableUrl>,
+    /// Of the files that are read, as `csv.gz`; none reads all that are not hidden.
+    pub(crate) ending: Option<String>,
+    pub(crate) options: TextOptions,
+    pub(crate) learning: Arc<Learning>,
+}
+
+impl TextSource {
+    /// Lists the files and looks at every byte of those that are not known.
+    ///
+    /// # Errors
+    /// There is none; they are not of one table, or not read exactly; the store's.
+    pub(super) async fn learn(&self, state: &dyn Session) -> Result<(Place, Vec<TextFile>, Layouts, Partitions)> {
+        let Some(first) = self.urls.first() else { return plan_err!("there is no file") };
+        let store = state.runtime_env().object_store(first)?;
+        let place = Place { store, has_ranges: !matches!(first.scheme(), "http" | "https") };
+        let (mut files, mut paths) = (Vec::new(), Vec::new());
+        for url in &self.urls {
+            let mut listed: Vec<ObjectMeta> = url.list_all_files(state, place.store.as_ref(), "").await?.try_collect().await?;
+            // A local folder is listed in any order.
+            listed.sort_by(|a, b| a.location.cmp(&b.location));
+            for meta in listed.into_iter().filter(|meta| self.reads(meta)) {
+                let below: Vec<&str> = url.strip_prefix(&meta.location).into_iter().flatten().collect();
+                let below = below.join("/");
+                let name = if below.is_empty() { meta.location.filename().unwrap_or_default().to_owned() } else { below.clone() };
+                files.push(TextFile { meta, name: without_secrets(&name).into() });
+                paths.push(below);
+            }
+        }
+        if files.is_empty() {
+            return plan_err!("there is no file to be read");
+        }
+        let layouts = self.learning.learn(&place, first.as_str(), &files, &self.options).await?;
+        let partitions = Partitions::of(&paths)?;
+        Ok((place, files, layouts, partitions))
+    }
+
+    fn reads(&self, file: &ObjectMeta) -> bool {
+        let name = file.location.filename().unwrap_or_default();
+        match &self.ending {
+            Some(ending) => super::super::listing::ending(name).is_some_and(|of| of == ending),
+            None => !name.starts_with(['.', '_']) || self.urls.iter().any(|url| *url.prefix() == file.location),
+        }
+    }
+
+    /// The files as a table of these columns: learnt ones, or declared ones.
+    ///
+    /// # Errors
+    /// As [`Self::learn`]; the files have other columns.
+    pub(super) async fn open(&self, state: &dyn Session, columns: Option<&SchemaRef>) -> Result<TextFiles> {
+        let (place, files, layouts, mut partitions) = self.learn(state).await?;
+        let learnt = layouts.schema();
+        // A column of the folders that the files have too is the files'.
+        let is_own = |name: &str| learnt.fields().iter().any(|field| field.name() == name);
+        partitions.drop_where(is_own);
+        let (columns, learnt_at) = match columns {
+            None => (Arc::clone(&learnt), (0..learnt.fields().len()).collect()),
+            Some(columns) => {
+                let declared: Vec<FieldRef> = columns.fields().iter().filter(|field| !partitions.has(field.name())).cloned().collect();
+                let at = matched(&declared, &learnt, self.options.csv.has_header)?;
+                partitions.cast(columns)?;
+                (Arc::new(Schema::new(declared)), at)
+            }
+        };
+        Ok(TextFiles { place, files, writing: self.options.writing, layouts, partitions, columns, learnt_at })
+    }
+}
+
+/// For each declared column the learnt one: of its name, or, where a header has none of the names, of its place.
+fn matched(declared: &[FieldRef], learnt: &Schema, has_header: bool) -> Result<Vec<usize>> {
+    let by_name: Vec<Option<usize>> = declared.iter().map(|field| learnt.index_of(field.name()).ok()).collect();
+    if let Some(all) = by_name.iter().copied().collect::<Option<Vec<_>>>()
+        && has_header
+    {
+        return Ok(all);
+    }
+    let is_none_named = by_name.iter().all(Option::is_none);
+    if declared.len() == learnt.fields().len() && (is_none_named || !has_header) {
+        return Ok((0..declared.len()).collect());
+    }
+    let list = |fields: &mut dyn Iterator<Item = &Field>| fields.map(|field| field.name().clone()).collect::<Vec<_>>().join(", ");
+    let (declared, there) = (list(&mut declared.iter().map(AsRef::as_ref)), list(&mut learnt.fields().iter().map(AsRef::as_ref)));
+    plan_err!("the columns {declared} were declared, and the files have {there}: declare them by these names")
+}

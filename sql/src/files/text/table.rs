@@ -1,0 +1,127 @@
+//! A table over text files that are known.
+//!
+//! In: what was learnt of them. Out: a scan of their rows. INSERT adds files as DataFusion does.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::{
+    catalog::{Session, TableProvider},
+    common::{Result, Statistics, plan_err, stats::Precision},
+    datasource::{
+        TableType,
+        listing::{ListingOptions, ListingTable, ListingTableConfig},
+    },
+    execution::SessionState,
+    logical_expr::{Expr, dml::InsertOp},
+    physical_plan::ExecutionPlan,
+};
+
+use super::{
+    hive::Partitions,
+    learn::{Layouts, TextFile},
+    options::TextFormat,
+    pieces::{Place, Writing},
+    scan::TextScanExec,
+    source::TextSource,
+};
+
+/// The files of a table, known to the last cell.
+#[derive(Debug)]
+pub(super) struct TextFiles {
+    pub(super) place: Place,
+    pub(super) files: Vec<TextFile>,
+    pub(super) writing: Writing,
+    pub(super) layouts: Layouts,
+    pub(super) partitions: Partitions,
+    /// The columns of the files as they are read, of declared or learnt types.
+    pub(super) columns: SchemaRef,
+    /// For each of these, which one of the learnt columns it is.
+    pub(super) learnt_at: Vec<usize>,
+}
+
+impl TextFiles {
+    /// Columns of files, then those of folders.
+    pub(super) fn schema(&self) -> SchemaRef {
+        let fields = self.columns.fields().iter().chain(&self.partitions.fields);
+        Arc::new(Schema::new(fields.cloned().collect::<Vec<FieldRef>>()))
+    }
+}
+
+/// Text files as a table. They are listed again by every statement that reads them.
+#[derive(Debug)]
+pub(crate) struct TextTable {
+    source: TextSource,
+    /// Columns of files; those of folders too, once they were seen.
+    schema: SchemaRef,
+    rows: usize,
+    /// DataFusion's options of files that are written.
+    written: HashMap<String, String>,
+}
+
+impl TextTable {
+    /// A table of the columns that the files have, or of declared ones.
+    ///
+    /// # Errors
+    /// As of [`TextSource::open`].
+    pub(crate) async fn open(
+        source: TextSource,
+        state: &dyn Session,
+        declared: Option<SchemaRef>,
+        written: HashMap<String, String>,
+    ) -> Result<Self> {
+        let files = source.open(state, declared.as_ref()).await?;
+        let rows = usize::try_from(files.layouts.rows()).unwrap_or(usize::MAX);
+        Ok(Self { schema: files.schema(), source, rows, written })
+    }
+
+    fn format(&self) -> &'static str {
+        match self.source.options.format {
+            TextFormat::Csv => "csv",
+            TextFormat::Json => "json",
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for TextTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let partitions = state.config().target_partitions();
+        let files = self.source.open(state, Some(&self.schema)).await?;
+        Ok(Arc::new(TextScanExec::new(Arc::new(files), projection, partitions, limit)?))
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        // They are counted again by the scan.
+        Some(Statistics { num_rows: Precision::Inexact(self.rows), ..Statistics::new_unknown(&self.schema) })
+    }
+
+    async fn insert_into(&self, state: &dyn Session, input: Arc<dyn ExecutionPlan>, op: InsertOp) -> Result<Arc<dyn ExecutionPlan>> {
+        let factory = state.as_any().downcast_ref::<SessionState>().and_then(|state| state.get_file_format_factory(self.format()));
+        let Some(factory) = factory else { return plan_err!("this session writes no {}", self.format()) };
+        let files = self.source.open(state, Some(&self.schema)).await?;
+        let partitions = files.partitions.fields.iter().map(|field| (field.name().clone(), field.data_type().clone()));
+        let ending = self.source.ending.clone().unwrap_or_default();
+        let listing = ListingOptions::new(factory.create(state, &self.written)?).with_file_extension(ending);
+        let listing = listing.with_table_partition_cols(partitions.collect());
+        let config = ListingTableConfig::new_with_multi_paths(self.source.urls.clone());
+        let config = config.with_listing_options(listing).with_schema(files.columns);
+        ListingTable::try_new(config)?.insert_into(state, input, op).await
+    }
+}
