@@ -8,13 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider, TableProviderFactory},
     common::{Result, plan_err},
-    datasource::{ViewTable, listing::ListingTableUrl, listing_table_factory::ListingTableFactory, provider_as_source},
-    logical_expr::{CreateExternalTable, Expr, LogicalPlanBuilder, cast},
+    datasource::{listing::ListingTableUrl, listing_table_factory::ListingTableFactory},
+    logical_expr::CreateExternalTable,
 };
 use futures::TryStreamExt;
 
@@ -55,10 +54,9 @@ impl TableProviderFactory for TextTableFactory {
             options.writing.compression = statement.locations.first().and_then(|location| compression_of(location));
         }
         let declared = statement.schema.as_arrow();
-        let declared: Option<SchemaRef> = (!declared.fields().is_empty()).then(|| Arc::new(readable(declared)));
+        let declared = (!declared.fields().is_empty()).then(|| Arc::new(declared.clone()));
         let source = TextSource { urls, ending: None, options, learning: Arc::clone(&self.learning) };
-        let table = TextTable::open(source, state, declared, written).await?;
-        declared_types(Arc::new(table), statement.schema.as_arrow())
+        Ok(Arc::new(TextTable::open(source, state, declared, written).await?))
     }
 }
 
@@ -83,39 +81,6 @@ fn of_datafusion(options: &HashMap<String, String>) -> HashMap<String, String> {
     let ours = ["null", "types", "encoding"];
     let name = |name: &str| name.strip_prefix("format.").unwrap_or(name).to_lowercase();
     options.iter().filter(|(key, _)| !ours.contains(&name(key).as_str())).map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-/// The declared columns with text in the place of types that are cast from it.
-fn readable(declared: &Schema) -> Schema {
-    let fields = declared.fields().iter().map(|field| match is_read(field.data_type()) {
-        true => Arc::clone(field),
-        false => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
-    });
-    Schema::new(fields.collect::<Vec<FieldRef>>())
-}
-
-fn is_read(data_type: &DataType) -> bool {
-    use DataType::{Boolean, Date32, Decimal128, Int64, Timestamp, Utf8, Utf8View};
-    matches!(data_type, Utf8 | Utf8View | Int64 | Decimal128(..) | Boolean | Date32 | Timestamp(..))
-}
-
-/// The table with casts of the columns that have another type than they are read with.
-fn declared_types(table: Arc<dyn TableProvider>, declared: &Schema) -> Result<Arc<dyn TableProvider>> {
-    let differs = |field: &Field| declared.field_with_name(field.name()).is_ok_and(|wanted| wanted.data_type() != field.data_type());
-    let schema = table.schema();
-    if !schema.fields().iter().any(|field| differs(field)) {
-        return Ok(table);
-    }
-    let rows = LogicalPlanBuilder::scan("files", provider_as_source(table), None)?;
-    let columns = rows.schema().columns().into_iter().map(|column| {
-        let name = column.name.clone();
-        match declared.field_with_name(&name) {
-            Ok(wanted) => cast(Expr::Column(column), wanted.data_type().clone()).alias(name),
-            Err(_) => Expr::Column(column),
-        }
-    });
-    let columns: Vec<Expr> = columns.collect();
-    Ok(Arc::new(ViewTable::new(rows.project(columns)?.build()?, None)))
 }
 
 /// A table of the files with one ending at a place.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::{
     catalog::Session,
     common::{Result, plan_err},
@@ -17,7 +17,7 @@ use object_store::ObjectMeta;
 use super::{
     hive::Partitions,
     learn::{Layouts, Learning, TextFile},
-    options::TextOptions,
+    options::{TextFormat, TextOptions},
     pieces::Place,
     table::TextFiles,
 };
@@ -87,11 +87,28 @@ impl TextSource {
                 let declared: Vec<FieldRef> = columns.fields().iter().filter(|field| !partitions.has(field.name())).cloned().collect();
                 let at = matched(&declared, &learnt, self.options.csv.has_header)?;
                 partitions.cast(columns)?;
-                (Arc::new(Schema::new(declared)), at)
+                let read = declared.iter().zip(&at).map(|(field, at)| read_as(field, learnt.field(*at), self.options.format));
+                (Arc::new(Schema::new(read.collect::<Vec<FieldRef>>())), at)
             }
         };
         Ok(TextFiles { place, files, writing: self.options.writing, layouts, partitions, columns, learnt_at })
     }
+}
+
+/// A declared column with the type that is read, from which it is cast.
+fn read_as(declared: &FieldRef, learnt: &Field, format: TextFormat) -> FieldRef {
+    let data_type = match (format, declared.data_type()) {
+        (TextFormat::Json, _) => learnt.data_type(),
+        (_, same) if is_read(same) => same,
+        _ => &DataType::Utf8View,
+    };
+    Arc::new(declared.as_ref().clone().with_data_type(data_type.clone()))
+}
+
+/// Whether cells of CSV are read as the type, or as text, which is cast.
+fn is_read(data_type: &DataType) -> bool {
+    use DataType::{Boolean, Date32, Decimal128, Int64, Timestamp, Utf8, Utf8View};
+    matches!(data_type, Utf8 | Utf8View | Int64 | Decimal128(..) | Boolean | Date32 | Timestamp(..))
 }
 
 /// For each declared column the learnt one: of its name, or, where a header has none of the names, of its place.

@@ -15,7 +15,11 @@ use datafusion::{
     },
     execution::SessionState,
     logical_expr::{Expr, dml::InsertOp},
-    physical_plan::ExecutionPlan,
+    physical_expr::{
+        PhysicalExpr,
+        expressions::{self, Column},
+    },
+    physical_plan::{ExecutionPlan, projection::ProjectionExec},
 };
 
 use super::{
@@ -47,6 +51,28 @@ impl TextFiles {
         let fields = self.columns.fields().iter().chain(&self.partitions.fields);
         Arc::new(Schema::new(fields.cloned().collect::<Vec<FieldRef>>()))
     }
+
+    /// The same with the types that were declared.
+    fn declared_schema(&self, declared: &Schema) -> SchemaRef {
+        let fields = self.schema().fields().iter().map(|field| match declared.field_with_name(field.name()) {
+            Ok(declared) => Arc::new(declared.clone()),
+            Err(_) => Arc::clone(field),
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()))
+    }
+}
+
+/// A scan with casts of the columns that are read as another type than is wanted.
+fn cast(scan: Arc<dyn ExecutionPlan>, wanted: &Schema) -> Result<Arc<dyn ExecutionPlan>> {
+    let read = scan.schema();
+    if read.fields().iter().zip(wanted.fields()).all(|(read, wanted)| read.data_type() == wanted.data_type()) {
+        return Ok(scan);
+    }
+    let columns = wanted.fields().iter().enumerate().map(|(at, field)| {
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
+        Ok((expressions::cast(column, &read, field.data_type().clone())?, field.name().clone()))
+    });
+    Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Result<Vec<_>>>()?, scan)?))
 }
 
 /// Text files as a table. They are listed again by every statement that reads them.
@@ -73,7 +99,11 @@ impl TextTable {
     ) -> Result<Self> {
         let files = source.open(state, declared.as_ref()).await?;
         let rows = usize::try_from(files.layouts.rows()).unwrap_or(usize::MAX);
-        Ok(Self { schema: files.schema(), source, rows, written })
+        let schema = match &declared {
+            Some(declared) => files.declared_schema(declared),
+            None => files.schema(),
+        };
+        Ok(Self { schema, source, rows, written })
     }
 
     fn format(&self) -> &'static str {
@@ -104,7 +134,8 @@ impl TableProvider for TextTable {
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let partitions = state.config().target_partitions();
         let files = self.source.open(state, Some(&self.schema)).await?;
-        Ok(Arc::new(TextScanExec::new(Arc::new(files), projection, partitions, limit)?))
+        let wanted = self.schema.project(&projection)?;
+        cast(Arc::new(TextScanExec::new(Arc::new(files), projection, partitions, limit)?), &wanted)
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -198,16 +198,18 @@ async fn a_null_mark_is_told_and_read_by_the_option_that_is_told() {
 
 #[tokio::test]
 async fn declared_columns_win_by_name_or_by_place() {
+    let files = Files::new(&[("a.csv", b"id,n,score\n007,1,2.5\n8,2,\n"), ("a.json", b"[{\"id\":7,\"n\":1.5,\"o\":[1]}]")]);
     for (columns, expected) in [
         ("(id VARCHAR, n INT, score DOUBLE)", "id Utf8View, n Int32, score Float64; 007 1 2.5; 8 2"),
         ("(n BIGINT, id VARCHAR)", "n Int64, id Utf8View; 1 007; 2 8"),
         ("(a BIGINT, b VARCHAR, c DECIMAL(4,2))", "a Int64, b Utf8View, c Decimal128(4, 2); 7 1 2.50; 8 2"),
     ] {
-        let files = Files::new(&[("a.csv", b"id,n,score\n007,1,2.5\n8,2,\n")]);
+        assert_eq!(files.run("DROP TABLE IF EXISTS t").await, "");
         assert_eq!(files.run(&format!("CREATE EXTERNAL TABLE t {columns} STORED AS CSV LOCATION '@/a.csv'")).await, "");
         assert_eq!(files.run("SELECT * FROM t").await, expected, "{columns}");
     }
-    let files = Files::new(&[("a.csv", b"id,n,score\n007,1,2.5\n8,2,\n")]);
+    files.run("CREATE EXTERNAL TABLE j (n DOUBLE, id VARCHAR) STORED AS JSON LOCATION '@/a.json'").await;
+    assert_eq!(files.run("SELECT * FROM j").await, "n Float64, id Utf8View; 1.5 7");
     let said = files.run("CREATE EXTERNAL TABLE u (id VARCHAR, x INT) STORED AS CSV LOCATION '@/a.csv'").await;
     assert!(said.contains("the columns id, x were declared, and the files have id, n, score"), "{said}");
     files.run("CREATE EXTERNAL TABLE v (id VARCHAR, score DATE) STORED AS CSV LOCATION '@/a.csv'").await;
