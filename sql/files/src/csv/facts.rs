@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::cell::boolean::{Spelling, boolean};
 use super::cell::number::{Number, number};
-use super::cell::text::{has_decimal_comma, null_mark, shape};
+use super::cell::text::{decimal_comma, null_mark, shape};
 use super::cell::time::{Instant, Zone, Zones, date, instant, is_calendar_like};
 use super::feed::{Block, Place};
 use super::structure::Cell;
@@ -56,6 +56,8 @@ pub(crate) struct Facts {
     /// Every integer is one of the calendar.
     is_calendar_like: bool,
     pub(crate) times: Times,
+    /// Most digits before and behind a comma.
+    pub(crate) comma: (u32, u32),
     pub(crate) mark: Option<&'static str>,
     pub(crate) shape: Option<String>,
     zones: Zones,
@@ -73,6 +75,7 @@ impl Facts {
             beyond_i64: false,
             is_calendar_like: true,
             times: Times::default(),
+            comma: (0, 0),
             mark: None,
             shape: None,
             zones: Zones::default(),
@@ -188,7 +191,8 @@ impl Facts {
         } else if let Some(instant) = instant(data, at, len, &mut self.zones) {
             self.times.note(instant);
             of_zone(instant.zone)
-        } else if has_decimal_comma(bytes) {
+        } else if let Some((whole, scale)) = decimal_comma(bytes) {
+            self.comma = (self.comma.0.max(whole), self.comma.1.max(scale));
             Kind::Comma
         } else {
             self.shape.get_or_insert_with(|| shape(bytes));
@@ -221,6 +225,7 @@ impl Facts {
         self.beyond_i64 |= other.beyond_i64;
         self.is_calendar_like &= other.is_calendar_like;
         self.times.merge(&other.times);
+        self.comma = (self.comma.0.max(other.comma.0), self.comma.1.max(other.comma.1));
         self.mark = self.mark.or(other.mark);
         self.shape = self.shape.take().or_else(|| other.shape.clone());
     }

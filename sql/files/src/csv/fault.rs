@@ -51,10 +51,7 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
             let error = told(line, "the line ends in another way (CR, or LF) than those before it".to_owned());
             error.remedy("write one kind of line end, and quote cells that have others")
         }
-        Fault::TooLong { line } => {
-            let error = told(line, format!("the record that begins here has more than {} MB", RECORD_BYTES_MAX >> 20));
-            error.remedy("probably a quote is never closed")
-        }
+        Fault::TooLong { line } => too_long(file, line),
         Fault::NotUtf8 { line } => {
             told(line, "bytes are no UTF-8".to_owned()).remedy("encoding = 'windows-1252' reads Western European text of Windows")
         }
@@ -62,8 +59,13 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
             told(line, "a byte is zero, as in no text file in UTF-8".to_owned()).remedy("encoding = 'utf-16' reads UTF-16")
         }
         Fault::Changed { line } => changed(file, line),
-        Fault::NotOfType { line, .. } => told(line, "a cell is not of the type of its column".to_owned()),
+        Fault::NotOfType { line, .. } | Fault::Missing { line, .. } => told(line, "a cell is not of the type of its column".to_owned()),
     }
+}
+
+pub(crate) fn too_long(file: &Arc<str>, line: u64) -> TextError {
+    let what = format!("the record that begins here has more than {} MB", RECORD_BYTES_MAX >> 20);
+    TextError::new(file, what).line(line).remedy("probably a quote is never closed")
 }
 
 /// The error of a second pass that found another file than the first.

@@ -3,7 +3,7 @@
 //! In: bytes as they come. Out: blocks, each valid UTF-8, with the place of every cell. At most a block and one record are held.
 
 use super::mask::BLOCK;
-use super::structure::{Cell, Dialect, Fault, Machine, Record, Sink};
+use super::structure::{Cell, Dialect, Fault, LineEnd, Machine, Record, Sink};
 
 /// Bytes that are looked at before their cells are: few enough to be still in the second cache then.
 const PIECE_BYTES: usize = 128 << 10;
@@ -148,7 +148,8 @@ impl Feed {
 
     /// Why bytes at the start of the buffer are no text. A character may be cut at the end unless they are `whole`.
     fn not_text(&self, bytes: &[u8], whole: bool) -> Option<Fault> {
-        let line = |end: usize| self.line + bytes.iter().take(end).filter(|byte| **byte == b'\n').count() as u64;
+        let line_end = if self.machine.dialect.line_end == LineEnd::Cr { b'\r' } else { b'\n' };
+        let line = |end: usize| self.line + bytes.iter().take(end).filter(|byte| **byte == line_end).count() as u64;
         if let Some(at) = memchr::memchr(0, bytes) {
             return Some(Fault::Nul { line: line(at) });
         }

@@ -23,6 +23,7 @@ mod dialect;
 mod facts;
 mod fault;
 mod feed;
+mod header;
 mod layout;
 mod mask;
 mod merge;

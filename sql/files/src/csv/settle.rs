@@ -102,7 +102,10 @@ fn mixed(name: &str, facts: &Facts, kinds: &[Kind]) -> Option<TextError> {
     };
     let commas = facts.of(Kind::Comma).count;
     if commas > 0 && is_most(facts.count(&[Kind::Comma, Kind::Number])) {
-        let remedy = format!("CAST(replace(\"{name}\", ',', '.') AS DECIMAL(18,2)) reads them, if the comma is the decimal one");
+        let scale = facts.comma.1.max(facts.scale_max);
+        let precision = (facts.comma.0.max(facts.whole_max) + scale).min(DIGITS_MAX);
+        let remedy =
+            format!("CAST(replace(\"{name}\", ',', '.') AS DECIMAL({precision},{scale})) reads them, if the comma is the decimal one");
         return told(name, facts, Kind::Comma, format!("numbers with a comma make \"{name}\" text"), Some(remedy));
     }
     let groups: [&[Kind]; 5] = [&[Kind::Number], &BOOLEANS, &[Kind::Date], &[Kind::Local], &[Kind::Zoned]];

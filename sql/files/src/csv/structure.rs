@@ -147,6 +147,11 @@ pub(crate) enum Fault {
         line: u64,
         output: usize,
     },
+    /// A cell is empty in a column that was declared as one that has a value in each row.
+    Missing {
+        line: u64,
+        output: usize,
+    },
 }
 
 /// The machine. Positions are those of the buffer that it is shown.
@@ -173,6 +178,8 @@ pub(crate) struct Machine {
     pub(crate) backslash_quote: Option<u64>,
     /// The first line with a backslash before a quote that closes its cell.
     pub(crate) backslash_closes: Option<u64>,
+    /// The first line behind it with a quote at the end of a cell that is not quoted: together they look like one cell with `\\"` in it.
+    pub(crate) stray_closing: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +209,7 @@ impl Machine {
             stray_quote: None,
             backslash_quote: None,
             backslash_closes: None,
+            stray_closing: None,
         }
     }
 
@@ -283,6 +291,9 @@ impl Machine {
                         self.cell_start = at + 1;
                     } else {
                         self.stray_quote.get_or_insert(self.line);
+                        if self.backslash_closes.is_some() && next.is_none_or(|next| self.ends_cell(next)) {
+                            self.stray_closing.get_or_insert(self.line);
+                        }
                     }
                 }
             }
@@ -297,7 +308,7 @@ impl Machine {
                         self.backslash_closes.get_or_insert(self.line);
                     }
                     self.state = State::Closed(at);
-                    if next.is_some_and(|next| next != self.dialect.delimiter && next != b'\n' && next != b'\r') {
+                    if next.is_some_and(|next| !self.ends_cell(next)) {
                         return Err(Fault::TextBehindQuote { line: self.open_line, at_line: self.line });
                     }
                 } else {
@@ -328,6 +339,11 @@ impl Machine {
             }
         }
         Ok(None)
+    }
+
+    #[inline(always)]
+    fn ends_cell(&self, byte: u8) -> bool {
+        byte == self.dialect.delimiter || byte == b'\n' || byte == b'\r'
     }
 
     /// Marks a backslash before the quote at `at`.

@@ -107,6 +107,12 @@ fn a_type_that_is_declared_is_checked_cell_by_cell() {
     assert_eq!(told, "f.csv, line 2, column \"b\": a cell is no Int64; declare the column as VARCHAR, or mend the cell");
     let told = load(&layout, file, &declared(DataType::Float64), &[1], &[9]).unwrap_err().to_string();
     assert_eq!(told, "f.csv, column \"b\": text is not read as Float64; read the column as text, and cast it");
+    let required = Arc::new(Schema::new(vec![Field::new("b", DataType::Utf8View, false)]));
+    let holey = b"a,b\n1,x\n2,\n";
+    let layout = scan("f.csv", holey, &Options::default(), &[9]).unwrap();
+    let told = load(&layout, holey, &required, &[1], &[9]).unwrap_err().to_string();
+    assert!(told.starts_with("f.csv, line 3, column \"b\": a cell is empty, and the column was declared NOT NULL; declare"), "{told}");
+    assert_eq!(load(&layout, holey, &required, &[1, 0], &[9]).unwrap_err().to_string(), "f.csv: 2 columns were asked for by 1 fields");
     let wide = declared(DataType::Decimal128(10, 2));
     assert_eq!(cells(&load(&layout, file, &wide, &[0], &[9]).unwrap()), [[Some("1.00".to_owned())], [Some("2.00".to_owned())]]);
 }
@@ -117,4 +123,17 @@ fn a_layout_without_rows_has_one_empty_range() {
     let layout: Layout = scan("f.csv", file, &Options::default(), &[9]).unwrap();
     assert_eq!((layout.rows, layout.byte_range(0..layout.splits.len())), (0, 4..4));
     assert!(load(&layout, file, &Arc::new(layout.schema()), &[0, 1], &[9]).unwrap().is_empty());
+}
+
+#[test]
+fn long_rows_make_small_batches() {
+    let file = format!("a,b\n{}", format!("x,{}\n", "y".repeat(12 << 20)).repeat(8));
+    let layout = scan("f.csv", file.as_bytes(), &Options::default(), &[1 << 20]).unwrap();
+    let mut rows = Rows::new(&layout, Arc::new(layout.schema()), &all(&layout), 0..layout.splits.len()).unwrap();
+    let mut counts = Vec::new();
+    for piece in file.as_bytes()[layout.splits[0].offset as usize..].chunks(1 << 20) {
+        counts.extend(rows.push(piece).unwrap().iter().map(RecordBatch::num_rows));
+    }
+    counts.extend(rows.finish().unwrap().iter().map(RecordBatch::num_rows));
+    assert_eq!(counts, [3, 3, 2]);
 }
