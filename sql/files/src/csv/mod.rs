@@ -16,6 +16,27 @@
 //! quoted or not. Quotes make no type: a column of `"1"` is a column of integers.
 //!
 //! **Types** are those of every cell or none: see [`Column`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use clevertap_files::csv::{Options, Rows, Scan};
+//!
+//! let file = b"user_id,visits\n20000,7\n00123,\n";
+//! let mut scan = Scan::new("people.csv", Options::default());
+//! scan.push(file)?;
+//! let layout = scan.finish()?;
+//!
+//! // All splits in one go; each may be read by itself, at the same time as others.
+//! let splits = 0..layout.splits.len();
+//! let bytes = layout.byte_range(splits.clone());
+//! let mut rows = Rows::new(&layout, Arc::new(layout.schema()), &[0, 1], splits)?;
+//! let mut batches = rows.push(&file[bytes.start as usize..bytes.end as usize])?;
+//! batches.extend(rows.finish()?);
+//! let table = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+//! assert!(table.contains("| 00123   |        |"));
+//! # Ok::<(), clevertap_files::TextError>(())
+//! ```
 
 mod build;
 mod cell;

@@ -123,7 +123,12 @@ fn refuse_other_formats(file: &Arc<str>, head: &[u8]) -> Result<(), TextError> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => utf16("utf-16"),
         [first, 0, second, 0, ..] if *first != 0 && *second != 0 => utf16("utf-16le"),
         [0, first, 0, second, ..] if *first != 0 && *second != 0 => utf16("utf-16be"),
-        [0x1f, 0x8b, ..] | [b'P', b'K', 3, 4, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'P', b'A', b'R', b'1', ..] => {
+        [0x1f, 0x8b, ..]
+        | [0x28, 0xb5, 0x2f, 0xfd, ..]
+        | [0xfd, b'7', b'z', b'X', b'Z', ..]
+        | [b'P', b'K', 3, 4, ..]
+        | [0xd0, 0xcf, 0x11, 0xe0, ..]
+        | [b'P', b'A', b'R', b'1', ..] => {
             let error = TextError::new(file, "the file is no text: it is compressed, a workbook, or Parquet");
             Err(error.remedy("give it the ending of what it is, as .csv.gz, or save it as CSV"))
         }

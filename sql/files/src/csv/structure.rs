@@ -80,13 +80,12 @@ impl Dialect {
         text
     }
 
-    /// Whether the first byte, in a quoted cell, says that the second one is text. An escape before another byte is text itself.
+    /// Whether the first byte, in a quoted cell, says that the second one is text. An escape before another byte is text itself. A doubled
+    /// quote is one quote even where there is an escape: it can be nothing else.
     #[inline(always)]
     fn escapes(&self, byte: u8, next: u8) -> bool {
-        match self.escape {
-            Some(escape) => byte == escape && (next == self.quote || next == escape),
-            None => byte == self.quote && next == self.quote,
-        }
+        let is_quote = next == self.quote;
+        byte == self.quote && is_quote || self.escape.is_some_and(|escape| byte == escape && (is_quote || next == escape))
     }
 }
 

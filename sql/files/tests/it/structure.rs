@@ -68,6 +68,7 @@ fn quotes_behind_backslashes_are_read_with_the_escape_that_the_message_names() {
         let read = read_with(file, &escape);
         assert_eq!(read.split_once('\n').unwrap().1, right);
     }
+    assert_eq!(read_with("a,b\n1,\"x \"\"y\"\" \\\"z\\\"\"\n", &escape).lines().nth(1), Some("1|x \"y\" \"z\""));
     // In a file of one column both ways are possible.
     let both = "note\n\"a\\\"\nb\"\n";
     assert_eq!(
@@ -251,7 +252,7 @@ fn utf16_and_other_formats_are_told_with_what_reads_them() {
         read("a,b\n1,2\n3,\0\n"),
         "error: f.csv, line 3: a byte is zero, as in no text file in UTF-8; encoding = 'utf-16' reads UTF-16"
     );
-    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz"] {
+    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0"] {
         assert!(read(magic).starts_with("error: f.csv: the file is no text: it is compressed, a workbook, or Parquet"));
     }
 }
