@@ -51,6 +51,7 @@ fn decimals_keep_their_digits() {
 fn integers_beyond_int64_keep_their_digits() {
     assert_eq!(bare(&["9223372036854775807", "-9223372036854775808"]), "Int64");
     assert_eq!(bare(&["9223372036854775808"]), "Decimal128(19, 0)");
+    assert_eq!(bare(&["5", "7", "9223372036854775808", "8"]), "Decimal128(19, 0)");
     assert_eq!(bare(&["18446744073709551615", "9007199254740993"]), "Decimal128(20, 0)");
     assert_eq!(bare(&["-9223372036854775809", "1.5"]), "Decimal128(20, 1) uneven");
     assert_eq!(
