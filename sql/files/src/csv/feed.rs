@@ -63,6 +63,11 @@ pub(crate) struct Block<'a> {
 }
 
 impl Block<'_> {
+    /// The line of the last record.
+    pub(crate) fn line(&self) -> u64 {
+        self.records.last().map_or(0, |record| record.line)
+    }
+
     /// The cells of one column, each with its record.
     #[inline(always)]
     pub(crate) fn column(&self, at: usize) -> impl Iterator<Item = (Cell, &Place)> {

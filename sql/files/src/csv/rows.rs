@@ -113,7 +113,7 @@ impl Rows {
         if self.batches.rows != self.rows {
             return Err(self.changed());
         }
-        let flushed = self.batches.flush();
+        let flushed = self.batches.flush(self.feed.machine.record_line());
         self.told(flushed)?;
         Ok(self.batches.ready)
     }
@@ -200,18 +200,18 @@ impl Batches {
             self.pending += records.len();
             self.rows += records.len() as u64;
             if self.pending == self.batch_rows {
-                self.flush()?;
+                self.flush(block.line())?;
             }
             first = end;
         }
         self.pending_bytes += block.text.len();
         if self.pending_bytes >= BATCH_BYTES {
-            self.flush()?;
+            self.flush(block.line())?;
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Fault> {
+    fn flush(&mut self, line: u64) -> Result<(), Fault> {
         if self.pending == 0 {
             return Ok(());
         }
@@ -220,7 +220,7 @@ impl Batches {
         (self.pending, self.pending_bytes) = (0, 0);
         // Each array was made for its field, so that this does not happen; were it to, the rows would not be lost without a word.
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options);
-        self.ready.push(batch.map_err(|_| Fault::Changed { line: 0 })?);
+        self.ready.push(batch.map_err(|_| Fault::Changed { line })?);
         Ok(())
     }
 }

@@ -209,12 +209,8 @@ impl Body {
             Some(header) => header.settle(file, &facts, rows, &mut warnings)?,
             None => (0..facts.len()).map(|at| Some(numbered(at))).collect(),
         };
-        let mut columns = Vec::new();
-        for (source, (name, facts)) in names.into_iter().zip(facts).enumerate() {
-            if let Some(name) = name {
-                columns.push(Column::settle(name, source, facts, options.types, &mut warnings));
-            }
-        }
+        let named = names.into_iter().zip(facts).enumerate();
+        let columns = named.filter_map(|(source, (name, facts))| Some(Column::settle(name?, source, facts, options.types))).collect();
         let bytes = self.feed.bytes();
         if splits.is_empty() {
             splits.push(Split { offset: bytes, row: 0, line: machine.record_line() });
