@@ -1,10 +1,14 @@
 //! Delimited text: two passes over the same bytes.
 //!
 //! ```text
-//! bytes ─▶ Scan ──▶ Layout ──▶ merge ──▶ Rows ◀── bytes        cells read exactly as the first pass found them
-//!          dialect   columns    of a      batches
-//!          feed ─▶ structure    folder    feed ─▶ structure    feed: pieces -> whole records; structure: where cells are
-//!          facts ─▶ settle                cell::*              facts: what cells have in common; settle: the type of a column
+//! bytes ─▶ Scan ─▶ Layout ─▶ Layout::merge ─▶ Merged     the first pass: every byte; then a folder as one table
+//! bytes ─▶ Rows ─▶ batches                               the second pass: ranges of a file, at the same time if one likes
+//!
+//! mask       64 bytes -> those that may mean something   cell/    a cell -> its value; one file a kind
+//! structure  bytes -> where cells and records are        facts    cells -> what those of a column have in common
+//! feed       pieces of any size -> whole records         settle   facts -> the type of the column, or why it is text
+//! dialect    first bytes -> separator and line ends      header   first record -> names of columns
+//! fault      what is wrong -> what to write instead      build    cells -> arrays
 //! ```
 //!
 //! **Structure** is RFC 4180. A quote opens a cell as its first byte; elsewhere in a cell that is not quoted it is text, and told. Text
