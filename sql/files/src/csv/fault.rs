@@ -25,7 +25,7 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
     let told = |line: u64, what: String| TextError::new(file, what).line(line);
     let has_backslashes = machine.backslash_quote.is_some();
     match fault {
-        Fault::OpenQuote { line } => {
+        Fault::OpenQuote(line) => {
             let error = told(line, "the quote that opens here is never closed".to_owned());
             error.remedy(if has_backslashes { ESCAPE } else { "close it, or double a quote that is text" })
         }
@@ -47,18 +47,16 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
                 error.remedy("quote cells with separators or line ends")
             }
         }
-        Fault::MixedLineEnds { line } => {
+        Fault::MixedLineEnds(line) => {
             let error = told(line, "the line ends in another way (CR, or LF) than those before it".to_owned());
             error.remedy("write one kind of line end, and quote cells that have others")
         }
-        Fault::TooLong { line } => too_long(file, line),
-        Fault::NotUtf8 { line } => {
+        Fault::TooLong(line) => too_long(file, line),
+        Fault::NotUtf8(line) => {
             told(line, "bytes are no UTF-8".to_owned()).remedy("encoding = 'windows-1252' reads Western European text of Windows")
         }
-        Fault::Nul { line } => {
-            told(line, "a byte is zero, as in no text file in UTF-8".to_owned()).remedy("encoding = 'utf-16' reads UTF-16")
-        }
-        Fault::Changed { line } => changed(file, line),
+        Fault::Nul(line) => told(line, "a byte is zero, as in no text file in UTF-8".to_owned()).remedy("encoding = 'utf-16' reads UTF-16"),
+        Fault::Changed(line) => changed(file, line),
         Fault::NotOfType { line, .. } | Fault::Missing { line, .. } => told(line, "a cell is not of the type of its column".to_owned()),
     }
 }

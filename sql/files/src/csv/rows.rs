@@ -133,7 +133,7 @@ impl Rows {
                 let error = TextError::new(&self.file, "a cell is empty, and the column was declared NOT NULL").line(line);
                 error.column(self.batches.schema.field(output).name()).remedy("declare the column without NOT NULL, or mend the cell")
             }
-            Fault::Changed { line } => changed(&self.file, line),
+            Fault::Changed(line) => changed(&self.file, line),
             _ => self.changed(),
         })
     }
@@ -192,7 +192,7 @@ impl Batches {
                 let (column, nullable) = (output.source, output.nullable);
                 let cells = Cells { column, columns: block.columns, cells, records, dialect, nulls, nullable };
                 output.builder.append(block, cells).map_err(|odd| match odd {
-                    Odd::NotOfType { line } if output.was_found => Fault::Changed { line },
+                    Odd::NotOfType { line } if output.was_found => Fault::Changed(line),
                     Odd::NotOfType { line } => Fault::NotOfType { line, output: at },
                     Odd::Missing { line } => Fault::Missing { line, output: at },
                 })?;
@@ -220,7 +220,7 @@ impl Batches {
         (self.pending, self.pending_bytes) = (0, 0);
         // Each array was made for its field, so that this does not happen; were it to, the rows would not be lost without a word.
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options);
-        self.ready.push(batch.map_err(|_| Fault::Changed { line })?);
+        self.ready.push(batch.map_err(|_| Fault::Changed(line))?);
         Ok(())
     }
 }

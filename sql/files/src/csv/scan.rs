@@ -192,7 +192,10 @@ impl Body {
             return Err(TextError::new(file, what).line(line).remedy(format!("{ESCAPE}; or quote the cell of line {other}")));
         }
         let mut warnings = Vec::new();
-        if let Some(line) = machine.stray_quote {
+        if let Some(line) = machine.spaced_quote {
+            let error = TextError::new(file, "a space stands before a quote, so that it quotes nothing and is read as text").line(line);
+            warnings.push(error.remedy("remove spaces behind separators"));
+        } else if let Some(line) = machine.stray_quote {
             warnings.push(TextError::new(file, "a quote inside of a cell that is not quoted is read as text").line(line));
         }
         let Columns { header, facts, rows, mut splits, other_separator, .. } = self.columns;
