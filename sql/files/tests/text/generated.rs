@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use clevertap_files::csv::Options;
+use clevertap_files::csv::{Layout, Options};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::tables::{Cells, Table, habits, pick, table, write};
 use crate::{all, as_text, cells, load, scan};
 
 /// A number from the environment.
@@ -16,155 +17,22 @@ pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// One of these.
-pub(crate) fn pick<T: Copy>(rng: &mut StdRng, these: &[T]) -> T {
-    these[rng.random_range(0..these.len())]
-}
-
 /// A file, how to read it, and what is in it.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) data: Vec<u8>,
     pub(crate) options: Options,
-    names: Vec<String>,
-    /// As they were before they were quoted; `None` is NULL.
-    rows: Cells,
-    /// The type of each column, where it has one for sure.
-    types: Vec<Option<DataType>>,
+    table: Table,
     delimiter: u8,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Integers,
-    Decimals(u32),
-    Booleans,
-    Days,
-    Local(char),
-    Zoned,
-    Marked,
-    Text,
-}
-
-fn cell(rng: &mut StdRng, kind: Kind) -> String {
-    let day =
-        |rng: &mut StdRng| format!("{:04}-{:02}-{:02}", rng.random_range(1..=9999), rng.random_range(1..=12), rng.random_range(1..=28));
-    let time = |rng: &mut StdRng| format!("{:02}:{:02}:{:02}", rng.random_range(0..24), rng.random_range(0..60), rng.random_range(0..60));
-    match kind {
-        Kind::Integers => (rng.random::<i64>() >> rng.random_range(0..64)).to_string().replace("-0", "0"),
-        Kind::Decimals(scale) => {
-            let value: i64 = rng.random::<i64>() >> rng.random_range(1..60);
-            let digits = format!("{:0width$}", value.unsigned_abs(), width = scale as usize + 1);
-            let (whole, fraction) = digits.split_at(digits.len() - scale as usize);
-            format!("{}{whole}.{fraction}", if value < 0 { "-" } else { "" })
-        }
-        Kind::Booleans => rng.random::<bool>().to_string(),
-        Kind::Days => day(rng),
-        Kind::Local(between) => format!("{}{between}{}", day(rng), time(rng)),
-        Kind::Zoned => {
-            let zone = pick(rng, &["Z", "+05:30", "-0800", " UTC", " +00:00", "+02"]);
-            format!("{} {}{zone}", day(rng), time(rng))
-        }
-        // Letters that are found again in whatever is said of the file.
-        Kind::Marked => format!("zq{:08x}zq", rng.random::<u32>()),
-        Kind::Text => {
-            const PARTS: [&str; 22] = [
-                "a", "Pune", " ", "x y", ",", ";", "\t", "|", "\"", "\"\"", "\n", "\r\n", "é", "😀", "\\", "'", "#", "007", "1.5", "-",
-                "NULL", "sep=",
-            ];
-            (0..rng.random_range(1..5)).map(|_| pick(rng, &PARTS)).collect()
-        }
-    }
-}
-
-/// What is the type of a column of such cells.
-fn type_of(kind: Kind) -> Option<DataType> {
-    use arrow::datatypes::TimeUnit::Second;
-    match kind {
-        Kind::Integers => Some(DataType::Int64),
-        Kind::Booleans => Some(DataType::Boolean),
-        Kind::Days => Some(DataType::Date32),
-        Kind::Local(_) => Some(DataType::Timestamp(Second, None)),
-        Kind::Zoned => Some(DataType::Timestamp(Second, Some("+00:00".into()))),
-        Kind::Decimals(_) | Kind::Marked | Kind::Text => None,
-    }
-}
-
 /// A random file. Its cells are told apart if they are `marked`.
-pub(crate) fn write(rng: &mut StdRng, marked: bool) -> Written {
-    let delimiter = pick(rng, b",;\t|");
-    let end = pick(rng, &["\n", "\r\n", "\r"]);
-    let columns = rng.random_range(1..7);
-    let escape = rng.random_bool(0.2).then_some(b'\\');
-    let null = if rng.random_bool(0.2) { vec!["\\N".to_owned()] } else { Vec::new() };
-    let kinds = [
-        Kind::Integers,
-        Kind::Decimals(2),
-        Kind::Decimals(9),
-        Kind::Booleans,
-        Kind::Days,
-        Kind::Local(' '),
-        Kind::Local('T'),
-        Kind::Zoned,
-        Kind::Text,
-        Kind::Text,
-        Kind::Text,
-    ];
-    let kinds: Vec<_> = (0..columns).map(|_| if marked { Kind::Marked } else { pick(rng, &kinds) }).collect();
-    let mut types: Vec<_> = kinds.iter().map(|kind| type_of(*kind)).collect();
-    let odd = (rng.random_bool(0.3) && !marked).then(|| rng.random_range(0..columns));
-    let count = if rng.random_bool(0.05) { rng.random_range(300..1500) } else { rng.random_range(0..30) };
-    let mut rows: Vec<Vec<_>> =
-        (0..count).map(|_| kinds.iter().map(|kind| if rng.random_bool(0.1) { None } else { Some(cell(rng, *kind)) }).collect()).collect();
-    if let (Some(column), Some(row)) = (odd, (count > 0).then(|| rng.random_range(0..count))) {
-        let odd =
-            pick(rng, &["007", "+1", "1E5", "-0", "abc", "12345678901234567890123456789012345678901", " 1", "2026-02-30", "0x1", "N/A"]);
-        rows[row][column] = Some(odd.to_owned());
-        types[column] = Some(DataType::Utf8View);
-    }
-    for (column, data_type) in types.iter_mut().enumerate() {
-        if rows.iter().all(|row| row[column].is_none()) {
-            *data_type = Some(DataType::Utf8View);
-        }
-    }
-    let names: Vec<_> = (0..columns).map(|at| format!("{}{at}", pick(rng, &["c", "a name ", "ü", "x\"y", "p\nq"]))).collect();
-    let (quote_all, mark) = (rng.random_bool(0.3), null.first().cloned());
-    let written = |rng: &mut StdRng, cell: Option<&String>| match cell {
-        None if mark.is_some() && rng.random() => "\\N".to_owned(),
-        None => if columns == 1 && rng.random() || quote_all { "\"\"" } else { "" }.to_owned(),
-        Some(cell) => quoted(cell, delimiter, escape, quote_all || rng.random_bool(0.1)),
-    };
-    let mut data = if rng.random_bool(0.2) { "\u{feff}".to_owned() } else { String::new() };
-    let mut line = |rng: &mut StdRng, cells: Vec<String>, is_last: bool| {
-        let line = cells.join(&char::from(delimiter).to_string());
-        data += &line;
-        if !is_last || line.is_empty() || rng.random_bool(0.8) {
-            data += end;
-        }
-    };
-    let header = names.iter().map(|name| quoted(name, delimiter, escape, false)).collect();
-    line(rng, header, rows.is_empty());
-    for (at, row) in rows.iter().enumerate() {
-        let cells = row.iter().map(|cell| written(rng, cell.as_ref())).collect();
-        line(rng, cells, at + 1 == rows.len());
-    }
-    let stated = columns == 1 || rng.random_bool(0.3);
-    let options = Options { delimiter: stated.then_some(delimiter), escape, null, ..Options::default() };
-    Written { data: data.into_bytes(), options, names, rows, types, delimiter }
+pub(crate) fn written(rng: &mut StdRng, marked: bool) -> Written {
+    let (table, habits, delimiter) = (table(rng, marked), habits(rng), pick(rng, b",;\t|"));
+    let data = write(rng, &table, &habits, delimiter);
+    let is_stated = table.names.len() == 1 || rng.random_bool(0.3);
+    Written { data, options: Options { delimiter: is_stated.then_some(delimiter), ..habits }, table, delimiter }
 }
-
-/// As Python's `csv` quotes, and Spark.
-fn quoted(cell: &str, delimiter: u8, escape: Option<u8>, always: bool) -> String {
-    let needs = cell.bytes().any(|byte| byte == delimiter || matches!(byte, b'"' | b'\n' | b'\r'));
-    match escape {
-        _ if !always && !needs => cell.to_owned(),
-        None => format!("\"{}\"", cell.replace('"', "\"\"")),
-        Some(_) => format!("\"{}\"", cell.replace('\\', "\\\\").replace('"', "\\\"")),
-    }
-}
-
-/// Rows of cells; `None` is NULL.
-pub(crate) type Cells = Vec<Vec<Option<String>>>;
 
 /// The rows that the `csv` crate sees behind the first record, with as many cells as are asked for.
 pub(crate) fn by_csv_crate(data: &[u8], delimiter: u8, options: &Options, columns: usize) -> Result<Cells, csv::Error> {
@@ -191,7 +59,7 @@ fn every_file_is_read_as_it_was_written_or_refused() {
     let (mut refused, mut typed) = (0, 0);
     for seed in first..first + files {
         let mut rng = StdRng::seed_from_u64(seed);
-        let written = write(&mut rng, false);
+        let written = written(&mut rng, false);
         let sizes: Vec<_> = (0..5).map(|_| rng.random_range(1..200)).collect();
         match check(&written, &sizes) {
             Ok(types) => typed += types,
@@ -206,7 +74,7 @@ fn every_file_is_read_as_it_was_written_or_refused() {
 
 /// Panics if the file is read as another; returns how many columns have a type that is not text, or why the file was refused.
 fn check(written: &Written, sizes: &[usize]) -> Result<u64, String> {
-    let Written { data, options, names, rows, types, delimiter } = written;
+    let Written { data, options, table: Table { names, rows, types }, delimiter } = written;
     let layout = scan("f.csv", data, options, sizes).map_err(|error| error.to_string())?;
     assert_eq!(layout.delimiter(), *delimiter, "{written:?}");
     assert_eq!(layout.columns.iter().map(|column| &column.name).collect::<Vec<_>>(), names.iter().collect::<Vec<_>>(), "{written:?}");
@@ -228,6 +96,45 @@ fn check(written: &Written, sizes: &[usize]) -> Result<u64, String> {
         assert_eq!(without_blank_lines(rows), without_blank_lines(&theirs), "{written:?}");
     }
     Ok(layout.columns.iter().filter(|column| column.data_type != DataType::Utf8View).count() as u64)
+}
+
+#[test]
+fn a_folder_is_read_as_its_files_were_written() {
+    let (first, folders) = (number("CLEVERTAP_SEED", 1), number("CLEVERTAP_TEXT_FILES", 1_000) / 4);
+    for seed in first..first + folders {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0xf01d);
+        let (whole, habits) = (table(&mut rng, false), habits(&mut rng));
+        let mut bounds: Vec<_> = (0..rng.random_range(0..3)).map(|_| rng.random_range(0..=whole.rows.len())).collect();
+        bounds.extend([0, whole.rows.len()]);
+        bounds.sort_unstable();
+        let mut files = Vec::new();
+        for bounds in bounds.windows(2) {
+            let mut order: Vec<_> = (0..whole.names.len()).collect();
+            order.rotate_left(rng.random_range(0..whole.names.len()));
+            let (part, delimiter) = (whole.part(bounds[0]..bounds[1], &order), pick(&mut rng, b",;\t|"));
+            let data = write(&mut rng, &part, &habits, delimiter);
+            let options = Options { delimiter: Some(delimiter), ..habits.clone() };
+            files.push((scan("f.csv", &data, &options, &[77]).unwrap_or_else(|error| panic!("CLEVERTAP_SEED={seed}: {error}")), data));
+        }
+        let layouts: Vec<_> = files.iter().map(|(layout, _)| layout.clone()).collect();
+        let merged = Layout::merge(&layouts).unwrap_or_else(|error| panic!("CLEVERTAP_SEED={seed}: {error}"));
+        let schema = Arc::new(merged.schema());
+        let mut read = Vec::new();
+        for ((layout, data), sources) in files.iter().zip(&merged.sources) {
+            let batches = load(layout, data, &schema, sources, &[77]).unwrap_or_else(|error| panic!("CLEVERTAP_SEED={seed}: {error}"));
+            read.extend(cells(&batches));
+        }
+        let order: Vec<_> = merged.columns.iter().map(|column| whole.names.iter().position(|name| *name == column.name)).collect();
+        let order: Vec<_> = order.into_iter().flatten().collect();
+        let right = whole.part(0..whole.rows.len(), &order);
+        for (at, column) in merged.columns.iter().enumerate() {
+            if let Some(right) = &right.types[at] {
+                assert_eq!(&column.data_type, right, "CLEVERTAP_SEED={seed}: {}", column.name);
+            }
+            let texts = right.rows.iter().map(|row| row[at].as_ref().map(|text| as_typed(text, &column.data_type)));
+            assert_eq!(read.iter().map(|row| row[at].clone()).collect::<Vec<_>>(), texts.collect::<Vec<_>>(), "CLEVERTAP_SEED={seed}");
+        }
+    }
 }
 
 /// How Arrow writes the value that the text says.

@@ -5,6 +5,7 @@ mod generated;
 mod mutated;
 mod splits;
 mod structure;
+mod tables;
 mod told;
 mod types;
 
