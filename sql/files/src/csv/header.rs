@@ -25,6 +25,11 @@ pub(crate) fn numbered(at: usize) -> String {
 }
 
 impl Header {
+    /// Whether the names look like a row.
+    pub(crate) fn is_row(&self) -> bool {
+        self.names.iter().any(|name| looks_like_a_value(name))
+    }
+
     /// # Errors
     /// Two columns have the same name; there is neither a name nor a value.
     pub(crate) fn settle(
@@ -35,7 +40,7 @@ impl Header {
         warnings: &mut Vec<TextError>,
     ) -> Result<Vec<Option<String>>, TextError> {
         let told = |what: String| TextError::new(file, what).line(self.line);
-        let is_row = self.names.iter().any(|name| looks_like_a_value(name));
+        let is_row = self.is_row();
         if rows == 0 {
             warnings.push(told("the file has a header and no row".to_owned()));
         }

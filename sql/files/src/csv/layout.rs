@@ -44,9 +44,10 @@ pub struct Column {
 }
 
 impl Column {
-    pub(crate) fn settle(name: String, source: usize, facts: Facts, types: Types) -> Self {
+    /// Settles what the column is. What is told of it calls it `told_as`.
+    pub(crate) fn settle(name: String, told_as: &str, source: usize, facts: Facts, types: Types) -> Self {
         let settled = match types {
-            Types::Exact => settle(&name, &facts),
+            Types::Exact => settle(told_as, &facts),
             Types::Text => Settled::text(None),
         };
         let Settled { data_type, uneven, lossy, calendar_like, warning } = settled;
@@ -84,6 +85,8 @@ pub struct Layout {
     pub(crate) dialect: Dialect,
     /// Cells of a record.
     pub(crate) cells: usize,
+    /// The names are somebody's, as far as one can see, and no part of messages.
+    pub(crate) names_are_a_row: bool,
     pub(crate) options: Options,
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 
+use super::header::numbered;
 use super::layout::{Column, Layout, schema};
 use crate::error::TextError;
 
@@ -66,9 +67,12 @@ impl Layout {
             }
             sources.push(places);
         }
-        let columns = first.columns.iter().zip(facts);
-        let columns: Vec<_> =
-            columns.map(|(column, facts)| Column::settle(column.name.clone(), column.source, facts, first.options.types)).collect();
+        let settle = |(column, facts): (&Column, _)| {
+            let Column { name, source, .. } = column;
+            let told_as = if first.names_are_a_row { numbered(*source) } else { name.clone() };
+            Column::settle(name.clone(), &told_as, *source, facts, first.options.types)
+        };
+        let columns: Vec<_> = first.columns.iter().zip(facts).map(settle).collect();
         let mut warnings = once(layouts.iter().flat_map(|layout| &layout.warnings));
         warnings.extend(columns.iter().filter_map(|column| column.warning.clone()));
         Ok(Merged { columns, sources, warnings })
@@ -77,6 +81,10 @@ impl Layout {
 
 /// `layout` lacks a column of `other`.
 fn missing(layout: &Layout, other: &Layout, name: &str) -> TextError {
+    if layout.names_are_a_row || other.names_are_a_row {
+        let what = format!("the file begins with other names of columns than {}, and one of them with a row", other.file);
+        return TextError::new(&layout.file, what).remedy("has_header = false, if all do");
+    }
     let alike = layout.columns.iter().find(|column| column.name.to_lowercase() == name.to_lowercase());
     let what = match alike {
         Some(alike) => format!("the column is called \"{}\" here and \"{name}\" in {}", alike.name, other.file),

@@ -208,17 +208,33 @@ impl Body {
             warnings
                 .push(TextError::new(file, what).line(line).remedy(format!("delimiter = {}, if it separates cells", quoted(separator))));
         }
+        let names_are_a_row = header.as_ref().is_some_and(Header::is_row);
         let names = match header {
             Some(header) => header.settle(file, &facts, rows, &mut warnings)?,
             None => (0..facts.len()).map(|at| Some(numbered(at))).collect(),
         };
-        let named = names.into_iter().zip(facts).enumerate();
-        let columns = named.filter_map(|(source, (name, facts))| Some(Column::settle(name?, source, facts, options.types))).collect();
+        let mut columns = Vec::new();
+        for (source, (name, facts)) in names.into_iter().zip(facts).enumerate() {
+            let Some(name) = name else { continue };
+            let told_as = if names_are_a_row { numbered(source) } else { name.clone() };
+            columns.push(Column::settle(name, &told_as, source, facts, options.types));
+        }
         let bytes = self.feed.bytes();
         if splits.is_empty() {
             splits.push(Split { offset: bytes, row: 0, line: machine.record_line() });
         }
-        Ok(Layout { file: Arc::clone(file), columns, rows, bytes, splits, warnings, dialect: machine.dialect, cells, options })
+        Ok(Layout {
+            file: Arc::clone(file),
+            columns,
+            rows,
+            bytes,
+            splits,
+            warnings,
+            dialect: machine.dialect,
+            cells,
+            names_are_a_row,
+            options,
+        })
     }
 }
 

@@ -76,9 +76,16 @@ fn files_of_different_tables_are_an_error_that_names_both() {
         ("id,Email,plan\n1,x,p\n", "a.csv: the file has no column \"plan\", which b.csv has"),
         ("id\n1\n", "b.csv: the file has no column \"Email\", which a.csv has"),
         ("id,email\n1,x\n", "a.csv: the column is called \"Email\" here and \"email\" in b.csv"),
-        ("1,x\n", "a.csv: the file has no column \"1\", which b.csv has"),
     ] {
         assert_eq!(read(&[first, ("b.csv", other)]), format!("error: {told}; read files with different columns by themselves"));
+    }
+}
+
+#[test]
+fn a_row_that_is_read_as_a_header_is_not_repeated() {
+    let told = "the file begins with other names of columns than b.csv, and one of them with a row; has_header = false, if all do";
+    for (one, other) in [("id,email\n", "17,a@example.org\n"), ("17,a@example.org\n", "18,b@example.org\n"), ("u-1,+4917\n", "u-2,x\n")] {
+        assert_eq!(read(&[("a.csv", one), ("b.csv", other)]), format!("error: a.csv: {told}"));
     }
 }
 

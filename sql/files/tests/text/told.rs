@@ -92,6 +92,8 @@ fn a_file_without_a_header_is_told_and_read_with_the_option_that_the_message_nam
         let told = read(row.to_owned() + row);
         assert!(told.starts_with("error: f.csv, line 1: columns ") && told.ends_with(" have the same name; has_header = false"), "{told}");
     }
+    let told = read("a@example.org,17\nb@example.org,18\nc@example.org,NA\n");
+    assert!(told.ends_with("! f.csv, line 3, column \"column_2\": \"NA\" makes \"column_2\" text; null = 'NA'"), "{told}");
     assert!(!read("17,Anna,ANNA\n18,x,y\n").contains("differ"));
     let headless = Options { has_header: false, ..Options::default() };
     assert_eq!(read_with(file, &headless), "column_1 Int64, column_2 Utf8View\n17|a@example.org\n18|b@example.org");
