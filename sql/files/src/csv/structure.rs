@@ -165,7 +165,7 @@ pub(crate) struct Machine {
     pub(crate) stray_quote: Option<u64>,
     /// The first of them where only spaces stand before the quote.
     pub(crate) spaced_quote: Option<u64>,
-    /// The first line with a backslash before a quote of a quoted cell.
+    /// The last line with a backslash before a quote of a quoted cell.
     pub(crate) backslash_quote: Option<u64>,
     /// The first line with a backslash before a quote that closes its cell.
     pub(crate) backslash_closes: Option<u64>,
@@ -346,7 +346,7 @@ impl Machine {
     fn note_backslash(&mut self, data: &[u8], at: usize) -> bool {
         let is_behind = self.dialect.escape.is_none() && at > self.cell_start && data[at - 1] == b'\\';
         if is_behind {
-            self.backslash_quote.get_or_insert(self.line);
+            self.backslash_quote = Some(self.line);
         }
         is_behind
     }

@@ -73,6 +73,9 @@ fn quotes_behind_backslashes_are_read_with_the_escape_that_the_message_names() {
         assert_eq!(read.split_once('\n').unwrap().1, right);
     }
     assert_eq!(read_with("a,b\n1,\"x \"\"y\"\" \\\"z\\\"\"\n", &escape).lines().nth(1), Some("1|x \"y\" \"z\""));
+    // Backslashes that are text elsewhere in the file are not the reason.
+    let json = "a,b\n1,\"{\"\"x\"\":\"\"\\\"\"y\"\"}\"\n1,2,3\n";
+    assert!(read(json).ends_with("quote cells with separators or line ends"));
     // In a file of one column both ways are possible.
     let both = "note\n\"a\\\"\nb\"\n";
     assert_eq!(
