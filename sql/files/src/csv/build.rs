@@ -56,10 +56,11 @@ impl<T: Default> Values<T> {
     }
 }
 
-/// A cell that is not of the type of its column.
+/// A cell that its column cannot have.
 #[derive(Debug)]
-pub(crate) struct NotOfType {
-    pub(crate) line: u64,
+pub(crate) enum Odd {
+    NotOfType { line: u64 },
+    Missing { line: u64 },
 }
 
 impl Builder {
@@ -80,7 +81,7 @@ impl Builder {
     }
 
     /// Appends the cells of some records of one column.
-    pub(crate) fn append(&mut self, block: &Block<'_>, cells: Cells<'_>) -> Result<(), NotOfType> {
+    pub(crate) fn append(&mut self, block: &Block<'_>, cells: Cells<'_>) -> Result<(), Odd> {
         let data = block.data;
         match self {
             Self::View(builder) => cells.texts(block, |text| builder.append_option(text)),
@@ -158,6 +159,8 @@ pub(crate) struct Cells<'a> {
     pub(crate) records: &'a [Place],
     pub(crate) dialect: &'a Dialect,
     pub(crate) nulls: &'a [String],
+    /// Whether a cell may be empty.
+    pub(crate) nullable: bool,
 }
 
 impl Cells<'_> {
@@ -167,8 +170,9 @@ impl Cells<'_> {
     }
 
     #[inline(always)]
-    fn is_null(&self, data: &[u8], cell: Cell) -> bool {
-        cell.len() == 0 || !self.nulls.is_empty() && is_null(cell.bytes(data), self.nulls)
+    fn is_null(&self, data: &[u8], cell: Cell, record: &Place) -> Result<bool, Odd> {
+        let is_null = cell.len() == 0 || !self.nulls.is_empty() && is_null(cell.bytes(data), self.nulls);
+        if is_null && !self.nullable { Err(Odd::Missing { line: record.line }) } else { Ok(is_null) }
     }
 
     #[inline(always)]
@@ -177,27 +181,27 @@ impl Cells<'_> {
         block: &Block<'_>,
         values: &mut Values<T>,
         mut read: impl FnMut(usize, usize) -> Option<T>,
-    ) -> Result<(), NotOfType> {
+    ) -> Result<(), Odd> {
         values.values.reserve(self.records.len());
         values.valid.reserve(self.records.len());
         for (cell, record) in self.each().zip(self.records) {
-            if self.is_null(block.data, cell) {
+            if self.is_null(block.data, cell, record)? {
                 values.push(None);
                 continue;
             }
             match read(cell.start(), cell.len()) {
                 Some(value) => values.push(Some(value)),
-                None => return Err(NotOfType { line: record.line }),
+                None => return Err(Odd::NotOfType { line: record.line }),
             }
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn texts(&self, block: &Block<'_>, mut append: impl FnMut(Option<&str>)) -> Result<(), NotOfType> {
+    fn texts(&self, block: &Block<'_>, mut append: impl FnMut(Option<&str>)) -> Result<(), Odd> {
         let mut unescaped = Vec::new();
         for (cell, record) in self.each().zip(self.records) {
-            if self.is_null(block.data, cell) {
+            if self.is_null(block.data, cell, record)? {
                 append(None);
                 continue;
             }
@@ -207,7 +211,7 @@ impl Cells<'_> {
             } else {
                 block.text.get(cell.start()..cell.start() + cell.len())
             };
-            append(Some(text.ok_or(NotOfType { line: record.line })?));
+            append(Some(text.ok_or(Odd::NotOfType { line: record.line })?));
         }
         Ok(())
     }

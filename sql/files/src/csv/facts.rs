@@ -1,15 +1,16 @@
 //! What all cells of a column have in common, so far.
 //!
 //! In: cells. Out: how many are of each kind, where the first of each stands, and what their type needs. A cell is first tried as what the
-//! last one was. A column of which many cells are plain text is no longer looked at: it is text, and costs nothing.
+//! one before it was. A column of which many cells are plain text is no longer looked at: it is text, and costs nothing.
+
+use std::sync::Arc;
 
 use super::cell::boolean::{Spelling, boolean};
 use super::cell::number::{Number, number};
-use super::cell::text::{has_decimal_comma, null_mark, shape};
+use super::cell::text::{decimal_comma, null_mark, shape};
 use super::cell::time::{Instant, Zone, Zones, date, instant, is_calendar_like};
-use super::feed::Block;
+use super::feed::{Block, Place};
 use super::structure::Cell;
-use std::sync::Arc;
 
 /// What a cell that is not empty may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +48,6 @@ const TEXTS: u64 = 16;
 pub(crate) struct Facts {
     file: Arc<str>,
     seen: [Seen; KINDS.len()],
-    /// The kind of the last cell.
-    last: Kind,
     is_plain_text: bool,
     pub(crate) whole_max: u32,
     pub(crate) scale_min: u32,
@@ -56,12 +55,9 @@ pub(crate) struct Facts {
     pub(crate) beyond_i64: bool,
     /// Every integer is one of the calendar.
     is_calendar_like: bool,
-    pub(crate) fraction_max: u32,
-    /// Instants of these seconds.
-    pub(crate) earliest: i64,
-    pub(crate) latest: i64,
-    /// Every instant is written as Arrow would.
-    pub(crate) all_plain: bool,
+    pub(crate) times: Times,
+    /// Most digits before and behind a comma.
+    pub(crate) comma: (u32, u32),
     pub(crate) mark: Option<&'static str>,
     pub(crate) shape: Option<String>,
     zones: Zones,
@@ -72,17 +68,14 @@ impl Facts {
         Self {
             file: Arc::clone(file),
             seen: Default::default(),
-            last: Kind::Number,
             is_plain_text: false,
             whole_max: 0,
             scale_min: u32::MAX,
             scale_max: 0,
             beyond_i64: false,
             is_calendar_like: true,
-            fraction_max: 0,
-            earliest: i64::MAX,
-            latest: i64::MIN,
-            all_plain: true,
+            times: Times::default(),
+            comma: (0, 0),
             mark: None,
             shape: None,
             zones: Zones::default(),
@@ -104,33 +97,75 @@ impl Facts {
 
     /// Looks at the cells of a column. Empty ones say nothing, nor do those in `nulls`.
     pub(crate) fn scan(&mut self, block: &Block<'_>, column: usize, first: usize, nulls: &[String]) {
-        if self.is_plain_text {
-            return;
-        }
-        for (cell, record) in block.column(column).skip(first) {
-            if cell.len() == 0 || !nulls.is_empty() && is_null(cell.bytes(block.data), nulls) {
-                continue;
-            }
-            self.note(block.data, cell, record.line);
-            if self.is_plain_text {
-                return;
-            }
+        let data = block.data;
+        let says = |cell: Cell| cell.len() > 0 && (nulls.is_empty() || !is_null(cell.bytes(data), nulls));
+        let mut cells = block.column(column).skip(first).filter(|(cell, _)| says(*cell));
+        while !self.is_plain_text
+            && let Some((cell, record)) = cells.next()
+        {
+            let kind = self.classify(data, cell);
+            self.count_one(kind, record.line);
+            self.run(kind, data, &mut cells);
         }
     }
 
+    /// Looks at cells as long as they are of the kind, and at the one behind them.
     #[inline(always)]
-    fn note(&mut self, data: &[u8], cell: Cell, line: u64) {
-        let (at, len) = (cell.start(), cell.len());
-        let as_before = match self.last {
-            Kind::Number => number(data, at, len).map(|number| self.note_number(number, cell.bytes(data))),
-            Kind::Date => date(data, at, len).map(|_| Kind::Date),
-            Kind::Local | Kind::Zoned => instant(data, at, len, &mut self.zones).map(|instant| self.note_instant(instant)),
-            Kind::Lower | Kind::Title | Kind::Upper => boolean(cell.bytes(data)).map(|(_, spelling)| spelled(spelling)),
+    fn run<'b>(&mut self, kind: Kind, data: &[u8], cells: &mut impl Iterator<Item = (Cell, &'b Place)>) {
+        let (mut like, mut zones) = (0, std::mem::take(&mut self.zones));
+        let odd = match kind {
+            Kind::Number => {
+                let (mut whole_max, mut scale_min, mut scale_max) = (0, u32::MAX, 0);
+                let mut calendar_like = self.is_calendar_like;
+                let odd = cells.find(|(cell, _)| {
+                    // Those of more digits are looked at by themselves.
+                    let Some(number) = number(data, cell.start(), cell.len()).filter(|number| number.whole < 19) else { return true };
+                    whole_max = whole_max.max(number.whole);
+                    scale_min = scale_min.min(number.scale);
+                    scale_max = scale_max.max(number.scale);
+                    calendar_like = calendar_like && is_calendar_like(cell.bytes(data));
+                    like += 1;
+                    false
+                });
+                self.whole_max = self.whole_max.max(whole_max);
+                self.scale_min = self.scale_min.min(scale_min);
+                self.scale_max = self.scale_max.max(scale_max);
+                self.is_calendar_like = calendar_like;
+                odd
+            }
+            Kind::Date => cells.find(|(cell, _)| {
+                let is_like = date(data, cell.start(), cell.len()).is_some();
+                like += u64::from(is_like);
+                !is_like
+            }),
+            Kind::Lower | Kind::Title | Kind::Upper => cells.find(|(cell, _)| {
+                let is_like = boolean(cell.bytes(data)).is_some_and(|(_, spelling)| spelled(spelling) == kind);
+                like += u64::from(is_like);
+                !is_like
+            }),
+            Kind::Local | Kind::Zoned => {
+                let mut times = Times::default();
+                let odd = cells.find(|(cell, _)| {
+                    let instant = instant(data, cell.start(), cell.len(), &mut zones);
+                    let Some(instant) = instant.filter(|instant| of_zone(instant.zone) == kind) else { return true };
+                    times.note(instant);
+                    like += 1;
+                    false
+                });
+                self.times.merge(&times);
+                odd
+            }
             Kind::Comma | Kind::Mark | Kind::Text => None,
         };
-        // A cell with an escaped quote has a quote, and is none of these.
-        let kind = as_before.unwrap_or_else(|| self.classify(data, cell));
-        self.last = kind;
+        self.zones = zones;
+        self.seen[kind as usize].count += like;
+        if let Some((cell, record)) = odd {
+            let kind = self.classify(data, cell);
+            self.count_one(kind, record.line);
+        }
+    }
+
+    fn count_one(&mut self, kind: Kind, line: u64) {
         let seen = &mut self.seen[kind as usize];
         seen.count += 1;
         if seen.count == 1 {
@@ -140,11 +175,12 @@ impl Facts {
         }
     }
 
-    #[cold]
+    /// What a cell is that is not known to be as the one before it. A cell with an escaped quote has a quote, and is text.
     fn classify(&mut self, data: &[u8], cell: Cell) -> Kind {
         let (at, len, bytes) = (cell.start(), cell.len(), cell.bytes(data));
         if let Some(number) = number(data, at, len) {
-            self.note_number(number, bytes)
+            self.note_number(number, bytes);
+            Kind::Number
         } else if let Some(mark) = null_mark(bytes) {
             self.mark.get_or_insert(mark);
             Kind::Mark
@@ -153,8 +189,10 @@ impl Facts {
         } else if date(data, at, len).is_some() {
             Kind::Date
         } else if let Some(instant) = instant(data, at, len, &mut self.zones) {
-            self.note_instant(instant)
-        } else if has_decimal_comma(bytes) {
+            self.times.note(instant);
+            of_zone(instant.zone)
+        } else if let Some((whole, scale)) = decimal_comma(bytes) {
+            self.comma = (self.comma.0.max(whole), self.comma.1.max(scale));
             Kind::Comma
         } else {
             self.shape.get_or_insert_with(|| shape(bytes));
@@ -162,27 +200,14 @@ impl Facts {
         }
     }
 
-    #[inline(always)]
-    fn note_number(&mut self, number: Number, cell: &[u8]) -> Kind {
+    fn note_number(&mut self, number: Number, cell: &[u8]) {
         self.whole_max = self.whole_max.max(number.whole);
         self.scale_min = self.scale_min.min(number.scale);
         self.scale_max = self.scale_max.max(number.scale);
         if number.scale == 0 && number.whole >= 19 {
             self.beyond_i64 |= std::str::from_utf8(cell).is_ok_and(|text| text.parse::<i64>().is_err());
         }
-        if self.is_calendar_like {
-            self.is_calendar_like = is_calendar_like(cell);
-        }
-        Kind::Number
-    }
-
-    #[inline(always)]
-    fn note_instant(&mut self, instant: Instant) -> Kind {
-        self.fraction_max = self.fraction_max.max(instant.fraction);
-        self.earliest = self.earliest.min(instant.seconds);
-        self.latest = self.latest.max(instant.seconds);
-        self.all_plain &= instant.is_plain;
-        if instant.zone == Zone::Stated { Kind::Zoned } else { Kind::Local }
+        self.is_calendar_like = self.is_calendar_like && is_calendar_like(cell);
     }
 
     /// The facts of the same column in two files.
@@ -199,12 +224,51 @@ impl Facts {
         self.scale_max = self.scale_max.max(other.scale_max);
         self.beyond_i64 |= other.beyond_i64;
         self.is_calendar_like &= other.is_calendar_like;
+        self.times.merge(&other.times);
+        self.comma = (self.comma.0.max(other.comma.0), self.comma.1.max(other.comma.1));
+        self.mark = self.mark.or(other.mark);
+        self.shape = self.shape.take().or_else(|| other.shape.clone());
+    }
+}
+
+/// What all instants have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Times {
+    /// Digits of the fraction of a second.
+    pub(crate) fraction_max: u32,
+    /// In seconds.
+    pub(crate) earliest: i64,
+    pub(crate) latest: i64,
+    /// Each is written as Arrow would.
+    pub(crate) all_plain: bool,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { fraction_max: 0, earliest: i64::MAX, latest: i64::MIN, all_plain: true }
+    }
+}
+
+impl Times {
+    #[inline(always)]
+    fn note(&mut self, instant: Instant) {
+        let (seconds, fraction_max) = (instant.seconds, instant.fraction);
+        self.merge(&Self { fraction_max, earliest: seconds, latest: seconds, all_plain: instant.is_plain });
+    }
+
+    #[inline(always)]
+    fn merge(&mut self, other: &Self) {
         self.fraction_max = self.fraction_max.max(other.fraction_max);
         self.earliest = self.earliest.min(other.earliest);
         self.latest = self.latest.max(other.latest);
         self.all_plain &= other.all_plain;
-        self.mark = self.mark.or(other.mark);
-        self.shape = self.shape.take().or_else(|| other.shape.clone());
+    }
+}
+
+fn of_zone(zone: Zone) -> Kind {
+    match zone {
+        Zone::Unstated => Kind::Local,
+        Zone::Stated => Kind::Zoned,
     }
 }
 

@@ -23,23 +23,24 @@ pub(crate) const ESCAPE: &str = "quotes in it stand behind a backslash: escape =
 /// The error of a fault in the first pass.
 pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextError {
     let told = |line: u64, what: String| TextError::new(file, what).line(line);
-    let has_backslashes = machine.backslash_quote.is_some();
+    // Not those before the fault, which were read as they stand.
+    let has_backslashes = |line: u64| machine.backslash_quote.is_some_and(|at| at >= line);
     match fault {
-        Fault::OpenQuote { line } => {
+        Fault::OpenQuote(line) => {
             let error = told(line, "the quote that opens here is never closed".to_owned());
-            error.remedy(if has_backslashes { ESCAPE } else { "close it, or double a quote that is text" })
+            error.remedy(if has_backslashes(line) { ESCAPE } else { "close it, or double a quote that is text" })
         }
         Fault::TextBehindQuote { line, at_line } => {
             let place = if at_line == line { String::new() } else { format!(" in line {at_line}") };
             let error = told(line, format!("the quote that opens a cell here is closed{place}, and text follows, not a separator"));
-            error.remedy(if has_backslashes { ESCAPE } else { "close the cell before it, or double a quote that is text" })
+            error.remedy(if has_backslashes(line) { ESCAPE } else { "close the cell before it, or double a quote that is text" })
         }
         Fault::Cells { line, found, expected } => {
             let cells = |count: usize| if count == 1 { "1 cell".to_owned() } else { format!("{count} cells") };
             let separator = quoted(machine.dialect.delimiter);
             let error =
                 told(line, format!("the record has {}, the first one has {}, separated by {separator}", cells(found), cells(expected)));
-            if has_backslashes {
+            if has_backslashes(line) {
                 error.remedy(ESCAPE)
             } else if expected == 1 {
                 error.remedy("quote cells with separators, or give the separator, as in delimiter = ';'")
@@ -47,23 +48,23 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
                 error.remedy("quote cells with separators or line ends")
             }
         }
-        Fault::MixedLineEnds { line } => {
+        Fault::MixedLineEnds(line) => {
             let error = told(line, "the line ends in another way (CR, or LF) than those before it".to_owned());
             error.remedy("write one kind of line end, and quote cells that have others")
         }
-        Fault::TooLong { line } => {
-            let error = told(line, format!("the record that begins here has more than {} MB", RECORD_BYTES_MAX >> 20));
-            error.remedy("probably a quote is never closed")
-        }
-        Fault::NotUtf8 { line } => {
+        Fault::TooLong(line) => too_long(file, line),
+        Fault::NotUtf8(line) => {
             told(line, "bytes are no UTF-8".to_owned()).remedy("encoding = 'windows-1252' reads Western European text of Windows")
         }
-        Fault::Nul { line } => {
-            told(line, "a byte is zero, as in no text file in UTF-8".to_owned()).remedy("encoding = 'utf-16' reads UTF-16")
-        }
-        Fault::Changed { line } => changed(file, line),
-        Fault::NotOfType { line, .. } => told(line, "a cell is not of the type of its column".to_owned()),
+        Fault::Nul(line) => told(line, "a byte is zero, as in no text file in UTF-8".to_owned()).remedy("encoding = 'utf-16' reads UTF-16"),
+        Fault::Changed(line) => changed(file, line),
+        Fault::NotOfType { line, .. } | Fault::Missing { line, .. } => told(line, "a cell is not of the type of its column".to_owned()),
     }
+}
+
+pub(crate) fn too_long(file: &Arc<str>, line: u64) -> TextError {
+    let what = format!("the record that begins here has more than {} MB", RECORD_BYTES_MAX >> 20);
+    TextError::new(file, what).line(line).remedy("probably a quote is never closed")
 }
 
 /// The error of a second pass that found another file than the first.

@@ -3,7 +3,7 @@
 //! In: bytes as they come. Out: blocks, each valid UTF-8, with the place of every cell. At most a block and one record are held.
 
 use super::mask::BLOCK;
-use super::structure::{Cell, Dialect, Fault, Machine, Record, Sink};
+use super::structure::{Cell, Dialect, Fault, LineEnd, Machine, Record, Sink};
 
 /// Bytes that are looked at before their cells are: few enough to be still in the second cache then.
 const PIECE_BYTES: usize = 128 << 10;
@@ -63,6 +63,11 @@ pub(crate) struct Block<'a> {
 }
 
 impl Block<'_> {
+    /// The line of the last record.
+    pub(crate) fn line(&self) -> u64 {
+        self.records.last().map_or(0, |record| record.line)
+    }
+
     /// The cells of one column, each with its record.
     #[inline(always)]
     pub(crate) fn column(&self, at: usize) -> impl Iterator<Item = (Cell, &Place)> {
@@ -126,7 +131,7 @@ impl Feed {
             let whole = self.buffer.get(..end).unwrap_or_default();
             let has_nul = memchr::memchr(0, whole).is_some();
             let text = simdutf8::basic::from_utf8(whole).ok().filter(|_| !has_nul);
-            let text = text.ok_or_else(|| self.not_text(whole, true).unwrap_or(Fault::NotUtf8 { line: self.line }))?;
+            let text = text.ok_or_else(|| self.not_text(whole, true).unwrap_or(Fault::NotUtf8(self.line)))?;
             let columns = self.index.columns.unwrap_or_default();
             let whole_cells = columns * self.index.records.len();
             if !self.index.records.is_empty() {
@@ -141,18 +146,19 @@ impl Feed {
             (self.len, self.offset, self.line) = (self.len - end, self.offset + end as u64, self.machine.record_line());
         }
         if self.len > RECORD_BYTES_MAX {
-            return Err(Fault::TooLong { line: self.machine.open_quote().unwrap_or(self.line) });
+            return Err(Fault::TooLong(self.machine.open_quote().unwrap_or(self.line)));
         }
         Ok(())
     }
 
     /// Why bytes at the start of the buffer are no text. A character may be cut at the end unless they are `whole`.
     fn not_text(&self, bytes: &[u8], whole: bool) -> Option<Fault> {
-        let line = |end: usize| self.line + bytes.iter().take(end).filter(|byte| **byte == b'\n').count() as u64;
+        let line_end = if self.machine.dialect.line_end == LineEnd::Cr { b'\r' } else { b'\n' };
+        let line = |end: usize| self.line + bytes.iter().take(end).filter(|byte| **byte == line_end).count() as u64;
         if let Some(at) = memchr::memchr(0, bytes) {
-            return Some(Fault::Nul { line: line(at) });
+            return Some(Fault::Nul(line(at)));
         }
         let error = simdutf8::compat::from_utf8(bytes).err()?;
-        (whole || error.error_len().is_some()).then(|| Fault::NotUtf8 { line: line(error.valid_up_to()) })
+        (whole || error.error_len().is_some()).then(|| Fault::NotUtf8(line(error.valid_up_to())))
     }
 }

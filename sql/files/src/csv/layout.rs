@@ -36,21 +36,22 @@ pub struct Column {
     pub lossy: bool,
     /// Integers each of which is a day of the calendar, as `20260105` and `2026010510`.
     pub calendar_like: bool,
+    /// Why it is text, where its author may have thought otherwise.
+    pub warning: Option<TextError>,
     /// The column's place in its file.
     pub(crate) source: usize,
     pub(crate) facts: Facts,
 }
 
 impl Column {
-    /// Settles what the column is. A warning goes to `warnings`.
-    pub(crate) fn settle(name: String, source: usize, facts: Facts, types: Types, warnings: &mut Vec<TextError>) -> Self {
+    /// Settles what the column is. What is told of it calls it `told_as`.
+    pub(crate) fn settle(name: String, told_as: &str, source: usize, facts: Facts, types: Types) -> Self {
         let settled = match types {
-            Types::Exact => settle(&name, &facts),
+            Types::Exact => settle(told_as, &facts),
             Types::Text => Settled::text(None),
         };
-        warnings.extend(settled.warning);
-        let Settled { data_type, uneven, lossy, calendar_like, .. } = settled;
-        Self { name, data_type, uneven, lossy, calendar_like, source, facts }
+        let Settled { data_type, uneven, lossy, calendar_like, warning } = settled;
+        Self { name, data_type, uneven, lossy, calendar_like, warning, source, facts }
     }
 }
 
@@ -79,11 +80,13 @@ pub struct Layout {
     pub bytes: u64,
     /// Where ranges begin that may be read at the same time. The first is the first row's; each next one is at least 8 MiB behind.
     pub splits: Vec<Split>,
-    /// What to know before it is read.
+    /// What to know of its structure and its names. What to know of a type stands at its [`Column`].
     pub warnings: Vec<TextError>,
     pub(crate) dialect: Dialect,
     /// Cells of a record.
     pub(crate) cells: usize,
+    /// The names are somebody's, as far as one can see, and no part of messages.
+    pub(crate) names_are_a_row: bool,
     pub(crate) options: Options,
 }
 

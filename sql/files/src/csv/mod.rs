@@ -1,10 +1,14 @@
 //! Delimited text: two passes over the same bytes.
 //!
 //! ```text
-//! bytes ─▶ Scan ──▶ Layout ──▶ merge ──▶ Rows ◀── bytes        cells read exactly as the first pass found them
-//!          dialect   columns    of a      batches
-//!          feed ─▶ structure    folder    feed ─▶ structure    feed: pieces -> whole records; structure: where cells are
-//!          facts ─▶ settle                cell::*              facts: what cells have in common; settle: the type of a column
+//! bytes ─▶ Scan ─▶ Layout ─▶ Layout::merge ─▶ Merged     the first pass: every byte; then a folder as one table
+//! bytes ─▶ Rows ─▶ batches                               the second pass: ranges of a file, at the same time if one likes
+//!
+//! mask       64 bytes -> those that may mean something   cell/    a cell -> its value; one file a kind
+//! structure  bytes -> where cells and records are        facts    cells -> what those of a column have in common
+//! feed       pieces of any size -> whole records         settle   facts -> the type of the column, or why it is text
+//! dialect    first bytes -> separator and line ends      header   first record -> names of columns
+//! fault      what is wrong -> what to write instead      build    cells -> arrays
 //! ```
 //!
 //! **Structure** is RFC 4180. A quote opens a cell as its first byte; elsewhere in a cell that is not quoted it is text, and told. Text
@@ -16,6 +20,27 @@
 //! quoted or not. Quotes make no type: a column of `"1"` is a column of integers.
 //!
 //! **Types** are those of every cell or none: see [`Column`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use clevertap_files::csv::{Options, Rows, Scan};
+//!
+//! let file = b"user_id,visits\n20000,7\n00123,\n";
+//! let mut scan = Scan::new("people.csv", Options::default());
+//! scan.push(file)?;
+//! let layout = scan.finish()?;
+//!
+//! // All splits in one go; each may be read by itself, at the same time as others.
+//! let splits = 0..layout.splits.len();
+//! let bytes = layout.byte_range(splits.clone());
+//! let mut rows = Rows::new(&layout, Arc::new(layout.schema()), &[0, 1], splits)?;
+//! let mut batches = rows.push(&file[bytes.start as usize..bytes.end as usize])?;
+//! batches.extend(rows.finish()?);
+//! let table = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+//! assert!(table.contains("| 00123   |        |"));
+//! # Ok::<(), clevertap_files::TextError>(())
+//! ```
 
 mod build;
 mod cell;
@@ -23,6 +48,7 @@ mod dialect;
 mod facts;
 mod fault;
 mod feed;
+mod header;
 mod layout;
 mod mask;
 mod merge;

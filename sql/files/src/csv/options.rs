@@ -7,8 +7,8 @@ pub struct Options {
     pub delimiter: Option<u8>,
     /// The byte around cells; `"` by default.
     pub quote: Option<u8>,
-    /// The byte before a quote that is text in a quoted cell, and before itself; such a quote is doubled by default. Before other bytes the
-    /// escape is text.
+    /// The byte before a quote that is text in a quoted cell, and before itself; before other bytes it is text. None by default. A quote may
+    /// always be doubled.
     pub escape: Option<u8>,
     /// A line that begins with this byte is left out; none by default.
     pub comment: Option<u8>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, SchemaRef};
 
-use super::build::{Builder, Cells};
+use super::build::{Builder, Cells, Odd};
 use super::fault::changed;
 use super::feed::{Block, Feed};
 use super::layout::{Column, Layout};
@@ -18,6 +18,8 @@ use super::structure::{Fault, LineEnd};
 use crate::error::TextError;
 
 const BATCH_ROWS: usize = 8192;
+/// Bytes of the file from which a batch is complete, however few rows it has.
+const BATCH_BYTES: usize = 32 << 20;
 
 /// The second pass over some splits of a file. After an error it takes no more.
 #[derive(Debug)]
@@ -39,6 +41,10 @@ impl Rows {
     /// # Errors
     /// A field has a type that text is not read as.
     pub fn new(layout: &Layout, schema: SchemaRef, columns: &[usize], splits: Range<usize>) -> Result<Self, TextError> {
+        if schema.fields().len() != columns.len() {
+            let what = format!("{} columns were asked for by {} fields", columns.len(), schema.fields().len());
+            return Err(TextError::new(&layout.file, what));
+        }
         let outputs = schema.fields().iter().zip(columns).map(|(field, column)| {
             let column =
                 layout.columns.get(*column).ok_or_else(|| TextError::new(&layout.file, "a column was asked for that is not there"))?;
@@ -47,12 +53,20 @@ impl Rows {
                 TextError::new(&layout.file, what).column(field.name()).remedy("read the column as text, and cast it")
             })?;
             let was_found = holds(column, field.data_type(), layout.options.types);
-            Ok(Output { source: column.source, builder, was_found })
+            Ok(Output { source: column.source, builder, was_found, nullable: field.is_nullable() })
         });
         let outputs = outputs.collect::<Result<_, _>>()?;
         let (start, end) = (layout.start(splits.start), layout.start(splits.end));
-        let batches =
-            Batches { schema, outputs, options: layout.options.clone(), batch_rows: BATCH_ROWS, pending: 0, rows: 0, ready: Vec::new() };
+        let batches = Batches {
+            schema,
+            outputs,
+            options: layout.options.clone(),
+            batch_rows: BATCH_ROWS,
+            pending: 0,
+            pending_bytes: 0,
+            rows: 0,
+            ready: Vec::new(),
+        };
         Ok(Self {
             file: Arc::clone(&layout.file),
             feed: Feed::new(layout.dialect, Some(layout.cells), start.offset, start.line),
@@ -63,7 +77,7 @@ impl Rows {
         })
     }
 
-    /// Rows of each batch but the last, in place of 8192.
+    /// Rows of each batch but the last, in place of 8192. A batch of long rows has fewer.
     #[must_use]
     pub fn with_batch_rows(mut self, rows: usize) -> Self {
         self.batches.batch_rows = rows.max(1);
@@ -99,7 +113,8 @@ impl Rows {
         if self.batches.rows != self.rows {
             return Err(self.changed());
         }
-        self.batches.flush();
+        let flushed = self.batches.flush(self.feed.machine.record_line());
+        self.told(flushed)?;
         Ok(self.batches.ready)
     }
 
@@ -114,7 +129,11 @@ impl Rows {
                 let error = TextError::new(&self.file, format!("a cell is no {}", field.data_type())).line(line).column(field.name());
                 error.remedy("declare the column as VARCHAR, or mend the cell")
             }
-            Fault::Changed { line } => changed(&self.file, line),
+            Fault::Missing { line, output } => {
+                let error = TextError::new(&self.file, "a cell is empty, and the column was declared NOT NULL").line(line);
+                error.column(self.batches.schema.field(output).name()).remedy("declare the column without NOT NULL, or mend the cell")
+            }
+            Fault::Changed(line) => changed(&self.file, line),
             _ => self.changed(),
         })
     }
@@ -143,6 +162,7 @@ struct Output {
     /// The place among the cells of a record.
     source: usize,
     builder: Builder,
+    nullable: bool,
     was_found: bool,
 }
 
@@ -155,6 +175,7 @@ struct Batches {
     batch_rows: usize,
     /// Rows in the builders.
     pending: usize,
+    pending_bytes: usize,
     rows: u64,
     ready: Vec<RecordBatch>,
 }
@@ -168,32 +189,38 @@ impl Batches {
             let records = block.records.get(first..end).unwrap_or_default();
             for (at, output) in self.outputs.iter_mut().enumerate() {
                 let nulls = &self.options.null;
-                let cells = Cells { column: output.source, columns: block.columns, cells, records, dialect, nulls };
-                output.builder.append(block, cells).map_err(|odd| match output.was_found {
-                    true => Fault::Changed { line: odd.line },
-                    false => Fault::NotOfType { line: odd.line, output: at },
+                let (column, nullable) = (output.source, output.nullable);
+                let cells = Cells { column, columns: block.columns, cells, records, dialect, nulls, nullable };
+                output.builder.append(block, cells).map_err(|odd| match odd {
+                    Odd::NotOfType { line } if output.was_found => Fault::Changed(line),
+                    Odd::NotOfType { line } => Fault::NotOfType { line, output: at },
+                    Odd::Missing { line } => Fault::Missing { line, output: at },
                 })?;
             }
             self.pending += records.len();
             self.rows += records.len() as u64;
             if self.pending == self.batch_rows {
-                self.flush();
+                self.flush(block.line())?;
             }
             first = end;
+        }
+        self.pending_bytes += block.text.len();
+        if self.pending_bytes >= BATCH_BYTES {
+            self.flush(block.line())?;
         }
         Ok(())
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, line: u64) -> Result<(), Fault> {
         if self.pending == 0 {
-            return;
+            return Ok(());
         }
         let arrays = self.outputs.iter_mut().map(|output| output.builder.finish()).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(self.pending));
-        self.pending = 0;
-        // Each array was made for its field.
-        if let Ok(batch) = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options) {
-            self.ready.push(batch);
-        }
+        (self.pending, self.pending_bytes) = (0, 0);
+        // Each array was made for its field, so that this does not happen; were it to, the rows would not be lost without a word.
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options);
+        self.ready.push(batch.map_err(|_| Fault::Changed(line))?);
+        Ok(())
     }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::dialect::{Found, detect, separator_line};
 use super::facts::Facts;
-use super::fault::{ESCAPE, explain, quoted};
+use super::fault::{ESCAPE, explain, quoted, too_long};
 use super::feed::{Block, Feed, RECORD_BYTES_MAX};
+use super::header::{Header, numbered};
 use super::layout::{Column, Layout, Split};
 use super::options::{Options, Types};
 use super::structure::{Dialect, Fault};
@@ -29,14 +30,17 @@ pub struct Scan {
 
 #[derive(Debug)]
 enum State {
-    Head(Vec<u8>),
+    /// The first bytes, and how many there must be before the separator is looked for (again).
+    Head(Vec<u8>, usize),
     Body(Box<Body>),
 }
 
 impl Scan {
     /// A pass over the file of this name.
     pub fn new(file: impl Into<Arc<str>>, options: Options) -> Self {
-        Self { file: file.into(), options, state: State::Head(Vec::new()) }
+        // A quote that is its own escape is doubled, which is what no escape means.
+        let escape = options.escape.filter(|escape| *escape != options.quote.unwrap_or(b'"'));
+        Self { file: file.into(), options: Options { escape, ..options }, state: State::Head(Vec::new(), HEAD_BYTES) }
     }
 
     /// The next bytes of the file.
@@ -45,9 +49,9 @@ impl Scan {
     /// The file is not one that can be read exactly: see [`csv`](super).
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), TextError> {
         match &mut self.state {
-            State::Head(head) => {
+            State::Head(head, enough) => {
                 head.extend_from_slice(bytes);
-                if head.len() >= HEAD_BYTES { self.begin(false) } else { Ok(()) }
+                if head.len() >= *enough { self.begin(false) } else { Ok(()) }
             }
             State::Body(body) => body.push(bytes, &self.options).map_err(|fault| explain(&self.file, fault, &body.feed.machine)),
         }
@@ -58,18 +62,19 @@ impl Scan {
     /// # Errors
     /// As [`push`](Self::push); and names of columns that are not unique. A file without a byte is no error here: its layout has no column.
     pub fn finish(mut self) -> Result<Layout, TextError> {
-        if matches!(self.state, State::Head(_)) {
+        if matches!(self.state, State::Head(..)) {
             self.begin(true)?;
         }
         match self.state {
             State::Body(body) => body.finish(&self.file, self.options),
-            State::Head(_) => Err(TextError::new(&self.file, "the file was not read to its end")),
+            State::Head(..) => Err(TextError::new(&self.file, "the file was not read to its end")),
         }
     }
 
     /// Goes from the head to the body, once the separator is known.
     fn begin(&mut self, whole: bool) -> Result<(), TextError> {
-        let State::Head(head) = &mut self.state else { return Ok(()) };
+        let State::Head(head, enough) = &mut self.state else { return Ok(()) };
+        refuse_options(&self.file, &self.options)?;
         refuse_other_formats(&self.file, head)?;
         let mut skipped = if head.starts_with(BOM) { BOM.len() } else { 0 };
         let (mut delimiter, mut line) = (self.options.delimiter, 1);
@@ -81,8 +86,11 @@ impl Scan {
         let text = head.get(skipped..).unwrap_or_default();
         let dialect = match detect(text, whole, delimiter, &self.options) {
             Found::Dialect(dialect) => dialect,
-            Found::NeedsMore if head.len() <= RECORD_BYTES_MAX => return Ok(()),
-            Found::NeedsMore => return Err(TextError::new(&self.file, "the first record does not end").line(line)),
+            Found::NeedsMore if head.len() <= RECORD_BYTES_MAX => {
+                *enough = 2 * head.len();
+                return Ok(());
+            }
+            Found::NeedsMore => return Err(too_long(&self.file, line)),
             Found::Ambiguous(one, other) => {
                 let what = format!("both {} and {} split all first records evenly", quoted(one), quoted(other));
                 let remedy = format!("delimiter = {}, or the other", quoted(one));
@@ -96,6 +104,18 @@ impl Scan {
     }
 }
 
+/// Errors for bytes that cannot separate or quote.
+fn refuse_options(file: &Arc<str>, options: &Options) -> Result<(), TextError> {
+    let quote = options.quote.unwrap_or(b'"');
+    let bytes = [options.delimiter, Some(quote), options.escape, options.comment];
+    let is_odd = bytes.into_iter().flatten().any(|byte| !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0));
+    if is_odd || options.delimiter == Some(quote) || options.delimiter.is_some() && options.delimiter == options.escape {
+        let error = TextError::new(file, "the separator, the quote, the escape or the mark of comments cannot be what it was set to");
+        return Err(error.remedy("give different ASCII characters, none of them a line end"));
+    }
+    Ok(())
+}
+
 /// Errors for bytes that are no text in UTF-8, as their first bytes say.
 fn refuse_other_formats(file: &Arc<str>, head: &[u8]) -> Result<(), TextError> {
     let utf16 = |which: &str| Err(TextError::new(file, "the file is in UTF-16").line(1).remedy(format!("encoding = '{which}' reads it")));
@@ -103,7 +123,12 @@ fn refuse_other_formats(file: &Arc<str>, head: &[u8]) -> Result<(), TextError> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => utf16("utf-16"),
         [first, 0, second, 0, ..] if *first != 0 && *second != 0 => utf16("utf-16le"),
         [0, first, 0, second, ..] if *first != 0 && *second != 0 => utf16("utf-16be"),
-        [0x1f, 0x8b, ..] | [b'P', b'K', 3, 4, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [b'P', b'A', b'R', b'1', ..] => {
+        [0x1f, 0x8b, ..]
+        | [0x28, 0xb5, 0x2f, 0xfd, ..]
+        | [0xfd, b'7', b'z', b'X', b'Z', ..]
+        | [b'P', b'K', 3, 4, ..]
+        | [0xd0, 0xcf, 0x11, 0xe0, ..]
+        | [b'P', b'A', b'R', b'1', ..] => {
             let error = TextError::new(file, "the file is no text: it is compressed, a workbook, or Parquet");
             Err(error.remedy("give it the ending of what it is, as .csv.gz, or save it as CSV"))
         }
@@ -123,6 +148,8 @@ struct Columns {
     file: Arc<str>,
     /// Cells of the first record.
     header: Option<Header>,
+    /// Columns whose cells are looked at: all, or, where all are text, those without a name, which may be left out.
+    looked_at: Vec<bool>,
     facts: Vec<Facts>,
     rows: u64,
     splits: Vec<Split>,
@@ -130,16 +157,17 @@ struct Columns {
     other_separator: Option<(u8, u64)>,
 }
 
-#[derive(Debug)]
-struct Header {
-    line: u64,
-    names: Vec<String>,
-}
-
 impl Body {
     fn new(file: &Arc<str>, dialect: Dialect, offset: u64, line: u64) -> Self {
-        let columns =
-            Columns { file: Arc::clone(file), header: None, facts: Vec::new(), rows: 0, splits: Vec::new(), other_separator: None };
+        let columns = Columns {
+            file: Arc::clone(file),
+            header: None,
+            looked_at: Vec::new(),
+            facts: Vec::new(),
+            rows: 0,
+            splits: Vec::new(),
+            other_separator: None,
+        };
         Self { feed: Feed::new(dialect, None, offset, line), columns }
     }
 
@@ -159,11 +187,15 @@ impl Body {
         });
         ended.map_err(|fault| explain(file, fault, &self.feed.machine))?;
         let machine = &self.feed.machine;
-        if let (Some(_), Some(line)) = (machine.stray_quote, machine.backslash_closes) {
-            return Err(TextError::new(file, "a backslash stands before a quote that closes its cell").line(line).remedy(ESCAPE));
+        if let (Some(line), Some(other)) = (machine.backslash_closes, machine.stray_closing) {
+            let what = format!("a backslash stands before a quote that closes its cell, and line {other} has one that opens none");
+            return Err(TextError::new(file, what).line(line).remedy(format!("{ESCAPE}; or quote the cell of line {other}")));
         }
         let mut warnings = Vec::new();
-        if let Some(line) = machine.stray_quote {
+        if let Some(line) = machine.spaced_quote {
+            let error = TextError::new(file, "a space stands before a quote, so that it quotes nothing and is read as text").line(line);
+            warnings.push(error.remedy("remove spaces behind separators"));
+        } else if let Some(line) = machine.stray_quote {
             warnings.push(TextError::new(file, "a quote inside of a cell that is not quoted is read as text").line(line));
         }
         let Columns { header, facts, rows, mut splits, other_separator, .. } = self.columns;
@@ -176,18 +208,33 @@ impl Body {
             warnings
                 .push(TextError::new(file, what).line(line).remedy(format!("delimiter = {}, if it separates cells", quoted(separator))));
         }
-        let names = names(file, header, &facts, rows, &options, &mut warnings)?;
+        let names_are_a_row = header.as_ref().is_some_and(Header::is_row);
+        let names = match header {
+            Some(header) => header.settle(file, &facts, rows, &mut warnings)?,
+            None => (0..facts.len()).map(|at| Some(numbered(at))).collect(),
+        };
         let mut columns = Vec::new();
         for (source, (name, facts)) in names.into_iter().zip(facts).enumerate() {
-            if let Some(name) = name {
-                columns.push(Column::settle(name, source, facts, options.types, &mut warnings));
-            }
+            let Some(name) = name else { continue };
+            let told_as = if names_are_a_row { numbered(source) } else { name.clone() };
+            columns.push(Column::settle(name, &told_as, source, facts, options.types));
         }
         let bytes = self.feed.bytes();
         if splits.is_empty() {
             splits.push(Split { offset: bytes, row: 0, line: machine.record_line() });
         }
-        Ok(Layout { file: Arc::clone(file), columns, rows, bytes, splits, warnings, dialect: machine.dialect, cells, options })
+        Ok(Layout {
+            file: Arc::clone(file),
+            columns,
+            rows,
+            bytes,
+            splits,
+            warnings,
+            dialect: machine.dialect,
+            cells,
+            names_are_a_row,
+            options,
+        })
     }
 }
 
@@ -207,16 +254,22 @@ impl Columns {
                 first = 1;
             }
         }
+        if self.looked_at.is_empty() {
+            let named = self.header.as_ref().map(|header| header.names.iter().map(|name| !name.trim().is_empty()));
+            let are_text = options.types == Types::Text;
+            self.looked_at = match named {
+                Some(named) => named.map(|has_name| !(are_text && has_name)).collect(),
+                None => vec![!are_text; block.columns],
+            };
+        }
         let Some(record) = block.records.get(first) else { return };
         let offset = block.offset + u64::from(record.start);
         if self.splits.last().is_none_or(|last| offset - last.offset >= SPLIT_BYTES) {
             self.splits.push(Split { offset, row: self.rows, line: record.line });
         }
         self.rows += (block.records.len() - first) as u64;
-        if options.types == Types::Exact {
-            for (column, facts) in self.facts.iter_mut().enumerate() {
-                facts.scan(block, column, first, &options.null);
-            }
+        for (column, facts) in self.facts.iter_mut().enumerate().filter(|(column, _)| self.looked_at[*column]) {
+            facts.scan(block, column, first, &options.null);
         }
         if block.columns == 1 && self.other_separator.is_none() {
             self.other_separator = other_separator(block, dialect.delimiter);
@@ -230,66 +283,4 @@ fn other_separator(block: &Block<'_>, delimiter: u8) -> Option<(u8, u64)> {
         let is_other = |byte: &&u8| matches!(**byte, b',' | b';' | b'\t' | b'|' | 1) && **byte != delimiter;
         cell.bytes(block.data).iter().find(is_other).map(|byte| (*byte, record.line))
     })
-}
-
-/// The names of the columns; `None` for one that has neither a name nor a value, as separators at the ends of all lines make.
-fn names(
-    file: &Arc<str>,
-    header: Option<Header>,
-    facts: &[Facts],
-    rows: u64,
-    options: &Options,
-    warnings: &mut Vec<TextError>,
-) -> Result<Vec<Option<String>>, TextError> {
-    let numbered = |at: usize| format!("column_{}", at + 1);
-    let Some(Header { line, names }) = header else { return Ok((0..facts.len()).map(|at| Some(numbered(at))).collect()) };
-    let told = |what: String| TextError::new(file, what).line(line);
-    if rows == 0 {
-        warnings.push(told("the file has a header and no row".to_owned()));
-    }
-    if names.iter().any(|name| looks_like_a_value(name)) {
-        warnings.push(told("the first line looks like a row, and is read as names of columns".to_owned()).remedy("has_header = false"));
-    }
-    let mut named: Vec<Option<String>> = Vec::new();
-    for (at, name) in names.into_iter().enumerate() {
-        // What the types do not look at is known to be empty only where they do.
-        let is_empty = options.types == Types::Exact && facts[at].count(&super::facts::KINDS) == 0;
-        let name = match name.trim() {
-            "" if is_empty && at > 0 && at + 1 == facts.len() => {
-                warnings.push(told(format!("column {} has neither a name nor a value, and is left out", at + 1)));
-                None
-            }
-            "" => {
-                warnings.push(told(format!("column {} has no name, and is called \"{}\"", at + 1, numbered(at))));
-                Some(numbered(at))
-            }
-            trimmed => {
-                if trimmed.len() < name.len() {
-                    warnings.push(told(format!("the name \"{trimmed}\" has spaces around it, which are part of it")));
-                }
-                Some(name)
-            }
-        };
-        if let Some(name) = &name {
-            for (before, other) in named.iter().enumerate().filter_map(|(at, other)| Some((at, other.as_ref()?))) {
-                if other == name {
-                    let what = format!("columns {} and {} are both called \"{name}\"", before + 1, at + 1);
-                    return Err(told(what).remedy("give one of them another name"));
-                }
-                if other.to_lowercase() == name.to_lowercase() {
-                    warnings.push(told(format!("\"{other}\" and \"{name}\" differ only in case")));
-                }
-            }
-        }
-        named.push(name);
-    }
-    Ok(named)
-}
-
-/// Whether a name is a number or a day, as no name is.
-fn looks_like_a_value(name: &str) -> bool {
-    use super::cell::{number::number, time::date};
-    let mut data = name.as_bytes().to_vec();
-    data.resize(name.len() + super::mask::BLOCK, 0);
-    !name.is_empty() && (number(&data, 0, name.len()).is_some() || date(&data, 0, name.len()).is_some())
 }

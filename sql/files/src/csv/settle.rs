@@ -66,18 +66,18 @@ fn number(name: &str, facts: &Facts) -> Settled {
 }
 
 fn instant(name: &str, facts: &Facts, kind: Kind) -> Settled {
-    let unit = match facts.fraction_max {
+    let unit = match facts.times.fraction_max {
         0 => TimeUnit::Second,
         1..=3 => TimeUnit::Millisecond,
         4..=6 => TimeUnit::Microsecond,
         _ => TimeUnit::Nanosecond,
     };
-    if unit == TimeUnit::Nanosecond && !(NANOSECONDS.contains(&facts.earliest) && NANOSECONDS.contains(&facts.latest)) {
+    if unit == TimeUnit::Nanosecond && !(NANOSECONDS.contains(&facts.times.earliest) && NANOSECONDS.contains(&facts.times.latest)) {
         let what = format!("nanoseconds of years before 1678 or after 2261 make \"{name}\" text");
         return Settled::text(told(name, facts, kind, what, None));
     }
     let zone = (kind == Kind::Zoned).then(|| "+00:00".into());
-    Settled { lossy: !facts.all_plain, ..Settled::typed(DataType::Timestamp(unit, zone)) }
+    Settled { lossy: !facts.times.all_plain, ..Settled::typed(DataType::Timestamp(unit, zone)) }
 }
 
 /// Why a column of several kinds is text, where its author may have thought otherwise.
@@ -102,7 +102,10 @@ fn mixed(name: &str, facts: &Facts, kinds: &[Kind]) -> Option<TextError> {
     };
     let commas = facts.of(Kind::Comma).count;
     if commas > 0 && is_most(facts.count(&[Kind::Comma, Kind::Number])) {
-        let remedy = format!("CAST(replace(\"{name}\", ',', '.') AS DECIMAL(18,2)) reads them, if the comma is the decimal one");
+        let scale = facts.comma.1.max(facts.scale_max);
+        let precision = (facts.comma.0.max(facts.whole_max) + scale).min(DIGITS_MAX);
+        let remedy =
+            format!("CAST(replace(\"{name}\", ',', '.') AS DECIMAL({precision},{scale})) reads them, if the comma is the decimal one");
         return told(name, facts, Kind::Comma, format!("numbers with a comma make \"{name}\" text"), Some(remedy));
     }
     let groups: [&[Kind]; 5] = [&[Kind::Number], &BOOLEANS, &[Kind::Date], &[Kind::Local], &[Kind::Zoned]];

@@ -16,6 +16,8 @@ pub(crate) struct Cell {
 }
 
 const ESCAPED: u32 = 1 << 31;
+/// Spaces before a quote that somebody may not have seen.
+const SPACES_MAX: usize = 8;
 
 impl Cell {
     #[inline(always)]
@@ -80,13 +82,12 @@ impl Dialect {
         text
     }
 
-    /// Whether the first byte, in a quoted cell, says that the second one is text. An escape before another byte is text itself.
+    /// Whether the first byte, in a quoted cell, says that the second one is text. An escape before another byte is text itself. A doubled
+    /// quote is one quote even where there is an escape: it can be nothing else.
     #[inline(always)]
     fn escapes(&self, byte: u8, next: u8) -> bool {
-        match self.escape {
-            Some(escape) => byte == escape && (next == self.quote || next == escape),
-            None => byte == self.quote && next == self.quote,
-        }
+        let is_quote = next == self.quote;
+        byte == self.quote && is_quote || self.escape.is_some_and(|escape| byte == escape && (is_quote || next == escape))
     }
 }
 
@@ -114,9 +115,7 @@ pub(crate) struct Record {
 /// Why a file has no structure. The line is the one where the cell or record begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    OpenQuote {
-        line: u64,
-    },
+    OpenQuote(u64),
     TextBehindQuote {
         line: u64,
         at_line: u64,
@@ -126,24 +125,19 @@ pub(crate) enum Fault {
         found: usize,
         expected: usize,
     },
-    MixedLineEnds {
-        line: u64,
-    },
-    TooLong {
-        line: u64,
-    },
-    NotUtf8 {
-        line: u64,
-    },
-    Nul {
-        line: u64,
-    },
+    MixedLineEnds(u64),
+    TooLong(u64),
+    NotUtf8(u64),
+    Nul(u64),
     /// The second pass found something else than the first: see `rows`.
-    Changed {
-        line: u64,
-    },
+    Changed(u64),
     /// A cell is not of the type that was asked for its column.
     NotOfType {
+        line: u64,
+        output: usize,
+    },
+    /// A cell is empty in a column that was declared as one that has a value in each row.
+    Missing {
         line: u64,
         output: usize,
     },
@@ -169,10 +163,14 @@ pub(crate) struct Machine {
     pub(crate) blank_record: Option<u64>,
     /// The first line with a quote as text in a cell that is not quoted.
     pub(crate) stray_quote: Option<u64>,
-    /// The first line with a backslash before a quote of a quoted cell.
+    /// The first of them where only spaces stand before the quote.
+    pub(crate) spaced_quote: Option<u64>,
+    /// The last line with a backslash before a quote of a quoted cell.
     pub(crate) backslash_quote: Option<u64>,
     /// The first line with a backslash before a quote that closes its cell.
     pub(crate) backslash_closes: Option<u64>,
+    /// The first line behind it with a quote at the end of a cell that is not quoted: together they look like one cell with `\\"` in it.
+    pub(crate) stray_closing: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,8 +198,10 @@ impl Machine {
             escaped: false,
             blank_record: None,
             stray_quote: None,
+            spaced_quote: None,
             backslash_quote: None,
             backslash_closes: None,
+            stray_closing: None,
         }
     }
 
@@ -283,6 +283,13 @@ impl Machine {
                         self.cell_start = at + 1;
                     } else {
                         self.stray_quote.get_or_insert(self.line);
+                        let before = data.get(self.cell_start..at).unwrap_or_default();
+                        if before.len() <= SPACES_MAX && before.iter().all(|byte| *byte == b' ') {
+                            self.spaced_quote.get_or_insert(self.line);
+                        }
+                        if self.backslash_closes.is_some() && next.is_none_or(|next| self.ends_cell(next)) {
+                            self.stray_closing.get_or_insert(self.line);
+                        }
                     }
                 }
             }
@@ -297,7 +304,7 @@ impl Machine {
                         self.backslash_closes.get_or_insert(self.line);
                     }
                     self.state = State::Closed(at);
-                    if next.is_some_and(|next| next != self.dialect.delimiter && next != b'\n' && next != b'\r') {
+                    if next.is_some_and(|next| !self.ends_cell(next)) {
                         return Err(Fault::TextBehindQuote { line: self.open_line, at_line: self.line });
                     }
                 } else {
@@ -330,11 +337,16 @@ impl Machine {
         Ok(None)
     }
 
+    #[inline(always)]
+    fn ends_cell(&self, byte: u8) -> bool {
+        byte == self.dialect.delimiter || byte == b'\n' || byte == b'\r'
+    }
+
     /// Marks a backslash before the quote at `at`.
     fn note_backslash(&mut self, data: &[u8], at: usize) -> bool {
         let is_behind = self.dialect.escape.is_none() && at > self.cell_start && data[at - 1] == b'\\';
         if is_behind {
-            self.backslash_quote.get_or_insert(self.line);
+            self.backslash_quote = Some(self.line);
         }
         is_behind
     }
@@ -356,7 +368,7 @@ impl Machine {
         if self.dialect.line_end == LineEnd::Any {
             self.dialect.line_end = kind;
         } else if kind != self.dialect.line_end {
-            return Err(Fault::MixedLineEnds { line: self.line });
+            return Err(Fault::MixedLineEnds(self.line));
         }
         let is_blank = self.state == State::Plain && self.cells == 0 && at == self.cell_start;
         if is_blank && sink.keeps_blank_lines() {
@@ -402,7 +414,7 @@ impl Machine {
     /// The last record, which need not have a line end.
     fn finish(&mut self, end: usize, sink: &mut impl Sink) -> Result<(), Fault> {
         match self.state {
-            State::Quoted => return Err(Fault::OpenQuote { line: self.open_line }),
+            State::Quoted => return Err(Fault::OpenQuote(self.open_line)),
             State::Comment => {}
             State::Plain if self.record_start == end => {}
             State::Plain | State::Closed(_) => {

@@ -9,13 +9,14 @@ pub(crate) fn null_mark(cell: &[u8]) -> Option<&'static str> {
     if cell.len() > 4 { None } else { NULL_MARKS.into_iter().find(|mark| mark.as_bytes() == cell) }
 }
 
-/// Whether the cell is digits with a comma where others write a point.
+/// The digits before and behind a comma, where others write a point.
 #[inline(always)]
-pub(crate) fn has_decimal_comma(cell: &[u8]) -> bool {
+pub(crate) fn decimal_comma(cell: &[u8]) -> Option<(u32, u32)> {
     let digits = cell.strip_prefix(b"-").unwrap_or(cell);
+    let (whole, rest) = digits.split_at_checked(digits.iter().take(20).position(|byte| *byte == b',')?)?;
+    let fraction = rest.get(1..).filter(|fraction| fraction.len() < 19)?;
     let is_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-    let comma = digits.iter().take(20).position(|byte| *byte == b',');
-    comma.and_then(|at| digits.split_at_checked(at)).is_some_and(|(whole, rest)| is_digits(whole) && is_digits(&rest[1..]))
+    (is_digits(whole) && is_digits(fraction)).then_some((whole.len() as u32, fraction.len() as u32))
 }
 
 /// The cell in words that say nothing of its content.
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_decimal_comma_stands_between_digits() {
-        assert!(["1,5", "-0,99", "1000,00"].into_iter().all(|cell| has_decimal_comma(cell.as_bytes())));
-        assert!(!["1,", ",5", "1,2,3", "a,b", "1.5", ""].into_iter().any(|cell| has_decimal_comma(cell.as_bytes())));
+        assert_eq!(["1,5", "-0,99", "1000,00"].map(|cell| decimal_comma(cell.as_bytes())), [Some((1, 1)), Some((1, 2)), Some((4, 2))]);
+        assert!(["1,", ",5", "1,2,3", "a,b", "1.5", "", "-,5"].into_iter().all(|cell| decimal_comma(cell.as_bytes()).is_none()));
     }
 }

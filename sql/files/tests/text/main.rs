@@ -5,6 +5,7 @@ mod generated;
 mod mutated;
 mod splits;
 mod structure;
+mod tables;
 mod told;
 mod types;
 
@@ -98,7 +99,8 @@ fn shown(layout: &Layout, rows: &[Vec<Option<String>>]) -> String {
         format!("{} {}{marks}", column.name, column.data_type)
     });
     let line = |row: &Vec<Option<String>>| row.iter().map(|cell| cell.clone().unwrap_or("~".to_owned())).collect::<Vec<_>>().join("|");
-    let told = layout.warnings.iter().map(|warning| format!("! {warning}"));
+    let of_types = layout.columns.iter().filter_map(|column| column.warning.as_ref());
+    let told = layout.warnings.iter().chain(of_types).map(|warning| format!("! {warning}"));
     let columns = std::iter::once(columns.collect::<Vec<_>>().join(", "));
     columns.chain(rows.iter().map(line)).chain(told).collect::<Vec<_>>().join("\n")
 }

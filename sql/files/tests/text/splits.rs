@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use clevertap_files::TextError;
 use clevertap_files::csv::{Layout, Options, Rows};
 
@@ -81,6 +81,8 @@ fn a_file_that_changed_between_the_passes_is_an_error_and_never_null() {
         let told = reread(first, then).unwrap_err().to_string();
         assert!(told.contains(": the file changed while it was read; read it again when nobody writes it"), "{then}: {told}");
     }
+    // As many bytes, and fewer rows.
+    assert!(reread("a\nx\ny\n", "a\nxyz\n").unwrap_err().to_string().contains("the file changed"));
 }
 
 #[test]
@@ -107,6 +109,28 @@ fn a_type_that_is_declared_is_checked_cell_by_cell() {
     assert_eq!(told, "f.csv, line 2, column \"b\": a cell is no Int64; declare the column as VARCHAR, or mend the cell");
     let told = load(&layout, file, &declared(DataType::Float64), &[1], &[9]).unwrap_err().to_string();
     assert_eq!(told, "f.csv, column \"b\": text is not read as Float64; read the column as text, and cast it");
+    let times = b"b\n1990-12-31T10:00:00.5\n";
+    let layout = scan("f.csv", times, &Options::default(), &[9]).unwrap();
+    let zone = || Some(Arc::from("+00:00"));
+    for wrong in [DataType::Timestamp(TimeUnit::Second, None), DataType::Timestamp(TimeUnit::Millisecond, zone()), DataType::Date32] {
+        let told = load(&layout, times, &declared(wrong), &[0], &[9]).unwrap_err().to_string();
+        assert!(told.starts_with("f.csv, line 2, column \"b\": a cell is no "), "{told}");
+    }
+    let fine = load(&layout, times, &declared(DataType::Timestamp(TimeUnit::Microsecond, None)), &[0], &[9]).unwrap();
+    assert_eq!(cells(&fine), [[Some("1990-12-31T10:00:00.500".to_owned())]]);
+    let digits = b"b\n100.5\n";
+    let layout = scan("f.csv", digits, &Options::default(), &[9]).unwrap();
+    for wrong in [DataType::Decimal128(3, 1), DataType::Decimal128(5, 0), DataType::Int64, DataType::Boolean] {
+        let told = load(&layout, digits, &declared(wrong), &[0], &[9]).unwrap_err().to_string();
+        assert!(told.starts_with("f.csv, line 2, column \"b\": a cell is no "), "{told}");
+    }
+    let required = Arc::new(Schema::new(vec![Field::new("b", DataType::Utf8View, false)]));
+    let holey = b"a,b\n1,x\n2,\n";
+    let layout = scan("f.csv", holey, &Options::default(), &[9]).unwrap();
+    let told = load(&layout, holey, &required, &[1], &[9]).unwrap_err().to_string();
+    assert!(told.starts_with("f.csv, line 3, column \"b\": a cell is empty, and the column was declared NOT NULL; declare"), "{told}");
+    assert_eq!(load(&layout, holey, &required, &[1, 0], &[9]).unwrap_err().to_string(), "f.csv: 2 columns were asked for by 1 fields");
+    let layout = scan("f.csv", file, &Options::default(), &[9]).unwrap();
     let wide = declared(DataType::Decimal128(10, 2));
     assert_eq!(cells(&load(&layout, file, &wide, &[0], &[9]).unwrap()), [[Some("1.00".to_owned())], [Some("2.00".to_owned())]]);
 }
@@ -117,4 +141,17 @@ fn a_layout_without_rows_has_one_empty_range() {
     let layout: Layout = scan("f.csv", file, &Options::default(), &[9]).unwrap();
     assert_eq!((layout.rows, layout.byte_range(0..layout.splits.len())), (0, 4..4));
     assert!(load(&layout, file, &Arc::new(layout.schema()), &[0, 1], &[9]).unwrap().is_empty());
+}
+
+#[test]
+fn long_rows_make_small_batches() {
+    let file = format!("a,b\n{}", format!("x,{}\n", "y".repeat(12 << 20)).repeat(4));
+    let layout = scan("f.csv", file.as_bytes(), &Options::default(), &[1 << 20]).unwrap();
+    let mut rows = Rows::new(&layout, Arc::new(layout.schema()), &all(&layout), 0..layout.splits.len()).unwrap();
+    let mut counts = Vec::new();
+    for piece in file.as_bytes()[layout.splits[0].offset as usize..].chunks(1 << 20) {
+        counts.extend(rows.push(piece).unwrap().iter().map(RecordBatch::num_rows));
+    }
+    counts.extend(rows.finish().unwrap().iter().map(RecordBatch::num_rows));
+    assert_eq!(counts, [3, 1]);
 }

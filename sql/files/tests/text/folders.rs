@@ -34,7 +34,7 @@ fn read(files: &[(&str, &str)]) -> String {
 fn files_are_matched_by_name_in_any_order_and_with_any_separator() {
     assert_eq!(
         read(&[("a.csv", "id,city\n1,Pune\n"), ("b.csv", "city;id\nGoa;2\n"), ("c.csv", ""), ("d.csv", "id,city\n")]),
-        "id Int64, city Utf8View\n1|Pune\n2|Goa"
+        "id Int64, city Utf8View\n1|Pune\n2|Goa\n! d.csv, line 1: the file has a header and no row"
     );
 }
 
@@ -76,9 +76,16 @@ fn files_of_different_tables_are_an_error_that_names_both() {
         ("id,Email,plan\n1,x,p\n", "a.csv: the file has no column \"plan\", which b.csv has"),
         ("id\n1\n", "b.csv: the file has no column \"Email\", which a.csv has"),
         ("id,email\n1,x\n", "a.csv: the column is called \"Email\" here and \"email\" in b.csv"),
-        ("1,x\n", "a.csv: the file has no column \"1\", which b.csv has"),
     ] {
         assert_eq!(read(&[first, ("b.csv", other)]), format!("error: {told}; read files with different columns by themselves"));
+    }
+}
+
+#[test]
+fn a_row_that_is_read_as_a_header_is_not_repeated() {
+    let told = "the file begins with other names of columns than b.csv, and one of them with a row; has_header = false, if all do";
+    for (one, other) in [("id,email\n", "17,a@example.org\n"), ("17,a@example.org\n", "18,b@example.org\n"), ("u-1,+4917\n", "u-2,x\n")] {
+        assert_eq!(read(&[("a.csv", one), ("b.csv", other)]), format!("error: a.csv: {told}"));
     }
 }
 
@@ -86,4 +93,17 @@ fn files_of_different_tables_are_an_error_that_names_both() {
 fn a_folder_of_empty_files_has_no_columns() {
     assert_eq!(read(&[("a.csv", "")]), "error: a.csv: the file is empty: it has no header");
     assert_eq!(read(&[("a.csv", ""), ("b.csv", "\n")]), "error: a.csv: this file and all others are empty: they have no header");
+}
+
+#[test]
+fn what_is_to_be_told_of_many_files_is_told_once() {
+    let told = read(&[("a.csv", "a,b\n1,x\"y\n"), ("b.csv", "a,b\n"), ("c.csv", "a,b\n1,x\"y\n"), ("d.csv", "a,b\n"), ("e.csv", "a,b\n")]);
+    let told: Vec<_> = told.lines().filter(|line| line.starts_with('!')).collect();
+    assert_eq!(
+        told,
+        [
+            "! a.csv, line 2: a quote inside of a cell that is not quoted is read as text, and so in another file",
+            "! b.csv, line 1: the file has a header and no row, and so in 2 other files",
+        ]
+    );
 }

@@ -50,7 +50,7 @@ fn a_decimal_comma_is_told_with_the_expression_that_reads_it() {
     assert_eq!(
         read("id;price\na;1,50\nb;20\nc;3,75\n"),
         "id Utf8View, price Utf8View\na|1,50\nb|20\nc|3,75\n\
-         ! f.csv, line 2, column \"price\": numbers with a comma make \"price\" text; CAST(replace(\"price\", ',', '.') AS DECIMAL(18,2)) \
+         ! f.csv, line 2, column \"price\": numbers with a comma make \"price\" text; CAST(replace(\"price\", ',', '.') AS DECIMAL(4,2)) \
          reads them, if the comma is the decimal one"
     );
 }
@@ -59,19 +59,24 @@ fn a_decimal_comma_is_told_with_the_expression_that_reads_it() {
 fn headers_without_names_rows_or_differences_are_told() {
     assert_eq!(read("a,b\n"), "a Utf8View, b Utf8View\n! f.csv, line 1: the file has a header and no row");
     assert_eq!(read("a,b"), "a Utf8View, b Utf8View\n! f.csv, line 1: the file has a header and no row");
-    assert_eq!(read("id,b,id\n1,2,3\n"), "error: f.csv, line 1: columns 1 and 3 are both called \"id\"; give one of them another name");
+    assert_eq!(
+        read("id,b,id\n1,2,3\n"),
+        "error: f.csv, line 1, column \"id\": columns 1 and 3 have the same name; give one of them another"
+    );
     assert_eq!(read("id,Id\n1,2\n"), "id Int64, Id Int64\n1|2\n! f.csv, line 1: \"id\" and \"Id\" differ only in case");
     assert_eq!(
         read(",a, b\n0,1,2\n"),
         "column_1 Int64, a Int64,  b Int64\n0|1|2\n! f.csv, line 1: column 1 has no name, and is called \"column_1\"\n\
-         ! f.csv, line 1: the name \"b\" has spaces around it, which are part of it"
+         ! f.csv, line 1: the name of column 3 has spaces around it, which are part of it"
     );
     assert_eq!(
         read("a,b,\n1,2,\n3,4,\n"),
         "a Int64, b Int64\n1|2\n3|4\n! f.csv, line 1: column 3 has neither a name nor a value, and is left out"
     );
     assert!(read("a,b,\n1,2,\n3,4,5\n").contains("column 3 has no name, and is called \"column_3\""));
-    assert!(read("column_2,\n1,2\n").starts_with("error: f.csv, line 1: columns 1 and 2 are both called \"column_2\""));
+    assert!(read("column_2,\n1,2\n").starts_with("error: f.csv, line 1, column \"column_2\": columns 1 and 2 have the same name"));
+    assert!(read(",a,,b,,\n,1,,2,,\n").starts_with("a Int64, b Int64\n1|2\n! "));
+    assert_eq!(read(",\n,\n"), "error: f.csv, line 1: the file has neither names of columns nor values");
 }
 
 #[test]
@@ -82,6 +87,14 @@ fn a_file_without_a_header_is_told_and_read_with_the_option_that_the_message_nam
         told.ends_with("! f.csv, line 1: the first line looks like a row, and is read as names of columns; has_header = false"),
         "{told}"
     );
+    // What may be somebody's is not repeated.
+    for row in ["+4917,x,+4917\n", "a@example.org,1,1\n", "u-1,2026-01-05,u-1\n"] {
+        let told = read(row.to_owned() + row);
+        assert!(told.starts_with("error: f.csv, line 1: columns ") && told.ends_with(" have the same name; has_header = false"), "{told}");
+    }
+    let told = read("a@example.org,17\nb@example.org,18\nc@example.org,NA\n");
+    assert!(told.ends_with("! f.csv, line 3, column \"column_2\": \"NA\" makes \"column_2\" text; null = 'NA'"), "{told}");
+    assert!(!read("17,Anna,ANNA\n18,x,y\n").contains("differ"));
     let headless = Options { has_header: false, ..Options::default() };
     assert_eq!(read_with(file, &headless), "column_1 Int64, column_2 Utf8View\n17|a@example.org\n18|b@example.org");
 }

@@ -47,7 +47,11 @@ fn a_quote_inside_of_a_cell_that_is_not_quoted_is_text_and_told() {
         read("id,size\n1,5\" disk\n2,O\"Neil\"\n"),
         "id Int64, size Utf8View\n1|5\" disk\n2|O\"Neil\"\n! f.csv, line 2: a quote inside of a cell that is not quoted is read as text"
     );
-    assert!(read("a,b\n1, \"x\"\n").starts_with("a Int64, b Utf8View\n1| \"x\"\n! f.csv, line 2"));
+    assert_eq!(
+        read("a,b\n1, \"x\"\n"),
+        "a Int64, b Utf8View\n1| \"x\"\n! f.csv, line 2: a space stands before a quote, so that it quotes nothing and is read as text; \
+         remove spaces behind separators"
+    );
     // A space before the quote, and a separator behind it: two cells.
     assert!(
         read("a,b\n1, \"x,y\"\n").starts_with("error: f.csv, line 2: the record has 3 cells, the first one has 2 cells, separated by ','")
@@ -62,13 +66,25 @@ fn quotes_behind_backslashes_are_read_with_the_escape_that_the_message_names() {
         ("id,note,city\nu-1,x,Goa\nu-2,\"a\\\",b\",Pune\n", 3, "u-1|x|Goa\nu-2|a\",b|Pune"),
         ("id,note,city\nu-1,\"ends \\\"\",Pune\nu-2,\"\\\"begins\",Pune\n", 2, "u-1|ends \"|Pune\nu-2|\"begins|Pune"),
         ("id,note,city\nu-1,\"ends \\\"\",Pune\n", 2, "u-1|ends \"|Pune"),
-        ("note\n\"a\\\"\nb\"\n", 2, "a\"\nb"),
     ] {
         let told = read(file);
         assert!(told.starts_with(&format!("error: f.csv, line {line}: ")) && told.ends_with("backslash: escape = '\\'"), "{told}");
         let read = read_with(file, &escape);
         assert_eq!(read.split_once('\n').unwrap().1, right);
     }
+    assert_eq!(read_with("a,b\n1,\"x \"\"y\"\" \\\"z\\\"\"\n", &escape).lines().nth(1), Some("1|x \"y\" \"z\""));
+    // Backslashes that are text elsewhere in the file are not the reason.
+    let json = "a,b\n1,\"{\"\"x\"\":\"\"\\\"\"y\"\"}\"\n1,2,3\n";
+    assert!(read(json).ends_with("quote cells with separators or line ends"));
+    // In a file of one column both ways are possible.
+    let both = "note\n\"a\\\"\nb\"\n";
+    assert_eq!(
+        read(both),
+        "error: f.csv, line 2: a backslash stands before a quote that closes its cell, and line 3 has one that opens none; quotes in it \
+         stand behind a backslash: escape = '\\'; or quote the cell of line 3"
+    );
+    assert_eq!(read_with(both, &escape), "note Utf8View\na\"\nb");
+    assert_eq!(read("note\n\"C:\\\"\n\"5\"\" disk\"\n").split_once('\n').unwrap().1, "C:\\\n5\" disk");
     // A backslash before another byte is text, and one at the end of a cell is not an escape unless it is said to be.
     assert_eq!(read_with("a,b\n\"C:\\dir\\\\\",\\\"\n", &escape).lines().nth(1), Some("C:\\dir\\|\\\""));
     assert_eq!(read("a,b\n\"C:\\\",\\N1\n"), "a Utf8View, b Utf8View\nC:\\|\\N1");
@@ -194,6 +210,37 @@ fn bytes_that_are_no_utf8_are_told_with_line_and_remedy() {
 }
 
 #[test]
+fn bytes_that_cannot_separate_or_quote_are_refused() {
+    let odd = [
+        Options { delimiter: Some(b'"'), ..Options::default() },
+        Options { delimiter: Some(b'\n'), ..Options::default() },
+        Options { delimiter: Some(0xa7), ..Options::default() },
+        Options { delimiter: Some(b'\\'), escape: Some(b'\\'), ..Options::default() },
+        Options { quote: Some(b'\r'), ..Options::default() },
+    ];
+    for options in odd {
+        let told = read_with("a,b\n", &options);
+        assert!(told.starts_with("error: f.csv: the separator, the quote, the escape or the mark of comments cannot be"), "{told}");
+    }
+    let doubled = Options { escape: Some(b'"'), ..Options::default() };
+    assert_eq!(read_with("a,b\n1,\"x \"\"y\"\"\"\n", &doubled).lines().nth(1), Some("1|x \"y\""));
+}
+
+#[test]
+fn a_record_that_never_ends_is_told_and_not_held() {
+    let mut scan = clevertap_files::csv::Scan::new("f.csv", Options::default());
+    let piece = format!("{}\n", "x".repeat(1 << 20));
+    scan.push(b"a,b\n1,\"").unwrap();
+    let told = (0..100).find_map(|_| scan.push(piece.as_bytes()).err()).expect("an error");
+    assert_eq!(told.to_string(), "f.csv, line 2: the record that begins here has more than 64 MB; probably a quote is never closed");
+    // Nor where the separator is not yet known.
+    let mut scan = clevertap_files::csv::Scan::new("f.csv", Options::default());
+    scan.push(b"\"").unwrap();
+    let told = (0..200).find_map(|_| scan.push(piece.as_bytes()).err()).expect("an error");
+    assert_eq!(told.to_string(), "f.csv, line 1: the record that begins here has more than 64 MB; probably a quote is never closed");
+}
+
+#[test]
 fn utf16_and_other_formats_are_told_with_what_reads_them() {
     let utf16 = |text: &str, mark: bool, bytes: fn(u16) -> [u8; 2]| {
         let mark = mark.then_some(0xfeff);
@@ -212,7 +259,7 @@ fn utf16_and_other_formats_are_told_with_what_reads_them() {
         read("a,b\n1,2\n3,\0\n"),
         "error: f.csv, line 3: a byte is zero, as in no text file in UTF-8; encoding = 'utf-16' reads UTF-16"
     );
-    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz"] {
+    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0"] {
         assert!(read(magic).starts_with("error: f.csv: the file is no text: it is compressed, a workbook, or Parquet"));
     }
 }
