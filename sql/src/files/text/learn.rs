@@ -148,8 +148,7 @@ impl Learning {
         match options.format {
             TextFormat::Csv => {
                 let merged = csv::Layout::merge(&csv).map_err(|error| told(&error))?;
-                let of_files = if csv.len() == 1 { csv.iter().flat_map(|layout| &layout.warnings).collect() } else { Vec::new() };
-                self.note(of_files.into_iter().chain(&merged.warnings));
+                self.note(merged.warnings.iter());
                 Ok(Layouts::Csv { files: csv, merged })
             }
             TextFormat::Json => {
