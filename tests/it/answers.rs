@@ -1,6 +1,7 @@
 //! Answers that nobody expects: each is an error that names its call and its shape, or is read as what it says; never "nobody", never a
 //! whole export, never an accepted row.
 
+mod contradictions;
 mod mutated;
 
 use chrono_tz::Tz;

@@ -18,7 +18,7 @@ use super::classify::{AttemptOutcome, Classified, classify};
 use super::elapsed::Elapsed;
 use super::lane::Lane;
 use super::retry::{Arrived, Next, RetryContext};
-use super::transport::Put;
+use super::transport::{Answer, Put};
 use crate::error::{Error, Result};
 use crate::storage::is_loopback;
 use crate::table::Resend;
@@ -67,7 +67,7 @@ impl Lane {
                 answered = timeout(limit, AssertUnwindSafe(async { self.client.transport.put(put).await }).catch_unwind()) => answered,
             };
             let classified = match answered {
-                Ok(Ok(Ok(answer))) => classify(&answer, (&[], &[]), |_| true),
+                Ok(Ok(Ok(answer))) => classify(&answer, (&[], &[]), is_stored),
                 Ok(Ok(Err(failure))) => failure.into(),
                 Ok(Err(_)) => Classified { outcome: AttemptOutcome::Broke, what: "broke off: the account's transport panicked".into() },
                 Err(_) => Classified { outcome: AttemptOutcome::Lost, what: format!("timed out after {}", Elapsed(limit)) },
@@ -111,6 +111,12 @@ impl Lane {
     }
 }
 
+/// Whether an answer says that the whole file is stored, now: not a 202 or a 206, and not the error that storages answer in XML.
+fn is_stored(answer: &Answer) -> bool {
+    const ERROR: &[u8] = b"<Error";
+    matches!(answer.status, 200 | 201 | 204) && !answer.body.windows(ERROR.len()).any(|window| window == ERROR)
+}
+
 /// The `Content-Type`, if the signature covers it; a header that it does not cover would break it.
 fn content_type(url: &Url) -> Option<&'static str> {
     let signed = url.query_pairs().find(|(name, _)| name.eq_ignore_ascii_case("X-Amz-SignedHeaders"));
@@ -120,6 +126,13 @@ fn content_type(url: &Url) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_stored_only_where_the_answer_says_that_it_is_whole() {
+        let stored = |status, body: &'static str| is_stored(&Answer::new(status, body));
+        assert!(stored(200, "") && stored(201, "") && stored(204, ""));
+        assert!(!stored(202, "") && !stored(206, "") && !stored(200, "<?xml?><Error><Code>InternalError</Code></Error>"));
+    }
 
     #[test]
     fn a_content_type_is_sent_only_if_it_is_signed() {

@@ -7,7 +7,7 @@
 //! | certificate not trusted | given up | given up |
 //! | not sent, and never will be as the process is set up | an error of setting | same |
 //! | 429 | again, after the server's delay if it gives one | same |
-//! | 5xx | again, after the server's delay if it gives one | in doubt |
+//! | 5xx, 408, 409, 499, a code that says the same, a contradiction | again, after the server's delay if it gives one | in doubt |
 //! | timeout or reset after sending | again | in doubt |
 //! | 2xx that cannot be read | again | in doubt |
 //! | answer over the size cap, or the transport panicked | given up | in doubt |

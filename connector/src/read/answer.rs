@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::client::Answer;
+use crate::client::{Answer, says_error};
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::table::{AnswerForm, Payload};
@@ -83,7 +83,7 @@ pub(crate) struct Complete {
     keys: UniqueKeys,
 }
 
-/// Reads an answer of `call` (`GET /1/profile.json`).
+/// Reads an answer of `call` (`GET /1/profile.json`). It is complete with HTTP 200 alone, and names no error beside what it holds.
 ///
 /// # Errors
 /// [`Error::Answer`] if it is not of the call's form.
@@ -101,6 +101,14 @@ pub(crate) fn read(call: impl fmt::Display, answer: &Answer, form: &AnswerForm) 
         None if form.complete.is_empty() => {}
         None => return Err(unexpected(&call, answer, "it has no status")),
         Some(_) => return Err(unexpected(&call, answer, "its status is of another word")),
+    }
+    if answer.status != 200 {
+        return Err(unexpected(&call, answer, "its HTTP status is not 200"));
+    }
+    let said = |key| keys.get(key).map(RawValue::get);
+    if says_error(said("error"), said("code")) {
+        let words = said("error").map_or_else(String::new, |error| format!(" {:?}", ForeignText::of_json(error).to_string()));
+        return Err(unexpected(&call, answer, &format!("it names the error{words} and is complete all the same")));
     }
     keys.remove("status");
     Ok(Reply::Complete(Complete { call, answer: answer.clone(), form: *form, keys }))
@@ -259,6 +267,9 @@ mod tests {
             r#"{"status":"success","record":"x"}"#,
             r#"{"status":"success","record":{"a":1},"record":null}"#,
             r#"{"status":"success","record":{"a":1,"a":2}}"#,
+            r#"{"status":"success","record":null,"error":"busy"}"#,
+            r#"{"status":"success","record":{"a":1},"error":["busy"]}"#,
+            r#"{"status":"success","code":400}"#,
             "[]",
             "",
         ] {

@@ -93,8 +93,11 @@ pub(crate) fn request(call: &ListCall, page: usize) -> Request {
     }
 }
 
-/// Whether the answer comes from the API: it has a status, or the list for a call whose answers have no status.
+/// Whether the answer comes from the API: it has a status, or the list for a call whose answers have no status. A 202 is not finished.
 fn is_list(answer: &Answer, call: &ListCall) -> bool {
+    if answer.status == 202 {
+        return false;
+    }
     let keys: Option<BTreeMap<String, &RawValue>> = serde_json::from_slice(&answer.body).ok();
     keys.is_some_and(|keys| keys.contains_key("status") || call.answer.key().is_some_and(|records| keys.contains_key(records)))
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
+use crate::client::{Api, Fail, Lane, LaneSettings, Request, contradiction_of, failure_of, has_status};
 use crate::error::Error;
 use crate::read::answer;
 use crate::read::projection::{Constants, LOOKUP_KEY, PageProjection, RECORD, RECORDS, RecordLayout, RowFilter, unreadable};
@@ -130,6 +130,12 @@ async fn record(
             return Ok(None);
         }
         let Some(failure) = failure_of(&answer) else {
+            // Seen live: `success` with the code 200 and an error that says that there is no record yet.
+            let is_not_found =
+                |error: &Fail| error.code == Some(200) && call.not_found_codes.contains(&200) && call.is_not_found(&error.lowercase());
+            if contradiction_of(&answer).as_ref().is_some_and(is_not_found) {
+                return Ok(None);
+            }
             let record = answer::read_complete(self::call(call), &answer, &call.answer)?.record()?;
             if record.as_ref().is_some_and(|record| !is_of(record, column, key, call)) {
                 let why = format!(

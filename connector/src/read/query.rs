@@ -9,7 +9,6 @@ use chrono::{Datelike, NaiveDate};
 use serde_json::{Map, Value};
 
 use crate::account::Account;
-use crate::client::Fail;
 use crate::tables::query;
 
 /// The longest wait between two polls.
@@ -33,14 +32,6 @@ pub(crate) fn event_query(event: &str, window: &Window) -> Map<String, Value> {
     body.insert(query::FROM.into(), packed_day(window.range.0).into());
     body.insert(query::TO.into(), packed_day(window.range.1).into());
     body
-}
-
-/// The beginning of the error of a page that is not ready. Its code is 2, if it has one: reference 1.6.
-pub(crate) const IN_PROGRESS: &[&str] = &["Request still in progress"];
-
-/// Whether a failure says that a page is not ready.
-pub(crate) fn is_in_progress(failure: &Fail) -> bool {
-    failure.code == Some(2) || IN_PROGRESS.iter().any(|text| failure.error_begins(text))
 }
 
 /// The wait before poll number `tries`: 1, 2, 4, 8, 15, 15, … seconds.

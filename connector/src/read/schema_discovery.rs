@@ -15,12 +15,12 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::account::Account;
-use crate::client::{Api, Lane, LaneSettings, Request, failure_of, has_status};
+use crate::client::{Api, IN_PROGRESS, Lane, LaneSettings, Request, failure_of, has_status};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::project_schema::{self, Events, Known, Properties, TypedColumn, form};
 use crate::read::lists;
-use crate::read::query::{DayRange, IN_PROGRESS, Window, event_query, is_in_progress, poll_wait, today};
+use crate::read::query::{DayRange, Window, event_query, poll_wait, today};
 use crate::relation::Relation;
 use crate::table::{Export, Read, Resend, Table, ValueForm};
 use crate::tables::{self, query};
@@ -244,7 +244,7 @@ pub(crate) async fn first_page(
     loop {
         let answer = lane.fetch(&request, has_status).await?;
         if let Some(failure) = failure_of(&answer) {
-            if !is_in_progress(&failure) || began.elapsed() >= Bounds::now().retry_for {
+            if !failure.is_in_progress() || began.elapsed() >= Bounds::now().retry_for {
                 return Ok(Vec::new());
             }
             tries += 1;

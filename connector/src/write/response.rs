@@ -5,7 +5,9 @@
 //! <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use crate::client::says_error;
 use crate::foreign_text::ForeignText;
 use crate::table::BodyForm;
 
@@ -25,7 +27,11 @@ pub(crate) enum Verdict {
 pub(crate) const INTERNAL_ERROR: i64 = 555;
 
 #[derive(Deserialize)]
-struct Upload {
+struct Upload<'a> {
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    code: Option<&'a RawValue>,
     status: Option<String>,
     processed: Option<u64>,
     #[serde(default)]
@@ -46,17 +52,23 @@ pub(crate) fn verdicts(form: BodyForm, answer: &[u8], sent: usize) -> Result<Vec
     if answer.is_empty() {
         return Err("was answered with an empty body".into());
     }
-    let upload: Upload =
+    let upload: Upload<'_> =
         serde_json::from_slice(answer).map_err(|_| "was answered with something that is not the JSON of an upload".to_owned())?;
     if !matches!(upload.status.as_deref(), Some("success" | "partial" | "fail")) {
         return Err("was answered without a status".into());
+    }
+    // Of a failure nothing is stored, so that a count beside it contradicts it; and an error of all contradicts that some was.
+    let is_failure = upload.status.as_deref() == Some("fail");
+    if !is_failure && says_error(upload.error.map(RawValue::get), upload.code.map(RawValue::get)) {
+        let status = upload.status.unwrap_or_default();
+        let words = upload.error.map_or_else(String::new, |error| format!(" {:?}", ForeignText::of_json(error.get()).to_string()));
+        let code = upload.code.map_or_else(String::new, |code| format!(" (code {})", ForeignText::of_json(code.get())));
+        return Err(format!("was answered \"{status}\" beside the error{words}{code}: that contradicts itself"));
     }
     if form == BodyForm::Keys && upload.processed.is_none() && upload.unprocessed.is_empty() && upload.status.as_deref() == Some("success")
     {
         return Ok(vec![Verdict::Accepted; sent]);
     }
-    // Of a failure nothing is stored, so that a count beside it contradicts it.
-    let is_failure = upload.status.as_deref() == Some("fail");
     let processed = upload.processed.ok_or("was answered without a count of processed records")?;
     let refused = upload.unprocessed.len() as u64;
     if is_failure && processed > 0 {
@@ -124,6 +136,14 @@ mod tests {
             (r#"{"status":"partial","processed":2,"unprocessed":[{"code":1,"error":"x"}]}"#, "without a record number"),
             (r#"{"status":"partial","processed":2,"unprocessed":[{"code":1,"error":"Skipped record number : 4"}]}"#, "outside of 1 to 3"),
             (r#"{"status":"fail","processed":3,"unprocessed":[]}"#, "fail\" with 3 processed"),
+            (
+                r#"{"status":"success","processed":3,"unprocessed":[],"error":"nope"}"#,
+                "success\" beside the error \"nope\": that contradicts itself",
+            ),
+            (
+                r#"{"status":"partial","processed":3,"unprocessed":[],"code":400}"#,
+                "partial\" beside the error (code 400): that contradicts itself",
+            ),
             (r#"{"status":"success","processed":3,"processed":3,"unprocessed":[]}"#, "not the JSON of an upload"),
             (
                 r#"{"status":"partial","processed":1,"unprocessed":[{"code":1,"error":"Skipped record number : 2"},{"code":1,"error":"Skipped record number : 2"}]}"#,
@@ -139,9 +159,14 @@ mod tests {
     #[test]
     fn success_alone_accepts_keys_and_nothing_else() {
         assert_eq!(verdicts(BodyForm::Keys, br#"{"status":"success"}"#, 2), Ok(vec![Verdict::Accepted; 2]));
-        for answer in
-            [r#"{"status":"partial"}"#, r#"{"status":"success","processed":1}"#, r#"{"status":"success","unprocessed":[{}]}"#, "{}", ""]
-        {
+        for answer in [
+            r#"{"status":"partial"}"#,
+            r#"{"status":"success","processed":1}"#,
+            r#"{"status":"success","unprocessed":[{}]}"#,
+            r#"{"status":"success","code":400}"#,
+            "{}",
+            "",
+        ] {
             assert!(verdicts(BodyForm::Keys, answer.as_bytes(), 2).is_err(), "{answer}");
         }
     }

@@ -1,5 +1,5 @@
 //! Every answer of every call, changed in its structure at random: keys dropped, renamed, retyped, doubled, words of `status` and HTTP statuses
-//! changed, numbers negated. Whatever comes of it: no accepted row that the emulator did not store, no "nobody" for somebody, no whole export
+//! changed, numbers negated, errors named beside `success`. Whatever comes of it: no accepted row that the emulator did not store, no "nobody" for somebody, no whole export
 //! that is not, no count below zero, no panic.
 //!
 //! `CLEVERTAP_MUTATIONS=2000 cargo test -p clevertap-tests --test it -- answers::mutated` sets how many each statement meets; `CLEVERTAP_SEED`
@@ -34,8 +34,19 @@ const TWICE: &str = "\u{1}";
 fn mutate(answer: &Answer, rng: &mut StdRng) -> (Answer, String) {
     let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return (answer.clone(), "nothing".to_owned()) };
     if rng.random_ratio(1, 12) {
-        let status = *[201, 202, 204, 206, 301, 400, 404, 409, 413, 500].choose(rng).expect("a status");
+        let status = *[201, 202, 204, 206, 301, 400, 404, 408, 409, 413, 499, 500, 503].choose(rng).expect("a status");
         return (Answer::new(status, answer.body.clone()), format!("HTTP {status}"));
+    }
+    if rng.random_ratio(1, 12) {
+        let status = *[202, 400, 410, 500, 503].choose(rng).expect("a status");
+        return (Answer::new(status, r#"{"status":"fail","error":"Profile not found","code":404}"#), format!("nobody, HTTP {status}"));
+    }
+    if rng.random_ratio(1, 10) && body.is_object() {
+        let errors =
+            [json!({"error": "busy"}), json!({"code": 400}), json!({"error": "x", "code": 500}), json!({"error": {"a": 1}, "code": 2})];
+        let error = errors.choose(rng).and_then(Value::as_object).expect("an error");
+        body.as_object_mut().expect("an object").extend(error.clone());
+        return (Answer::new(answer.status, body.to_string()), "an error beside".to_owned());
     }
     let mut places = Vec::new();
     objects(&body, &mut String::new(), &mut places);
@@ -172,11 +183,27 @@ const READS: &[(&str, u64)] = &[
     ("SELECT segment_id FROM clevertap.segments", 1),
 ];
 
+/// Whether an answer says `success` and names an error: it is of no reference, and nothing that it says is true.
+fn names_error_beside(what: &str, answer: &Answer) -> bool {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    what == "an error beside" && body["status"] != "fail"
+}
+
+/// Whether an answer leaves open what became of a request: it is not finished, or contradicts itself.
+fn leaves_open(what: &str, answer: &Answer) -> bool {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let says_done = body["status"] == "success" || body["status"] == "partial";
+    matches!(answer.status, 408 | 409 | 499 | 500..) || (answer.status >= 300 && says_done) || names_error_beside(what, answer)
+}
+
 /// Whether an answer says in a form of the reference that there is nothing, or is still to come: then nothing is what may be read.
-fn says_nothing(query: &str, answer: &Answer) -> bool {
+fn says_nothing(query: &str, what: &str, answer: &Answer) -> bool {
     let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(&answer.body) else { return false };
     if query.contains("campaign_reports") && answer.status == 409 {
         return true;
+    }
+    if answer.status != 200 || names_error_beside(what, answer) {
+        return false;
     }
     !body.values().any(|value| value.is_object() || value.is_array())
 }
@@ -212,7 +239,9 @@ async fn no_changed_answer_is_read_as_nobody_or_as_less_than_there_is() {
             let shown = || format!("seed {case}: {query}\n{what}, HTTP {}: {}\n{rows:?}\n{whole:?}", changed.status, text(changed));
             let is_told = warned(&world) > before;
             let is_less = rows.len() < whole.len();
-            assert!(!is_less || is_told || says_nothing(query, changed) || is_inner(what), "{}", shown());
+            assert!(!is_less || is_told || says_nothing(query, what, changed) || is_inner(what), "{}", shown());
+            let is_of_no_form = changed.status != 200 || names_error_beside(what, changed);
+            assert!(!is_of_no_form || rows == whole || says_nothing(query, what, changed), "{}", shown());
             let counts = query.contains("counts WHERE") || query.contains("trend_") || query.contains("real_time");
             assert!(!counts || rows.iter().all(|row| !row.contains("| -")), "{}", shown());
         }
@@ -275,6 +304,10 @@ async fn no_changed_answer_makes_a_row_accepted_that_was_not_stored() {
                 };
                 assert!(is_stored, "row {row}, {}", shown());
             }
+            if let Some((what, answer)) = changes.first().filter(|(what, answer)| leaves_open(what, answer)) {
+                assert_eq!(tally.unsent, 0, "{what}, HTTP {}: {}", answer.status, shown());
+                assert!(*table != "events" || tally.in_doubt == 5, "{}", shown());
+            }
             accepted_all += tally.accepted;
             failed_all += tally.in_doubt + tally.unsent;
         }
@@ -305,11 +338,12 @@ async fn a_changed_answer_to_a_request_is_accepted_only_where_it_still_says_succ
             let changes = met.lock().expect("a lock").clone();
             let shown = format!("seed {case}: {statement}\n{changes:?}\n{tally:?}\n{result:?}");
             assert_eq!(tally.accepted + tally.rejected + tally.in_doubt + tally.unsent, tally.read, "{shown}");
-            let Some((_, changed)) = changes.last() else { continue };
+            let Some((what, changed)) = changes.last() else { continue };
+            assert!(!leaves_open(what, changed) || tally.unsent == 0, "{shown}");
             let calls = world.sent_to(path).len();
             if tally.accepted > 0 && calls == 1 {
                 let body: Value = serde_json::from_slice(&changed.body).unwrap_or_default();
-                let is_success = body["status"] == "success" || body["status"] == "partial";
+                let is_success = (body["status"] == "success" || body["status"] == "partial") && !names_error_beside(what, changed);
                 assert!((200..300).contains(&changed.status) && is_success, "{shown}");
             }
         }

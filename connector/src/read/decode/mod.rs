@@ -51,6 +51,7 @@ use self::strings::StringMap;
 pub(crate) use self::time::is_time_value;
 use self::tree::Tree;
 use self::walk::Walk;
+use crate::client::says_error;
 
 /// Reads the pages of one scan.
 #[derive(Debug)]
@@ -101,8 +102,10 @@ struct Envelope {
     seen: [u32; 4],
     /// Whether a key that means nothing holds an object or a list.
     other_container: bool,
-    /// Whether a key that means nothing looks like a cursor.
-    other_cursor: bool,
+    /// Whether a key that means nothing says that there is more: it looks like a cursor, or like `has_more`.
+    says_more: bool,
+    /// Whether the page names an error.
+    says_error: bool,
     rows: usize,
     /// The record being walked, for error messages.
     record: Option<usize>,
@@ -111,16 +114,20 @@ struct Envelope {
 }
 
 impl Envelope {
-    /// Keeps the value of a key.
-    fn note(&mut self, key: &str, value: ByteSpan) {
+    /// Keeps the value of a key of `page`.
+    fn note(&mut self, key: &str, value: ByteSpan, page: &str) {
+        let json = || page.get(value.written().start()..value.written().end());
         let (place, known) = match key {
             "status" => (&mut self.status, EnvelopeKey::Status),
             "next_cursor" => (&mut self.next_cursor, EnvelopeKey::NextCursor),
             "cursor" => (&mut self.cursor, EnvelopeKey::Cursor),
+            "error" => return self.says_error |= says_error(json(), None),
+            "code" => return self.says_error |= says_error(None, json()),
             _ => {
                 self.other_container |= value.kind() == JsonKind::Nested;
                 let key = key.to_ascii_lowercase();
-                self.other_cursor |= value.is_value() && key.contains("cursor") && !key.contains("prev");
+                let is_of_the_next = ["cursor", "next", "more"].iter().any(|word| key.contains(word)) && !key.contains("prev");
+                self.says_more |= is_of_the_next && value.is_value() && !json().is_some_and(|json| ["false", "\"\"", "0"].contains(&json));
                 return;
             }
         };
@@ -128,15 +135,22 @@ impl Envelope {
         self.seen[known as usize] += 1;
     }
 
-    /// A page that names its records, its cursor or its status under another key, or twice, is not taken for one that has none.
+    /// A page that names its records, its cursor or its status under another key, or twice, is not taken for one that has none; and one that
+    /// names an error not for a whole one.
     fn oddity(&self) -> Option<&'static str> {
         if self.seen.iter().any(|times| *times > 1) {
             return Some("a key is there twice");
         }
-        if self.seen[EnvelopeKey::Records as usize] == 0 && self.other_container {
+        if self.says_error {
+            return Some("it names an error");
+        }
+        let has_records = self.seen[EnvelopeKey::Records as usize] > 0;
+        if !has_records && self.other_container {
             return Some("its records stand under another key");
         }
-        (self.other_cursor && !self.next_cursor.is_value()).then_some("its cursor stands under another key")
+        // The opening answer names its page by `cursor`, and has no records.
+        let names_next = self.next_cursor.is_value() || (self.cursor.is_value() && !has_records);
+        (self.says_more && !names_next).then_some("it says that there is more, and its cursor stands under another key")
     }
 }
 
@@ -225,7 +239,7 @@ impl PageDecoder {
                 self.records(walk, at, envelope)?
             } else {
                 let (kind, end) = walk.value(at, 1)?;
-                envelope.note(&key, ByteSpan::new(kind, at, end));
+                envelope.note(&key, ByteSpan::new(kind, at, end), walk.page);
                 end
             };
             at = walk.blanks(at);

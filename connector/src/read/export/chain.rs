@@ -21,17 +21,17 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::follow::{Follow, follow, is_no_page};
+use super::follow::{Earlier, Follow, follow, is_no_page, is_partial};
 use super::memory::{MemoryGuard, ReadMemory};
 use super::next_cursor::{could_be_a_page, peek_cursor};
 use super::windows::ExportPlan;
-use crate::client::{Answer, Fail, Lane, Request, failure_of};
+use crate::client::{Answer, Fail, IN_PROGRESS, Lane, Request, failure_of};
 use crate::error::Error;
 use crate::read::answer::unexpected;
 use crate::read::counts;
 use crate::read::decode::{Page, PageDecoder};
 use crate::read::projection::{Constants, SeenPeople, day_constants};
-use crate::read::query::{IN_PROGRESS, Window, event_query, is_in_progress, poll_wait};
+use crate::read::query::{Window, event_query, poll_wait};
 use crate::read::schema_discovery;
 use crate::read::spec::{Counters, Scan};
 use crate::table::Resend;
@@ -105,6 +105,8 @@ struct Progress {
     records: usize,
     /// Whether a row was sent to the reader, so that the window cannot be read again.
     has_sent: bool,
+    /// Whether a page was `partial` and named the next one.
+    is_partial: bool,
 }
 
 impl Chains {
@@ -223,7 +225,10 @@ impl Chains {
             let this_page = async {
                 let (mut page, decoder, guard) = self.decode(fetched, decoder, &request, event).await?;
                 progress.records += page.rows;
-                let follow = follow(&mut page, &request)?;
+                let knows_cursor = page.cursor.as_ref().is_some_and(|cursor| progress.knows(cursor));
+                let earlier = Earlier { is_partial_chain: progress.is_partial, knows_cursor };
+                let follow = follow(&mut page, &request, earlier)?;
+                progress.is_partial |= is_partial(&page) && matches!(follow, Follow::Cursor(_));
                 let rows = page.rows;
                 let wants_more = self.send(&page, guard, constants, progress, sender).await?;
                 Ok::<_, ChainError>((decoder, follow, rows, wants_more))
@@ -292,14 +297,18 @@ impl Chains {
             self.counters.add("requests", 1);
             let answer = self.lane.fetch(request, could_be_a_page).await?;
             let Some(failure) = failure_of(&answer) else {
-                if answer.status != 202 {
+                if !matches!(answer.status, 200 | 202) {
+                    let call = format!("{} {}", request.method, request.path);
+                    return Err(unexpected(&call, &answer, "its HTTP status is not 200, and the export is not complete").into());
+                }
+                if answer.status == 200 {
                     let guard = self.memory.reserve(answer.body.len() * 2).await?;
                     return Ok(Fetched { answer, guard });
                 }
                 self.wait(&mut tries, began, request).await?;
                 continue;
             };
-            if is_in_progress(&failure) {
+            if failure.is_in_progress() {
                 self.wait(&mut tries, began, request).await?;
             } else {
                 return Err(self.refusal(&failure, &answer, request, event).await);
@@ -443,6 +452,11 @@ impl Chains {
 }
 
 impl Progress {
+    /// Whether a cursor was seen before.
+    fn knows(&self, cursor: &str) -> bool {
+        self.cursors.contains(&self.hasher.hash_one(cursor))
+    }
+
     /// Remembers a cursor.
     ///
     /// # Errors

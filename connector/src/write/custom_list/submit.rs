@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::spool::SpooledFile;
 use crate::account::Account;
-use crate::client::{Answer, Api, Arrived, File, Lane, LaneSettings, Outcome, Request};
+use crate::client::{Answer, Api, Arrived, File, Lane, LaneSettings, Outcome, Request, contradiction_of, is_success};
 use crate::error::{Error, Result};
 use crate::fate::Fate;
 use crate::options::{ListMode, Options};
@@ -112,7 +112,7 @@ impl Calls {
             Some(answer.pointer(pointer)?.as_str()?.to_owned())
         };
         let request = Request::post(self.list.url_path, "", Resend::Idempotent);
-        let answer = self.url.fetch(&request, |answer| url_of(answer).is_some()).await?;
+        let answer = self.url.fetch(&request, |answer| is_whole(answer) && url_of(answer).is_some()).await?;
         let url = url_of(&answer).ok_or_else(|| Error::Answer(format!("POST {} gave no URL.", self.list.url_path)))?;
         self.url.put(&url, &File { bytes: file.bytes, read: &|| file.read() }).await?;
         Ok(url)
@@ -140,7 +140,7 @@ impl Calls {
         loop {
             let body = Map::from_iter([(keys.page.to_owned(), page.into()), (keys.limit.to_owned(), keys.limit_max.into())]);
             let request = Request::post(self.list.listing_path, Value::Object(body).to_string(), Resend::Idempotent);
-            let answer = self.listing.fetch(&request, |answer| page_of(answer).is_some()).await?;
+            let answer = self.listing.fetch(&request, |answer| is_whole(answer) && page_of(answer).is_some()).await?;
             let (found, pages) = page_of(&answer).unwrap_or_default();
             names.extend(found);
             if page >= pages {
@@ -168,10 +168,8 @@ impl Calls {
             Request::post(self.list.completion_path, Value::Object(body).to_string(), Resend::Appends).understanding_errors(taken);
         let read = Mutex::new(None);
         let readable = |answer: &Answer| {
-            let answer = serde_json::from_slice::<Value>(&answer.body).ok();
-            let success = answer.as_ref().and_then(|answer| answer.get("status")).is_some_and(|status| status == "success");
-            *read.lock().unwrap_or_else(PoisonError::into_inner) = answer;
-            success
+            *read.lock().unwrap_or_else(PoisonError::into_inner) = serde_json::from_slice::<Value>(&answer.body).ok();
+            is_success(answer)
         };
         let sent = self.completion.send(&request, readable, Arrived::No, &self.may_have_arrived).await;
         let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -206,6 +204,11 @@ impl Calls {
             Outcome::Refused(error) | Outcome::Unauthorized(error) => no(Fate::Unsent, error),
         }
     }
+}
+
+/// Whether an answer is finished and names no error beside what it holds.
+fn is_whole(answer: &Answer) -> bool {
+    answer.status != 202 && contradiction_of(answer).is_none()
 }
 
 /// The number of the segment, under any key that ends with `id`: the key is not documented.

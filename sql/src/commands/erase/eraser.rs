@@ -3,9 +3,10 @@
 //! In: an open account, the store of the log. Out: [`Eraser`], whose steps are in `request`, `wait` and the folder's first page.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use rand::{SeedableRng, rngs::StdRng};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     super::person_key::{PersonKey, look_up},
@@ -18,6 +19,9 @@ use crate::{
     terminal::{confirm::Interactive, console::Console, interrupt::Interrupts},
 };
 use datafusion_clevertap::{Account, Error};
+
+/// Between two look-ups of somebody who is not there: what makes one answer wrong for a moment should not make both.
+const LOOKED_UP_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// One command, while it runs.
 pub(super) struct Eraser<'a> {
@@ -88,6 +92,7 @@ impl<'a> Eraser<'a> {
         let mut found = self.look_up_once(people.iter().cloned().collect()).await?;
         let gone: Vec<PersonKey> = asked_for.iter().filter(|person| !found.contains_key(person)).cloned().collect();
         if !gone.is_empty() {
+            self.interrupts.or(sleep(LOOKED_UP_AGAIN_AFTER)).await?;
             found.extend(self.look_up_once(gone).await?);
         }
         Ok(found)

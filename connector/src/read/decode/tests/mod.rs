@@ -145,17 +145,27 @@ fn a_page_that_names_its_parts_otherwise_or_twice_is_told_of() {
         r#"{"status":"success","records":[{}],"took":5,"other":{"a":1}}"#,
         r#"{"status":"success","records":[],"previous_cursor":"a"}"#,
         r#"{"status":"success","next_cursor":"a","some_cursor":"b","message":"x"}"#,
+        r#"{"status":"success","records":[{}],"has_more":false,"next":null,"nextPage":""}"#,
+        r#"{"status":"success","cursor":"a","has_more":true}"#,
+        r#"{"status":"success","records":[],"error":null,"code":200}"#,
     ] {
         assert_eq!(oddity(body), None, "{body}");
     }
     let twice = Some("a key is there twice");
+    let more = Some("it says that there is more, and its cursor stands under another key");
     for (body, expected) in [
         (r#"{"records":[{}],"records":[]}"#, twice),
         (r#"{"status":"success","status":"fail"}"#, twice),
         (r#"{"next_cursor":"a","next_cursor":null}"#, twice),
         (r#"{"status":"success","recordz":[{}]}"#, Some("its records stand under another key")),
         (r#"{"status":"success","data":{"records":[]}}"#, Some("its records stand under another key")),
-        (r#"{"records":[{}],"nextCursor":"a"}"#, Some("its cursor stands under another key")),
+        (r#"{"records":[{}],"nextCursor":"a"}"#, more),
+        (r#"{"records":[{}],"has_more":true}"#, more),
+        (r#"{"records":[{}],"cursor":"b","next":{"page":2}}"#, more),
+        (r#"{"records":[{}],"next":"b\n"}"#, more),
+        (r#"{"records":[{}],"error":"shard 3 down"}"#, Some("it names an error")),
+        (r#"{"error":{"a":1},"error":null}"#, Some("it names an error")),
+        (r#"{"next_cursor":"a","code":2}"#, Some("it names an error")),
     ] {
         assert_eq!(oddity(body), expected, "{body}");
     }
