@@ -20,6 +20,7 @@ mod instants;
 mod join_keys;
 mod joins;
 mod json;
+mod list_pages;
 mod lists;
 mod one_build;
 mod planned;
