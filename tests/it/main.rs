@@ -7,6 +7,7 @@ mod answers;
 mod brittle_store;
 mod cargo;
 mod causes;
+mod check;
 mod copy;
 mod embedding;
 mod entry_points;
