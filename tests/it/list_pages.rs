@@ -51,7 +51,8 @@ async fn a_list_is_read_until_it_has_what_it_says() {
     let world = paged(|page| format!(r#"{{"status":"success","contentBlocks":{},"total":297}}"#, records(page * 99, 99)));
     assert_eq!((count_of(&world, BLOCKS).await, world.sent().len()), (297, 3));
     // A full page whose total may be its own.
-    let world = paged(|page| format!(r#"{{"status":"success","contentBlocks":{},"total":100}}"#, records(0, if page == 0 { 100 } else { 0 })));
+    let world =
+        paged(|page| format!(r#"{{"status":"success","contentBlocks":{},"total":100}}"#, records(0, if page == 0 { 100 } else { 0 })));
     assert_eq!((count_of(&world, BLOCKS).await, world.sent().len()), (100, 2));
 }
 
@@ -62,8 +63,16 @@ async fn count_of(world: &World, query: &str) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_list_that_is_not_what_it_says_is_an_error() {
     for (query, bodies, says) in [
-        (SEGMENTS, &[r#"{"segments":[{"id":1}],"total_count":5}"#, r#"{"segments":[],"total_count":5}"#] as &[_], "5 records, and gave 1 up"),
-        (SEGMENTS, &[r#"{"segments":[{"id":1}],"total_pages":3}"#, r#"{"segments":[],"total_pages":3}"#], "3 pages, and gave 1 up to page 2"),
+        (
+            SEGMENTS,
+            &[r#"{"segments":[{"id":1}],"total_count":5}"#, r#"{"segments":[],"total_count":5}"#] as &[_],
+            "5 records, and gave 1 up",
+        ),
+        (
+            SEGMENTS,
+            &[r#"{"segments":[{"id":1}],"total_pages":3}"#, r#"{"segments":[],"total_pages":3}"#],
+            "3 pages, and gave 1 up to page 2",
+        ),
         (SEGMENTS, &[r#"{"segments":[{"id":1},{"id":2}],"total_count":1}"#], "1 records, and gave 2"),
         (SEGMENTS, &[r#"{"segments":null,"total_count":1}"#], "1 records, and gave 0"),
         (SEGMENTS, &[r#"{"segments":[],"total_count":1}"#], "1 records, and gave 0"),
@@ -96,6 +105,29 @@ async fn a_server_that_repeats_its_pages_is_asked_no_further() {
     let world = paged(|page| format!(r#"{{"status":"success","contentBlocks":{}}}"#, records(page % 2 * 100, 100)));
     let error = world.refused(BLOCKS).await;
     assert!(error.contains("page 3 of"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_the_schema_has_is_not_said_to_be_none_of_the_project() {
+    let world = answering(&[
+        r#"{"status":"fail","error":"[\"Invalid event : Charged\"]","code":400}"#,
+        r#"{"status":"success","events":[{"name":"Charged"},{"name":"Charge"}]}"#,
+    ]);
+    let error = world.refused("SELECT events FROM clevertap.event_counts WHERE event_name = 'Charged' AND event_date = '2026-01-05'").await;
+    assert!(error.contains("\"Charged\" invalid, although the project's schema has it") && !error.contains("has no event"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_cannot_be_read_is_counted_once() {
+    let world = answering(&[
+        r#"{"status":"success","total_results":2,"messages":[{"message_name":"a","start_date":"soon"},{"message_name":"b"}]}"#,
+    ]);
+    assert_eq!(
+        lines(&world.rows(&MESSAGES.replace("message_name", "start_date, extra")).await),
+        [r#"| | {"start_date":"soon"} |"#, "| | |"]
+    );
+    let warned = lines(&world.rows("SELECT code, column_name, rows FROM clevertap.warnings").await);
+    assert_eq!(warned, ["| CT-621 | start_date | 2 |"]);
 }
 
 #[tokio::test(start_paused = true)]

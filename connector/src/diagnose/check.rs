@@ -37,7 +37,8 @@ pub struct Probe {
 pub async fn check(account: &Account) -> Vec<Probe> {
     let mut probes: Vec<(Request, Proof, String, Vec<&'static str>)> = Vec::new();
     let mut add =
-        |request: Request, proof: Proof, call: String, table: &'static str| match probes.iter_mut().find(|(_, _, other, _)| *other == call) {
+        |request: Request, proof: Proof, call: String, table: &'static str| match probes.iter_mut().find(|(_, _, other, _)| *other == call)
+        {
             Some((_, _, _, tables)) => tables.push(table),
             None => probes.push((request, proof, call, vec![table])),
         };
@@ -102,12 +103,14 @@ impl Proof {
             return if is_proof { Ok(()) } else { Err(refused()) };
         }
         match self {
-            Self::Accepted => match verdicts(BodyForm::Records, &answer.body, 1).map_err(|why| Error::Answer(format!("{call} {why}.")))?.pop() {
-                Some(Verdict::Refused { code, reason }) => {
-                    Err(Error::Refused(format!("{call} refused a profile with nothing but an identity: \"{reason}\" (code {code}).")))
+            Self::Accepted => {
+                match verdicts(BodyForm::Records, &answer.body, 1).map_err(|why| Error::Answer(format!("{call} {why}.")))?.pop() {
+                    Some(Verdict::Refused { code, reason }) => {
+                        Err(Error::Refused(format!("{call} refused a profile with nothing but an identity: \"{reason}\" (code {code}).")))
+                    }
+                    _ => Ok(()),
                 }
-                _ => Ok(()),
-            },
+            }
             Self::Lookup(lookup) if lookup.not_found_statuses.contains(&answer.status) => Ok(()),
             Self::Lookup(lookup) => holds_its_payload(call, answer, &lookup.answer),
             Self::Answer(form, _) => holds_its_payload(call, answer, form),

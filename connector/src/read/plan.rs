@@ -374,7 +374,13 @@ fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<R
     }
     let arguments = CountArguments { properties: pushed.values("property").unwrap_or_default().to_vec(), kind, top_n };
     let events = pushed.values("event_name").unwrap_or_default();
-    let report = ReportPlan::of(call.path, ReportCalls::Each(count_requests(call, events, range, scan, &arguments)), scan, constants, RowFilter::All)?;
+    let report = ReportPlan::of(
+        call.path,
+        ReportCalls::Each(count_requests(call, events, range, scan, &arguments)),
+        scan,
+        constants,
+        RowFilter::All,
+    )?;
     Ok(ReadPlan::Report(Arc::new(report)))
 }
 
