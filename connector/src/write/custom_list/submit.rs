@@ -48,6 +48,7 @@ pub(super) enum Submitted {
 pub(super) struct Calls {
     list: &'static List,
     options: Options,
+    stop: Stop,
     url: Lane,
     completion: Lane,
     listing: Lane,
@@ -64,6 +65,7 @@ impl Calls {
         Self {
             list,
             options: options.clone(),
+            stop: stop.clone(),
             url: Lane::new(account.client(), settings(list.url_path)),
             completion: Lane::new(account.client(), settings(list.completion_path)),
             listing: Lane::new(account.client(), LaneSettings { retry_for: listing.retry_for.min(LISTING_FOR), ..listing }),
@@ -81,7 +83,14 @@ impl Calls {
 
     /// Submits a list.
     pub(super) async fn submit(&mut self, file: &SpooledFile) -> Submitted {
-        match self.prepare(file).await {
+        let stop = self.stop.clone();
+        let prepared = tokio::select! {
+            biased;
+            prepared = self.prepare(file) => prepared,
+            // CleverTap knows nothing of the list before the last call: no answer is waited for.
+            () = stop.stopped() => Err(Error::Unavailable(format!("list \"{}\" was not sent: the statement stopped.", file.name))),
+        };
+        match prepared {
             Ok(url) => self.complete(file, &url).await,
             Err(error) => Submitted::No { fate: Fate::Unsent, code: error.code().to_owned(), reason: error.sentence(), stop: Some(error) },
         }
