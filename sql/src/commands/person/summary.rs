@@ -46,7 +46,7 @@ impl EventSummary {
     pub(crate) fn parse(summary: &str, zone: Tz) -> Result<Vec<Self>> {
         let unread = |name: &str| {
             Failure::Failed(format!(
-                "CleverTap's summary of this person's events {name} is of a shape that this version does not read. Please report this."
+                "CleverTap's summary of this person's events {name} is of a shape that this version does not read. Please report this. [CT-304]"
             ))
         };
         let entries: BTreeMap<String, Entry> = serde_json::from_str(summary).map_err(|_| unread("as a whole"))?;
