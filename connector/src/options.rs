@@ -322,9 +322,13 @@ impl Options {
 
     /// The options that differ from their defaults, as `name = value`; a URL is shown without its user name, password and query.
     pub fn changed(&self) -> Vec<String> {
-        let shown = Self { failed_rows_to: self.failed_rows_to.as_deref().map(storage::shown), ..self.clone() };
         let changed = |s: Setting| (s.value != s.default).then(|| format!("{} = '{}'", s.name, s.value));
-        shown.settings().into_iter().filter_map(changed).collect()
+        self.shown().into_iter().filter_map(changed).collect()
+    }
+
+    /// Every option, as it may be shown: a URL without its user name, password and query.
+    pub(crate) fn shown(&self) -> Vec<Setting> {
+        Self { failed_rows_to: self.failed_rows_to.as_deref().map(storage::shown), ..self.clone() }.settings()
     }
 
     /// The same options, if each has a value that SET would take: fields that are set by type may hold any. Planning asks for it.
@@ -439,8 +443,9 @@ impl ExtensionOptions for Options {
         Ok(self.set_text(key, value)?)
     }
 
+    /// SHOW and `information_schema.df_settings`.
     fn entries(&self) -> Vec<ConfigEntry> {
-        self.settings().into_iter().map(|s| ConfigEntry { key: s.name, value: Some(s.value), description: s.about }).collect()
+        self.shown().into_iter().map(|s| ConfigEntry { key: s.name, value: Some(s.value), description: s.about }).collect()
     }
 }
 

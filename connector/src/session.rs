@@ -3,10 +3,12 @@
 //! In: a statement. Out: a `DataFrame`. INSERT INTO our tables is planned by the names of the source's columns, which DataFusion's own
 //! planner would match by position against a fixed schema.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::{SQLOptions, SessionState};
-use datafusion::logical_expr::{Explain, LogicalPlan};
+use datafusion::logical_expr::{DdlStatement, Explain, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 
@@ -19,6 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::optimizer::BIND_KEYS;
 use crate::options::Options;
 use crate::read::schema_discovery;
+use crate::redact::without_secrets;
 use crate::register::with_config;
 
 /// SQL whose INSERTs are matched by name: columns keep the names that they were given, and any column may be written.
@@ -93,11 +96,26 @@ async fn plan(state: &SessionState, statement: Statement, sql: &str, options: SQ
         None => with_statement_text(state.statement_to_plan(statement).await?, sql)?,
     };
     options.verify_plan(&plan)?;
-    let plan = copy::folder::look_first(plan)?;
+    let plan = without_secrets_in_definition(copy::folder::look_first(plan)?);
     if let LogicalPlan::Explain(explain) = &plan {
         check_explained(state, explain).await?;
     }
     Ok(plan)
+}
+
+/// The text of a view or a table of files, which SHOW CREATE TABLE and `information_schema.views` show, without what its URLs keep secret.
+fn without_secrets_in_definition(mut plan: LogicalPlan) -> LogicalPlan {
+    let definition = match &mut plan {
+        LogicalPlan::Ddl(DdlStatement::CreateView(view)) => view.definition.as_mut(),
+        LogicalPlan::Ddl(DdlStatement::CreateExternalTable(table)) => table.definition.as_mut(),
+        _ => None,
+    };
+    if let Some(definition) = definition
+        && let Cow::Owned(masked) = without_secrets(definition)
+    {
+        *definition = masked;
+    }
+    plan
 }
 
 async fn run(ctx: &SessionContext, plan: LogicalPlan) -> Result<DataFrame> {

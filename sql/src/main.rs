@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     let program = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(|| catch_unwind(AssertUnwindSafe(run)));
     let ended = match program {
         Ok(program) => program.join().and_then(|ended| ended),
-        Err(error) => return failed(&Failure::from(error)),
+        Err(error) => return failed(&Failure::Failed(format!("{error}: {}", process::NO_THREAD))),
     };
     ended.unwrap_or_else(|_| failed(&Failure::by_panic()))
 }
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK_BYTES).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&Failure::from(error)),
+        Err(error) => return failed(&Failure::Failed(format!("{error}: {}", process::NO_THREAD))),
     };
     let code = runtime.block_on(cli::main(std::env::args_os()));
     // A statement that was dropped may still be computing; the process does not wait for its end.

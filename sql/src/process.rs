@@ -5,7 +5,13 @@
 
 use std::{panic, sync::Mutex, sync::PoisonError};
 
-/// Where the last panic was.
+/// What the operating system bounds where it starts no thread.
+pub(crate) const NO_THREAD: &str = "the operating system starts no further thread; a higher bound of memory or threads lets it run, as by ulimit -v or -u";
+
+/// How tokio breaks off then.
+const NO_THREAD_PANIC: &str = "OS can't spawn worker thread";
+
+/// Where the last panic was, or what it was for.
 static PLACE: Mutex<Option<String>> = Mutex::new(None);
 
 /// Has the operating system write no core file.
@@ -24,12 +30,18 @@ pub(crate) fn keep_no_core() {
 /// Has panics print nothing: whoever catches one tells of it.
 pub(crate) fn keep_panics_quiet() {
     panic::set_hook(Box::new(|info| {
-        let place = info.location().map(|at| format!("{}:{}", short(at.file()), at.line()));
+        let text = info.payload().downcast_ref::<String>().map_or("", String::as_str);
+        let place = info.location().map(|at| told(text, at.file(), at.line()));
         *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }));
 }
 
-/// Where the last panic was, once.
+/// What is told of a panic: its place, or why it is none of the program's.
+fn told(text: &str, file: &str, line: u32) -> String {
+    if text.starts_with(NO_THREAD_PANIC) { NO_THREAD.to_owned() } else { format!("panic at {}:{line}", short(file)) }
+}
+
+/// What is told of the last panic, once.
 pub(crate) fn take_panic_place() -> Option<String> {
     PLACE.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
@@ -48,5 +60,12 @@ mod tests {
     fn a_place_in_a_library_begins_with_its_name() {
         assert_eq!(short("/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/parquet-59.3.2/src/x.rs"), "parquet-59.3.2/src/x.rs");
         assert_eq!(short("sql/src/main.rs"), "sql/src/main.rs");
+    }
+
+    #[test]
+    fn a_panic_for_want_of_threads_tells_so_and_others_tell_their_place_and_no_text() {
+        let refused = "OS can't spawn worker thread: Resource temporarily unavailable (os error 11)";
+        assert_eq!(told(refused, "src/x.rs", 7), NO_THREAD);
+        assert_eq!(told("of ada@example.org", "src/x.rs", 7), "panic at src/x.rs:7");
     }
 }

@@ -381,6 +381,22 @@ async fn an_aborted_statement_is_unsent_before_the_completion_and_in_doubt_behin
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_statement_that_is_stopped_before_the_completion_waits_for_no_answer() {
+    for (path, took, expected) in [(URL, 0, "0 in doubt, 3 unsent, 0 completions"), (DONE, 60, "3 in doubt, 0 unsent, 1 completions")] {
+        let world = world(3).await;
+        world.emulator.add_fault(Fault::new(What::HangAfter).on(path));
+        let stop = async {
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            assert!(world.account.stop(world.last_run().run_id));
+            tokio::time::Instant::now()
+        };
+        let (result, stopped_at) = tokio::join!(world.run(INSERT), stop);
+        assert!(stopped_at.elapsed().as_secs() <= took, "{path}: {:?}", stopped_at.elapsed());
+        assert!(ending(&world, &result).ends_with(&format!("0 accepted, 0 rejected, {expected}")), "{path}: {}", ending(&world, &result));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_million_members_in_twenty_lists_are_sorted_on_disk() {
     let world = World::with(Settings::default());
     // Too little for the rows, enough for the sort to spill and merge.

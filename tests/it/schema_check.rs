@@ -1,6 +1,7 @@
 //! What is about to be sent is compared with the project's schema, once a session: `SET clevertap.schema_check`.
 
 use clevertap_emulator::{EventStatus, Fault, SchemaEvent, SchemaForm, Settings, What};
+use clevertap_tests::Scripted;
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::{
     ClevertapSql, register,
@@ -149,7 +150,7 @@ async fn error_stops_before_a_record_leaves() {
 async fn a_schema_that_is_not_given_is_a_warning_and_is_asked_for_once() {
     for what in [What::Unavailable, What::TooManyRequests, What::HangBefore, What::EmptyAfter, What::GarbageAfter] {
         let world = World::new();
-        world.set("schema_check", "error").await;
+        world.set("schema_check", "warn").await;
         world.emulator.add_fault(Fault::new(what.clone()).on(SCHEMA));
         let began = tokio::time::Instant::now();
         for identity in ["a", "b"] {
@@ -159,6 +160,34 @@ async fn a_schema_that_is_not_given_is_a_warning_and_is_asked_for_once() {
         assert_eq!((world.sent_to(SCHEMA).len(), world.sent_to(UPLOAD).len()), (1, 2), "{what:?}");
         assert_eq!(warned(&world), ["CT-630 "], "{what:?}");
         assert!(messages(&world).contains("the columns were not compared with the project's schema, which is not known: "), "{what:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_is_to_stop_for_differences_stops_without_a_schema_and_asks_again() {
+    let event = "INSERT INTO clevertap_events.\"Seen\" SELECT 'a' AS identity, 1767225600 AS event_time";
+    let person = "INSERT INTO clevertap.profiles SELECT 'a' AS identity, 'gold' AS \"Plan\"";
+    for (status, answer) in [
+        (500, ""),
+        (200, ""),
+        (200, r#"{"status":"fail","error":"no"}"#),
+        (200, r#"{"status":"success"}"#),
+        (200, r#"{"status":"success","events":null,"userProperties":null}"#),
+    ] {
+        for insert in [event, person] {
+            let world = World::new();
+            world.set("schema_check", "error").await;
+            world.script([Scripted::Answer(status, answer)]);
+            let error = world.refused(insert).await;
+            let expected = "the columns were not compared with the project's schema, which is not known: ";
+            assert!(error.contains(expected) && error.contains("SET clevertap.schema_check = 'warn'"), "{status} {answer}: {error}");
+            assert!(error.contains("0 accepted, 0 rejected, 0 in doubt, 1 unsent of 1 rows read"), "{error}");
+            assert!(world.sent_to(UPLOAD).is_empty());
+            world.refused(insert).await;
+            assert_eq!(world.sent_to(SCHEMA).len(), 2, "{status} {answer}");
+            world.set("schema_check", "warn").await;
+            world.rows(insert).await;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use datafusion::logical_expr::TableType;
 use super::provider::{ClevertapTable, ColumnMatching};
 use super::system_tables::SYSTEM_TABLES;
 use crate::account::Account;
+use crate::read::schema_discovery;
 use crate::relation::SchemaName;
 use crate::tables::{self, TABLES};
 
@@ -61,6 +62,9 @@ impl SchemaProvider for EventTables {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if schema_discovery::is_to_write() {
+            return Ok(Some(Arc::new(ClevertapTable::new(&self.account, &self.schema_name, tables::events(), Some(name)))));
+        }
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         Ok(Some(Arc::new(ClevertapTable::discovered(&self.account, &self.schema_name, name).await)))
     }
@@ -74,12 +78,9 @@ impl SchemaProvider for EventTables {
     }
 }
 
-/// The table of this name to write to: nothing is asked about an event for that.
+/// The table of this name to write to: nothing is asked about an event for that. A session that reads files by path has wrapped the schema.
 pub(crate) async fn to_write(schema: &dyn SchemaProvider, name: &str) -> Result<Option<ClevertapTable>> {
-    if let Some(events) = schema.downcast_ref::<EventTables>() {
-        return Ok(Some(ClevertapTable::new(&events.account, &events.schema_name, tables::events(), Some(name))));
-    }
-    let provider = schema.table(name).await?;
+    let provider = schema_discovery::to_write(schema.table(name)).await?;
     Ok(provider.and_then(|provider| {
         provider.downcast_ref::<ClevertapTable>().filter(|table| table.matching == ColumnMatching::ByPosition).cloned()
     }))

@@ -143,7 +143,7 @@ fn limits(account: &Account) -> Result<RecordBatch> {
 }
 
 fn settings(options: &Options) -> Result<RecordBatch> {
-    let settings = options.settings();
+    let settings = options.shown();
     table(vec![
         ("name", texts(settings.iter().map(|setting| Some(&setting.name)))),
         ("value", texts(settings.iter().map(|setting| Some(&setting.value)))),

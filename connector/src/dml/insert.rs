@@ -17,20 +17,22 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, TableObject};
 
 use super::names::{check_names, check_planned_names};
-use super::rewrite::{not_updated, target_of};
+use super::rewrite::{is_people, not_deleted, not_updated, target_of};
 use super::update;
 use crate::catalog::{ClevertapTable, ColumnMatching, to_write};
 use crate::error::Error;
-use crate::tables;
 use crate::write::job::{Operation, WriteStatement};
 
 /// Plans `statement` by name, if it is an INSERT into one of our tables, an UPDATE of people, or an EXPLAIN or PREPARE of one.
 pub(crate) async fn plan_by_name(state: &SessionState, mut statement: Statement, sql: &str) -> Result<Option<LogicalPlan>> {
     // The statement is taken out and its query left in its place, so that DataFusion plans all that stands around it.
     let Some(slot) = write_in(&mut statement) else { return Ok(None) };
-    if let Some(name) = update::returning(slot) {
-        let table = ours(state, &table_reference(state, name)).await?;
-        return table.map_or(Ok(None), |table| Err(update::returns_nothing("DELETE FROM", &table).into()));
+    if let Some((name, returns)) = update::deleted_from(slot) {
+        return match ours(state, &table_reference(state, name)).await? {
+            Some(table) if returns => Err(update::returns_nothing("DELETE FROM", &table).into()),
+            Some(table) if !is_people(&table) => Err(not_deleted(&table).into()),
+            _ => Ok(None),
+        };
     }
     let name = match &*slot {
         ast::Statement::Insert(ast::Insert { table: TableObject::TableName(name), .. }) => name,
@@ -53,7 +55,7 @@ pub(crate) async fn plan_by_name(state: &SessionState, mut statement: Statement,
             }
             (source, insert.columns.iter().map(column_name).collect::<Result<Vec<_>>>()?, op)
         }
-        ast::Statement::Update(update) if std::ptr::eq(table.relation.table, tables::profiles()) => {
+        ast::Statement::Update(update) if is_people(&table) => {
             update::check_clauses(&update, &table)?;
             let source = update::query(state, update, &table)?;
             check_names(&source, &table)?;

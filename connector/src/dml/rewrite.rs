@@ -80,11 +80,7 @@ fn people_target(table: &ClevertapTable, operation: Operation, keys: String) -> 
 /// DELETE becomes an INSERT of keys into the table that erases.
 fn delete(dml: &DmlStatement, table: &ClevertapTable) -> Result<LogicalPlan> {
     if !is_people(table) {
-        return Err(Error::NotAppend(format!(
-            "{} is not deleted from: CleverTap deletes people alone, with their events",
-            table.qualified()
-        ))
-        .into());
+        return Err(not_deleted(table).into());
     }
     let (limit, source) = match dml.input.as_ref() {
         LogicalPlan::Limit(limit) => (Some(limit), limit.input.as_ref()),
@@ -135,6 +131,11 @@ fn update(dml: &DmlStatement, table: &ClevertapTable) -> Result<LogicalPlan> {
     Ok(inserted(dml, provider_as_source(Arc::new(people_target(table, Operation::Update, keys))), input))
 }
 
+/// The error about a DELETE of anything but people.
+pub(crate) fn not_deleted(table: &ClevertapTable) -> Error {
+    Error::NotAppend(format!("{} is not deleted from: CleverTap deletes people alone, with their events", table.qualified()))
+}
+
 /// The error about an UPDATE of anything but people.
 pub(crate) fn not_updated(table: &ClevertapTable) -> Error {
     Error::NotAppend(format!("{} is not updated: CleverTap changes people alone; it is appended to with INSERT INTO", table.qualified()))
@@ -174,7 +175,7 @@ fn people_of_where(source: &LogicalPlan, table: &ClevertapTable, purpose: Purpos
 }
 
 /// Whether it is the table of people, by its own name.
-fn is_people(table: &ClevertapTable) -> bool {
+pub(crate) fn is_people(table: &ClevertapTable) -> bool {
     std::ptr::eq(table.relation.table, tables::profiles()) && table.matching == ColumnMatching::ByPosition
 }
 

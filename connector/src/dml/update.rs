@@ -20,12 +20,12 @@ pub(crate) fn target(update: &ast::Update) -> Option<&ObjectName> {
     }
 }
 
-/// The name of the table that a DELETE with RETURNING takes from: DataFusion refuses it in its own words, and knows no better ones.
-pub(crate) fn returning(statement: &ast::Statement) -> Option<&ObjectName> {
+/// The name of the table that a DELETE takes from, and whether it has a RETURNING, which DataFusion refuses in words of its own.
+pub(crate) fn deleted_from(statement: &ast::Statement) -> Option<(&ObjectName, bool)> {
     let ast::Statement::Delete(delete) = statement else { return None };
     let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
     match &tables.first()?.relation {
-        TableFactor::Table { name, .. } if delete.returning.is_some() => Some(name),
+        TableFactor::Table { name, .. } => Some((name, delete.returning.is_some())),
         _ => None,
     }
 }

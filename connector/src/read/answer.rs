@@ -127,6 +127,11 @@ pub(crate) fn read_complete(call: impl fmt::Display, answer: &Answer, form: &Ans
 }
 
 impl Complete {
+    /// Whether it has this key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.keys.get(key).is_some()
+    }
+
     /// The error for this answer.
     pub(crate) fn unexpected(&self, why: &str) -> Error {
         unexpected(&self.call, &self.answer, why)
@@ -158,6 +163,14 @@ impl Complete {
         let Some(list) = self.take()? else { return Ok(None) };
         let list = serde_json::from_str(list.get());
         list.map(Some).map_err(|_| self.unexpected(&format!("its \"{}\" is no list", self.form.key().unwrap_or_default())))
+    }
+
+    /// The number under `key`, of all records or pages. `None` if the answer does not have one.
+    pub(crate) fn total(&self, key: Option<&str>) -> Result<Option<u64>> {
+        let Some((key, total)) = key.and_then(|key| Some((key, self.keys.get(key)?))).filter(|(_, total)| total.get() != "null") else {
+            return Ok(None);
+        };
+        whole_number(total).map(Some).ok_or_else(|| self.unexpected(&format!("its \"{key}\" is no count")))
     }
 
     /// The number.

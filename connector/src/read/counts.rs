@@ -28,7 +28,7 @@ const TREND_DAYS_MAX: u64 = 365;
 const RESTARTS_MAX: u32 = 3;
 
 /// The name of the group in requests with one group.
-const GROUP: &str = "g";
+pub(crate) const GROUP: &str = "g";
 
 /// A request that tests whether the API answers. The event need not exist.
 pub(crate) fn probe(call: &Counts, event: &str, day: NaiveDate) -> Request {
@@ -74,7 +74,7 @@ async fn poll<T>(
                 request = first_request.clone();
                 continue;
             }
-            if lowercase.contains("invalid event") {
+            if lowercase.contains(query::UNKNOWN_EVENT) {
                 return Err(Error::Refused(schema_discovery::unknown_event(&scan.relation, event).await));
             }
             let words = failure.words.unwrap_or_default().to_string();

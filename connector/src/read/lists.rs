@@ -3,7 +3,8 @@
 //! In: the description of a call. Out: records in the form that the page decoder reads. Keys without a column are collected in `extra`,
 //! because the keys of these records are not fixed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use chrono::{DateTime, NaiveDate};
 use serde_json::value::{RawValue, to_raw_value};
@@ -15,11 +16,11 @@ use crate::read::answer::{self, Complete};
 use crate::read::projection::REST;
 use crate::read::query::{DayRange, packed_day, packed_midnight};
 use crate::read::rest::{RawRecord, pointers_of, rest};
-use crate::table::{Kind, ListCall, ListRequest, Resend, Slices, Source, Table};
+use crate::table::{AnswerForm, Kind, ListCall, ListRequest, Pages, Resend, Slices, Source, Table};
 use crate::tables::query;
 
 /// A list with more pages is an error: it might never end.
-const PAGES_MAX: usize = 100_000;
+const PAGES_MAX: usize = 10_000;
 
 /// The request for one slice of days.
 pub(crate) fn slice_request(call: &Slices, range: DayRange) -> Request {
@@ -35,41 +36,132 @@ pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: DayR
     let request = slice_request(call, range);
     let answer = lane.fetch(&request, has_status).await?;
     let complete = answer::read_complete(format_args!("{} {}", request.method, call.path), &answer, &call.answer)?;
+    let totals = Totals::of(&complete, &call.answer, None)?;
     let records = records(complete)?.unwrap_or_default();
+    totals.check_all(call.path, 1, records.len())?;
     records.into_iter().map(|record| finish(record, table)).collect()
-}
-
-/// The records of a list. If the answer has no list, it is empty.
-pub(crate) async fn fetch_or_empty(lane: &Lane, call: &ListCall, table: &Table) -> Result<Vec<Box<RawValue>>> {
-    Ok(fetch_all(lane, call, table).await?.unwrap_or_default())
 }
 
 /// The records of a list. `None` if the first answer has no list.
 pub(crate) async fn fetch_all(lane: &Lane, call: &ListCall, table: &Table) -> Result<Option<Vec<Box<RawValue>>>> {
-    let mut all = Vec::new();
-    for page in 1..=PAGES_MAX {
+    let mut pages = ListPages::new(call, table);
+    let mut all: Option<Vec<_>> = None;
+    while let Some(records) = pages.next(lane).await? {
+        all.get_or_insert_default().extend(records);
+    }
+    Ok(all)
+}
+
+/// The pages of a list, one after the other. What they bring is held against the totals of the answers, so that a list is never shorter than
+/// it says, and against the pages before, so that it has an end.
+#[derive(Debug)]
+pub(crate) struct ListPages<'a> {
+    call: &'a ListCall,
+    table: &'a Table,
+    /// The number of the last page that was asked for.
+    page: usize,
+    rows: usize,
+    /// Hashes of all records so far.
+    seen: HashSet<u64>,
+    is_over: bool,
+}
+
+impl<'a> ListPages<'a> {
+    pub(crate) fn new(call: &'a ListCall, table: &'a Table) -> Self {
+        Self { call, table, page: 0, rows: 0, seen: HashSet::new(), is_over: false }
+    }
+
+    /// Whether the last page is the first one too: its records are the whole list.
+    pub(crate) fn are_all_of_it(&self) -> bool {
+        self.is_over && self.page == 1
+    }
+
+    /// The records of the next page. `None` behind the last one, or if the first answer has no list.
+    pub(crate) async fn next(&mut self, lane: &Lane) -> Result<Option<Vec<Box<RawValue>>>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        self.page += 1;
+        let (call, page) = (self.call, self.page);
         let request = request(call, page);
         let answer = lane.fetch(&request, |answer| is_list(answer, call)).await?;
         let complete = answer::read_complete(format_args!("{} {}", request.method, call.path), &answer, &call.answer)?;
-        let page_records = match records(complete)? {
-            Some(records) => records,
-            None if page == 1 => return Ok(None),
-            None => {
-                return Err(Error::Answer(format!(
-                    "page {page} of {} has no list, after full ones: the list is not complete. Please report this.",
-                    call.path
-                )));
+        let totals = Totals::of(&complete, &call.answer, call.pages)?;
+        let records = records(complete)?;
+        let has_list = records.is_some();
+        let records = records.unwrap_or_default();
+        let is_new = records.iter().fold(false, |is_new, record| self.seen.insert(hash(record)) || is_new);
+        if !is_new {
+            // Nothing follows a page that is empty, or that repeats earlier ones: a server that counts no pages would do so for ever.
+            totals.check_all(call.path, page, self.rows)?;
+            if totals.are_absent() && !(page == 1 || has_list && records.is_empty()) {
+                let what = if has_list { "repeats earlier ones" } else { "has no list, after full ones" };
+                return Err(Error::Answer(format!("page {page} of {} {what}: the list is not complete. Please report this.", call.path)));
             }
-        };
-        let is_last = call.pages.is_none_or(|pages| page_records.len() < pages.rows_max);
-        for record in page_records.into_iter().flat_map(|record| items(record, call)) {
-            all.push(finish(record, table)?);
+            self.is_over = true;
+            return Ok((page == 1 && has_list).then(Vec::new));
         }
-        if is_last {
-            return Ok(Some(all));
+        self.rows += records.len();
+        let may_go_on = call.pages.is_some_and(|pages| {
+            let is_full = records.len() >= pages.rows_max;
+            totals.say_more(page, self.rows) || (is_full && totals.pages.is_none())
+        });
+        self.is_over = !may_go_on;
+        if self.is_over || totals.rows.is_some_and(|total| self.rows > total) {
+            totals.check_all(call.path, page, self.rows)?;
         }
+        if !self.is_over && page == PAGES_MAX {
+            return Err(Error::Answer(format!("{} went on for {page} pages: the list is not complete. Please report this.", call.path)));
+        }
+        records.into_iter().flat_map(|record| items(record, call)).map(|record| finish(record, self.table)).collect::<Result<_>>().map(Some)
     }
-    Err(Error::Answer(format!("{} went on for {PAGES_MAX} full pages: the list is not complete. Please report this.", call.path)))
+}
+
+/// How many records and pages a list has, as far as an answer says so.
+#[derive(Debug, Clone, Copy)]
+struct Totals {
+    rows: Option<usize>,
+    pages: Option<usize>,
+}
+
+impl Totals {
+    fn of(complete: &Complete, form: &AnswerForm, pages: Option<Pages>) -> Result<Self> {
+        let total = |key| Ok::<_, Error>(complete.total(key)?.map(|total| usize::try_from(total).unwrap_or(usize::MAX)));
+        Ok(Self { rows: total(form.total)?, pages: total(pages.and_then(|pages| pages.count))? })
+    }
+
+    fn are_absent(&self) -> bool {
+        self.rows.is_none() && self.pages.is_none()
+    }
+
+    /// Whether there is more than `rows` records on the first `page` pages.
+    fn say_more(&self, page: usize, rows: usize) -> bool {
+        self.rows.is_some_and(|total| rows < total) || self.pages.is_some_and(|pages| page < pages)
+    }
+
+    /// # Errors
+    /// [`Error::Answer`] if these are not all records.
+    fn check_all(&self, path: &str, page: usize, rows: usize) -> Result<()> {
+        if !self.say_more(page, rows) && self.rows.is_none_or(|total| rows == total) {
+            return Ok(());
+        }
+        let says = [(self.rows, "records"), (self.pages, "pages")];
+        let says: Vec<_> = says.iter().filter_map(|(total, what)| Some(format!("{} {what}", (*total)?))).collect();
+        Err(Error::Answer(format!(
+            "{path} says that its list has {}, and gave {rows} up to page {page}: it is not complete, or changed meanwhile. If that stays \
+             so, please report this.",
+            says.join(" on ")
+        )))
+    }
+}
+
+/// Tells records apart.
+fn hash(record: &RawRecord) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (key, value) in record {
+        (key, value.get()).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Records as values, for whoever reads their texts alone.

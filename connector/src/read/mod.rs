@@ -22,7 +22,7 @@
 //! schema_discovery  fetches events, properties and types into project_schema
 //! ```
 
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod collect_keys;
 pub(crate) mod counts;
 pub(crate) mod decode;

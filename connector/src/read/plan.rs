@@ -20,7 +20,7 @@ use crate::read::pushdown::keys::{KeyFilter, lookup_keys};
 use crate::read::pushdown::ranges::Bounds;
 use crate::read::pushdown::{PushedFilters, Range};
 use crate::read::query::{DayRange, today};
-use crate::read::report::{CountArguments, ReportPlan, ReportRequest, count_requests, slice_requests};
+use crate::read::report::{CountArguments, ReportCalls, ReportPlan, count_requests, slice_requests};
 use crate::read::spec::Scan;
 use crate::scope::FullScan;
 use crate::table::{CountOf, Counts, Export, Lookup, Read, Slices, Source, Table};
@@ -90,7 +90,7 @@ pub(crate) fn read(scan: &Scan, filters: &[Expr]) -> Result<ReadPlan> {
         Some(Read::Counts(counts)) => plan_counts(counts, scan, filters)?,
         Some(Read::Slices(slices)) => plan_slices(slices, scan, filters)?,
         Some(Read::List(call)) => {
-            ReadPlan::Report(Arc::new(ReportPlan::of(call.path, vec![ReportRequest::List(call)], scan, Constants::new(), RowFilter::All)?))
+            ReadPlan::Report(Arc::new(ReportPlan::of(call.path, ReportCalls::List(call), scan, Constants::new(), RowFilter::All)?))
         }
         None => return Err(Error::Filter(format!("{} is written, not read", scan.relation.qualified())).into()),
     })
@@ -374,7 +374,13 @@ fn plan_counts(call: &'static Counts, scan: &Scan, filters: &[Expr]) -> Result<R
     }
     let arguments = CountArguments { properties: pushed.values("property").unwrap_or_default().to_vec(), kind, top_n };
     let events = pushed.values("event_name").unwrap_or_default();
-    let report = ReportPlan::of(call.path, count_requests(call, events, range, scan, &arguments), scan, constants, RowFilter::All)?;
+    let report = ReportPlan::of(
+        call.path,
+        ReportCalls::Each(count_requests(call, events, range, scan, &arguments)),
+        scan,
+        constants,
+        RowFilter::All,
+    )?;
     Ok(ReadPlan::Report(Arc::new(report)))
 }
 
@@ -399,7 +405,7 @@ fn plan_slices(call: &'static Slices, scan: &Scan, filters: &[Expr]) -> Result<R
         }
     };
     let keep = RowFilter::Inside { seconds: Bounds::ALL, days: pushed.days().unwrap_or(Bounds::ALL) };
-    Ok(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, slice_requests(call, range), scan, Constants::new(), keep)?)))
+    Ok(ReadPlan::Report(Arc::new(ReportPlan::of(call.path, ReportCalls::Each(slice_requests(call, range)), scan, Constants::new(), keep)?)))
 }
 
 impl Table {

@@ -169,12 +169,14 @@ impl PageProjection {
             mapping.add(Slot { name: "identity".into(), paths, form: ValueForm::Text });
         }
         if let RowFilter::Inside { seconds, days } = keep {
+            // A second slot of a column would count what it cannot read twice.
+            let (needs_time, needs_day) = (!seconds.is_all() && mapping.time.is_none(), !days.is_all() && mapping.day.is_none());
             let mut slot_of = |kind| match columns.iter().find(|column| column.kind == kind).map(|column| mapping.origin(column, layout)) {
                 Some(ColumnOrigin::Slot(slot)) => Some(slot),
                 _ => None,
             };
-            let time = (!seconds.is_all()).then(|| slot_of(Kind::Instant)).flatten();
-            let day = (!days.is_all()).then(|| slot_of(Kind::Day)).flatten();
+            let time = needs_time.then(|| slot_of(Kind::Instant)).flatten();
+            let day = needs_day.then(|| slot_of(Kind::Day)).flatten();
             (mapping.time, mapping.day) = (mapping.time.or(time), mapping.day.or(day));
         }
         Ok(mapping)
@@ -228,7 +230,9 @@ impl PageProjection {
                     "{table}: {count} values of column \"{name}\" are not of its type; SET clevertap.type_mismatch = 'null' reads them as NULL"
                 )));
             }
-            let message = format!("{table}: values of \"{name}\" are not of its type and read as NULL; the JSON columns hold them");
+            let has_json = self.table.read_columns().any(|column| column.kind == Kind::Json);
+            let held = if has_json { "; the JSON columns hold those that are there" } else { "" };
+            let message = format!("{table}: values of \"{name}\" are not of its type or not there, and read as NULL{held}");
             scan.relation.account.runs_kept().warn_reader("CT-621", name, *count, message);
         }
         Ok(())

@@ -17,7 +17,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::client::Lane;
 use crate::error::Error;
 use crate::read::counts::{self, TopValues, Trend};
-use crate::read::lists;
+use crate::read::lists::{self, ListPages};
 use crate::read::projection::{BUILT_PAGE, Constants, PageProjection, RowFilter, day_constants};
 use crate::read::query::DayRange;
 use crate::read::spec::{Counters, Scan};
@@ -47,14 +47,21 @@ pub(crate) enum ReportRequest {
     TopValues { call: &'static Counts, event: String, range: DayRange, top_values: TopValues },
     /// A slice of days.
     Slice { call: &'static Slices, range: DayRange },
-    /// A whole list.
+}
+
+/// What a report asks for.
+#[derive(Debug)]
+pub(crate) enum ReportCalls {
+    /// Requests that do not depend on each other.
+    Each(Vec<ReportRequest>),
+    /// A whole list, page by page.
     List(&'static ListCall),
 }
 
 #[derive(Debug)]
 pub(crate) struct ReportPlan {
     path: &'static str,
-    requests: Vec<ReportRequest>,
+    calls: ReportCalls,
     projection: PageProjection,
     /// Values of the query's filters, which are the same in every row.
     constants: Constants,
@@ -64,29 +71,54 @@ pub(crate) struct ReportPlan {
 impl ReportPlan {
     /// # Errors
     /// `Error::Setting` if a column needs a time zone and the account has none.
-    pub(crate) fn of(path: &'static str, requests: Vec<ReportRequest>, scan: &Scan, constants: Constants, keep: RowFilter) -> Result<Self> {
+    pub(crate) fn of(path: &'static str, calls: ReportCalls, scan: &Scan, constants: Constants, keep: RowFilter) -> Result<Self> {
         let projection = PageProjection::new(&scan.relation, &scan.schema, &scan.projection, BUILT_PAGE, keep)?;
-        Ok(Self { path, requests, projection, constants, keep })
+        Ok(Self { path, calls, projection, constants, keep })
     }
 
     pub(crate) fn stream(self: Arc<Self>, scan: Scan, counters: Counters) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let lane = Arc::new(counts::lane(&scan, self.path));
-        let at_once = lane.in_flight_max();
-        let report = Arc::clone(&self);
         // The requests share the lane and its counts; each adds only what was not reported before.
         let reported = Arc::new(AtomicU64::new(0));
-        let batches = futures::stream::iter(self.requests.clone()).map(move |request| {
-            let (lane, scan, report) = (Arc::clone(&lane), scan.clone(), Arc::clone(&report));
-            let (counters, reported) = (counters.clone(), Arc::clone(&reported));
-            async move {
-                let records = report.fetch(&request, &scan, &lane).await?;
+        let count = {
+            let lane = Arc::clone(&lane);
+            move || {
                 let sent = lane.counts().requests;
                 counters
                     .add("requests", usize::try_from(sent.saturating_sub(reported.fetch_max(sent, Ordering::Relaxed))).unwrap_or_default());
-                report.projection.rows(&records, &report.constants_of(&request), &scan, report.path, report.keep)
             }
-        });
-        Ok(batches.buffered(at_once).boxed())
+        };
+        Ok(match &self.calls {
+            ReportCalls::Each(requests) => {
+                let at_once = lane.in_flight_max();
+                let requests = futures::stream::iter(requests.clone());
+                let batches = requests.map(move |request| {
+                    let (lane, scan, report, count) = (Arc::clone(&lane), scan.clone(), Arc::clone(&self), count.clone());
+                    async move {
+                        let records = report.fetch(&request, &scan, &lane).await?;
+                        count();
+                        report.projection.rows(&records, &report.constants_of(&request), &scan, report.path, report.keep)
+                    }
+                });
+                batches.buffered(at_once).boxed()
+            }
+            ReportCalls::List(call) => {
+                let pages = ListPages::new(call, scan.relation.table);
+                futures::stream::try_unfold((pages, self), move |(mut pages, report)| {
+                    let (lane, scan, count) = (Arc::clone(&lane), scan.clone(), count.clone());
+                    async move {
+                        let Some(records) = pages.next(&lane).await? else { return Ok(None) };
+                        count();
+                        if pages.are_all_of_it() {
+                            scan.relation.account.project_schema().learn(scan.relation.table, &lists::values(&records));
+                        }
+                        let batch = report.projection.rows(&records, &report.constants, &scan, report.path, report.keep)?;
+                        Ok(Some((batch, (pages, report))))
+                    }
+                })
+                .boxed()
+            }
+        })
     }
 
     async fn fetch(&self, request: &ReportRequest, scan: &Scan, lane: &Lane) -> Result<Vec<Box<RawValue>>, Error> {
@@ -100,11 +132,6 @@ impl ReportPlan {
                 counts::top_values(scan, lane, call, event, *range, top_values).await?
             }
             ReportRequest::Slice { call, range } => return lists::slice(lane, call, scan.relation.table, *range).await,
-            ReportRequest::List(call) => {
-                let records = lists::fetch_or_empty(lane, call, scan.relation.table).await?;
-                scan.relation.account.project_schema().learn(scan.relation.table, &lists::values(&records));
-                return Ok(records);
-            }
         };
         let raw = |record| to_raw_value(&record).map_err(|error| Error::Internal(format!("a count cannot be written: {error}")));
         records.into_iter().map(raw).collect()
@@ -117,7 +144,7 @@ impl ReportPlan {
             ReportRequest::Total { event, range, .. }
             | ReportRequest::Trend { event, range, .. }
             | ReportRequest::TopValues { event, range, .. } => (event, range),
-            ReportRequest::Slice { .. } | ReportRequest::List(_) => return constants,
+            ReportRequest::Slice { .. } => return constants,
         };
         constants.extend(day_constants(*range));
         constants.insert("event_name", ScalarValue::Utf8View(Some(event.clone())));
@@ -184,11 +211,18 @@ pub(crate) fn slice_requests(call: &'static Slices, range: DayRange) -> Vec<Repo
 
 impl fmt::Display for ReportPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "call={}, questions={}", self.path, self.requests.len())?;
+        let requests = match &self.calls {
+            ReportCalls::Each(requests) => requests,
+            ReportCalls::List(call) => {
+                write!(f, "call={}, questions=1", self.path)?;
+                return call.pages.map_or(Ok(()), |pages| write!(f, ", each=pages of {}", pages.rows_max));
+            }
+        };
+        write!(f, "call={}, questions={}", self.path, requests.len())?;
         let mut events: Vec<&str> = Vec::new();
         let mut ranges = Vec::new();
         let mut each = Vec::new();
-        for request in &self.requests {
+        for request in requests {
             match request {
                 ReportRequest::Total { event, range, .. }
                 | ReportRequest::Trend { event, range, .. }
@@ -197,7 +231,6 @@ impl fmt::Display for ReportPlan {
                     ranges.push(*range);
                 }
                 ReportRequest::Slice { range, .. } => ranges.push(*range),
-                ReportRequest::List(call) => each.extend(call.pages.map(|pages| format!("pages of {}", pages.rows_max))),
             }
             if let ReportRequest::Trend { trend, .. } = request {
                 each.extend(trend.events.then(|| "events".to_owned()));

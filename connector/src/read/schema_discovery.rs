@@ -50,6 +50,9 @@ const SUGGESTIONS_MAX: usize = 5;
 tokio::task_local! {
     /// The bounds of requests that planning makes: a table in a catalogue knows no session.
     static PLANNING: Bounds;
+
+    /// Present where a table is only written to.
+    static WRITING: ();
 }
 
 /// The bounds of the requests for a schema.
@@ -71,6 +74,16 @@ pub(crate) async fn within<T>(options: &Options, planning: impl Future<Output = 
     let ms = Duration::from_millis;
     let bounds = Bounds { timeout: ms(options.timeout_ms), retry_for: TIMEOUT.min(ms(options.retry_for_ms)) };
     PLANNING.scope(bounds, planning).await
+}
+
+/// Finds a table that is only written to: nothing is asked about its event, through whatever schemas it is found.
+pub(crate) async fn to_write<T>(finding: impl Future<Output = T>) -> T {
+    WRITING.scope((), finding).await
+}
+
+/// Whether a table that is asked for now is only written to.
+pub(crate) fn is_to_write() -> bool {
+    WRITING.try_with(|()| ()).is_ok()
 }
 
 /// The events of the project, cached or from the schema call. Empty if the answer has no list.
@@ -298,11 +311,18 @@ pub(crate) fn is_date(text: &str) -> bool {
 
 /// The message for an event that does not exist, with similar names.
 pub(crate) async fn unknown_event(relation: &Relation, event: &str) -> String {
+    let table = relation.qualified();
     let mut similar: Vec<(f64, String)> = Vec::new();
     if let Ok(Some(records)) = schema_records(&relation.account, tables::event_schema(), TIMEOUT).await {
+        let events = project_schema::events(&records);
+        if events.contains_key(event) {
+            return format!(
+                "{table}: CleverTap calls the event \"{event}\" invalid, although the project's schema has it: it may be discarded, or too new \
+                 to be read"
+            );
+        }
         let folded = event.to_lowercase();
-        similar
-            .extend(project_schema::events(&records).into_keys().map(|name| (normalized_levenshtein(&folded, &name.to_lowercase()), name)));
+        similar.extend(events.into_keys().map(|name| (normalized_levenshtein(&folded, &name.to_lowercase()), name)));
         similar.retain(|(similarity, _)| *similarity >= SIMILARITY_MIN);
         similar.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         similar.truncate(SUGGESTIONS_MAX);
@@ -313,7 +333,6 @@ pub(crate) async fn unknown_event(relation: &Relation, event: &str) -> String {
     } else {
         format!("it has {}", names.join(", "))
     };
-    let table = relation.qualified();
     format!("{table}: the project has no event \"{event}\"; names are exact, capitals included, and {hint}")
 }
 

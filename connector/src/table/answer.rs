@@ -11,6 +11,8 @@ pub(crate) struct AnswerForm {
     /// With one of these CleverTap is not ready, and is asked again.
     pub(crate) pending: &'static [&'static str],
     pub(crate) payload: Payload,
+    /// The key of the number of all records of a list, beside the list.
+    pub(crate) total: Option<&'static str>,
 }
 
 /// What a complete answer holds.
@@ -31,17 +33,22 @@ pub(crate) enum Payload {
 impl AnswerForm {
     /// An answer that is complete with `success`, as most are.
     pub(crate) const fn success(payload: Payload) -> Self {
-        Self { complete: &["success"], pending: &[], payload }
+        Self { complete: &["success"], pending: &[], payload, total: None }
     }
 
     /// An answer that is computed: `partial` with a request id until it is there.
     pub(crate) const fn computed(payload: Payload) -> Self {
-        Self { complete: &["success"], pending: &["partial"], payload }
+        Self { complete: &["success"], pending: &["partial"], payload, total: None }
     }
 
     /// An answer without a `status`.
     pub(crate) const fn without_status(payload: Payload) -> Self {
-        Self { complete: &[], pending: &[], payload }
+        Self { complete: &[], pending: &[], payload, total: None }
+    }
+
+    /// The same answer, with the number of all records of its list under `key`.
+    pub(crate) const fn with_total(self, key: &'static str) -> Self {
+        Self { total: Some(key), ..self }
     }
 
     /// The key under which the answer holds what was asked for.

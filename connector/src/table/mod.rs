@@ -16,7 +16,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 pub(crate) use self::answer::{AnswerForm, Payload};
 pub(crate) use self::read::{Bucket, CountOf, Counts, Export, FoundBy, KeyLocation, ListCall, ListRequest, Lookup, Pages, Read, Slices};
 pub use self::value_form::ValueForm;
-pub(crate) use self::write::{BodyForm, Completion, List, Listing, Open, Order, RecordSpec, Resend, Write};
+pub(crate) use self::write::{BodyForm, Completion, List, Open, Order, RecordSpec, Resend, Write};
 
 /// A table: each file of `tables/` holds one as a `static`.
 #[derive(Debug)]

@@ -38,6 +38,8 @@ pub(crate) struct Lookup {
     pub(crate) not_found_codes: &'static [i64],
     /// In lower case.
     pub(crate) not_found_words: &'static [&'static str],
+    /// Words of a `fail`, in lower case, for a key that no record can have. To a read they are a refusal.
+    pub(crate) no_key_words: &'static [&'static str],
     /// HTTP statuses that mean it whatever the answer says.
     pub(crate) not_found_statuses: &'static [u16],
     /// Where a record holds the keys by which it is found: a record that does not name the one that was asked for is another one.
@@ -154,7 +156,7 @@ pub(crate) enum ListRequest {
     Body(&'static str),
 }
 
-/// Numbered pages, starting at 1. A page that is not full is the last.
+/// Numbered pages, starting at 1. The answer's totals say which is the last; without any, it is the first that is not full.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pages {
     /// The parameter for the page number.
@@ -162,4 +164,6 @@ pub(crate) struct Pages {
     /// The parameter for the page size.
     pub(crate) size: &'static str,
     pub(crate) rows_max: usize,
+    /// The key of the number of all pages in an answer.
+    pub(crate) count: Option<&'static str>,
 }

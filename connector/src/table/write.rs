@@ -2,6 +2,9 @@
 //!
 //! In: nothing, these are data. Out: what `write` turns into requests.
 
+use super::Table;
+use super::read::ListCall;
+
 #[derive(Debug)]
 pub(crate) enum Write {
     /// Requests whose bodies hold many records.
@@ -38,9 +41,12 @@ pub(crate) struct List {
     pub(crate) completion: Completion,
     /// The error of that call if a list of this name exists.
     pub(crate) taken: &'static str,
-    /// Lists the existing lists, page by page. CleverTap does not document it.
-    pub(crate) listing_path: &'static str,
-    pub(crate) listing: Listing,
+    /// Lists the existing lists. CleverTap does not document it.
+    pub(crate) existing: &'static ListCall,
+    /// The table that reads them.
+    pub(crate) existing_table: &'static Table,
+    /// JSON pointers of the name of an existing list.
+    pub(crate) existing_name: &'static [&'static str],
 }
 
 /// The keys in the body of [`List::completion_path`].
@@ -52,17 +58,6 @@ pub(crate) struct Completion {
     pub(crate) creator: &'static str,
     pub(crate) url: &'static str,
     pub(crate) replace: &'static str,
-}
-
-/// The keys in the body and the answer of [`List::listing_path`].
-#[derive(Debug)]
-pub(crate) struct Listing {
-    pub(crate) page: &'static str,
-    pub(crate) limit: &'static str,
-    pub(crate) limit_max: u64,
-    pub(crate) lists: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) pages: &'static str,
 }
 
 /// What all records of a write have in common. The fields are those of [`Write::Batch`].

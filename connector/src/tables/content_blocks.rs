@@ -23,9 +23,9 @@ pub(crate) static TABLE: Table = Table {
     read: Some(Read::List(ListCall {
         path: "/v1/contentBlock/list",
         request: ListRequest::Query(&[]),
-        answer: AnswerForm::success(Payload::List("contentBlocks")),
+        answer: AnswerForm::success(Payload::List("contentBlocks")).with_total("total"),
         items: None,
-        pages: Some(Pages { number: "pageNumber", size: "pageSize", rows_max: 100 }),
+        pages: Some(Pages { number: "pageNumber", size: "pageSize", rows_max: 100, count: None }),
     })),
     write: None,
 }

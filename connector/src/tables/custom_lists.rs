@@ -12,7 +12,8 @@
 use crate::table::Kind::Text;
 use crate::table::Shape::{Identifier, Identity};
 use crate::table::Target::{Optional, Required};
-use crate::table::{Completion, List, Listing, Source, Table, Write, column};
+use crate::table::{Completion, List, Source, Table, Write, column};
+use crate::tables::segments;
 
 static CALLS: List = List {
     url_path: "/get_custom_list_segment_url",
@@ -23,8 +24,9 @@ static CALLS: List = List {
     completion_path: "/upload_custom_list_segment_completed",
     completion: Completion { name: "name", email: "email", file_name: "filename", creator: "creator", url: "url", replace: "replace" },
     taken: "duplicate_name",
-    listing_path: "/1/segments/list.json",
-    listing: Listing { page: "page", limit: "limit", limit_max: 500, lists: "segments", name: "name", pages: "total_pages" },
+    existing: &segments::LISTING,
+    existing_table: &segments::TABLE,
+    existing_name: segments::NAME,
 };
 
 pub(crate) static TABLE: Table = Table {

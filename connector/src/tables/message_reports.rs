@@ -33,7 +33,7 @@ pub(crate) static TABLE: Table = Table {
         day: "start_date",
         days_max: 14,
         days_as_text: true,
-        answer: AnswerForm::success(Payload::List("messages")),
+        answer: AnswerForm::success(Payload::List("messages")).with_total("total_results"),
     })),
     write: None,
 }

@@ -114,6 +114,8 @@ pub(crate) mod query {
     pub(crate) const GREATER_OR_EQUAL: &str = "greater_than_equals";
     pub(crate) const LESS: &str = "less_than";
     pub(crate) const LESS_OR_EQUAL: &str = "less_than_equals";
+    /// What the error of an event says that the project does not have, in lower case.
+    pub(crate) const UNKNOWN_EVENT: &str = "invalid event";
     /// Records per page of an export.
     pub(crate) const BATCH_SIZE: &str = "batch_size";
     /// The position in an export.

@@ -89,6 +89,7 @@ pub(crate) static TABLE: Table = Table {
             answer: AnswerForm::success(Payload::Record("record")),
             not_found_codes: &[404],
             not_found_words: &["profile not found", "user not found"],
+            no_key_words: &[],
             not_found_statuses: &[],
             found_by: &[
                 ("identity", FoundBy { pointers: &["/identity"], any_case: false, several: &["/all_identities"] }),

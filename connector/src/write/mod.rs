@@ -20,7 +20,7 @@ pub mod hooks;
 mod identities_in_flight;
 pub(crate) mod job;
 pub(crate) mod mapping;
-mod response;
+pub(crate) mod response;
 pub(crate) mod run_uids;
 mod schema_check;
 mod settle;

@@ -3,7 +3,7 @@
 //! In: the columns of a statement and its first records of each event, as they are sent. Out: warnings, or the error that stops the
 //! statement before any of these records is sent. CleverTap answers success to a record that its schema rules drop, and never forgets
 //! property names, so this is the only place to report either. The schema is fetched once per session, in one attempt; if that fails,
-//! a warning says so and the statement goes on.
+//! a warning says so and the statement goes on, or it stops where it was to stop for differences.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
@@ -320,10 +320,19 @@ impl Checker {
     /// The new findings, as warnings or as the error that stops the statement.
     ///
     /// # Errors
-    /// [`Error::Unwritable`] with `SET clevertap.schema_check = 'error'`; an unavailable schema is never an error.
+    /// With `SET clevertap.schema_check = 'error'`: [`Error::Unwritable`], or [`Error::Unavailable`] if there was no schema to compare with.
     pub(crate) fn take_findings(&mut self) -> Result<Vec<Warning>, Error> {
         let found = std::mem::take(&mut self.pending);
-        let known: Vec<&str> = found.iter().filter(|finding| finding.code != UNAVAILABLE).map(|finding| finding.message.as_str()).collect();
+        if let Some(unavailable) = found.iter().find(|finding| self.refuses && finding.code == UNAVAILABLE) {
+            // The next statement asks again.
+            self.account.project_schema().known().unavailable = None;
+            return Err(Error::Unavailable(format!(
+                "{}: {}. SET clevertap.schema_check = 'warn' sends it all the same",
+                self.mapping.qualified(),
+                unavailable.message
+            )));
+        }
+        let known: Vec<&str> = found.iter().map(|finding| finding.message.as_str()).collect();
         if self.refuses && !known.is_empty() {
             let more = known.len().saturating_sub(FINDINGS_IN_ERROR_MAX);
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };

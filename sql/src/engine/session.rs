@@ -282,6 +282,57 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_table_shows_what_a_url_keeps_secret() {
+        let world = World::new();
+        let session = Session::open(Some(world.account.clone()), None).unwrap();
+        let url = "s3://usr:hush-1@acme/x.csv?sv=1&X-Amz-Signature=hush-2&sig=hush-3";
+        for statement in [
+            format!("CREATE VIEW v AS SELECT '{url}' AS place"),
+            format!("CREATE OR REPLACE VIEW w AS SELECT 1 AS a WHERE '{url}' <> ''"),
+            "SET clevertap.failed_rows_to = 'https://usr:hush-1@host/failed?X-Amz-Signature=hush-2&sig=hush-3'".to_owned(),
+        ] {
+            session.rows(&statement).await.unwrap();
+        }
+        for (query, shown) in [
+            ("SHOW CREATE TABLE v", "s3://…@acme/x.csv?sv=1&X-Amz-Signature=…&sig=…"),
+            ("SHOW CREATE TABLE w", "s3://…@acme/x.csv?sv=1&X-Amz-Signature=…&sig=…"),
+            ("SELECT * FROM information_schema.views", "s3://…@acme"),
+            ("SELECT * FROM clevertap.options WHERE name = 'clevertap.failed_rows_to'", "https://host/failed"),
+            ("SHOW clevertap.failed_rows_to", "https://host/failed"),
+            ("SELECT * FROM information_schema.df_settings", "https://host/failed"),
+        ] {
+            let batches = session.rows(query).await.unwrap();
+            let text = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+            assert!(text.contains(shown) && !text.contains("hush"), "{query}: {text}");
+        }
+        // What is masked is its text alone.
+        assert_eq!(column(&session, "SELECT place FROM v", "place").await, [url]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_asked_about_an_event_that_is_only_written_to() {
+        let world = World::new();
+        let session = Session::open(Some(world.account.clone()), None).unwrap();
+        let insert = "INSERT INTO clevertap_events.\"New one\" SELECT 'a' AS identity, now() AS event_time, 5 AS \"Amount\"";
+        session.rows("SET clevertap.schema_check = 'off'").await.unwrap();
+        for statement in [&format!("EXPLAIN {insert}"), &format!("EXPLAIN VERBOSE {insert}"), &format!("PREPARE later AS {insert}")] {
+            session.rows(statement).await.unwrap();
+            assert_eq!(world.sent(), 0, "{statement}");
+        }
+        for (statement, why) in [
+            ("DELETE FROM clevertap_events.\"New one\" WHERE identity = 'a'", "is not deleted from"),
+            ("UPDATE clevertap_events.\"New one\" SET \"Amount\" = 6", "is not updated"),
+        ] {
+            let error = session.rows(&format!("EXPLAIN {statement}")).await.unwrap_err().to_string();
+            assert!(error.contains(why) && world.sent() == 0, "{error}");
+        }
+        session.rows(insert).await.unwrap();
+        assert_eq!((world.sent(), world.sent_to("/1/upload").len()), (1, 1));
+        session.rows("EXPLAIN SELECT \"Amount\" FROM clevertap_events.\"New one\" WHERE event_date = '2026-01-01'").await.unwrap();
+        assert!(world.sent() > 1, "one that is read has its columns");
+    }
+
+    #[tokio::test]
     async fn a_table_that_is_not_there_names_the_nearest_which_then_works() {
         let world = World::new();
         let session = Session::open(Some(world.account.clone()), None).unwrap();

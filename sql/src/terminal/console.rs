@@ -101,7 +101,7 @@ impl Console {
         self.clear();
         if !matches!(failure, Failure::ReaderGone) {
             // What broke off tells of itself; where it did is for those who mend it.
-            let place = take_panic_place().map(|place| format!(" [panic at {place}]")).unwrap_or_default();
+            let place = take_panic_place().map(|place| format!(" [{place}]")).unwrap_or_default();
             self.print(&format!("error: {failure}{place}"));
         }
         failure.code().into()

@@ -81,6 +81,19 @@ impl From<DataFusionError> for ChainError {
     }
 }
 
+impl ChainError {
+    /// The error of a page after the first: the export was taken on, so that a refusal of one page is none of the event.
+    fn of_page(self) -> Self {
+        let Self::Other(error) = self else { return self };
+        match Error::find(&error) {
+            Some(refused @ Error::Refused(_)) => {
+                Error::Unavailable(format!("{} The export is not complete; asked for again, it may be", refused.sentence())).into()
+            }
+            _ => Self::Other(error),
+        }
+    }
+}
+
 /// A page before decoding.
 struct Fetched {
     answer: Answer,
@@ -188,6 +201,7 @@ impl Chains {
                     ))
                     .into());
                 }
+                Err(error) if progress.has_opened() => return Err(error.of_page()),
                 Err(error) => return Err(error),
             }
         }
@@ -455,6 +469,11 @@ impl Progress {
     /// Whether a cursor was seen before.
     fn knows(&self, cursor: &str) -> bool {
         self.cursors.contains(&self.hasher.hash_one(cursor))
+    }
+
+    /// Whether a cursor was given: CleverTap has taken the export on.
+    fn has_opened(&self) -> bool {
+        !self.cursors.is_empty()
     }
 
     /// Remembers a cursor.

@@ -18,6 +18,7 @@ use crate::client::{Answer, Api, Arrived, File, Lane, LaneSettings, Outcome, Req
 use crate::error::{Error, Result};
 use crate::fate::Fate;
 use crate::options::{ListMode, Options};
+use crate::read::lists::{self, ListPages};
 use crate::runs::Stop;
 use crate::table::{List, Resend};
 
@@ -47,6 +48,7 @@ pub(super) enum Submitted {
 pub(super) struct Calls {
     list: &'static List,
     options: Options,
+    stop: Stop,
     url: Lane,
     completion: Lane,
     listing: Lane,
@@ -59,10 +61,11 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn new(account: &Account, list: &'static List, options: &Options, stop: &Stop) -> Self {
         let settings = |path| LaneSettings { stop: stop.clone(), ..LaneSettings::new(Api::of(path), options) };
-        let listing = settings(list.listing_path);
+        let listing = settings(list.existing.path);
         Self {
             list,
             options: options.clone(),
+            stop: stop.clone(),
             url: Lane::new(account.client(), settings(list.url_path)),
             completion: Lane::new(account.client(), settings(list.completion_path)),
             listing: Lane::new(account.client(), LaneSettings { retry_for: listing.retry_for.min(LISTING_FOR), ..listing }),
@@ -80,7 +83,14 @@ impl Calls {
 
     /// Submits a list.
     pub(super) async fn submit(&mut self, file: &SpooledFile) -> Submitted {
-        match self.prepare(file).await {
+        let stop = self.stop.clone();
+        let prepared = tokio::select! {
+            biased;
+            prepared = self.prepare(file) => prepared,
+            // CleverTap knows nothing of the list before the last call: no answer is waited for.
+            () = stop.stopped() => Err(Error::Unavailable(format!("list \"{}\" was not sent: the statement stopped.", file.name))),
+        };
+        match prepared {
             Ok(url) => self.complete(file, &url).await,
             Err(error) => Submitted::No { fate: Fate::Unsent, code: error.code().to_owned(), reason: error.sentence(), stop: Some(error) },
         }
@@ -128,26 +138,16 @@ impl Calls {
 
     /// Reads all pages of the list of lists.
     async fn fetch_list_names(&self) -> Result<BTreeSet<String>> {
-        let keys = &self.list.listing;
-        let page_of = |answer: &Answer| -> Option<(Vec<String>, u64)> {
-            let answer: Value = serde_json::from_slice(&answer.body).ok()?;
-            let lists = answer.get(keys.lists)?.as_array()?.iter();
-            let names = lists.map(|list| list.get(keys.name)?.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?;
-            Some((names, answer.get(keys.pages)?.as_u64()?))
-        };
+        let call = self.list.existing;
+        let mut pages = ListPages::new(call, self.list.existing_table);
         let mut names = BTreeSet::new();
-        let mut page = 1;
-        loop {
-            let body = Map::from_iter([(keys.page.to_owned(), page.into()), (keys.limit.to_owned(), keys.limit_max.into())]);
-            let request = Request::post(self.list.listing_path, Value::Object(body).to_string(), Resend::Idempotent);
-            let answer = self.listing.fetch(&request, |answer| is_whole(answer) && page_of(answer).is_some()).await?;
-            let (found, pages) = page_of(&answer).unwrap_or_default();
-            names.extend(found);
-            if page >= pages {
-                return Ok(names);
+        while let Some(records) = pages.next(&self.listing).await? {
+            for record in lists::values(&records) {
+                let name = self.list.existing_name.iter().find_map(|pointer| record.pointer(pointer)?.as_str());
+                names.insert(name.ok_or_else(|| Error::Answer(format!("{} lists one without a name.", call.path)))?.to_owned());
             }
-            page += 1;
         }
+        Ok(names)
     }
 
     /// Confirms the upload, which creates the list.

@@ -2,7 +2,7 @@
 //!
 //! In: a key, the session. Out: the document with the person and their events, and its tail of figures.
 
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use futures::TryStreamExt;
@@ -11,7 +11,7 @@ use serde_json::{Value, value::RawValue};
 use super::{
     super::person_key::{KeyKind, PersonKey},
     document::{Document, DocumentTail, Event, EventOutcome, NotExported, Person},
-    summary::EventSummary,
+    summary::{EventSummary, shown},
 };
 use crate::{
     engine::{
@@ -49,8 +49,8 @@ impl AccessRequest<'_> {
                 literal(&summary.event_name)
             );
             match self.session.count(&text).await {
-                Ok(events) => self.console.say(&format!("  {}: {events} events of everybody", summary.event_name)),
-                Err(error) => self.console.say(&format!("  {}: not counted: {error}", summary.event_name)),
+                Ok(events) => self.console.say(&format!("  {}: {events} events of everybody", shown(&summary.event_name))),
+                Err(error) => self.console.say(&format!("  {}: not counted: {}", shown(&summary.event_name), shown(&error.to_string()))),
             }
         }
         self.console.say("nothing was exported");
@@ -129,7 +129,7 @@ impl AccessRequest<'_> {
             summaries.len()
         ));
         for EventSummary { event_name, counted, days: (from, to), .. } in &summaries {
-            self.console.say(&format!("  {event_name}: {counted}, {from} to {to}"));
+            self.console.say(&format!("  {}: {counted}, {from} to {to}", shown(event_name)));
         }
         Ok(summaries)
     }
@@ -191,17 +191,22 @@ impl AccessRequest<'_> {
         match exported {
             Ok(()) => {}
             Err(ExportError::Refused(reason)) if outcome.found + outcome.done_since == 0 => {
-                self.console.say(&format!("{}: {} not exported: {reason}", summary.event_name, summary.counted));
+                self.console.say(&format!("{}: {} not exported: {}", shown(&summary.event_name), summary.counted, shown(&reason)));
                 tail.not_exported.push(NotExported { event_name: summary.event_name, counted: summary.counted, reason });
                 tail.complete = false;
                 return Ok(());
             }
-            Err(ExportError::Refused(reason)) => return Err(Failure::Failed(reason)),
+            Err(ExportError::Refused(reason)) => return Err(Failure::Failed(shown(&reason))),
             Err(ExportError::Failed(failure)) => return Err(failure),
         }
         let EventOutcome { event_name, counted, found, left_out_as_of_others: others, .. } = &outcome;
-        let short = if found < counted { ": the rest is not among what CleverTap exports for these days" } else { "" };
-        self.console.say(&format!("{event_name}: {found} of {counted} found{short}"));
+        let event_name = shown(event_name);
+        let differs = match found.cmp(counted) {
+            Ordering::Less => ": the rest is not among what CleverTap exports for these days",
+            Ordering::Equal => "",
+            Ordering::Greater => ": more than CleverTap counts, and all of them are written",
+        };
+        self.console.say(&format!("{event_name}: {found} of {counted} found{differs}"));
         if outcome.done_since > 0 {
             self.console
                 .say(&format!("{event_name}: {} more were done since the person was looked up, and written as well", outcome.done_since));

@@ -3,13 +3,21 @@
 //! In: the `events` of a look-up, `{"Charged":{"count":12,"first_seen":1767000000,"last_seen":1767225000}}`, in epoch seconds. Out:
 //! each name with its count and its days, which are the project's.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use chrono::{DateTime, Days, NaiveDate, SecondsFormat};
+use chrono::{DateTime, Datelike, Days, NaiveDate, SecondsFormat};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
 use crate::failure::{Failure, Result};
+
+/// When events may have been: a day outside is no number of seconds, and would be exported for nothing.
+const YEARS: RangeInclusive<i32> = 2000..=2100;
+
+/// A name of events as it is told: somebody may have written a person into it.
+pub(super) fn shown(event_name: &str) -> String {
+    event_name.split(' ').map(|word| if word.contains('@') { "…" } else { word }).collect::<Vec<_>>().join(" ")
+}
 
 /// One event name of the summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,16 +46,19 @@ impl EventSummary {
     pub(crate) fn parse(summary: &str, zone: Tz) -> Result<Vec<Self>> {
         let unread = |name: &str| {
             Failure::Failed(format!(
-                "CleverTap's summary of this person's events {name} is of a shape that this version does not read. Please report this."
+                "CleverTap's summary of this person's events {name} is of a shape that this version does not read. Please report this. [CT-304]"
             ))
         };
         let entries: BTreeMap<String, Entry> = serde_json::from_str(summary).map_err(|_| unread("as a whole"))?;
         entries
             .into_iter()
             .map(|(event_name, Entry { count, first_seen, last_seen })| {
-                let local = |seconds| DateTime::from_timestamp(seconds, 0).map(|instant| instant.with_timezone(&zone));
+                let local = |seconds| {
+                    let instant = DateTime::from_timestamp(seconds, 0).map(|instant| instant.with_timezone(&zone));
+                    instant.filter(|instant| YEARS.contains(&instant.year()))
+                };
                 let (Some(first), Some(last)) = (local(first_seen), local(last_seen)) else {
-                    return Err(unread(&format!("\"{event_name}\"")));
+                    return Err(unread(&format!("named \"{}\"", shown(&event_name))));
                 };
                 let days = (first.date_naive().min(last.date_naive()), last.date_naive().max(first.date_naive()));
                 let text = |time: DateTime<Tz>| time.to_rfc3339_opts(SecondsFormat::Secs, false);
@@ -70,8 +81,7 @@ mod tests {
 
     #[test]
     fn days_are_those_of_the_project() {
-        let summary =
-            r#"{"Charged":{"count":2,"first_seen":1767225599,"last_seen":1767225600},"Seen":{"count":1,"first_seen":0,"last_seen":0}}"#;
+        let summary = r#"{"Charged":{"count":2,"first_seen":1767225599,"last_seen":1767225600},"Seen":{"count":1,"first_seen":946684800,"last_seen":946684800}}"#;
         let days = |zone| EventSummary::parse(summary, zone).unwrap().into_iter().map(|summary| summary.days).next().unwrap();
         let day = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).unwrap();
         assert_eq!(days(Tz::UTC), (day(2025, 12, 31), day(2026, 1, 1)));
@@ -83,8 +93,15 @@ mod tests {
 
     #[test]
     fn an_entry_that_cannot_be_read_is_an_error() {
-        for summary in [r#"{"Charged":{"count":2}}"#, r#"{"Charged":7}"#, "[]", r#"{"A":{"count":-1,"first_seen":1,"last_seen":1}}"#] {
+        for summary in
+            [r#"{"Charged":{"count":2}}"#, r#"{"Charged":7}"#, "[]", r#"{"A":{"count":-1,"first_seen":1767225600,"last_seen":1767225600}}"#]
+        {
             assert_eq!(EventSummary::parse(summary, Tz::UTC).unwrap_err().code(), 1, "{summary}");
+        }
+        for seconds in [0, -5, 1_767_225_600_000_i64, 4_133_980_800] {
+            let summary = format!(r#"{{"Paid ada@example.org":{{"count":2,"first_seen":1767225600,"last_seen":{seconds}}}}}"#);
+            let error = EventSummary::parse(&summary, Tz::UTC).unwrap_err().to_string();
+            assert!(error.contains("\"Paid …\" is of a shape") && !error.contains('@'), "{error}");
         }
         assert!(EventSummary::parse("{}", Tz::UTC).unwrap().is_empty());
     }

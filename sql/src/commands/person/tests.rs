@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Parser;
 use clevertap_emulator::{Fault, Platform, SeedPerson, Settings, What};
+use datafusion_clevertap::transport::Answer;
 use serde_json::{Value, json};
 
 use super::{PersonFlags, person};
@@ -193,6 +194,46 @@ async fn a_fault_in_the_middle_leaves_no_file() {
         assert_eq!(ended.unwrap_err().code(), 1, "{stderr}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{stderr}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_refused_is_a_fault_and_a_name_that_is_refused_is_named() {
+    let refusals = [
+        (200, r#"{"status":"fail","error":"boom","code":3}"#),
+        (404, r#"{"status":"success"}"#),
+        (404, r#"{"status":"fail","error":"no","code":404}"#),
+        (400, r#"{"status":"fail","error":"[\"Invalid event : Charged\"]","code":400}"#),
+    ];
+    for (status, refusal) in refusals {
+        let world = world();
+        world.intercept(move |call| {
+            let is_page = call.url.path() == "/1/events.json" && call.url.query().is_some_and(|query| query.contains("cursor="));
+            is_page.then(|| Ok(Answer::new(status, refusal)))
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let (ended, stderr) = run(&world, &["--identity", "ada"], Some(&folder.path().join("ada.json"))).await;
+        let failure = ended.unwrap_err();
+        assert!(failure.code() == 1 && failure.to_string().contains("The export is not complete"), "{failure} {stderr}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+    let world = world();
+    world.intercept(|call| {
+        let is_opening = call.url.path() == "/1/events.json" && !call.url.query().is_some_and(|query| query.contains("cursor="));
+        is_opening.then(|| Ok(Answer::new(200, r#"{"status":"fail","error":"[\"Invalid event : Charged\"]","code":400}"#)))
+    });
+    let (found, stderr) = document(&world, &["--identity", "ada"]).await;
+    assert_eq!((&found["complete"], found["not_exported"].as_array().unwrap().len()), (&json!(false), 3), "{stderr}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_is_counted_is_told_and_an_address_in_a_name_is_not() {
+    let world = world();
+    world.replace(r#""Charged":{"count":12"#, r#""Charged":{"count":9"#);
+    world.replace("Notification Sent", "Sent to eve@example.org");
+    let (found, stderr) = document(&world, &["--identity", "ada"]).await;
+    assert!(stderr.contains("Charged: 12 of 9 found: more than CleverTap counts, and all of them are written"), "{stderr}");
+    assert!(stderr.contains("Sent to …: 1 not exported") && !stderr.contains("eve@"), "{stderr}");
+    assert_eq!(found["not_exported"][0]["event_name"], "Sent to eve@example.org");
 }
 
 #[tokio::test(start_paused = true)]
