@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) mod failed_rows;
 pub(crate) mod failed_rows_file;
+pub(crate) mod row_ranges;
 mod stop;
 
 pub use failed_rows::FailedRow;

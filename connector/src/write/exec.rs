@@ -21,13 +21,14 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::client::{Api, Lane, LaneSettings};
 use crate::options::{DryRun, InDoubt, OnReject};
+use crate::origin::{Source, with_places};
 use crate::single_partition::over_one_partition;
 use crate::table::{BodyForm, Write};
 use crate::tables::DRY_RUN;
 use crate::write::body::Packers;
 use crate::write::consent::ConsentExec;
 use crate::write::deliver::Route;
-use crate::write::driver::{Driver, Progress, WriteMetrics};
+use crate::write::driver::{Driver, Progress, SourceRows, WriteMetrics};
 use crate::write::encode::Encoder;
 use crate::write::job::{Job, Operation};
 use crate::write::schema_check::Checker;
@@ -38,17 +39,38 @@ use crate::write::settle::Settler;
 pub(crate) struct WriteExec {
     input: Arc<dyn ExecutionPlan>,
     job: Job,
+    /// The files of the source, where the last column of the input says of each row which it is from.
+    source: Option<Arc<Source>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl WriteExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, job: Job) -> Self {
-        Self { properties: one_row(&input, &accepted_schema()), input, job, metrics: ExecutionPlanMetricsSet::new() }
+        Self { properties: one_row(&input, &accepted_schema()), input, job, source: None, metrics: ExecutionPlanMetricsSet::new() }
     }
 
     pub(crate) fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// The same over an input that says of each row where it is from; `None` where that is not known, or said already.
+    pub(crate) fn with_places(&self) -> Result<Option<Self>> {
+        if self.source.is_some() || self.job.mapping.table.erases() {
+            return Ok(None);
+        }
+        let placed = with_places(&self.input)?;
+        Ok(placed.map(|(input, source)| Self { source: Some(Arc::new(source)), ..Self::new(input, self.job.clone()) }))
+    }
+
+    /// The schema of what is written.
+    fn written_schema(&self) -> SchemaRef {
+        let schema = self.input.schema();
+        if self.source.is_none() {
+            return schema;
+        }
+        let fields = schema.fields();
+        Arc::new(Schema::new_with_metadata(fields[..fields.len() - 1].to_vec(), schema.metadata().clone()))
     }
 
     /// The plan of a write: this node below its commit and, if it erases, above the node that counts before anything is sent.
@@ -72,7 +94,8 @@ impl WriteExec {
         let counter = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
         Ok(Driver {
             mapping: Arc::clone(mapping),
-            encoder: Encoder::new(mapping, &self.input.schema(), rules)?,
+            encoder: Encoder::new(mapping, &self.written_schema(), rules)?,
+            rows: SourceRows::new(self.source.is_some()),
             packer: Packers::new(*form, options.body_rows_max.min(*rows_max), options.body_bytes_max),
             route: Route {
                 path,
@@ -87,7 +110,7 @@ impl WriteExec {
             width: lane.as_ref().map_or(1, |lane| lane.in_flight_max()),
             lane,
             run,
-            settler,
+            settler: settler.of_files(self.source.clone()),
             checker: Checker::of(&self.job),
             memory: MemoryConsumer::new(format!("WriteExec[{}]", mapping.qualified())).register(task.memory_pool()),
             metrics: WriteMetrics {
@@ -133,7 +156,7 @@ impl DisplayAs for WriteExec {
 }
 
 impl ExecutionPlan for WriteExec {
-    over_one_partition!("WriteExec", input, |node, input| Self::new(input, node.job.clone()));
+    over_one_partition!("WriteExec", input, |node, input| Self { source: node.source.clone(), ..Self::new(input, node.job.clone()) });
 
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
@@ -153,7 +176,8 @@ impl ExecutionPlan for WriteExec {
             return Err(DataFusionError::Internal("WriteExec writes one partition".into()));
         }
         let input = self.input.execute(0, Arc::clone(&task))?;
-        let writer = Self { metrics: self.metrics.clone(), ..Self::new(Arc::clone(&self.input), self.job.clone()) };
+        let writer =
+            Self { metrics: self.metrics.clone(), source: self.source.clone(), ..Self::new(Arc::clone(&self.input), self.job.clone()) };
         let written = futures::stream::once(async move {
             let accepted = writer.driver(&task).await?.drive(input).await?;
             one_number(accepted_schema(), accepted)

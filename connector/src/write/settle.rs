@@ -3,7 +3,6 @@
 //! In: rows as they are read and fates as they are known. Out: the run's figures, failed rows, and the statement's end. The
 //! four fates add up to the rows read, also when the stream is dropped.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,9 +16,11 @@ use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND, STORAGE, UNAVAILABLE
 use crate::fate::{Fate, Tally};
 use crate::foreign_text::printable;
 use crate::options::{DryRun, InDoubt, OnReject};
+use crate::origin::{Source, SourceRow};
 use crate::redact::without_values;
 use crate::runs::failed_rows::FailedRow;
 use crate::runs::failed_rows_file::{self, FailedRowsFile};
+use crate::runs::row_ranges::RowRanges;
 use crate::runs::{LiveRun, Status};
 use crate::table::Resend;
 use crate::write::encode::Reject;
@@ -29,7 +30,7 @@ use crate::write::job::Job;
 /// A row that was not accepted, with all that is known of it.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) row: u64,
+    pub(crate) row: SourceRow,
     pub(crate) fate: Fate,
     pub(crate) code: String,
     pub(crate) reason: String,
@@ -48,6 +49,8 @@ pub(crate) struct Settler {
     run_id: u64,
     run_uid: Arc<str>,
     table: Arc<str>,
+    /// The files that its rows are from.
+    source: Option<Arc<Source>>,
     file: Option<FailedRowsFile>,
     watch: Option<FateWatch>,
     watch_panicked: bool,
@@ -59,7 +62,7 @@ pub(crate) struct Settler {
     lists: bool,
     /// Whether its author decides if rows in doubt are sent again: they may be stored twice, and the session does not send them again.
     asks_in_doubt: bool,
-    settled: Settled,
+    settled: RowRanges,
     first_reject: Option<String>,
     first_doubt: Option<String>,
 }
@@ -90,6 +93,7 @@ impl Settler {
             run_id,
             run_uid,
             table,
+            source: None,
             file: folder.map(|folder| FailedRowsFile::new(folder, run_id, started_at)),
             watch: watch.clone(),
             watch_panicked: false,
@@ -100,7 +104,7 @@ impl Settler {
             lists: false,
             asks_in_doubt: options.in_doubt == InDoubt::Hold
                 && job.mapping.table.write.as_ref().is_some_and(|write| write.record_spec().resend == Resend::Appends),
-            settled: Settled::default(),
+            settled: RowRanges::default(),
             first_reject: None,
             first_doubt: None,
         };
@@ -112,6 +116,12 @@ impl Settler {
     pub(crate) fn of_lists(mut self) -> Self {
         // The last call of a list is never sent again, whatever the session says.
         (self.lists, self.asks_in_doubt) = (true, false);
+        self
+    }
+
+    /// For rows of files: failed rows say where they are from.
+    pub(crate) fn of_files(mut self, source: Option<Arc<Source>>) -> Self {
+        self.source = source;
         self
     }
 
@@ -159,14 +169,14 @@ impl Settler {
     }
 
     /// A row was refused before it was sent.
-    pub(crate) fn reject(&mut self, row: u64, reject: Reject) {
+    pub(crate) fn reject(&mut self, row: SourceRow, reject: Reject) {
         let Reject { code, column, reason, identifier, record } = reject;
         self.fail(Failure { row, fate: Fate::Rejected, code: code.to_owned(), reason, column: Some(column), identifier, record });
     }
 
     /// A row was not accepted.
     pub(crate) fn fail(&mut self, failure: Failure) {
-        let Failure { row, fate, code, reason, column, identifier, record } = failure;
+        let Failure { row: SourceRow { number: row, place }, fate, code, reason, column, identifier, record } = failure;
         // A dry run stores nothing, so that nothing of it is in doubt.
         let fate = if self.dry && fate == Fate::InDoubt { Fate::Unsent } else { fate };
         if fate != Fate::Unsent {
@@ -200,6 +210,8 @@ impl Settler {
             run_id: self.run_id,
             run_uid: Arc::clone(&self.run_uid),
             dry_run: self.dry,
+            source_file: self.source.as_ref().and_then(|source| source.file_of(place)),
+            source_row: place.row(),
             table_name: Arc::clone(&self.table),
             fate,
             row_number: row,
@@ -415,53 +427,5 @@ impl From<DataFusionError> for Stopped {
 impl From<Error> for Stopped {
     fn from(error: Error) -> Self {
         Self::Cause { cause: error.sentence(), code: error.code(), source: Some(Box::new(error)) }
-    }
-}
-
-/// Row numbers from 1 that are settled, as ranges.
-#[derive(Debug, Default)]
-struct Settled {
-    /// First and last row of each range, without neighbours that touch.
-    ranges: BTreeMap<u64, u64>,
-}
-
-impl Settled {
-    /// The rows from `first` to `last` are settled, and may have been before.
-    fn add(&mut self, mut first: u64, mut last: u64) {
-        if let Some((&before, &end)) = self.ranges.range(..=first).next_back()
-            && end + 1 >= first
-        {
-            (first, last) = (before, last.max(end));
-        }
-        while let Some((&next, &end)) = self.ranges.range(first..=last + 1).next() {
-            self.ranges.remove(&next);
-            last = last.max(end);
-        }
-        self.ranges.insert(first, last);
-    }
-
-    /// The last row before which none is missing.
-    fn through(&self) -> u64 {
-        self.ranges.get(&1).copied().unwrap_or(0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn settled_through_is_the_last_row_before_a_gap(runs in prop::collection::vec((1u64..60, 0u64..4), 0..60)) {
-            let mut settled = Settled::default();
-            runs.iter().for_each(|(first, more)| settled.add(*first, first + more));
-            let is_settled = |row: &u64| runs.iter().any(|(first, more)| (*first..=first + more).contains(row));
-            let expected = (1..).take_while(is_settled).last().unwrap_or(0);
-            let ranges: Vec<_> = settled.ranges.iter().collect();
-            prop_assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 < *pair[1].0), "neighbours touch");
-            prop_assert_eq!(settled.through(), expected);
-        }
     }
 }
