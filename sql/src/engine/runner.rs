@@ -14,6 +14,7 @@ use std::{
 };
 
 use datafusion::{common::runtime::JoinSet, physical_plan::SendableRecordBatchStream};
+use datafusion_clevertap::runs::RunWarning;
 use futures::TryStreamExt;
 use indicatif::ProgressBar;
 use tokio::{
@@ -91,14 +92,14 @@ impl<'a> Runner<'a> {
     /// The statement's; [`Failure::Stopped`] after a signal, even if the statement reached its end.
     pub(crate) async fn run_one(&mut self, text: &str) -> Result<Vec<RunView>> {
         let last_run = self.session.last_run();
-        let earlier = self.session.warnings();
+        let mut told = self.session.warnings();
         self.console.begin();
-        let result = self.watch(text, last_run).await;
+        let result = self.watch(text, last_run, &mut told).await;
         let runs = self.session.runs_after(last_run);
         let counts = if matches!(result, Err(Failure::Written(_))) { Counts::Printed } else { Counts::ToPrint };
         self.console.end(&runs, counts);
         let mut warnings = self.session.warnings();
-        warnings.retain(|warning| !earlier.contains(warning));
+        warnings.retain(|warning| !told.contains(warning));
         self.console.warn(&warnings);
         if let Some(left_out) = result?.left_out() {
             self.console.say(&left_out);
@@ -109,8 +110,9 @@ impl<'a> Runner<'a> {
         Ok(runs)
     }
 
-    /// Executes a statement while its runs are shown, its confirmations asked and signals caught.
-    async fn watch(&mut self, text: &str, last_run: u64) -> Result<RowsWritten> {
+    /// Executes a statement while its runs and what was found of names are shown, its confirmations asked and signals caught; `told` are
+    /// the warnings that were shown.
+    async fn watch(&mut self, text: &str, last_run: u64, told: &mut Vec<RunWarning>) -> Result<RowsWritten> {
         let Self { session, output, console, interrupts } = self;
         let (stop, stopped) = watch::channel(false);
         let work = Execution { session: session.clone(), text: text.to_owned(), last_run, bar: console.progress_bar(), stopped };
@@ -162,7 +164,14 @@ impl<'a> Runner<'a> {
                         line = confirm::read_line() => confirmation.answer(&line),
                     }
                 }
-                _ = ticks.tick() => console.tick(&session.runs_after(last_run)),
+                _ = ticks.tick() => {
+                    console.tick(&session.runs_after(last_run));
+                    // What speaks of names and not of rows is complete: names last for ever, and a load may take hours.
+                    let mut found = session.warnings();
+                    found.retain(|warning| warning.rows == 0 && !told.contains(warning));
+                    console.warn(&found);
+                    told.extend(found);
+                }
             }
         }
     }
