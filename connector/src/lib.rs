@@ -101,6 +101,7 @@ mod write;
 
 pub use access::Access;
 pub use account::{Account, AccountSettings};
+pub use catalog::records_table;
 pub use client::{Region, Secret, transport};
 pub use error::{Error, ErrorKind, Result};
 pub use fate::{Fate, Tally};

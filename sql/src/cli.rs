@@ -16,6 +16,7 @@ use crate::{
         demo::{self, DemoFlags},
         erase::{self, EraseFlags},
         person::{self, PersonFlags},
+        resend::{self, ResendFlags},
         run::{self, ScriptFlags, Source},
     },
     config::{AccountFlags, how_to_set_an_account},
@@ -39,6 +40,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done with rejected rows skipped.
   clevertap-sql -c \"SELECT count(*) FROM 'users.parquet'\"
   clevertap-sql person --email ada@example.org -o ada.json
   clevertap-sql --allow-erase erase --file leavers.csv --wait
+  clevertap-sql resend failed/
   clevertap-sql --failed-rows failed/ -c \"SET clevertap.on_reject = 'skip'\" -f load.sql";
 
 /// SQL over CleverTap and files.
@@ -82,6 +84,8 @@ enum AccountCommand {
     Check,
     /// Write out one person: the profile and all of their events
     Person(PersonFlags),
+    /// Send again what a folder of failed rows holds, each row once
+    Resend(ResendFlags),
     /// Erase people, and know what came of it
     Erase(Box<EraseFlags>),
 }
@@ -149,6 +153,7 @@ async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Opt
     match command {
         AccountCommand::Check => check::check(&opened, &mut stdout()?).await,
         AccountCommand::Person(flags) => person::person(&flags, opened.account, console, Interrupts::listen()?).await,
+        AccountCommand::Resend(flags) => resend::resend(&flags, opened.account, stdout()?, console, Interrupts::listen()?).await,
         AccountCommand::Erase(flags) => erase::erase(&flags, opened.account, variable, interactive, console, Interrupts::listen()?).await,
     }
 }

@@ -90,11 +90,15 @@ impl WriteExec {
         let (run, settler) = Settler::begin(&self.job, task).await?;
         let retry_for = std::time::Duration::from_millis(options.retry_for_ms);
         let settings = LaneSettings { stop: run.stop.clone(), ..LaneSettings::new(Api::of(path), options) };
+        let encoder = match &self.job.records {
+            Some(columns) => Encoder::new(mapping, columns, rules)?.of_records(),
+            None => Encoder::new(mapping, &self.written_schema(), rules)?,
+        };
         let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(relation.account.client(), settings)));
         let counter = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
         Ok(Driver {
             mapping: Arc::clone(mapping),
-            encoder: Encoder::new(mapping, &self.written_schema(), rules)?,
+            encoder,
             rows: SourceRows::new(self.source.is_some()),
             packer: Packers::new(*form, options.body_rows_max.min(*rows_max), options.body_bytes_max),
             route: Route {

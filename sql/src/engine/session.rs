@@ -10,7 +10,8 @@ use arrow::{
     util::display::array_value_to_string,
 };
 use datafusion::{
-    common::{DataFusionError, Result as DataFusionResult},
+    catalog::{MemorySchemaProvider, TableProvider},
+    common::{DataFusionError, Result as DataFusionResult, TableReference},
     execution::{SessionStateBuilder, runtime_env::RuntimeEnvBuilder},
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
@@ -32,10 +33,12 @@ use crate::{
         progress::RunView,
     },
 };
-use datafusion_clevertap::{Account, ClevertapSql, FailedRow, Options, optimizer, redact::without_values, register, runs::RunWarning};
+use datafusion_clevertap::{
+    Account, ClevertapSql, FailedRow, Options, hooks::FateWatch, optimizer, redact::without_values, register, runs::RunWarning,
+};
 
 /// The schema of the account's tables.
-const NAME: &str = "clevertap";
+pub(crate) const NAME: &str = "clevertap";
 
 /// A session, and the account behind it. Clones are one session.
 #[derive(Clone)]
@@ -167,6 +170,27 @@ impl Session {
             }
         }
         Ok(texts)
+    }
+
+    /// Has statements that are planned from here on tell what becomes of their rows.
+    pub(crate) fn watch_fates(&self, watch: FateWatch) {
+        self.ctx.state_ref().write().config_mut().set_extension(Arc::new(watch));
+    }
+
+    /// Puts a table into a schema of this session, in the place of one of that name.
+    ///
+    /// # Errors
+    /// DataFusion's.
+    pub(crate) fn add_table(&self, schema: &str, name: &str, table: Arc<dyn TableProvider>) -> DataFusionResult<()> {
+        let config = self.ctx.copied_config();
+        if let Some(catalog) = self.ctx.catalog(&config.options().catalog.default_catalog)
+            && catalog.schema(schema).is_none()
+        {
+            catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
+        }
+        let name = TableReference::partial(schema, name);
+        self.ctx.deregister_table(name.clone())?;
+        self.ctx.register_table(name, table).map(drop)
     }
 
     /// Has a person confirm statements that erase.

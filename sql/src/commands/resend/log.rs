@@ -1,0 +1,147 @@
+//! The log of what was sent again, beside the failed rows.
+//!
+//! In: which rows are about to be sent, and which were accepted. Out: how each failed row stands. Files are only ever added, one number
+//! after the other: a process that was killed leaves the truth (rows that were about to be sent and of which nothing more is known are
+//! in doubt), and of two processes at once, the one that comes second to a number stops.
+//!
+//! ```text
+//! {"claims":{"by":"019a…","first":1,"of":"0199…","rows":[[3,8],[11,11]]}}    rows 3 to 8 and 11 of a run are rows 1 to 7 of the run `by`
+//! {"accepted":{"by":"019a…","rows":[[1,7]]}}
+//! ```
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Result};
+use datafusion_clevertap::storage::Folder;
+
+/// The ending of a file of the log: no kind of file that is queried, so that `FROM 'failed/'` reads the failed rows alone.
+const ENDING: &str = ".log";
+const STEM: &str = "_resent-";
+
+/// Ranges of row numbers, first and last.
+pub(super) type Ranges = Vec<(u64, u64)>;
+
+/// A failed row: its run, and its number in it.
+pub(super) type RowKey = (String, u64);
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LogLine {
+    /// These rows of the run `of` are about to leave as rows of the run `by`, which numbers them from `first`.
+    Claims { by: String, first: u64, of: String, rows: Ranges },
+    /// Rows of the run `by` that CleverTap accepted.
+    Accepted { by: String, rows: Ranges },
+}
+
+/// How a failed row stands, by the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nobody sent it again.
+    Open,
+    /// It was accepted, or is a failed row of a later run.
+    Done,
+    /// It was about to be sent again, and nothing more is known: it may be stored.
+    Lost,
+}
+
+/// The log of one folder.
+#[derive(Debug)]
+pub(super) struct ResendLog {
+    folder: Folder,
+    /// The number of the next file.
+    next: u64,
+    /// Which row of which run each failed row became last.
+    claims: HashMap<String, HashMap<u64, RowKey>>,
+    accepted: HashMap<String, BTreeMap<u64, u64>>,
+}
+
+impl ResendLog {
+    /// Reads what there is.
+    ///
+    /// # Errors
+    /// The disk's or the bucket's; a file that is no log.
+    pub(super) async fn read(folder: Folder) -> Result<Self> {
+        let files = folder.read_all(ENDING).await.map_err(|error| Failure::Failed(format!("{folder} could not be read ({error})")))?;
+        let mut log = Self { folder, next: 1, claims: HashMap::new(), accepted: HashMap::new() };
+        for (name, bytes) in files {
+            let Some(number) = name.strip_prefix(STEM).and_then(|name| name.strip_suffix(ENDING)) else { continue };
+            let place = log.folder.to_string();
+            let not_read = || Failure::Failed(format!("{place}: {name} is no log of what was sent again; nothing was sent"));
+            log.next = log.next.max(number.parse::<u64>().map_err(|_| not_read())? + 1);
+            let text = String::from_utf8(bytes).map_err(|_| not_read())?;
+            for line in text.lines() {
+                let line = serde_json::from_str(line).map_err(|_| not_read())?;
+                log.note(&line);
+            }
+        }
+        Ok(log)
+    }
+
+    fn note(&mut self, line: &LogLine) {
+        match line {
+            LogLine::Claims { by, first, of, rows } => {
+                let claimed = self.claims.entry(of.clone()).or_default();
+                for (number, row) in (*first..).zip(rows.iter().flat_map(|(first, last)| *first..=*last)) {
+                    claimed.insert(row, (by.clone(), number));
+                }
+            }
+            LogLine::Accepted { by, rows } => self.accepted.entry(by.clone()).or_default().extend(rows.iter().copied()),
+        }
+    }
+
+    /// Writes lines, which are on the disk when this returns.
+    ///
+    /// # Errors
+    /// The disk's or the bucket's; another process wrote at the same time.
+    pub(super) async fn write(&mut self, lines: &[LogLine]) -> Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(&serde_json::to_string(line).map_err(|error| Failure::Failed(error.to_string()))?);
+            text.push('\n');
+        }
+        let name = format!("{STEM}{:08}{ENDING}", self.next);
+        self.folder.put_new(&name, text.into_bytes()).await.map_err(|error| {
+            Failure::Failed(match error.kind() {
+                std::io::ErrorKind::AlreadyExists => {
+                    format!("another resend is at work in {}; wait until it has ended, and run this one again", self.folder)
+                }
+                _ => format!("what is sent again could not be noted in {} ({error})", self.folder),
+            })
+        })?;
+        self.next += 1;
+        lines.iter().for_each(|line| self.note(line));
+        Ok(())
+    }
+
+    /// The runs that sent rows again.
+    pub(super) fn runs(&self) -> HashSet<&str> {
+        self.claims.values().flat_map(HashMap::values).map(|(by, _)| by.as_str()).collect()
+    }
+
+    /// How a failed row stands, where `failed` are the failed rows of [`runs`](Self::runs).
+    pub(super) fn standing(&self, run: &str, row: u64, failed: &HashSet<RowKey>) -> Standing {
+        let Some(claim) = self.claims.get(run).and_then(|rows| rows.get(&row)) else { return Standing::Open };
+        let (by, number) = claim;
+        let ranges = self.accepted.get(by);
+        let is_accepted = ranges.and_then(|ranges| ranges.range(..=number).next_back()).is_some_and(|(_, last)| last >= number);
+        if is_accepted || failed.contains(claim) { Standing::Done } else { Standing::Lost }
+    }
+}
+
+/// Row numbers as ranges, in their order.
+pub(super) fn ranges(rows: impl IntoIterator<Item = u64>) -> Ranges {
+    let mut ranges = Ranges::new();
+    for row in rows {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == row => *last = row,
+            _ => ranges.push((row, row)),
+        }
+    }
+    ranges
+}
