@@ -133,7 +133,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli, Vec<Sour
 async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<String>, console: &mut Console) -> Result<Completion> {
     let Cli { script, account, command, .. } = cli;
     if command.is_some() && script.is_given() {
-        return Err(Failure::Usage("-c, -f, --format, -o and --failed-rows belong to a script, not to a command; person and erase have an -o of their own, which comes after \
+        return Err(Failure::Usage("-c, -f, --format, -o, --failed-rows and --resume belong to a script, not to a command; person and erase have an -o of their own, which comes after \
              the command's name".into()));
     }
     let stdout = || Output::open(None, None, FileAccess::Default);

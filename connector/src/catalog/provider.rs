@@ -19,6 +19,7 @@ use crate::read::projection::typed_fields;
 use crate::read::scan::ScanExec;
 use crate::read::{filter_columns, schema_discovery};
 use crate::relation::{Relation, SchemaName};
+use crate::runs::RunContext;
 use crate::table::{Read, Table, Write};
 use crate::tables;
 use crate::write::custom_list;
@@ -138,6 +139,7 @@ impl ClevertapTable {
 
 /// The job with the callbacks of the session.
 fn with_hooks(mut job: Job, session: &dyn Session) -> Job {
+    job.context = session.config().get_extension::<RunContext>().unwrap_or_default();
     job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
     job.consent = session.config().get_extension::<EraseConsent>().map(|consent| consent.as_ref().clone());
     job

@@ -92,7 +92,7 @@ impl SourceFile {
         let meta = &file.object_meta;
         let store = store.as_str().trim_end_matches('/');
         // A path of this machine is shown as one.
-        let store = store.strip_prefix("file://").unwrap_or(store);
+        let store = if store == "file:" { "" } else { store };
         Self {
             name: without_secrets(&format!("{store}/{}", meta.location)).into(),
             size: meta.size,

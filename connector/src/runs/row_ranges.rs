@@ -26,9 +26,39 @@ impl RowRanges {
         self.ranges.insert(first, last);
     }
 
+    /// The ranges, first and last row, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.ranges.iter().map(|(first, last)| (*first, *last))
+    }
+
+    /// What is missing from `first` to `last`.
+    pub(crate) fn gaps(&self, first: u64, last: u64) -> Vec<(u64, u64)> {
+        let mut gaps = Vec::new();
+        let mut next = first;
+        let before = self.ranges.range(..first).next_back();
+        for (&start, &end) in before.into_iter().chain(self.ranges.range(first..=last.max(first))) {
+            if start > next {
+                gaps.push((next, start - 1));
+            }
+            next = next.max(end + 1);
+        }
+        if next <= last {
+            gaps.push((next, last));
+        }
+        gaps
+    }
+
     /// The last row before which none is missing.
     pub(crate) fn through(&self) -> u64 {
         self.ranges.get(&1).copied().unwrap_or(0)
+    }
+}
+
+impl FromIterator<(u64, u64)> for RowRanges {
+    fn from_iter<I: IntoIterator<Item = (u64, u64)>>(ranges: I) -> Self {
+        let mut rows = Self::default();
+        ranges.into_iter().for_each(|(first, last)| rows.add(first, last));
+        rows
     }
 }
 
@@ -40,7 +70,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn settled_through_is_the_last_row_before_a_gap(runs in prop::collection::vec((1u64..60, 0u64..4), 0..60)) {
+        fn settled_through_is_the_last_row_before_a_gap_and_gaps_are_what_is_missing(runs in prop::collection::vec((1u64..60, 0u64..4), 0..60), asked in (1u64..70, 1u64..70)) {
             let mut settled = RowRanges::default();
             runs.iter().for_each(|(first, more)| settled.add(*first, first + more));
             let is_settled = |row: &u64| runs.iter().any(|(first, more)| (*first..=first + more).contains(row));
@@ -48,6 +78,9 @@ mod tests {
             let ranges: Vec<_> = settled.ranges.iter().collect();
             prop_assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 < *pair[1].0), "neighbours touch");
             prop_assert_eq!(settled.through(), expected);
+            let (first, last) = asked;
+            let missing: Vec<u64> = settled.gaps(first, last).into_iter().flat_map(|(first, last)| first..=last).collect();
+            prop_assert_eq!(missing, (first..=last).filter(|row| !is_settled(row)).collect::<Vec<_>>());
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::write::deliver::Route;
 use crate::write::driver::{Driver, Progress, SourceRows, WriteMetrics};
 use crate::write::encode::Encoder;
 use crate::write::job::{Job, Operation};
+use crate::write::resume::{log_of, settled_before};
 use crate::write::schema_check::Checker;
 use crate::write::settle::Settler;
 
@@ -87,7 +88,10 @@ impl WriteExec {
         let Some(Write::Batch { path, form, rows_max, order, .. }) = &mapping.table.write else {
             return Err(DataFusionError::Internal("a mapping of a table that is not written".into()));
         };
+        let source = self.source.as_deref();
+        let settled = settled_before(&self.job, source, &self.written_schema())?;
         let (run, settler) = Settler::begin(&self.job, task).await?;
+        let log = log_of(&self.job, source, &self.written_schema());
         let retry_for = std::time::Duration::from_millis(options.retry_for_ms);
         let settings = LaneSettings { stop: run.stop.clone(), ..LaneSettings::new(Api::of(path), options) };
         let encoder = match &self.job.records {
@@ -99,7 +103,7 @@ impl WriteExec {
         Ok(Driver {
             mapping: Arc::clone(mapping),
             encoder,
-            rows: SourceRows::new(self.source.is_some()),
+            rows: SourceRows::new(self.source.is_some(), settled.clone()),
             packer: Packers::new(*form, options.body_rows_max.min(*rows_max), options.body_bytes_max),
             route: Route {
                 path,
@@ -114,7 +118,7 @@ impl WriteExec {
             width: lane.as_ref().map_or(1, |lane| lane.in_flight_max()),
             lane,
             run,
-            settler: settler.of_files(self.source.clone()),
+            settler: settler.of_files(self.source.clone(), log, settled),
             checker: Checker::of(&self.job),
             memory: MemoryConsumer::new(format!("WriteExec[{}]", mapping.qualified())).register(task.memory_pool()),
             metrics: WriteMetrics {

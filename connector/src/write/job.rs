@@ -14,7 +14,7 @@ use crate::fate::Tally;
 use crate::options::{DryRun, Options};
 use crate::redact::without_secrets;
 use crate::relation::Relation;
-use crate::runs::{PlannedRun, Run, Status};
+use crate::runs::{PlannedRun, Run, RunContext, Status};
 use crate::table::{BodyForm, Shape, Target, Write};
 use crate::write::encode::{Encoder, Rules};
 use crate::write::hooks::{EraseConsent, FateWatch};
@@ -99,6 +99,8 @@ pub(crate) struct Job {
     /// Who watches, and who is asked before it erases: of the session that planned it.
     pub(crate) watch: Option<FateWatch>,
     pub(crate) consent: Option<EraseConsent>,
+    /// What it is a part of, and what it goes on with: of the session that planned it.
+    pub(crate) context: Arc<RunContext>,
     pub(crate) run_uids: Arc<RunUids>,
 }
 
@@ -145,6 +147,7 @@ impl Job {
             records: None,
             watch: None,
             consent: None,
+            context: Arc::default(),
             run_uids: Arc::new(RunUids::new(account)),
         })
     }

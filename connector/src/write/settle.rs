@@ -21,6 +21,7 @@ use crate::redact::without_values;
 use crate::runs::failed_rows::FailedRow;
 use crate::runs::failed_rows_file::{self, FailedRowsFile};
 use crate::runs::row_ranges::RowRanges;
+use crate::runs::run_log::{RunLog, RunLogFile};
 use crate::runs::{LiveRun, Status};
 use crate::table::Resend;
 use crate::write::encode::Reject;
@@ -52,6 +53,7 @@ pub(crate) struct Settler {
     /// The files that its rows are from.
     source: Option<Arc<Source>>,
     file: Option<FailedRowsFile>,
+    log: Option<RunLogFile>,
     watch: Option<FateWatch>,
     watch_panicked: bool,
     on_reject: OnReject,
@@ -95,6 +97,7 @@ impl Settler {
             table,
             source: None,
             file: folder.map(|folder| FailedRowsFile::new(folder, run_id, started_at)),
+            log: None,
             watch: watch.clone(),
             watch_panicked: false,
             on_reject: options.on_reject,
@@ -119,10 +122,37 @@ impl Settler {
         self
     }
 
-    /// For rows of files: failed rows say where they are from.
-    pub(crate) fn of_files(mut self, source: Option<Arc<Source>>) -> Self {
-        self.source = source;
+    /// For rows of files: failed rows say where they are from, and `log` how far the run has come. `settled` are rows that an earlier run
+    /// settled.
+    pub(crate) fn of_files(mut self, source: Option<Arc<Source>>, log: Option<RunLog>, settled: RowRanges) -> Self {
+        let folder = self.file.as_ref().map(|file| file.folder().clone());
+        let mut run = self.run.get();
+        run.settled_through = settled.through();
+        self.log = folder.zip(log).map(|(folder, log)| RunLogFile::new(folder, log, &run));
+        drop(run);
+        (self.source, self.settled) = (source, settled);
         self
+    }
+
+    /// Writes how far the run has come, when a minute has passed; before the first row, where it goes on with another; and at its end.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the place does not take it.
+    pub(crate) async fn write_log(&mut self, at: LogAt) -> Result<()> {
+        let end = self.log_end(at);
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let is_due = match at {
+            LogAt::Begin => log.continues(),
+            LogAt::Run => log.is_due(),
+            LogAt::End { .. } => true,
+        };
+        if is_due { log.write(self.settled.iter(), end).await } else { Ok(()) }
+    }
+
+    /// Of a run that ended: whether every row is settled.
+    fn log_end(&self, at: LogAt) -> Option<bool> {
+        let LogAt::End { input_complete } = at else { return None };
+        Some(input_complete && self.run.get().tally.unsent == 0)
     }
 
     fn note(&mut self, first: u64, last: u64) {
@@ -370,7 +400,9 @@ impl Settler {
 
     /// Ends the run of a stream that was dropped. Nobody waits for it, so that its failed rows are written now, where that can be.
     pub(crate) fn cancelled(&mut self) {
-        let unwritten = self.file.as_mut().and_then(|file| file.write_now().err());
+        let end = self.log_end(LogAt::End { input_complete: false });
+        let logged = self.log.as_mut().and_then(|log| log.write_now(self.settled.iter(), end).err());
+        let unwritten = self.file.as_mut().and_then(|file| file.write_now().err()).or(logged);
         let mut run = self.run.get();
         run.failed_rows_written = self.file.as_ref().map_or(0, FailedRowsFile::written);
         if let Some(error) = unwritten {
@@ -382,6 +414,14 @@ impl Settler {
         drop(run);
         self.run.end();
     }
+}
+
+/// When the log of a run is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LogAt {
+    Begin,
+    Run,
+    End { input_complete: bool },
 }
 
 /// Why a statement takes no further rows.

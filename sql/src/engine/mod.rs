@@ -14,6 +14,7 @@ mod depth;
 pub(crate) mod literals;
 mod memory;
 mod missing_table;
+pub(crate) mod resuming;
 mod rewrites;
 pub(crate) mod runner;
 pub(crate) mod script;

@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use super::{
+    resuming::{Resuming, Step},
     script::{Statement, StatementKind},
     session::Session,
 };
@@ -52,6 +53,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) output: Arc<Mutex<Output>>,
     pub(crate) console: &'a mut Console,
     pub(crate) interrupts: Interrupts,
+    /// Which statements of the script run, where its loads leave a log.
+    resuming: Option<Resuming>,
 }
 
 /// How far a statement was stopped.
@@ -66,7 +69,12 @@ enum Stage {
 
 impl<'a> Runner<'a> {
     pub(crate) fn new(session: Session, output: Output, console: &'a mut Console, interrupts: Interrupts) -> Self {
-        Self { session, output: Arc::new(Mutex::new(output)), console, interrupts }
+        Self { session, output: Arc::new(Mutex::new(output)), console, interrupts, resuming: None }
+    }
+
+    /// Has the loads of the script leave a log, and go on where they had stopped.
+    pub(crate) fn resume(&mut self, resuming: Resuming) {
+        self.resuming = Some(resuming);
     }
 
     /// Runs every statement, or up to the first error.
@@ -78,6 +86,16 @@ impl<'a> Runner<'a> {
         for statement in statements {
             if statement.kind == StatementKind::Write {
                 self.console.say(&statement.text);
+                if let Some(resuming) = &mut self.resuming {
+                    let step = resuming.next(statement);
+                    if let Some(said) = step.says() {
+                        self.console.say(&said);
+                    }
+                    match step {
+                        Step::Skip => continue,
+                        Step::Run(context) => self.session.set_run_context(*context),
+                    }
+                }
             }
             let runs = self.run_one(&statement.text).await?;
             let has_rejects = runs.iter().any(|run| run.tally.rejected > 0);
@@ -113,7 +131,7 @@ impl<'a> Runner<'a> {
     /// Executes a statement while its runs and what was found of names are shown, its confirmations asked and signals caught; `told` are
     /// the warnings that were shown.
     async fn watch(&mut self, text: &str, last_run: u64, told: &mut Vec<RunWarning>) -> Result<RowsWritten> {
-        let Self { session, output, console, interrupts } = self;
+        let Self { session, output, console, interrupts, .. } = self;
         let (stop, stopped) = watch::channel(false);
         let work = Execution { session: session.clone(), text: text.to_owned(), last_run, bar: console.progress_bar(), stopped };
         // A set of one: it can be dropped and waited for.

@@ -34,8 +34,15 @@ use crate::{
     },
 };
 use datafusion_clevertap::{
-    Account, ClevertapSql, FailedRow, Options, hooks::FateWatch, optimizer, redact::without_values, register, runs::RunWarning,
+    Account, ClevertapSql, FailedRow, Options,
+    hooks::FateWatch,
+    optimizer,
+    redact::without_values,
+    register,
+    runs::{RunContext, RunWarning, fingerprint},
+    storage::Folder,
 };
+use url::Url;
 
 /// The schema of the account's tables.
 pub(crate) const NAME: &str = "clevertap";
@@ -175,6 +182,25 @@ impl Session {
     /// Has statements that are planned from here on tell what becomes of their rows.
     pub(crate) fn watch_fates(&self, watch: FateWatch) {
         self.ctx.state_ref().write().config_mut().set_extension(Arc::new(watch));
+    }
+
+    /// Tells the next statements what they are a part of.
+    pub(crate) fn set_run_context(&self, context: RunContext) {
+        self.ctx.state_ref().write().config_mut().set_extension(Arc::new(context));
+    }
+
+    /// The store or the folder that `text` names.
+    ///
+    /// # Errors
+    /// What is wrong with a URL, or that no store is there for it.
+    pub(crate) fn folder(&self, text: &str) -> Result<Folder, String> {
+        let store_of = |url: &Url| self.ctx.runtime_env().object_store_registry.get_store(url).map_err(|error| error.strip_backtrace());
+        Folder::parse(text, store_of)
+    }
+
+    /// The same number for the same statement.
+    pub(crate) fn fingerprint(text: &str) -> String {
+        fingerprint(&rewrite(text))
     }
 
     /// Puts a table into a schema of this session, in the place of one of that name.

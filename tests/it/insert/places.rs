@@ -43,8 +43,7 @@ async fn placed(world: &World, source: &str, folder: &Path) -> String {
         let file = truth(&row.record, "file");
         let file = row.source_file.as_ref().is_none_or(|name| {
             let path = Path::new(&**name);
-            path.parent().and_then(Path::file_name) == folder.file_name()
-                && path.file_stem().and_then(|stem| stem.to_str()) == file.as_str()
+            path.parent() == Some(folder) && path.file_stem().and_then(|stem| stem.to_str()) == file.as_str()
         });
         let number = row.source_row.is_none_or(|number| Some(number) == truth(&row.record, "n").as_u64());
         wrong += u64::from(!file || !number);

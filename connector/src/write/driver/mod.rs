@@ -36,7 +36,7 @@ use crate::write::encode::{Encoder, Reject, Row, identifier_of};
 use crate::write::identities_in_flight::IdentitiesInFlight;
 use crate::write::mapping::Mapping;
 use crate::write::schema_check::Checker;
-use crate::write::settle::{Failure, Settler, Stopped};
+use crate::write::settle::{Failure, LogAt, Settler, Stopped};
 
 mod parts;
 mod probe;
@@ -124,6 +124,7 @@ pub(crate) struct Progress {
 impl Driver {
     /// Writes all of `input`.
     pub(crate) async fn drive(mut self, mut input: SendableRecordBatchStream) -> Result<u64> {
+        self.write_log(LogAt::Begin).await;
         // After a panic, as of a library that reads a file, what is in flight is waited for; after a second one it is not.
         while AssertUnwindSafe(self.work(&mut input)).catch_unwind().await.is_err() {
             if std::mem::replace(&mut self.progress.panicked, true) {
@@ -142,6 +143,7 @@ impl Driver {
             self.settler.rest(Some(Fate::Unsent));
         }
         self.write_failed_rows(true).await;
+        self.write_log(LogAt::End { input_complete: self.progress.input_complete }).await;
         self.progress.ended = true;
         let stopped = self.progress.stopped.take();
         self.report_metrics();
@@ -158,6 +160,7 @@ impl Driver {
             }
             self.launch();
             self.write_failed_rows(false).await;
+            self.write_log(LogAt::Run).await;
             let wants_rows = !self.progress.input_complete && self.progress.stopped.is_none() && self.progress.ready.len() < READY;
             if !wants_rows && self.progress.tasks.is_empty() {
                 break;
@@ -414,6 +417,14 @@ impl Driver {
     /// Writes failed rows to their file when due; an error stops the statement.
     async fn write_failed_rows(&mut self, all: bool) {
         if let Err(error) = self.settler.write_failed_rows(all).await {
+            tracing::warn!("{error}");
+            self.stop(error.into());
+        }
+    }
+
+    /// Writes how far it has come; an error stops the statement.
+    async fn write_log(&mut self, at: LogAt) {
+        if let Err(error) = self.settler.write_log(at).await {
             tracing::warn!("{error}");
             self.stop(error.into());
         }

@@ -51,7 +51,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use serde_json::value::RawValue;
@@ -216,7 +216,7 @@ impl Encoder {
         let (start, first) = (page.len(), batch.next);
         while batch.next < last {
             if let Some(records) = &batch.records {
-                rows.push(records::write(records, batch.next, &self.mapping, self.plan.resend, page));
+                rows.push(self.record(if records.is_valid(batch.next) { records.value(batch.next).trim() } else { "" }, page));
                 batch.next += 1;
                 continue;
             }
@@ -248,6 +248,18 @@ impl Encoder {
         if last > first {
             self.record_bytes = ((page.len() - start) / (last - first)).max(64);
         }
+    }
+
+    /// Writes a record as it is.
+    fn record(&self, record: &str, page: &mut Page) -> Row {
+        let Some(identifier) = identifier_of(&self.mapping, record.as_bytes()) else {
+            return Row::Reject(Box::new(records::no_record(record)));
+        };
+        let start = page.len();
+        page.push(record.as_bytes());
+        page.push(b",");
+        let resend = records::resend(record, self.plan.resend);
+        Row::Record(Record::new(start, start + record.len(), resend, field::hash(identifier.as_bytes())))
     }
 
     /// Warnings about rows of `batch` that are sent although something was changed or may be dropped.

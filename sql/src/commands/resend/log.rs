@@ -6,10 +6,14 @@
 //!
 //! ```text
 //! {"claims":{"by":"019a…","first":1,"of":"0199…","rows":[[3,8],[11,11]]}}    rows 3 to 8 and 11 of a run are rows 1 to 7 of the run `by`
-//! {"accepted":{"by":"019a…","rows":[[1,7]]}}
+//! {"accepted":{"by":"019a…","rows":[[1,6]]}}
+//! {"ended":{"by":"019a…","read":6}}                                          row 7 of it was not taken any more
 //! ```
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +30,12 @@ pub(super) type Ranges = Vec<(u64, u64)>;
 /// A failed row: its run, and its number in it.
 pub(super) type RowKey = (String, u64);
 
+/// The failed rows of some runs.
+pub(super) type FailedRows = HashMap<String, HashSet<u64>>;
+
+/// A row of a run that sent rows again.
+type Claim = (Arc<str>, u64);
+
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +44,8 @@ pub(super) enum LogLine {
     Claims { by: String, first: u64, of: String, rows: Ranges },
     /// Rows of the run `by` that CleverTap accepted.
     Accepted { by: String, rows: Ranges },
+    /// The run `by` has ended, and its rows after `read` never left.
+    Ended { by: String, read: u64 },
 }
 
 /// How a failed row stands, by the log.
@@ -49,13 +61,15 @@ pub(super) enum Standing {
 
 /// The log of one folder.
 #[derive(Debug)]
-pub(super) struct ResendLog {
+pub(in crate::commands) struct ResendLog {
     folder: Folder,
     /// The number of the next file.
     next: u64,
-    /// Which row of which run each failed row became last.
-    claims: HashMap<String, HashMap<u64, RowKey>>,
+    /// Which row of which run each failed row became, the last one last.
+    claims: HashMap<String, HashMap<u64, Vec<Claim>>>,
     accepted: HashMap<String, BTreeMap<u64, u64>>,
+    /// Of runs that have ended, how many rows they took.
+    read: HashMap<String, u64>,
 }
 
 impl ResendLog {
@@ -63,9 +77,9 @@ impl ResendLog {
     ///
     /// # Errors
     /// The disk's or the bucket's; a file that is no log.
-    pub(super) async fn read(folder: Folder) -> Result<Self> {
+    pub(in crate::commands) async fn read(folder: Folder) -> Result<Self> {
         let files = folder.read_all(ENDING).await.map_err(|error| Failure::Failed(format!("{folder} could not be read ({error})")))?;
-        let mut log = Self { folder, next: 1, claims: HashMap::new(), accepted: HashMap::new() };
+        let mut log = Self { folder, next: 1, claims: HashMap::new(), accepted: HashMap::new(), read: HashMap::new() };
         for (name, bytes) in files {
             let Some(number) = name.strip_prefix(STEM).and_then(|name| name.strip_suffix(ENDING)) else { continue };
             let place = log.folder.to_string();
@@ -84,11 +98,13 @@ impl ResendLog {
         match line {
             LogLine::Claims { by, first, of, rows } => {
                 let claimed = self.claims.entry(of.clone()).or_default();
+                let by: Arc<str> = by.as_str().into();
                 for (number, row) in (*first..).zip(rows.iter().flat_map(|(first, last)| *first..=*last)) {
-                    claimed.insert(row, (by.clone(), number));
+                    claimed.entry(row).or_default().push((Arc::clone(&by), number));
                 }
             }
             LogLine::Accepted { by, rows } => self.accepted.entry(by.clone()).or_default().extend(rows.iter().copied()),
+            LogLine::Ended { by, read } => drop(self.read.insert(by.clone(), *read)),
         }
     }
 
@@ -106,6 +122,8 @@ impl ResendLog {
             text.push('\n');
         }
         let name = format!("{STEM}{:08}{ENDING}", self.next);
+        // Also of a write that is dropped, which may reach the disk all the same.
+        self.next += 1;
         self.folder.put_new(&name, text.into_bytes()).await.map_err(|error| {
             Failure::Failed(match error.kind() {
                 std::io::ErrorKind::AlreadyExists => {
@@ -114,23 +132,33 @@ impl ResendLog {
                 _ => format!("what is sent again could not be noted in {} ({error})", self.folder),
             })
         })?;
-        self.next += 1;
         lines.iter().for_each(|line| self.note(line));
         Ok(())
     }
 
     /// The runs that sent rows again.
     pub(super) fn runs(&self) -> HashSet<&str> {
-        self.claims.values().flat_map(HashMap::values).map(|(by, _)| by.as_str()).collect()
+        self.claims.values().flat_map(HashMap::values).flatten().map(|(by, _)| &**by).collect()
+    }
+
+    /// The rows of a run that were sent again, or were about to be.
+    pub(in crate::commands) fn claimed_of(&self, run: &str) -> impl Iterator<Item = u64> + '_ {
+        let rows = self.claims.get(run).into_iter().flatten();
+        rows.filter(|(_, claims)| claims.iter().any(|claim| self.is_taken(claim))).map(|(row, _)| *row)
+    }
+
+    /// Whether the row may have left: it was taken, or its run was cut off before it was known how many were.
+    fn is_taken(&self, (by, number): &Claim) -> bool {
+        self.read.get(&**by).is_none_or(|read| number <= read)
     }
 
     /// How a failed row stands, where `failed` are the failed rows of [`runs`](Self::runs).
-    pub(super) fn standing(&self, run: &str, row: u64, failed: &HashSet<RowKey>) -> Standing {
-        let Some(claim) = self.claims.get(run).and_then(|rows| rows.get(&row)) else { return Standing::Open };
-        let (by, number) = claim;
-        let ranges = self.accepted.get(by);
+    pub(super) fn standing(&self, run: &str, row: u64, failed: &FailedRows) -> Standing {
+        let claims = self.claims.get(run).and_then(|rows| rows.get(&row));
+        let Some((by, number)) = claims.and_then(|claims| claims.iter().rfind(|claim| self.is_taken(claim))) else { return Standing::Open };
+        let ranges = self.accepted.get(&**by);
         let is_accepted = ranges.and_then(|ranges| ranges.range(..=number).next_back()).is_some_and(|(_, last)| last >= number);
-        if is_accepted || failed.contains(claim) { Standing::Done } else { Standing::Lost }
+        if is_accepted || failed.get(&**by).is_some_and(|rows| rows.contains(number)) { Standing::Done } else { Standing::Lost }
     }
 }
 

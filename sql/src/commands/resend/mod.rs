@@ -9,7 +9,8 @@
 //!                log (claims, accepted) ◀───────────────────────┴──────── accepted rows ◀───────────────┘
 //! ```
 
-mod log;
+mod continued;
+pub(super) mod log;
 mod pending;
 mod plan;
 #[cfg(test)]
@@ -17,21 +18,21 @@ mod tests;
 
 use std::sync::Arc;
 
-use datafusion::{catalog::streaming::StreamingTable, execution::object_store::ObjectStoreRegistry};
+use datafusion::catalog::streaming::StreamingTable;
 use tokio::sync::Mutex;
 
 use self::{
-    log::ResendLog,
+    continued::Continued,
+    log::{LogLine, ResendLog},
     pending::{Accepted, Pending},
     plan::{FateFlag, Selection, failed_rows, plan},
 };
 use crate::{
     engine::{runner::Runner, session::Session},
     failure::{Completion, Failure, Result},
-    files::object_stores::ObjectStores,
     terminal::{console::Console, interrupt::Interrupts, output::Output},
 };
-use datafusion_clevertap::{Account, records_table, storage::Folder};
+use datafusion_clevertap::{Account, records_table, runs::RunLog};
 
 /// The schema of the tables of this command.
 const SCHEMA: &str = "resend";
@@ -70,17 +71,16 @@ pub(crate) async fn resend(
     console: &mut Console,
     interrupts: Interrupts,
 ) -> Result<Completion> {
-    let store_of = |url: &url::Url| ObjectStores::default().get_store(url).map_err(|error| error.strip_backtrace());
-    let folder =
-        Folder::parse(&flags.folder, store_of).map_err(|why| Failure::Usage(format!("failed rows cannot be read from there: {why}")))?;
     let session = Session::open(Some(account.clone()), Some(&flags.folder))?;
+    let folder = session.folder(&flags.folder).map_err(|why| Failure::Usage(format!("failed rows cannot be read from there: {why}")))?;
     // One after the other, in the order of the failed rows; a reject stops nothing, and names were checked when the records were mapped.
     for option in ["clevertap.on_reject = 'skip'", "clevertap.schema_check = 'off'", "datafusion.execution.target_partitions = 1"] {
         session.rows(&format!("SET {option}")).await?;
     }
     session.rows(&format!("SET datafusion.execution.batch_size = {BATCH_ROWS}")).await?;
+    let runs = RunLog::read_all(&folder).await.map_err(|error| Failure::Failed(error.to_string()))?;
     let log = ResendLog::read(folder).await?;
-    let Selection { tables, left_out } = plan(&session, flags, &log).await?;
+    let Selection { tables, left_out } = plan(&session, flags, &log, &Continued::of(&runs)).await?;
     left_out.iter().for_each(|line| console.say(line));
     if tables.is_empty() {
         console.say("nothing was sent");
@@ -93,9 +93,16 @@ pub(crate) async fn resend(
     let mut completion = Completion::Done;
     let mut ended = Ok(());
     for (table, rows) in tables {
+        let runs_before = account.runs().len();
         let result = resend_table(&mut runner, flags, &account, &table, rows, &log, &accepted).await;
-        // Also after a signal: what was accepted must not be sent a second time.
-        let noted = log.lock().await.write(&accepted.take()).await;
+        // Also after a signal: what was accepted must not be sent a second time, and what was not taken is not in doubt.
+        let mut lines = accepted.take();
+        let ended_runs = account.runs().into_iter().skip(runs_before).filter(|run| run.finished_at.is_some());
+        lines.extend(ended_runs.map(|run| LogLine::Ended { by: run.run_uid.to_string(), read: run.tally.read }));
+        let noted = log.lock().await.write(&lines).await;
+        if let (Err(_), Err(failure)) = (&result, &noted) {
+            runner.console.say(&failure.to_string());
+        }
         ended = result.map(|of_table| completion = completion.and(of_table)).and(noted);
         if ended.is_err() {
             break;

@@ -1,6 +1,6 @@
 //! Which failed rows are sent again, and which are left out, and why.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -11,7 +11,8 @@ use futures::TryStreamExt;
 
 use super::{
     ResendFlags,
-    log::{ResendLog, RowKey, Standing},
+    continued::{Continued, Later},
+    log::{FailedRows, ResendLog, RowKey, Standing},
 };
 use crate::{
     engine::{
@@ -52,6 +53,7 @@ enum LeftOut {
     Rejected,
     InDoubt,
     Lost,
+    GoneOn,
     OtherFate,
 }
 
@@ -69,6 +71,7 @@ impl LeftOut {
             Self::Lost => {
                 "were being sent again when that was cut off, and may be stored; --fate in_doubt sends them, which may store them twice"
             }
+            Self::GoneOn => "are of a load that was gone on with and has not ended: go on with that first (--resume)",
             Self::OtherFate => "have another fate",
         };
         format!("left out: {rows} rows {why}")
@@ -95,7 +98,7 @@ fn table_of(name: &str) -> &str {
 ///
 /// # Errors
 /// A folder without failed rows, or one that cannot be read.
-pub(super) async fn plan(session: &Session, flags: &ResendFlags, log: &ResendLog) -> Result<Selection> {
+pub(super) async fn plan(session: &Session, flags: &ResendFlags, log: &ResendLog, continued: &Continued<'_>) -> Result<Selection> {
     let again = failed_again(session, flags, log).await?;
     let columns = "run_uid, row_number, table_name, fate, code, dry_run, record = '{}' AS has_no_record, \
                    record LIKE '%\"$incr\":%' OR record LIKE '%\"$decr\":%' AS changes_numbers";
@@ -120,6 +123,7 @@ pub(super) async fn plan(session: &Session, flags: &ResendFlags, log: &ResendLog
                 has_no_record: flag(&batch, 6, at) || text(&codes).starts_with("CT-5"),
                 changes_numbers: flag(&batch, 7, at),
                 standing: log.standing(&key.0, key.1, &again),
+                later: continued.later(&key.0, key.1),
             };
             match row.selected(flags) {
                 Ok(table) => tables.entry(table).or_default().push(key.clone()),
@@ -133,18 +137,20 @@ pub(super) async fn plan(session: &Session, flags: &ResendFlags, log: &ResendLog
 }
 
 /// The failed rows of runs that sent rows again.
-async fn failed_again(session: &Session, flags: &ResendFlags, log: &ResendLog) -> Result<HashSet<RowKey>> {
+async fn failed_again(session: &Session, flags: &ResendFlags, log: &ResendLog) -> Result<FailedRows> {
     let runs = log.runs();
     if runs.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(FailedRows::new());
     }
     let folder = format!("{}/", flags.folder.trim_end_matches('/'));
     let query = format!("SELECT run_uid, row_number FROM {} WHERE run_uid IN ({})", literal(&folder), literals(runs));
-    let mut failed = HashSet::new();
+    let mut failed = FailedRows::new();
     for batch in session.rows(&query).await? {
         let runs = cast(batch.column(0), &DataType::Utf8)?;
         let numbers = batch.column(1).as_primitive::<UInt64Type>();
-        failed.extend(runs.as_string::<i32>().iter().flatten().map(str::to_owned).zip(numbers.values().iter().copied()));
+        for (run, number) in runs.as_string::<i32>().iter().flatten().zip(numbers.values()) {
+            failed.entry(run.to_owned()).or_default().insert(*number);
+        }
     }
     Ok(failed)
 }
@@ -157,6 +163,8 @@ struct Row {
     has_no_record: bool,
     changes_numbers: bool,
     standing: Standing,
+    /// Where its run was gone on with: what became of it there, if it was unsent.
+    later: Option<Later>,
 }
 
 impl Row {
@@ -172,7 +180,13 @@ impl Row {
         if self.has_no_record {
             return Err(LeftOut::NoRecord);
         }
-        let is_lost = self.standing == Standing::Lost;
+        let later = self.later.filter(|_| self.fate == FateFlag::Unsent && self.standing == Standing::Open);
+        match later {
+            Some(Later::Done) => return Err(LeftOut::Done),
+            Some(Later::Left) => return Err(LeftOut::GoneOn),
+            Some(Later::Lost) | None => {}
+        }
+        let is_lost = self.standing == Standing::Lost || later == Some(Later::Lost);
         let fate = if is_lost { FateFlag::InDoubt } else { self.fate };
         if flags.fate.contains(&fate) {
             return Ok(table);
