@@ -95,7 +95,7 @@ pub mod encode {
                 self.encoder.write(&mut batch, room, self.packer.page(), &mut self.rows);
                 for row in self.rows.drain(..) {
                     match row {
-                        Row::Record(record) => self.packer.keep(&record, 0),
+                        Row::Record(record) => self.packer.keep(&record, 0.into()),
                         Row::Reject(_) => rejected += 1,
                     }
                 }

@@ -33,6 +33,7 @@
 //! | `client/` | requests as values, attempts, retries, the budget: the only room that awaits CleverTap |
 //! | `access`, `scope`, `project_schema/`, `account`, `relation` | what SQL may do; bounds of a tenant; events and properties of the project; an account; a table as it is registered |
 //! | `read/` | filters to requests, requests to pages, pages to batches |
+//! | `origin/` | the file of a row, and the row in it |
 //! | `write/` | batches to bodies, bodies to answers, answers to fates |
 //! | `catalog/` | names to tables; the system tables; `STORED AS CLEVERTAP` |
 //! | `dml/` | INSERT by name; UPDATE and DELETE as writes of the people that their WHERE names |
@@ -82,6 +83,7 @@ mod fate;
 mod foreign_text;
 pub mod optimizer;
 pub mod options;
+mod origin;
 mod project_schema;
 mod read;
 pub mod redact;
@@ -99,6 +101,7 @@ mod write;
 
 pub use access::Access;
 pub use account::{Account, AccountSettings};
+pub use catalog::records_table;
 pub use client::{Region, Secret, transport};
 pub use error::{Error, ErrorKind, Result};
 pub use fate::{Fate, Tally};

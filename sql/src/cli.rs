@@ -16,6 +16,7 @@ use crate::{
         demo::{self, DemoFlags},
         erase::{self, EraseFlags},
         person::{self, PersonFlags},
+        resend::{self, ResendFlags},
         run::{self, ScriptFlags, Source},
     },
     config::{AccountFlags, how_to_set_an_account},
@@ -40,6 +41,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done with rejected rows skipped.
   clevertap-sql -c \"SELECT count(*) FROM 'users.parquet'\"
   clevertap-sql person --email ada@example.org -o ada.json
   clevertap-sql --allow-erase erase --file leavers.csv --wait
+  clevertap-sql resend failed/
   clevertap-sql --failed-rows failed/ -c \"SET clevertap.on_reject = 'skip'\" -f load.sql";
 
 /// SQL over CleverTap and files.
@@ -83,6 +85,8 @@ enum AccountCommand {
     Check,
     /// Write out one person: the profile and all of their events
     Person(PersonFlags),
+    /// Send again what a folder of failed rows holds, each row once
+    Resend(ResendFlags),
     /// Erase people, and know what came of it
     Erase(Box<EraseFlags>),
 }
@@ -130,7 +134,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli, Vec<Sour
 async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<String>, console: &mut Console) -> Result<Completion> {
     let Cli { script, account, command, .. } = cli;
     if command.is_some() && script.is_given() {
-        return Err(Failure::Usage("-c, -f, --format, -o and --failed-rows belong to a script, not to a command; person and erase have an -o of their own, which comes after \
+        return Err(Failure::Usage("-c, -f, --format, -o, --failed-rows and --resume belong to a script, not to a command; person and erase have an -o of their own, which comes after \
              the command's name".into()));
     }
     let stdout = || Output::open(None, None, FileAccess::Default);
@@ -150,6 +154,7 @@ async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Opt
     match command {
         AccountCommand::Check => Interrupts::listen()?.or(check::check(&opened, &mut stdout()?)).await?,
         AccountCommand::Person(flags) => person::person(&flags, opened.account, console, Interrupts::listen()?).await,
+        AccountCommand::Resend(flags) => resend::resend(&flags, opened.account, stdout()?, console, Interrupts::listen()?).await,
         AccountCommand::Erase(flags) => erase::erase(&flags, opened.account, variable, interactive, console, Interrupts::listen()?).await,
     }
 }

@@ -5,7 +5,10 @@
 use std::{
     collections::VecDeque,
     fmt, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -71,7 +74,12 @@ pub(crate) struct World {
     pub(crate) account: Account,
     pub(crate) transport: Arc<EmulatorTransport>,
     id: String,
+    /// Processes so far: each has random numbers of its own.
+    opened: AtomicU64,
 }
+
+/// Of the first process.
+const SEED: u64 = 7;
 
 /// 2026-01-01 00:00 UTC.
 pub(crate) const NOW: i64 = 1_767_225_600;
@@ -87,8 +95,8 @@ impl World {
         let id = emulator.settings().account_id.clone();
         let transport = Arc::new(EmulatorTransport::default());
         lock(&transport.emulators).push((id.clone(), emulator.clone()));
-        let account = open(&id, &transport, Access::Erase, Clock::starting_at(DateTime::from_timestamp(NOW, 0).expect("an instant")));
-        Self { emulator, account, transport, id }
+        let account = open(&id, &transport, Access::Erase, Clock::starting_at(DateTime::from_timestamp(NOW, 0).expect("an instant")), SEED);
+        Self { emulator, account, transport, id, opened: AtomicU64::new(SEED) }
     }
 
     /// The same account as another process opens it, without what this one remembers.
@@ -97,7 +105,7 @@ impl World {
     }
 
     pub(crate) fn with_access(&self, access: Access) -> Account {
-        open(&self.id, &self.transport, access, self.account.clock())
+        open(&self.id, &self.transport, access, self.account.clock(), self.opened.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// The number of calls so far.
@@ -125,11 +133,11 @@ impl World {
     }
 }
 
-fn open(id: &str, transport: &Arc<EmulatorTransport>, access: Access, clock: Clock) -> Account {
+fn open(id: &str, transport: &Arc<EmulatorTransport>, access: Access, clock: Clock, seed: u64) -> Account {
     let settings = AccountSettings::new()
         .with_time_zone(chrono_tz::Asia::Kolkata)
         .with_transport(Arc::clone(transport) as Arc<dyn Transport>)
-        .with_seed(7)
+        .with_seed(seed)
         .with_access(access)
         .with_clock(clock)
         .with_own_limits(true);

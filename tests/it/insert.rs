@@ -4,6 +4,7 @@ mod evidence;
 mod evidence_faults;
 mod faults;
 mod large_cells;
+mod places;
 mod rejects;
 mod rows;
 mod stops;

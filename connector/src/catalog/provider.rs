@@ -19,6 +19,7 @@ use crate::read::projection::typed_fields;
 use crate::read::scan::ScanExec;
 use crate::read::{filter_columns, schema_discovery};
 use crate::relation::{Relation, SchemaName};
+use crate::runs::RunContext;
 use crate::table::{Read, Table, Write};
 use crate::tables;
 use crate::write::custom_list;
@@ -81,6 +82,17 @@ impl ClevertapTable {
         self.relation.qualified()
     }
 
+    fn check_append(&self, op: InsertOp) -> Result<(), Error> {
+        if op == InsertOp::Append {
+            return Ok(());
+        }
+        let statement = if op == InsertOp::Replace { "REPLACE INTO" } else { "INSERT OVERWRITE" };
+        Err(Error::NotAppend(format!(
+            "{} accepts INSERT INTO only, not {statement}: CleverTap has no call that replaces what it stored",
+            self.qualified()
+        )))
+    }
+
     /// What a provider is told of a WHERE clause is not the whole of it: without the rule that reads all of it, nothing is sent.
     fn without_its_rule(&self, statement: &str) -> Result<Arc<dyn ExecutionPlan>> {
         Err(Error::Setting(format!(
@@ -88,6 +100,21 @@ impl ClevertapTable {
             self.qualified()
         ))
         .into())
+    }
+
+    /// The plan that writes the records of `input`, as they are.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    pub(crate) fn write_records(
+        &self,
+        session: &dyn Session,
+        input: Arc<dyn ExecutionPlan>,
+        op: InsertOp,
+    ) -> Result<Arc<dyn ExecutionPlan>, Error> {
+        self.check_append(op)?;
+        let job = Job::of_records(&self.relation, &self.effective_options(session)?)?;
+        Ok(WriteExec::committed(input, with_hooks(job, session)))
     }
 
     /// The plan that writes `input`.
@@ -100,22 +127,22 @@ impl ClevertapTable {
         input: Arc<dyn ExecutionPlan>,
         op: InsertOp,
     ) -> Result<Arc<dyn ExecutionPlan>, Error> {
-        if op != InsertOp::Append {
-            let statement = if op == InsertOp::Replace { "REPLACE INTO" } else { "INSERT OVERWRITE" };
-            return Err(Error::NotAppend(format!(
-                "{} accepts INSERT INTO only, not {statement}: CleverTap has no call that replaces what it stored",
-                self.qualified()
-            )));
-        }
+        self.check_append(op)?;
         let options = self.effective_options(session)?;
-        let mut job = Job::new(&self.statement, &self.relation, &input.schema(), &options)?;
-        job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
-        job.consent = session.config().get_extension::<EraseConsent>().map(|consent| consent.as_ref().clone());
+        let job = with_hooks(Job::new(&self.statement, &self.relation, &input.schema(), &options)?, session);
         match self.relation.table.write {
             Some(Write::List(_)) => custom_list::committed(input, job),
             _ => Ok(WriteExec::committed(input, job)),
         }
     }
+}
+
+/// The job with the callbacks of the session.
+fn with_hooks(mut job: Job, session: &dyn Session) -> Job {
+    job.context = session.config().get_extension::<RunContext>().unwrap_or_default();
+    job.watch = session.config().get_extension::<FateWatch>().map(|watch| watch.as_ref().clone());
+    job.consent = session.config().get_extension::<EraseConsent>().map(|consent| consent.as_ref().clone());
+    job
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use crate::client::{Answer, Api, Lane, LaneSettings, Request, failure_of};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::read::answer::{self, Reply, read_complete};
-use crate::read::query::{Window, event_query, is_in_progress, today};
+use crate::read::query::{Window, event_query, today};
 use crate::read::{counts, lists};
 use crate::table::{AnswerForm, BodyForm, Export, KeyLocation, Lookup, Payload, Read, Resend, Shape, Table, Write};
 use crate::tables::{DRY_RUN, TABLES, query};
@@ -93,7 +93,7 @@ impl Proof {
             let words = failure.lowercase();
             let is_proof = match self {
                 Self::Accepted => false,
-                Self::Export(_) => words.contains(query::UNKNOWN_EVENT) || is_in_progress(&failure),
+                Self::Export(_) => words.contains(query::UNKNOWN_EVENT) || failure.is_in_progress(),
                 Self::Answer(_, proofs) => proofs.iter().any(|proof| words.contains(proof)),
                 Self::Lookup(lookup) => lookup.is_not_found(&words) || lookup.no_key_words.iter().any(|proof| words.contains(proof)),
             };

@@ -18,6 +18,7 @@
 //! | `KeepOffset` | physical | before `EnsureRequirements` | that rule pushes sorts below limits |
 //! | `BindKeys` | physical | last | filters are pushed down at the end of physical optimization |
 //! | `AtomicCopy` | physical | last | it wraps the file writers of the final plan |
+//! | `RowPlaces` | physical | last | it reads files as the final plan does |
 
 mod atomic_copy;
 mod bind_keys;
@@ -29,6 +30,7 @@ mod instants;
 mod json_order;
 mod keep_offset;
 mod lossy_casts;
+mod row_places;
 mod three_valued;
 mod timestamps;
 mod why_missing;
@@ -50,6 +52,7 @@ use identifier_casts::CoerceIdentifiers;
 use instants::LocalInstants;
 use keep_offset::KeepOffset;
 use lossy_casts::KeepLossyCasts;
+use row_places::RowPlaces;
 use three_valued::ThreeValuedFilters;
 use timestamps::{ResolveLocalTime, RewriteSubseconds};
 
@@ -99,7 +102,10 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         before_orders..before_orders,
         [Arc::new(KeepLossyCasts) as Arc<dyn PhysicalOptimizerRule + Send + Sync>, Arc::new(KeepOffset)],
     );
-    builder.with_physical_optimizer_rule(Arc::new(BindKeys)).with_physical_optimizer_rule(Arc::new(AtomicCopy))
+    builder
+        .with_physical_optimizer_rule(Arc::new(BindKeys))
+        .with_physical_optimizer_rule(Arc::new(AtomicCopy))
+        .with_physical_optimizer_rule(Arc::new(RowPlaces))
 }
 
 /// Whether a state has the rules.

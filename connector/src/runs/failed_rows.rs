@@ -25,6 +25,10 @@ pub struct FailedRow {
     pub run_uid: Arc<str>,
     /// Whether that was a dry run, of which nothing is stored.
     pub dry_run: bool,
+    /// The file that it was read from, without secrets; `None` where rows of files were joined, grouped or united, or there is no file.
+    pub source_file: Option<Arc<str>>,
+    /// Its row in that file, from 1; a header is none. `None` where a sort or a filter of the file's reader leaves it unknown.
+    pub source_row: Option<u64>,
     /// `clevertap.profiles`.
     pub table_name: Arc<str>,
     /// What became of it.
@@ -58,6 +62,8 @@ impl FailedRow {
             run_id: 1,
             run_uid: "0198".into(),
             dry_run: false,
+            source_file: None,
+            source_row: None,
             table_name: "clevertap.events".into(),
             fate: Fate::Unsent,
             row_number: number,
@@ -108,6 +114,8 @@ pub(crate) fn schema() -> SchemaRef {
         Field::new("run_id", DataType::UInt64, false),
         text("run_uid", false),
         Field::new("dry_run", DataType::Boolean, false),
+        text("source_file", true),
+        Field::new("source_row", DataType::UInt64, true),
         text("table_name", false),
         text("fate", false),
         Field::new("row_number", DataType::UInt64, false),
@@ -130,6 +138,8 @@ pub(crate) fn batch(rows: &[FailedRow]) -> Result<RecordBatch> {
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.run_id))),
         Arc::new(rows.iter().map(|row| Some(&*row.run_uid)).collect::<StringViewArray>()),
         Arc::new(rows.iter().map(|row| Some(row.dry_run)).collect::<BooleanArray>()),
+        text(rows.iter().map(|row| row.source_file.as_deref())),
+        Arc::new(rows.iter().map(|row| row.source_row).collect::<UInt64Array>()),
         text(rows.iter().map(|row| Some(row.table_name.as_ref()))),
         text(fates.iter().map(|fate| Some(fate.as_str()))),
         Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.row_number))),

@@ -75,6 +75,11 @@ impl FailedRowsFile {
         Self { folder, stem, parts: 0, rows: Vec::new(), bytes: 0, oldest: None, not_before: None, writing: 0, written: 0, fault: None }
     }
 
+    /// Where they are.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// Rows that are in files.
     pub(crate) fn written(&self) -> u64 {
         self.written

@@ -13,9 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) mod failed_rows;
 pub(crate) mod failed_rows_file;
+pub(crate) mod row_ranges;
+pub(crate) mod run_log;
 mod stop;
 
 pub use failed_rows::FailedRow;
+pub use run_log::{LoggedFile, RunContext, RunLog, fingerprint};
 pub(crate) use stop::Stop;
 
 use crate::fate::Tally;

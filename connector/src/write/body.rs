@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::origin::SourceRow;
 use crate::table::{BodyForm, Resend};
 use crate::write::encode::{Page, Record};
 
@@ -33,8 +34,7 @@ pub(crate) struct Body {
 /// A record of a [`Body`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BodyRecord {
-    /// 1-based number in the order of the input.
-    pub(crate) row: u64,
+    pub(crate) row: SourceRow,
     /// Byte offset in the body.
     start: u32,
     /// Exclusive.
@@ -134,7 +134,7 @@ impl Packers {
 
     /// Keeps a record of the page.
     #[inline]
-    pub(crate) fn keep(&mut self, record: &Record, row: u64) {
+    pub(crate) fn keep(&mut self, record: &Record, row: SourceRow) {
         let Record { start, end, resend, identity } = *record;
         self.written.records.push(BodyRecord { row, start, end, resend, identity });
     }
@@ -313,7 +313,7 @@ mod tests {
                 page.push(b",");
             }
             for (row, record) in (first + at as u64..).zip(&written) {
-                if packer.json(record).len() > packer.record_bytes_max() { packer.drop() } else { packer.keep(record, row) }
+                if packer.json(record).len() > packer.record_bytes_max() { packer.drop() } else { packer.keep(record, row.into()) }
             }
             bodies.extend(packer.pack());
             at += count;
@@ -348,8 +348,8 @@ mod tests {
                 let parsed: serde_json::Value = serde_json::from_slice(&body.bytes).unwrap();
                 prop_assert_eq!(parsed["d"].as_array().unwrap().len(), body.records.len());
                 for (index, of_body) in body.records.iter().enumerate() {
-                    prop_assert_eq!(&*body.object(index), records[of_body.row as usize - 1].as_bytes());
-                    packed.push(of_body.row);
+                    prop_assert_eq!(&*body.object(index), records[of_body.row.number as usize - 1].as_bytes());
+                    packed.push(of_body.row.number);
                 }
             }
             let expected = (1..).zip(&records).filter(|(_, record)| record.len() + OPEN.len() + CLOSE.len() <= bytes_max);
@@ -389,7 +389,7 @@ mod tests {
             let bodies: Vec<Body> = full.into_iter().chain(packer.finish()).collect();
             let texts: Vec<_> = bodies.iter().map(|body| String::from_utf8_lossy(&body.bytes).into_owned()).collect();
             assert_eq!(texts, [r#"{"identity":["a\":","b"]}"#, r#"{"identity":["c"]}"#, r#"{"guid":["g"]}"#]);
-            let rows: Vec<Vec<u64>> = bodies.iter().map(|body| body.records.iter().map(|record| record.row).collect()).collect();
+            let rows: Vec<Vec<u64>> = bodies.iter().map(|body| body.records.iter().map(|record| record.row.number).collect()).collect();
             assert_eq!(rows, [vec![1, 3], vec![4], vec![2]]);
             assert_eq!(&*bodies[0].object(0), records[0].as_bytes());
             assert_eq!(&bodies[0].part(&[1])[..], br#"{"identity":["b"]}"#);
@@ -415,10 +415,10 @@ mod tests {
                 prop_assert!(body.records.len() <= rows_max && body.bytes.len() <= bytes_max);
                 let parsed: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&body.bytes).unwrap();
                 prop_assert_eq!(parsed.values().map(|keys| keys.as_array().unwrap().len()).collect::<Vec<_>>(), [body.records.len()]);
-                prop_assert!(body.records.is_sorted_by_key(|record| record.row));
+                prop_assert!(body.records.is_sorted_by_key(|record| record.row.number));
                 for (index, of_body) in body.records.iter().enumerate() {
-                    prop_assert_eq!(&*body.object(index), records[of_body.row as usize - 1].as_bytes());
-                    packed.push(of_body.row);
+                    prop_assert_eq!(&*body.object(index), records[of_body.row.number as usize - 1].as_bytes());
+                    packed.push(of_body.row.number);
                 }
             }
             packed.sort_unstable();

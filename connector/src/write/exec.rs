@@ -21,15 +21,17 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::client::{Api, Lane, LaneSettings};
 use crate::options::{DryRun, InDoubt, OnReject};
+use crate::origin::{Source, with_places};
 use crate::single_partition::over_one_partition;
 use crate::table::{BodyForm, Write};
 use crate::tables::DRY_RUN;
 use crate::write::body::Packers;
 use crate::write::consent::ConsentExec;
 use crate::write::deliver::Route;
-use crate::write::driver::{Driver, Progress, WriteMetrics};
+use crate::write::driver::{Driver, Progress, SourceRows, WriteMetrics};
 use crate::write::encode::Encoder;
 use crate::write::job::{Job, Operation};
+use crate::write::resume::{log_of, settled_before};
 use crate::write::schema_check::Checker;
 use crate::write::settle::Settler;
 
@@ -38,17 +40,38 @@ use crate::write::settle::Settler;
 pub(crate) struct WriteExec {
     input: Arc<dyn ExecutionPlan>,
     job: Job,
+    /// The files of the source, where the last column of the input says of each row which it is from.
+    source: Option<Arc<Source>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl WriteExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, job: Job) -> Self {
-        Self { properties: one_row(&input, &accepted_schema()), input, job, metrics: ExecutionPlanMetricsSet::new() }
+        Self { properties: one_row(&input, &accepted_schema()), input, job, source: None, metrics: ExecutionPlanMetricsSet::new() }
     }
 
     pub(crate) fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// The same over an input that says of each row where it is from; `None` where that is not known, or said already.
+    pub(crate) fn with_places(&self) -> Result<Option<Self>> {
+        if self.source.is_some() || self.job.mapping.table.erases() {
+            return Ok(None);
+        }
+        let placed = with_places(&self.input)?;
+        Ok(placed.map(|(input, source)| Self { source: Some(Arc::new(source)), ..Self::new(input, self.job.clone()) }))
+    }
+
+    /// The schema of what is written.
+    fn written_schema(&self) -> SchemaRef {
+        let schema = self.input.schema();
+        if self.source.is_none() {
+            return schema;
+        }
+        let fields = schema.fields();
+        Arc::new(Schema::new_with_metadata(fields[..fields.len() - 1].to_vec(), schema.metadata().clone()))
     }
 
     /// The plan of a write: this node below its commit and, if it erases, above the node that counts before anything is sent.
@@ -65,14 +88,22 @@ impl WriteExec {
         let Some(Write::Batch { path, form, rows_max, order, .. }) = &mapping.table.write else {
             return Err(DataFusionError::Internal("a mapping of a table that is not written".into()));
         };
+        let source = self.source.as_deref();
+        let settled = settled_before(&self.job, source, &self.written_schema())?;
         let (run, settler) = Settler::begin(&self.job, task).await?;
+        let log = log_of(&self.job, source, &self.written_schema());
         let retry_for = std::time::Duration::from_millis(options.retry_for_ms);
         let settings = LaneSettings { stop: run.stop.clone(), ..LaneSettings::new(Api::of(path), options) };
+        let encoder = match &self.job.records {
+            Some(columns) => Encoder::new(mapping, columns, rules)?.of_records(),
+            None => Encoder::new(mapping, &self.written_schema(), rules)?,
+        };
         let lane = (options.dry_run != DryRun::Local).then(|| Arc::new(Lane::new(relation.account.client(), settings)));
         let counter = |name: &'static str| MetricBuilder::new(&self.metrics).global_counter(name);
         Ok(Driver {
             mapping: Arc::clone(mapping),
-            encoder: Encoder::new(mapping, &self.input.schema(), rules)?,
+            encoder,
+            rows: SourceRows::new(self.source.is_some(), settled.clone()),
             packer: Packers::new(*form, options.body_rows_max.min(*rows_max), options.body_bytes_max),
             route: Route {
                 path,
@@ -87,7 +118,7 @@ impl WriteExec {
             width: lane.as_ref().map_or(1, |lane| lane.in_flight_max()),
             lane,
             run,
-            settler,
+            settler: settler.of_files(self.source.clone(), log, settled),
             checker: Checker::of(&self.job),
             memory: MemoryConsumer::new(format!("WriteExec[{}]", mapping.qualified())).register(task.memory_pool()),
             metrics: WriteMetrics {
@@ -133,7 +164,7 @@ impl DisplayAs for WriteExec {
 }
 
 impl ExecutionPlan for WriteExec {
-    over_one_partition!("WriteExec", input, |node, input| Self::new(input, node.job.clone()));
+    over_one_partition!("WriteExec", input, |node, input| Self { source: node.source.clone(), ..Self::new(input, node.job.clone()) });
 
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
@@ -153,7 +184,8 @@ impl ExecutionPlan for WriteExec {
             return Err(DataFusionError::Internal("WriteExec writes one partition".into()));
         }
         let input = self.input.execute(0, Arc::clone(&task))?;
-        let writer = Self { metrics: self.metrics.clone(), ..Self::new(Arc::clone(&self.input), self.job.clone()) };
+        let writer =
+            Self { metrics: self.metrics.clone(), source: self.source.clone(), ..Self::new(Arc::clone(&self.input), self.job.clone()) };
         let written = futures::stream::once(async move {
             let accepted = writer.driver(&task).await?.drive(input).await?;
             one_number(accepted_schema(), accepted)

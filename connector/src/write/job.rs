@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::access::Access;
 use crate::account::Account;
@@ -14,8 +14,8 @@ use crate::fate::Tally;
 use crate::options::{DryRun, Options};
 use crate::redact::without_secrets;
 use crate::relation::Relation;
-use crate::runs::{PlannedRun, Run, Status};
-use crate::table::Write;
+use crate::runs::{PlannedRun, Run, RunContext, Status};
+use crate::table::{BodyForm, Shape, Target, Write};
 use crate::write::encode::{Encoder, Rules};
 use crate::write::hooks::{EraseConsent, FateWatch};
 use crate::write::mapping::{IdentifierChoice, Mapping};
@@ -30,6 +30,8 @@ pub(crate) enum Operation {
     Update,
     /// DELETE: of people who were looked up, or are named in the statement.
     Delete,
+    /// Records of failed rows, as they were encoded.
+    Resend,
 }
 
 impl Operation {
@@ -39,13 +41,14 @@ impl Operation {
             Self::Insert => "INSERT",
             Self::Update => "UPDATE",
             Self::Delete => "DELETE",
+            Self::Resend => "RESEND",
         }
     }
 
     fn identifier_choice(self) -> IdentifierChoice {
         match self {
             Self::Insert => IdentifierChoice::OneColumn,
-            Self::Update | Self::Delete => IdentifierChoice::FirstThere,
+            Self::Update | Self::Delete | Self::Resend => IdentifierChoice::FirstThere,
         }
     }
 }
@@ -91,9 +94,13 @@ pub(crate) struct Job {
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) options: Options,
     pub(crate) rules: Rules,
+    /// Where the source is records that were encoded before: the columns that every record has.
+    pub(crate) records: Option<SchemaRef>,
     /// Who watches, and who is asked before it erases: of the session that planned it.
     pub(crate) watch: Option<FateWatch>,
     pub(crate) consent: Option<EraseConsent>,
+    /// What it is a part of, and what it goes on with: of the session that planned it.
+    pub(crate) context: Arc<RunContext>,
     pub(crate) run_uids: Arc<RunUids>,
 }
 
@@ -137,10 +144,32 @@ impl Job {
             mapping: Arc::new(mapping.with_origins(&statement.sources)),
             options: options.clone(),
             rules,
+            records: None,
             watch: None,
             consent: None,
+            context: Arc::default(),
             run_uids: Arc::new(RunUids::new(account)),
         })
+    }
+
+    /// Takes records of failed rows for `relation`.
+    pub(crate) fn of_records(relation: &Relation, options: &Options) -> Result<Self, Error> {
+        let table = relation.table;
+        if !matches!(table.write, Some(Write::Batch { form: BodyForm::Records, .. })) {
+            return Err(Error::Unwritable(format!(
+                "records of {} are not sent again as they are: run the statement again, for those rows",
+                relation.qualified()
+            )));
+        }
+        // What every record has, and what may say whose it is.
+        let fields = table.columns.iter().filter_map(|column| match column.target {
+            Target::Required(_, Shape::EpochSeconds) => Some(Field::new(column.name, DataType::Int64, true)),
+            Target::Required(..) | Target::Optional(_, Shape::Identifier) => Some(Field::new(column.name, DataType::Utf8, true)),
+            _ => None,
+        });
+        let statement = WriteStatement { operation: Operation::Resend, ..WriteStatement::default() };
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Ok(Self { records: Some(Arc::clone(&schema)), ..Self::new(&statement, relation, &schema, options)? })
     }
 
     /// The run of this job, which has not begun.
@@ -165,7 +194,11 @@ impl Job {
             bytes_sent: 0,
             error_code: None,
             error: None,
-            mapping: self.mapping.to_string(),
+            mapping: if self.statement.operation == Operation::Resend {
+                "records as they are".to_owned()
+            } else {
+                self.mapping.to_string()
+            },
             changed_options: self.options.changed(),
             failed_rows_written: 0,
             samples: Vec::new(),

@@ -6,6 +6,7 @@
 //!                            (consent: what erases) ├─▶ body          records -> bodies
 //!                                                   ├─▶ deliver       a body until each record has a fate (response)
 //!                                                   └─▶ settle        fates -> counts, failed rows, end
+//! resume        what an earlier run settled
 //! custom_list   sorted, one file per list         hooks    callbacks of an embedder
 //! ```
 
@@ -21,6 +22,7 @@ mod identities_in_flight;
 pub(crate) mod job;
 pub(crate) mod mapping;
 pub(crate) mod response;
+mod resume;
 pub(crate) mod run_uids;
 mod schema_check;
 mod settle;

@@ -1,7 +1,7 @@
 //! Compares what is about to be sent with the schema of the project: `SET clevertap.schema_check`.
 //!
 //! In: the columns of a statement and its first records of each event, as they are sent. Out: warnings, or the error that stops the
-//! statement before any of these records is sent. CleverTap answers success to a record that its schema rules drop, and never forgets
+//! statement before any of these records is sent: a name that differs from another in case alone is one. CleverTap answers success to a record that its schema rules drop, and never forgets
 //! property names, so this is the only place to report either. The schema is fetched once per session, in one attempt; if that fails,
 //! a warning says so and the statement goes on, or it stops where it was to stop for differences.
 
@@ -24,7 +24,7 @@ use crate::relation::Relation;
 use crate::runs::Warning;
 use crate::table::{Shape, Table, ValueForm};
 use crate::write::encode::Operator;
-use crate::write::job::Job;
+use crate::write::job::{Job, Operation};
 use crate::write::mapping::{Class, Mapping};
 
 /// The schema is not available.
@@ -85,7 +85,9 @@ pub(crate) struct Checker {
     mapping: Arc<Mapping>,
     /// Of an attempt at a request, by the session.
     timeout: Duration,
+    /// Whether every difference is refused.
     refuses: bool,
+    updates: bool,
     dry: bool,
     known: Option<KnownSchema>,
     is_fetched: bool,
@@ -111,6 +113,7 @@ impl Checker {
             account: account.clone(),
             mapping: Arc::clone(mapping),
             timeout: Duration::from_millis(options.timeout_ms),
+            updates: job.statement.operation == Operation::Update,
             refuses: options.schema_check == SchemaCheck::Error,
             dry: options.dry_run != DryRun::Off,
             known: None,
@@ -301,10 +304,10 @@ impl Checker {
                 })
             }
             None if !is_first => None,
-            None => Some(match find_ignoring_case(known.keys(), name) {
+            None => Some(match find_ignoring_case(known.keys().chain(inspected.names.keys()), name) {
                 Some(other) => (
                     CASE,
-                    format!("\"{name}\" differs from the {of} \"{other}\" in case alone, and would be another one; write AS \"{other}\""),
+                    format!("\"{name}\" differs from the {of} \"{other}\" in case alone, and would be another one; {}", self.remedy(other)),
                 ),
                 None => {
                     self.new.insert(name.to_owned());
@@ -317,10 +320,16 @@ impl Checker {
         }
     }
 
+    /// How to write the name that the project has.
+    fn remedy(&self, other: &str) -> String {
+        if self.updates { format!("write SET \"{other}\" = …") } else { format!("write AS \"{other}\"") }
+    }
+
     /// The new findings, as warnings or as the error that stops the statement.
     ///
     /// # Errors
-    /// With `SET clevertap.schema_check = 'error'`: [`Error::Unwritable`], or [`Error::Unavailable`] if there was no schema to compare with.
+    /// [`Error::Unwritable`] for a name that differs from another in case alone, and with `SET clevertap.schema_check = 'error'` for
+    /// anything; with that also [`Error::Unavailable`], if there was no schema to compare with.
     pub(crate) fn take_findings(&mut self) -> Result<Vec<Warning>, Error> {
         let found = std::mem::take(&mut self.pending);
         if let Some(unavailable) = found.iter().find(|finding| self.refuses && finding.code == UNAVAILABLE) {
@@ -332,12 +341,14 @@ impl Checker {
                 unavailable.message
             )));
         }
-        let known: Vec<&str> = found.iter().map(|finding| finding.message.as_str()).collect();
-        if self.refuses && !known.is_empty() {
+        let is_refused = |finding: &&Warning| finding.code == CASE || self.refuses;
+        let known: Vec<&str> = found.iter().filter(is_refused).map(|finding| finding.message.as_str()).collect();
+        if !known.is_empty() {
+            let allowed = if found.iter().any(|finding| finding.code == CASE) { "off" } else { "warn" };
             let more = known.len().saturating_sub(FINDINGS_IN_ERROR_MAX);
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };
             return Err(Error::Unwritable(format!(
-                "{}: {}{more}. SET clevertap.schema_check = 'warn' sends it all the same",
+                "{}: {}{more}. SET clevertap.schema_check = '{allowed}' sends it all the same",
                 self.mapping.qualified(),
                 known[..known.len().min(FINDINGS_IN_ERROR_MAX)].join("; "),
             )));
@@ -370,7 +381,7 @@ fn is_standard(table: &Table, place: &str, key: &str) -> bool {
 /// A name that differs only in case.
 fn find_ignoring_case<'a>(names: impl Iterator<Item = &'a String>, name: &str) -> Option<&'a str> {
     let folded = name.to_lowercase();
-    names.map(String::as_str).find(|known| known.to_lowercase() == folded)
+    names.map(String::as_str).find(|known| *known != name && known.to_lowercase() == folded)
 }
 
 /// The type of a value as it is sent; `None` if it has none.

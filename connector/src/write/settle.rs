@@ -3,7 +3,6 @@
 //! In: rows as they are read and fates as they are known. Out: the run's figures, failed rows, and the statement's end. The
 //! four fates add up to the rows read, also when the stream is dropped.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,9 +16,12 @@ use crate::error::{Error, Outcome, Result, STOPPED_BY_HAND, STORAGE, UNAVAILABLE
 use crate::fate::{Fate, Tally};
 use crate::foreign_text::printable;
 use crate::options::{DryRun, InDoubt, OnReject};
+use crate::origin::{Source, SourceRow};
 use crate::redact::without_values;
 use crate::runs::failed_rows::FailedRow;
 use crate::runs::failed_rows_file::{self, FailedRowsFile};
+use crate::runs::row_ranges::RowRanges;
+use crate::runs::run_log::{RunLog, RunLogFile};
 use crate::runs::{LiveRun, Status};
 use crate::table::Resend;
 use crate::write::encode::Reject;
@@ -29,7 +31,7 @@ use crate::write::job::Job;
 /// A row that was not accepted, with all that is known of it.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    pub(crate) row: u64,
+    pub(crate) row: SourceRow,
     pub(crate) fate: Fate,
     pub(crate) code: String,
     pub(crate) reason: String,
@@ -48,7 +50,10 @@ pub(crate) struct Settler {
     run_id: u64,
     run_uid: Arc<str>,
     table: Arc<str>,
+    /// The files that its rows are from.
+    source: Option<Arc<Source>>,
     file: Option<FailedRowsFile>,
+    log: Option<RunLogFile>,
     watch: Option<FateWatch>,
     watch_panicked: bool,
     on_reject: OnReject,
@@ -59,7 +64,7 @@ pub(crate) struct Settler {
     lists: bool,
     /// Whether its author decides if rows in doubt are sent again: they may be stored twice, and the session does not send them again.
     asks_in_doubt: bool,
-    settled: Settled,
+    settled: RowRanges,
     first_reject: Option<String>,
     first_doubt: Option<String>,
 }
@@ -90,7 +95,9 @@ impl Settler {
             run_id,
             run_uid,
             table,
+            source: None,
             file: folder.map(|folder| FailedRowsFile::new(folder, run_id, started_at)),
+            log: None,
             watch: watch.clone(),
             watch_panicked: false,
             on_reject: options.on_reject,
@@ -100,7 +107,7 @@ impl Settler {
             lists: false,
             asks_in_doubt: options.in_doubt == InDoubt::Hold
                 && job.mapping.table.write.as_ref().is_some_and(|write| write.record_spec().resend == Resend::Appends),
-            settled: Settled::default(),
+            settled: RowRanges::default(),
             first_reject: None,
             first_doubt: None,
         };
@@ -113,6 +120,39 @@ impl Settler {
         // The last call of a list is never sent again, whatever the session says.
         (self.lists, self.asks_in_doubt) = (true, false);
         self
+    }
+
+    /// For rows of files: failed rows say where they are from, and `log` how far the run has come. `settled` are rows that an earlier run
+    /// settled.
+    pub(crate) fn of_files(mut self, source: Option<Arc<Source>>, log: Option<RunLog>, settled: RowRanges) -> Self {
+        let folder = self.file.as_ref().map(|file| file.folder().clone());
+        let mut run = self.run.get();
+        run.settled_through = settled.through();
+        self.log = folder.zip(log).map(|(folder, log)| RunLogFile::new(folder, log, &run));
+        drop(run);
+        (self.source, self.settled) = (source, settled);
+        self
+    }
+
+    /// Writes how far the run has come, when a minute has passed; before the first row, where it goes on with another; and at its end.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the place does not take it.
+    pub(crate) async fn write_log(&mut self, at: LogAt) -> Result<()> {
+        let end = self.log_end(at);
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let is_due = match at {
+            LogAt::Begin => log.continues(),
+            LogAt::Run => log.is_due(),
+            LogAt::End { .. } => true,
+        };
+        if is_due { log.write(self.settled.iter(), end).await } else { Ok(()) }
+    }
+
+    /// Of a run that ended: whether every row is settled.
+    fn log_end(&self, at: LogAt) -> Option<bool> {
+        let LogAt::End { input_complete } = at else { return None };
+        Some(input_complete && self.run.get().tally.unsent == 0)
     }
 
     fn note(&mut self, first: u64, last: u64) {
@@ -159,14 +199,14 @@ impl Settler {
     }
 
     /// A row was refused before it was sent.
-    pub(crate) fn reject(&mut self, row: u64, reject: Reject) {
+    pub(crate) fn reject(&mut self, row: SourceRow, reject: Reject) {
         let Reject { code, column, reason, identifier, record } = reject;
         self.fail(Failure { row, fate: Fate::Rejected, code: code.to_owned(), reason, column: Some(column), identifier, record });
     }
 
     /// A row was not accepted.
     pub(crate) fn fail(&mut self, failure: Failure) {
-        let Failure { row, fate, code, reason, column, identifier, record } = failure;
+        let Failure { row: SourceRow { number: row, place }, fate, code, reason, column, identifier, record } = failure;
         // A dry run stores nothing, so that nothing of it is in doubt.
         let fate = if self.dry && fate == Fate::InDoubt { Fate::Unsent } else { fate };
         if fate != Fate::Unsent {
@@ -200,6 +240,8 @@ impl Settler {
             run_id: self.run_id,
             run_uid: Arc::clone(&self.run_uid),
             dry_run: self.dry,
+            source_file: self.source.as_ref().and_then(|source| source.file_of(place)),
+            source_row: place.row(),
             table_name: Arc::clone(&self.table),
             fate,
             row_number: row,
@@ -358,7 +400,9 @@ impl Settler {
 
     /// Ends the run of a stream that was dropped. Nobody waits for it, so that its failed rows are written now, where that can be.
     pub(crate) fn cancelled(&mut self) {
-        let unwritten = self.file.as_mut().and_then(|file| file.write_now().err());
+        let end = self.log_end(LogAt::End { input_complete: false });
+        let logged = self.log.as_mut().and_then(|log| log.write_now(self.settled.iter(), end).err());
+        let unwritten = self.file.as_mut().and_then(|file| file.write_now().err()).or(logged);
         let mut run = self.run.get();
         run.failed_rows_written = self.file.as_ref().map_or(0, FailedRowsFile::written);
         if let Some(error) = unwritten {
@@ -370,6 +414,14 @@ impl Settler {
         drop(run);
         self.run.end();
     }
+}
+
+/// When the log of a run is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LogAt {
+    Begin,
+    Run,
+    End { input_complete: bool },
 }
 
 /// Why a statement takes no further rows.
@@ -415,53 +467,5 @@ impl From<DataFusionError> for Stopped {
 impl From<Error> for Stopped {
     fn from(error: Error) -> Self {
         Self::Cause { cause: error.sentence(), code: error.code(), source: Some(Box::new(error)) }
-    }
-}
-
-/// Row numbers from 1 that are settled, as ranges.
-#[derive(Debug, Default)]
-struct Settled {
-    /// First and last row of each range, without neighbours that touch.
-    ranges: BTreeMap<u64, u64>,
-}
-
-impl Settled {
-    /// The rows from `first` to `last` are settled, and may have been before.
-    fn add(&mut self, mut first: u64, mut last: u64) {
-        if let Some((&before, &end)) = self.ranges.range(..=first).next_back()
-            && end + 1 >= first
-        {
-            (first, last) = (before, last.max(end));
-        }
-        while let Some((&next, &end)) = self.ranges.range(first..=last + 1).next() {
-            self.ranges.remove(&next);
-            last = last.max(end);
-        }
-        self.ranges.insert(first, last);
-    }
-
-    /// The last row before which none is missing.
-    fn through(&self) -> u64 {
-        self.ranges.get(&1).copied().unwrap_or(0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn settled_through_is_the_last_row_before_a_gap(runs in prop::collection::vec((1u64..60, 0u64..4), 0..60)) {
-            let mut settled = Settled::default();
-            runs.iter().for_each(|(first, more)| settled.add(*first, first + more));
-            let is_settled = |row: &u64| runs.iter().any(|(first, more)| (*first..=first + more).contains(row));
-            let expected = (1..).take_while(is_settled).last().unwrap_or(0);
-            let ranges: Vec<_> = settled.ranges.iter().collect();
-            prop_assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 < *pair[1].0), "neighbours touch");
-            prop_assert_eq!(settled.through(), expected);
-        }
     }
 }

@@ -8,6 +8,7 @@
 //! demo     generated files ─> emulator ─> the same runner ─> figures that must add up
 //! person   one key ─> look-up ─> exports ─> one JSON document
 //! erase    keys ─> look-ups ─> log, DELETE, log ─> wait ─> report
+//! resend   failed rows ─> log, the same records, log
 //! ```
 //!
 //! `person_key` holds the keys that `person` and `erase` share.
@@ -17,4 +18,5 @@ pub(crate) mod demo;
 pub(crate) mod erase;
 pub(crate) mod person;
 mod person_key;
+pub(crate) mod resend;
 pub(crate) mod run;

@@ -1,6 +1,6 @@
 //! How signals end a statement, in stages.
 //!
-//! In: signals, and the time that each stage has. Out: [`Step`]s for whoever executes the statement. The first signal has its runs settle what
+//! In: signals, and the time that each stage has. Out: [`EndStep`]s for whoever executes the statement. The first signal has its runs settle what
 //! is in flight and end, so that the four counts are as certain as they can be. A second one, or [`ANSWERS_WITHIN`] without answers, has them
 //! count what is in flight as in doubt, and end with their evidence written. After a third one, or [`EVIDENCE_WITHIN`], the statement is dropped.
 
@@ -30,7 +30,7 @@ enum Stage {
 
 /// What is to be done with a statement now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum EndStep {
     /// It sends nothing more, and waits for answers.
     Stop,
     /// Its runs were told to wait for nothing, and to write their evidence.
@@ -71,7 +71,7 @@ impl Ending {
     }
 
     /// The step after [`Self::next`].
-    pub(crate) fn advance(&mut self, session: &Session, console: &mut Console) -> Step {
+    pub(crate) fn advance(&mut self, session: &Session, console: &mut Console) -> EndStep {
         let is_running = session.runs_after(self.last_run).iter().any(RunView::is_running);
         match self.stage {
             Stage::Running => {
@@ -79,14 +79,14 @@ impl Ending {
                     console.say("stopping: what is in flight is waited for, no further rows are sent. Ctrl-C again drops it");
                 }
                 self.refuse(is_running);
-                Step::Stop
+                EndStep::Stop
             }
             Stage::Settling(_) if is_running => {
                 session.abort_runs_after(self.last_run);
                 self.stage = Stage::Aborting(Instant::now() + EVIDENCE_WITHIN);
-                Step::Abort
+                EndStep::Abort
             }
-            Stage::Settling(_) | Stage::Aborting(_) => Step::Drop { is_running },
+            Stage::Settling(_) | Stage::Aborting(_) => EndStep::Drop { is_running },
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod ending;
 pub(crate) mod literals;
 mod memory;
 mod missing_table;
+pub(crate) mod resuming;
 mod rewrites;
 pub(crate) mod runner;
 pub(crate) mod script;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use datafusion::{common::runtime::JoinSet, physical_plan::SendableRecordBatchStream};
+use datafusion_clevertap::runs::RunWarning;
 use futures::TryStreamExt;
 use indicatif::ProgressBar;
 use tokio::{
@@ -19,7 +20,8 @@ use tokio::{
 };
 
 use super::{
-    ending::{DROPPED_WITHIN, Ending, Step},
+    ending::{DROPPED_WITHIN, EndStep, Ending},
+    resuming::{Resuming, Step},
     script::{Statement, StatementKind},
     session::Session,
 };
@@ -42,11 +44,18 @@ pub(crate) struct Runner<'a> {
     pub(crate) output: Arc<Mutex<Output>>,
     pub(crate) console: &'a mut Console,
     pub(crate) interrupts: Interrupts,
+    /// Which statements of the script run, where its loads leave a log.
+    resuming: Option<Resuming>,
 }
 
 impl<'a> Runner<'a> {
     pub(crate) fn new(session: Session, output: Output, console: &'a mut Console, interrupts: Interrupts) -> Self {
-        Self { session, output: Arc::new(Mutex::new(output)), console, interrupts }
+        Self { session, output: Arc::new(Mutex::new(output)), console, interrupts, resuming: None }
+    }
+
+    /// Has the loads of the script leave a log, and go on where they had stopped.
+    pub(crate) fn resume(&mut self, resuming: Resuming) {
+        self.resuming = Some(resuming);
     }
 
     /// Runs every statement, or up to the first error.
@@ -58,6 +67,16 @@ impl<'a> Runner<'a> {
         for statement in statements {
             if statement.kind == StatementKind::Write {
                 self.console.say(&statement.text);
+                if let Some(resuming) = &mut self.resuming {
+                    let step = resuming.next(statement);
+                    if let Some(said) = step.says() {
+                        self.console.say(&said);
+                    }
+                    match step {
+                        Step::Skip => continue,
+                        Step::Run(context) => self.session.set_run_context(*context),
+                    }
+                }
             }
             let runs = self.run_one(&statement.text).await?;
             let has_rejects = runs.iter().any(|run| run.tally.rejected > 0);
@@ -72,15 +91,15 @@ impl<'a> Runner<'a> {
     /// The statement's; [`Failure::Stopped`] after a signal, even if the statement reached its end.
     pub(crate) async fn run_one(&mut self, text: &str) -> Result<Vec<RunView>> {
         let last_run = self.session.last_run();
-        let earlier = self.session.warnings();
+        let mut told = self.session.warnings();
         self.console.begin();
-        let result = self.watch(text, last_run).await;
+        let result = self.watch(text, last_run, &mut told).await;
         self.console.note(&self.session.take_file_notes());
         let runs = self.session.runs_after(last_run);
         let counts = if matches!(result, Err(Failure::Written(_))) { Counts::Printed } else { Counts::ToPrint };
         self.console.end(&runs, counts);
         let mut warnings = self.session.warnings();
-        warnings.retain(|warning| !earlier.contains(warning));
+        warnings.retain(|warning| !told.contains(warning));
         self.console.warn(&warnings);
         if let Some(left_out) = result?.left_out() {
             self.console.say(&left_out);
@@ -91,9 +110,10 @@ impl<'a> Runner<'a> {
         Ok(runs)
     }
 
-    /// Executes a statement while its runs are shown, its confirmations asked and signals caught.
-    async fn watch(&mut self, text: &str, last_run: u64) -> Result<RowsWritten> {
-        let Self { session, output, console, interrupts } = self;
+    /// Executes a statement while its runs and what was found of names are shown, its confirmations asked and signals caught; `told` are
+    /// the warnings that were shown.
+    async fn watch(&mut self, text: &str, last_run: u64, told: &mut Vec<RunWarning>) -> Result<RowsWritten> {
+        let Self { session, output, console, interrupts, .. } = self;
         let (stop, stopped) = watch::channel(false);
         let work = Execution { session: session.clone(), text: text.to_owned(), last_run, bar: console.progress_bar(), stopped };
         // A set of one: it can be dropped and waited for.
@@ -106,11 +126,11 @@ impl<'a> Runner<'a> {
             tokio::select! {
                 biased;
                 () = ending.next(interrupts) => match ending.advance(session, console) {
-                    Step::Stop => {
+                    EndStep::Stop => {
                         stop.send_replace(true);
                     }
-                    Step::Abort => {}
-                    Step::Drop { is_running } => {
+                    EndStep::Abort => {}
+                    EndStep::Drop { is_running } => {
                         execution.abort_all();
                         // One that computes does not hear of it.
                         timeout(DROPPED_WITHIN, execution.join_next()).await.ok();
@@ -137,6 +157,11 @@ impl<'a> Runner<'a> {
                 _ = ticks.tick() => {
                     console.note(&session.take_file_notes());
                     console.tick(&session.runs_after(last_run), session.files_progress());
+                    // What speaks of names and not of rows is complete: names last for ever, and a load may take hours.
+                    let mut found = session.warnings();
+                    found.retain(|warning| warning.rows == 0 && !told.contains(warning));
+                    console.warn(&found);
+                    told.extend(found);
                 }
             }
         }

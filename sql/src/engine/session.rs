@@ -10,7 +10,8 @@ use arrow::{
     util::display::array_value_to_string,
 };
 use datafusion::{
-    common::{DataFusionError, Result as DataFusionResult},
+    catalog::{MemorySchemaProvider, TableProvider},
+    common::{DataFusionError, Result as DataFusionResult, TableReference},
     execution::{SessionStateBuilder, runtime_env::RuntimeEnvBuilder},
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
@@ -34,10 +35,19 @@ use crate::{
         progress::RunView,
     },
 };
-use datafusion_clevertap::{Account, ClevertapSql, FailedRow, Options, optimizer, redact::without_values, register, runs::RunWarning};
+use datafusion_clevertap::{
+    Account, ClevertapSql, FailedRow, Options,
+    hooks::FateWatch,
+    optimizer,
+    redact::without_values,
+    register,
+    runs::{RunContext, RunWarning, fingerprint},
+    storage::Folder,
+};
+use url::Url;
 
 /// The schema of the account's tables.
-const NAME: &str = "clevertap";
+pub(crate) const NAME: &str = "clevertap";
 
 /// A session, and the account behind it. Clones are one session.
 #[derive(Clone)]
@@ -171,6 +181,46 @@ impl Session {
             }
         }
         Ok(texts)
+    }
+
+    /// Has statements that are planned from here on tell what becomes of their rows.
+    pub(crate) fn watch_fates(&self, watch: FateWatch) {
+        self.ctx.state_ref().write().config_mut().set_extension(Arc::new(watch));
+    }
+
+    /// Tells the next statements what they are a part of.
+    pub(crate) fn set_run_context(&self, context: RunContext) {
+        self.ctx.state_ref().write().config_mut().set_extension(Arc::new(context));
+    }
+
+    /// The store or the folder that `text` names.
+    ///
+    /// # Errors
+    /// What is wrong with a URL, or that no store is there for it.
+    pub(crate) fn folder(&self, text: &str) -> Result<Folder, String> {
+        let store_of = |url: &Url| self.ctx.runtime_env().object_store_registry.get_store(url).map_err(|error| error.strip_backtrace());
+        Folder::parse(text, store_of)
+    }
+
+    /// The same number for the same statement.
+    pub(crate) fn fingerprint(text: &str) -> String {
+        fingerprint(&rewrite(text))
+    }
+
+    /// Puts a table into a schema of this session, in the place of one of that name.
+    ///
+    /// # Errors
+    /// DataFusion's.
+    pub(crate) fn add_table(&self, schema: &str, name: &str, table: Arc<dyn TableProvider>) -> DataFusionResult<()> {
+        let config = self.ctx.copied_config();
+        if let Some(catalog) = self.ctx.catalog(&config.options().catalog.default_catalog)
+            && catalog.schema(schema).is_none()
+        {
+            catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
+        }
+        let name = TableReference::partial(schema, name);
+        self.ctx.deregister_table(name.clone())?;
+        self.ctx.register_table(name, table).map(drop)
     }
 
     /// Has a person confirm statements that erase.

@@ -207,7 +207,7 @@ impl Lists {
         let rejected: Rejected =
             serde_json::from_str(reject).map_err(|error| Stopped::because(format_args!("a reject is not read back: {error}")))?;
         let Rejected { code, column, reason, identifier, record } = rejected;
-        self.settler.fail(Failure { row, fate: Fate::Rejected, code, reason, column: Some(column), identifier, record });
+        self.settler.fail(Failure { row: row.into(), fate: Fate::Rejected, code, reason, column: Some(column), identifier, record });
         Ok(())
     }
 
@@ -293,7 +293,7 @@ impl Lists {
         let list_key = mapping.fields.iter().find(|field| field.required).map_or(member_key, |field| &field.key);
         let record = Map::from_iter([(member_key.clone(), id.clone().into()), (list_key.clone(), list.into())]);
         let (fate, code, reason, record) = (*fate, code.clone(), reason.clone(), Value::Object(record).to_string());
-        self.settler.fail(Failure { row, fate, code, reason, column: None, identifier: Some(id), record });
+        self.settler.fail(Failure { row: row.into(), fate, code, reason, column: None, identifier: Some(id), record });
     }
 
     /// The outcome of a list whose calls were dropped: in doubt if the last one was sent, else unsent.

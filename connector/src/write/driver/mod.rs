@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use crate::client::Lane;
 use crate::error::{Error, Result};
 use crate::fate::Fate;
+use crate::origin::SourceRow;
 use crate::runs::LiveRun;
 use crate::table::Order;
 use crate::write::body::{Body, Packers};
@@ -35,9 +36,13 @@ use crate::write::encode::{Encoder, Reject, Row, identifier_of};
 use crate::write::identities_in_flight::IdentitiesInFlight;
 use crate::write::mapping::Mapping;
 use crate::write::schema_check::Checker;
-use crate::write::settle::{Failure, Settler, Stopped};
+use crate::write::settle::{Failure, LogAt, Settler, Stopped};
 
+mod parts;
 mod probe;
+
+use self::parts::Part;
+pub(crate) use self::parts::SourceRows;
 
 /// Bodies kept ready beyond those that hold a permit, so that one is there when a permit is released.
 const READY: usize = 2;
@@ -64,6 +69,8 @@ pub(crate) struct WriteMetrics {
 pub(crate) struct Driver {
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) encoder: Encoder,
+    /// Numbers the rows of the source.
+    pub(crate) rows: SourceRows,
     pub(crate) packer: Packers,
     /// `None` for a local dry run, which sends nothing.
     pub(crate) lane: Option<Arc<Lane>>,
@@ -98,7 +105,6 @@ enum Next {
 /// State of a write in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    rows_read: u64,
     ready: VecDeque<Body>,
     tasks: JoinSet<u32>,
     in_flight: HashMap<u32, Arc<Delivery>>,
@@ -118,6 +124,7 @@ pub(crate) struct Progress {
 impl Driver {
     /// Writes all of `input`.
     pub(crate) async fn drive(mut self, mut input: SendableRecordBatchStream) -> Result<u64> {
+        self.write_log(LogAt::Begin).await;
         // After a panic, as of a library that reads a file, what is in flight is waited for; after a second one it is not.
         while AssertUnwindSafe(self.work(&mut input)).catch_unwind().await.is_err() {
             if std::mem::replace(&mut self.progress.panicked, true) {
@@ -136,6 +143,7 @@ impl Driver {
             self.settler.rest(Some(Fate::Unsent));
         }
         self.write_failed_rows(true).await;
+        self.write_log(LogAt::End { input_complete: self.progress.input_complete }).await;
         self.progress.ended = true;
         let stopped = self.progress.stopped.take();
         self.report_metrics();
@@ -152,6 +160,7 @@ impl Driver {
             }
             self.launch();
             self.write_failed_rows(false).await;
+            self.write_log(LogAt::Run).await;
             let wants_rows = !self.progress.input_complete && self.progress.stopped.is_none() && self.progress.ready.len() < READY;
             if !wants_rows && self.progress.tasks.is_empty() {
                 break;
@@ -162,9 +171,14 @@ impl Driver {
                     self.stop(Stopped::because(format_args!("sending a body broke off: {error}")));
                 }
                 Next::Batch(Some(Ok(batch))) => {
-                    self.begin_check(&batch).await;
-                    self.encode_batch(&batch);
-                    self.end_check();
+                    for part in self.rows.parts(&batch) {
+                        self.begin_check(&part.batch).await;
+                        self.encode(&part);
+                        self.end_check();
+                        if self.progress.stopped.is_some() {
+                            break;
+                        }
+                    }
                 }
                 Next::Batch(Some(Err(error))) => {
                     self.stop(error.into());
@@ -223,28 +237,26 @@ impl Driver {
         }
     }
 
-    /// Encodes a batch directly into the current body, and packs what is full.
-    fn encode_batch(&mut self, batch: &RecordBatch) {
-        let first = self.progress.rows_read + 1;
-        self.progress.rows_read += batch.num_rows() as u64;
-        self.settler.read(batch.num_rows() as u64);
+    /// Encodes rows directly into the current body, and packs what is full.
+    fn encode(&mut self, part: &Part) {
+        self.settler.read(part.batch.num_rows() as u64);
         let encode_time = self.metrics.encode.clone();
         let bound = {
             let _timer = encode_time.timer();
-            self.encoder.begin(batch)
+            self.encoder.begin(&part.batch)
         };
         let mut batch = match bound {
             Ok(batch) => batch,
             Err(error) => {
-                for row in first..=self.progress.rows_read {
-                    self.fail_without_record(row, &error);
+                for at in 0..part.batch.num_rows() {
+                    self.fail_without_record(part.row(at), &error);
                 }
                 return self.stop(error.into());
             }
         };
         let mut rows = Vec::new();
         let mut accepted = Vec::new();
-        let mut row = first;
+        let mut at = 0;
         while !batch.is_written() {
             {
                 let _timer = encode_time.timer();
@@ -252,11 +264,12 @@ impl Driver {
                 self.encoder.write(&mut batch, room, self.packer.page(), &mut rows);
             }
             for encoded in rows.drain(..) {
+                let row = part.row(at);
                 match encoded {
                     Row::Record(record) => {
                         let json = self.packer.json(&record);
                         if let Some(checker) = &mut self.checker
-                            && checker.is_selected((row - first) as usize)
+                            && checker.is_selected(at)
                         {
                             checker.inspect(json);
                         }
@@ -266,7 +279,7 @@ impl Driver {
                         } else {
                             self.sample(json);
                             if self.lane.is_none() {
-                                accepted.push(row);
+                                accepted.push(row.number);
                                 self.packer.drop();
                             } else {
                                 self.packer.keep(&record, row);
@@ -275,7 +288,7 @@ impl Driver {
                     }
                     Row::Reject(reject) => self.settler.reject(row, *reject),
                 }
-                row += 1;
+                at += 1;
             }
             self.progress.ready.extend(self.packer.pack());
         }
@@ -286,7 +299,7 @@ impl Driver {
         }
     }
 
-    fn fail_without_record(&mut self, row: u64, error: &Error) {
+    fn fail_without_record(&mut self, row: SourceRow, error: &Error) {
         let code = error.code().to_owned();
         let reason = error.to_string();
         self.settler.fail(Failure { row, fate: Fate::Unsent, code, reason, column: None, identifier: None, record: "{}".into() });
@@ -362,7 +375,7 @@ impl Driver {
         let mut accepted = Vec::with_capacity(delivery.body.records.len());
         for (index, fate) in delivery.fates(code, reason).into_iter().enumerate() {
             match fate {
-                RecordFate::Accepted => accepted.push(delivery.body.records[index].row),
+                RecordFate::Accepted => accepted.push(delivery.body.records[index].row.number),
                 RecordFate::Failed(failed) => {
                     let Failed { fate, code, reason } = *failed;
                     self.fail_record(&delivery.body, index, fate, code, reason);
@@ -404,6 +417,14 @@ impl Driver {
     /// Writes failed rows to their file when due; an error stops the statement.
     async fn write_failed_rows(&mut self, all: bool) {
         if let Err(error) = self.settler.write_failed_rows(all).await {
+            tracing::warn!("{error}");
+            self.stop(error.into());
+        }
+    }
+
+    /// Writes how far it has come; an error stops the statement.
+    async fn write_log(&mut self, at: LogAt) {
+        if let Err(error) = self.settler.write_log(at).await {
             tracing::warn!("{error}");
             self.stop(error.into());
         }

@@ -35,6 +35,7 @@ mod page;
 mod passes;
 mod properties;
 mod record_plan;
+mod records;
 mod reject;
 mod role;
 mod row;
@@ -50,8 +51,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use serde_json::value::RawValue;
 
 use self::block::{Block, BlockRow};
@@ -59,6 +61,7 @@ use self::bound::Bound;
 pub(crate) use self::context::Rules;
 pub(crate) use self::page::Page;
 use self::record_plan::Plan;
+pub(crate) use self::records::RECORD;
 pub(crate) use self::reject::Reject;
 use self::reject::{CUT, MANY_PROPERTIES, TEXT_BYTES_MAX};
 pub(crate) use self::role::Operator;
@@ -79,6 +82,8 @@ pub(crate) struct Encoder {
     state: RowState,
     block: Block,
     avx2: Option<Avx2>,
+    /// Whether its batches hold records.
+    is_of_records: bool,
     /// Mean size of a record in the last call, to reserve room in the page.
     record_bytes: usize,
 }
@@ -121,6 +126,8 @@ impl Record {
 #[derive(Debug)]
 pub(crate) struct Batch {
     columns: Vec<Bound>,
+    /// Records that were encoded before, in place of the columns.
+    records: Option<StringArray>,
     rows: usize,
     /// The next row to write.
     next: usize,
@@ -173,7 +180,12 @@ impl Encoder {
         let state = RowState::of(&plan);
         let block = Block::new(plan.row_bytes());
         let (mapping, rules, schema) = (mapping.clone(), rules.clone(), Arc::new(schema.clone()));
-        Ok(Self { mapping, rules, schema, plan, state, block, avx2: Avx2::detect(), record_bytes: 128 })
+        Ok(Self { mapping, rules, schema, plan, state, block, avx2: Avx2::detect(), is_of_records: false, record_bytes: 128 })
+    }
+
+    /// Takes one column of records, which fit `mapping`.
+    pub(crate) fn of_records(self) -> Self {
+        Self { is_of_records: true, ..self }
     }
 
     /// Begins `batch`, which has the columns of the compiled schema.
@@ -181,10 +193,18 @@ impl Encoder {
     /// # Errors
     /// [`crate::Error::Unwritable`] if a column has a type other than the compiled one, and that type cannot be sent.
     pub(crate) fn begin(&mut self, batch: &RecordBatch) -> Result<Batch> {
+        if self.is_of_records {
+            let records =
+                cast(batch.column(0), &DataType::Utf8).map_err(|error| Error::Unwritable(format!("records are no text: {error}")))?;
+            let cuts = vec![0; self.plan.fields.len()];
+            let records = Some(records.as_string().clone());
+            return Ok(Batch { columns: Vec::new(), records, rows: batch.num_rows(), next: 0, cuts, warned_rows: 0, warned_field: None });
+        }
         self.recompile_if_changed(batch)?;
         let columns = bound::bind(&self.plan, &mut self.state, batch)
             .map_err(|error| Error::Unwritable(format!("a column cannot be read: {error}; CAST it to another type")))?;
-        Ok(Batch { columns, rows: batch.num_rows(), next: 0, cuts: vec![0; self.plan.fields.len()], warned_rows: 0, warned_field: None })
+        let (rows, cuts) = (batch.num_rows(), vec![0; self.plan.fields.len()]);
+        Ok(Batch { columns, records: None, rows, next: 0, cuts, warned_rows: 0, warned_field: None })
     }
 
     /// Appends up to `rows_max` next rows of `batch` to `page`, each record followed by a comma, and pushes the result of each row to
@@ -195,6 +215,11 @@ impl Encoder {
         page.reserve((last - batch.next) * (self.record_bytes + self.record_bytes / 8));
         let (start, first) = (page.len(), batch.next);
         while batch.next < last {
+            if let Some(records) = &batch.records {
+                rows.push(self.record(if records.is_valid(batch.next) { records.value(batch.next).trim() } else { "" }, page));
+                batch.next += 1;
+                continue;
+            }
             match &self.plan.passes {
                 Some(passes) => {
                     let count = self.block.rows_max().min(last - batch.next);
@@ -223,6 +248,18 @@ impl Encoder {
         if last > first {
             self.record_bytes = ((page.len() - start) / (last - first)).max(64);
         }
+    }
+
+    /// Writes a record as it is.
+    fn record(&self, record: &str, page: &mut Page) -> Row {
+        let Some(identifier) = identifier_of(&self.mapping, record.as_bytes()) else {
+            return Row::Reject(Box::new(records::no_record(record)));
+        };
+        let start = page.len();
+        page.push(record.as_bytes());
+        page.push(b",");
+        let resend = records::resend(record, self.plan.resend);
+        Row::Record(Record::new(start, start + record.len(), resend, field::hash(identifier.as_bytes())))
     }
 
     /// Warnings about rows of `batch` that are sent although something was changed or may be dropped.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     engine::{
-        ending::{Ending, Step},
+        ending::{EndStep, Ending},
         literals::literals,
     },
     failure::{Failure, Result},
@@ -195,9 +195,9 @@ impl Eraser<'_> {
             tokio::select! {
                 biased;
                 () = ending.next(interrupts) => match ending.advance(session, console) {
-                    Step::Stop if session.stop_runs_after(last) > 0 => {}
-                    Step::Abort => {}
-                    Step::Stop | Step::Drop { .. } => return Err(Failure::Stopped),
+                    EndStep::Stop if session.stop_runs_after(last) > 0 => {}
+                    EndStep::Abort => {}
+                    EndStep::Stop | EndStep::Drop { .. } => return Err(Failure::Stopped),
                 },
                 result = &mut execution => return match result {
                     Ok(_) if ending.has_begun() => Err(Failure::Stopped),

@@ -54,7 +54,8 @@ impl TextFiles {
 
     /// The same with the types that were declared.
     fn declared_schema(&self, declared: &Schema) -> SchemaRef {
-        let fields = self.schema().fields().iter().map(|field| match declared.field_with_name(field.name()) {
+        let schema = self.schema();
+        let fields = schema.fields().iter().map(|field| match declared.field_with_name(field.name()) {
             Ok(declared) => Arc::new(declared.clone()),
             Err(_) => Arc::clone(field),
         });

@@ -1,0 +1,17 @@
+//! Where the rows of a statement are from: the file, and the row in it.
+//!
+//! In: the plan of a source. Out: the same plan, whose last column says for each row where it was read, and what is known of the files.
+//!
+//! ```text
+//! carry   projections, filters, sorts, limits: the column goes up with its row
+//! exec    above the scan of the files: reads one file after the other, and numbers its rows
+//! ```
+//!
+//! A row that joins, aggregates or sets make has no place: NULL is better than a wrong number.
+
+mod carry;
+mod exec;
+mod place;
+
+pub(crate) use self::carry::with_places;
+pub(crate) use self::place::{Place, Source, SourceRow};

@@ -1,0 +1,179 @@
+//! How far a load of files had come, beside its failed rows: so that the same statement over the same files can go on where it ended.
+//!
+//! In: what the settling room knows, now and then, at the end, and when it is dropped. Out: small files, each with all of it; the last one
+//! counts. A process that was killed leaves what it knew up to a minute before; of a run that lasted less, nothing.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::storage::Folder;
+
+use super::Run;
+
+/// The ending of its files: no kind of file that is queried.
+const ENDING: &str = ".log";
+const STEM: &str = "_run-";
+
+/// How often it is written while a run goes on.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// What is known of a run, for who goes on with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunLog {
+    /// The run.
+    pub run_uid: String,
+    /// When it began, in microseconds since 1970, and its number in its process.
+    pub began: (i64, u64),
+    /// The account's id.
+    pub account: String,
+    /// `clevertap.profiles`.
+    pub table: String,
+    /// [`fingerprint`] of the statement's text.
+    pub statement: String,
+    /// Of what the statement is a part: [`RunContext::script`].
+    pub script: Option<String>,
+    /// The files that are read.
+    pub files: Vec<LoggedFile>,
+    /// [`fingerprint`] of the conditions and limits; `None` where another run may read other rows, or in another order.
+    pub order: Option<String>,
+    /// Whether a row that is sent twice is stored twice.
+    pub appends: bool,
+    /// The run that this one goes on with.
+    pub continues: Option<String>,
+    /// Rows that are accepted, rejected or in doubt, as ranges: first and last, from 1. Those of the runs before are among them.
+    pub settled: Vec<(u64, u64)>,
+    /// Whether it ended, or was dropped. If not, rows that are not settled may have left since.
+    pub ended: bool,
+    /// Whether every row of the source is settled.
+    pub complete: bool,
+}
+
+/// A file as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LoggedFile {
+    /// Its path or URL, without secrets.
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Microseconds since 1970.
+    pub modified: i64,
+    /// What the store has for it.
+    pub etag: Option<String>,
+}
+
+impl LoggedFile {
+    pub(crate) fn new(name: &str, size: u64, modified: i64, etag: Option<String>) -> Self {
+        Self { name: name.to_owned(), size, modified, etag }
+    }
+}
+
+/// What a statement is a part of, and which run it goes on with: put one into a session with
+/// `SessionConfig::set_extension(Arc::new(RunContext { … }))` before the statement is planned.
+#[derive(Debug, Clone, Default)]
+pub struct RunContext {
+    /// Of what the statement is a part: kept in its [`RunLog`].
+    pub script: Option<String>,
+    /// The run that it goes on with: rows that this one settled are not sent. Where that cannot be done rightly, the statement is refused
+    /// with nothing sent: another statement, other files, a source whose order is not known, events of a run that was killed.
+    pub resume: Option<RunLog>,
+}
+
+impl RunLog {
+    /// What the runs left in `folder`, each with the last that is known of it, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the folder cannot be read.
+    pub async fn read_all(folder: &Folder) -> Result<Vec<Self>> {
+        let not_read = |why: String| Error::Storage(format!("what is known of the runs in {folder} was not read ({why})"));
+        let files = folder.read_all(ENDING).await.map_err(|error| not_read(error.to_string()))?;
+        let mut logs: Vec<Self> = Vec::new();
+        for (name, bytes) in files.iter().filter(|(name, _)| name.starts_with(STEM)) {
+            let log: Self = serde_json::from_slice(bytes).map_err(|error| not_read(format!("{name}: {error}")))?;
+            // By name, those of a run follow each other.
+            match logs.last_mut().filter(|last| last.run_uid == log.run_uid) {
+                Some(last) => *last = log,
+                None => logs.push(log),
+            }
+        }
+        logs.sort_by_key(|log| log.began);
+        Ok(logs)
+    }
+}
+
+/// The same number for the same text, in any version of this crate: FNV-1a, as hexadecimal digits.
+pub fn fingerprint(text: &str) -> String {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
+/// Writes the log of a run.
+#[derive(Debug)]
+pub(crate) struct RunLogFile {
+    folder: Folder,
+    log: RunLog,
+    parts: usize,
+    due: Instant,
+}
+
+impl RunLogFile {
+    /// Of `run`, of which `log` has what is not of it alone.
+    pub(crate) fn new(folder: Folder, log: RunLog, run: &Run) -> Self {
+        let log = RunLog { run_uid: run.run_uid.to_string(), began: (run.started_at.timestamp_micros(), run.run_id), ..log };
+        Self { folder, log, parts: 0, due: Instant::now() + EVERY }
+    }
+
+    /// Whether a minute has passed since it was written.
+    pub(crate) fn is_due(&self) -> bool {
+        self.due <= Instant::now()
+    }
+
+    /// Whether the run goes on with another, whose rows would else be thought unsent; it is written before a row leaves.
+    pub(crate) fn continues(&self) -> bool {
+        self.log.continues.is_some()
+    }
+
+    pub(crate) async fn write(&mut self, settled: impl Iterator<Item = (u64, u64)>, end: Option<bool>) -> Result<()> {
+        let (name, bytes) = self.next(settled, end)?;
+        let put = self.folder.put_new(&name, bytes).await;
+        self.written(put)
+    }
+
+    /// The same before it returns; a bucket takes nothing so.
+    pub(crate) fn write_now(&mut self, settled: impl Iterator<Item = (u64, u64)>, end: Option<bool>) -> Result<()> {
+        let (name, bytes) = self.next(settled, end)?;
+        let put = self.folder.put_new_now(&name, &bytes);
+        self.written(put)
+    }
+
+    /// `end` is whether every row is settled, once the run has ended.
+    fn next(&mut self, settled: impl Iterator<Item = (u64, u64)>, end: Option<bool>) -> Result<(String, Vec<u8>)> {
+        self.log.settled = settled.collect();
+        (self.log.ended, self.log.complete) = (end.is_some(), end == Some(true));
+        self.parts += 1;
+        self.due = Instant::now() + EVERY;
+        let bytes = serde_json::to_vec(&self.log).map_err(|error| Error::Internal(format!("a log of a run: {error}")))?;
+        Ok((format!("{STEM}{}-{:06}{ENDING}", self.log.run_uid, self.parts), bytes))
+    }
+
+    fn written(&self, put: std::io::Result<()>) -> Result<()> {
+        put.map_err(|error| {
+            Error::Storage(format!("how far the load has come was not written to {} ({error}): it could not be gone on with.", self.folder))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_the_same_for_ever() {
+        assert_eq!(fingerprint(""), "cbf29ce484222325");
+        assert_eq!(fingerprint("foobar"), "85944171f73967e8");
+    }
+}

@@ -1,0 +1,137 @@
+//! `clevertap-sql resend DIR`: sends again what a folder of failed rows holds, each row once.
+//!
+//! In: a folder or bucket that `--failed-rows` wrote. Out: the records as they were mapped; what is not accepted is a failed row of the
+//! new run, in the same folder. The log beside the rows says what was sent again, so that the command may be repeated, and killed.
+//!
+//! ```text
+//! failed rows ─▶ plan      which rows, by fate, table, log ─▶ pending   log the batch, hand it on ─▶ INSERT of records by engine/runner
+//!                 ▲                                            │                                       │
+//!                log (claims, accepted) ◀───────────────────────┴──────── accepted rows ◀───────────────┘
+//! ```
+
+mod continued;
+pub(super) mod log;
+mod pending;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use datafusion::catalog::streaming::StreamingTable;
+use tokio::sync::Mutex;
+
+use self::{
+    continued::Continued,
+    log::{LogLine, ResendLog},
+    pending::{Accepted, Pending},
+    plan::{FateFlag, Selection, failed_rows, plan},
+};
+use crate::{
+    engine::{runner::Runner, session::Session},
+    failure::{Completion, Failure, Result},
+    terminal::{console::Console, interrupt::Interrupts, output::Output},
+};
+use datafusion_clevertap::{Account, records_table, runs::RunLog};
+
+/// The schema of the tables of this command.
+const SCHEMA: &str = "resend";
+
+/// Rows that are noted, and then sent, at once: as many may be in doubt after a kill, besides those in flight.
+const BATCH_ROWS: usize = 2_000;
+
+/// Flags of the command.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without --fate: unsent rows, and rows in doubt of which a second one does no harm (people, tokens, subscriptions). Rows \
+                        that were refused before they were sent have no record to send: mend them by SQL."
+)]
+pub(crate) struct ResendFlags {
+    /// The folder or bucket URL of --failed-rows
+    #[arg(value_name = "DIR", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    folder: String,
+
+    /// Only rows with this fate; may be given several times. An event in doubt may then be stored twice
+    #[arg(long, value_enum)]
+    fate: Vec<FateFlag>,
+
+    /// Rows of dry runs, too
+    #[arg(long)]
+    dry_runs: bool,
+}
+
+/// Sends again.
+///
+/// # Errors
+/// [`Failure::Usage`] for a place that is none; those of the statements.
+pub(crate) async fn resend(
+    flags: &ResendFlags,
+    account: Account,
+    output: Output,
+    console: &mut Console,
+    interrupts: Interrupts,
+) -> Result<Completion> {
+    let session = Session::open(Some(account.clone()), Some(&flags.folder))?;
+    let folder = session.folder(&flags.folder).map_err(|why| Failure::Usage(format!("failed rows cannot be read from there: {why}")))?;
+    // One after the other, in the order of the failed rows; a reject stops nothing, and names were checked when the records were mapped.
+    for option in ["clevertap.on_reject = 'skip'", "clevertap.schema_check = 'off'", "datafusion.execution.target_partitions = 1"] {
+        session.rows(&format!("SET {option}")).await?;
+    }
+    session.rows(&format!("SET datafusion.execution.batch_size = {BATCH_ROWS}")).await?;
+    let runs = RunLog::read_all(&folder).await.map_err(|error| Failure::Failed(error.to_string()))?;
+    let log = ResendLog::read(folder).await?;
+    let Selection { tables, left_out } = plan(&session, flags, &log, &Continued::of(&runs)).await?;
+    left_out.iter().for_each(|line| console.say(line));
+    if tables.is_empty() {
+        console.say("nothing was sent");
+        return Ok(Completion::Done);
+    }
+
+    let (log, accepted) = (Arc::new(Mutex::new(log)), Accepted::default());
+    session.watch_fates(accepted.watch());
+    let mut runner = Runner::new(session, output, console, interrupts);
+    let mut completion = Completion::Done;
+    let mut ended = Ok(());
+    for (table, rows) in tables {
+        let runs_before = account.runs().len();
+        let result = resend_table(&mut runner, flags, &account, &table, rows, &log, &accepted).await;
+        // Also after a signal: what was accepted must not be sent a second time, and what was not taken is not in doubt.
+        let mut lines = accepted.take();
+        let ended_runs = account.runs().into_iter().skip(runs_before).filter(|run| run.finished_at.is_some());
+        lines.extend(ended_runs.map(|run| LogLine::Ended { by: run.run_uid.to_string(), read: run.tally.read }));
+        let noted = log.lock().await.write(&lines).await;
+        if let (Err(_), Err(failure)) = (&result, &noted) {
+            runner.console.say(&failure.to_string());
+        }
+        ended = result.map(|of_table| completion = completion.and(of_table)).and(noted);
+        if ended.is_err() {
+            break;
+        }
+    }
+    runner.close(ended.is_err())?;
+    ended.map(|()| completion)
+}
+
+async fn resend_table(
+    runner: &mut Runner<'_>,
+    flags: &ResendFlags,
+    account: &Account,
+    table: &str,
+    rows: Vec<log::RowKey>,
+    log: &Arc<Mutex<ResendLog>>,
+    accepted: &Accepted,
+) -> Result<Completion> {
+    let session = &runner.session;
+    let failed = session.sql(&failed_rows(&flags.folder, "run_uid, row_number, record", Some(table))).await?;
+    let failed = failed.create_physical_plan().await?;
+    let pending = Pending::new(failed, rows, account.clone(), Arc::clone(log), accepted.clone());
+    let pending = StreamingTable::try_new(
+        Arc::clone(datafusion::physical_plan::streaming::PartitionStream::schema(&pending)),
+        vec![Arc::new(pending)],
+    )?;
+    let target = records_table(account, crate::engine::session::NAME, table).map_err(|error| Failure::Failed(error.to_string()))?;
+    session.add_table(SCHEMA, "failed", Arc::new(pending))?;
+    session.add_table(SCHEMA, "records", target)?;
+    let runs = runner.run_one(&format!("INSERT INTO {SCHEMA}.records SELECT record FROM {SCHEMA}.failed")).await?;
+    Ok(if runs.iter().any(|run| run.tally.rejected > 0) { Completion::RowsSkipped } else { Completion::Done })
+}
