@@ -11,8 +11,6 @@ use tokio::time::Instant;
 use crate::error::{Error, Result};
 use crate::storage::Folder;
 
-use super::Run;
-
 /// The ending of its files: no kind of file that is queried.
 const ENDING: &str = ".log";
 const STEM: &str = "_run-";
@@ -121,9 +119,7 @@ pub(crate) struct RunLogFile {
 }
 
 impl RunLogFile {
-    /// Of `run`, of which `log` has what is not of it alone.
-    pub(crate) fn new(folder: Folder, log: RunLog, run: &Run) -> Self {
-        let log = RunLog { run_uid: run.run_uid.to_string(), began: (run.started_at.timestamp_micros(), run.run_id), ..log };
+    pub(crate) fn new(folder: Folder, log: RunLog) -> Self {
         Self { folder, log, parts: 0, due: Instant::now() + EVERY }
     }
 

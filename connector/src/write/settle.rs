@@ -128,7 +128,10 @@ impl Settler {
         let folder = self.file.as_ref().map(|file| file.folder().clone());
         let mut run = self.run.get();
         run.settled_through = settled.through();
-        self.log = folder.zip(log).map(|(folder, log)| RunLogFile::new(folder, log, &run));
+        self.log = folder.zip(log).map(|(folder, log)| {
+            let began = (run.started_at.timestamp_micros(), run.run_id);
+            RunLogFile::new(folder, RunLog { run_uid: run.run_uid.to_string(), began, ..log })
+        });
         drop(run);
         (self.source, self.settled) = (source, settled);
         self

@@ -10,6 +10,7 @@
 //! ```
 
 mod continued;
+mod flags;
 pub(super) mod log;
 mod pending;
 mod plan;
@@ -21,11 +22,12 @@ use std::sync::Arc;
 use datafusion::catalog::streaming::StreamingTable;
 use tokio::sync::Mutex;
 
+pub(crate) use self::flags::ResendFlags;
 use self::{
     continued::Continued,
     log::{LogLine, ResendLog},
     pending::{Accepted, Pending},
-    plan::{FateFlag, Selection, failed_rows, plan},
+    plan::{Selection, failed_rows, plan},
 };
 use crate::{
     engine::{runner::Runner, session::Session},
@@ -39,26 +41,6 @@ const SCHEMA: &str = "resend";
 
 /// Rows that are noted, and then sent, at once: as many may be in doubt after a kill, besides those in flight.
 const BATCH_ROWS: usize = 2_000;
-
-/// Flags of the command.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Without --fate: unsent rows, and rows in doubt of which a second one does no harm (people, tokens, subscriptions). Rows \
-                        that were refused before they were sent have no record to send: mend them by SQL."
-)]
-pub(crate) struct ResendFlags {
-    /// The folder or bucket URL of --failed-rows
-    #[arg(value_name = "DIR", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    folder: String,
-
-    /// Only rows with this fate; may be given several times. An event in doubt may then be stored twice
-    #[arg(long, value_enum)]
-    fate: Vec<FateFlag>,
-
-    /// Rows of dry runs, too
-    #[arg(long)]
-    dry_runs: bool,
-}
 
 /// Sends again.
 ///

@@ -10,8 +10,8 @@ use arrow::{
 use futures::TryStreamExt;
 
 use super::{
-    ResendFlags,
     continued::{Continued, Later},
+    flags::{FateFlag, ResendFlags},
     log::{FailedRows, ResendLog, RowKey, Standing},
 };
 use crate::{
@@ -24,15 +24,6 @@ use crate::{
 
 /// The tables whose rows are sent again, in this order.
 const TABLES: [&str; 5] = ["profiles", "device_tokens", "events", "subscriptions", "phone_disassociations"];
-
-/// A fate, as it is typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(crate) enum FateFlag {
-    Rejected,
-    InDoubt,
-    Unsent,
-}
 
 /// What is sent again.
 #[derive(Debug)]
