@@ -6,7 +6,8 @@
 use std::{panic, sync::Mutex, sync::PoisonError};
 
 /// What the operating system bounds where it starts no thread.
-pub(crate) const NO_THREAD: &str = "the operating system starts no further thread; a higher bound of memory or threads lets it run, as by ulimit -v or -u";
+pub(crate) const NO_THREAD: &str =
+    "the operating system starts no further thread; a higher bound of memory or threads lets it run, as by ulimit -v or -u";
 
 /// How tokio breaks off then.
 const NO_THREAD_PANIC: &str = "OS can't spawn worker thread";

@@ -17,7 +17,6 @@ use super::{
     layout::Column,
     members::{Origin, text},
     numbers::scaled,
-    rows::changed,
 };
 use crate::TextError;
 
@@ -77,7 +76,7 @@ impl Cells {
             self.append_null();
             return Ok(());
         };
-        let changed = || changed(origin);
+        let changed = || origin.changed();
         match self {
             Self::Text(builder) => match kind {
                 Kind::Text => builder.append_value(text(value, origin)?),
@@ -154,7 +153,7 @@ impl Cells {
             Self::Decimal { builder, .. } => Arc::new(builder.finish()),
             Self::Nested { lines, rows, schema } => {
                 let (lines, rows) = (std::mem::take(lines), std::mem::take(rows));
-                nested(&lines, rows, schema).filter(|array| array.len() == rows).ok_or_else(|| changed(origin))?
+                nested(&lines, rows, schema).filter(|array| array.len() == rows).ok_or_else(|| origin.changed())?
             }
         })
     }

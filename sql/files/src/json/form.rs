@@ -55,8 +55,8 @@ pub(super) struct Form {
     /// The line of the first value of each kind that came, in the order of [`Kind`].
     first_lines: [Option<u64>; 5],
     numbers: Option<Numbers>,
-    elements: Option<Box<Form>>,
-    members: Vec<(String, Form)>,
+    elements: Option<Box<Self>>,
+    members: Vec<(String, Self)>,
 }
 
 impl Form {

@@ -27,6 +27,11 @@ impl Origin {
         TextError::new(&self.file, what).line(self.line)
     }
 
+    /// The second pass sees something else than the first did.
+    pub(super) fn changed(&self) -> TextError {
+        self.error("the file changed while it was read")
+    }
+
     /// What serde says of `json`, which begins in this line. It says nothing of the values.
     fn syntax(&self, json: &str, error: &serde_json::Error) -> TextError {
         let text = error.to_string();

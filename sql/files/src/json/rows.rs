@@ -88,7 +88,7 @@ impl Batches {
         for (at, (name, value)) in members(utf8(record, origin)?, origin)?.into_iter().enumerate() {
             let is_there = self.columns.get(at).is_some_and(|column| column.name == name);
             let at = if is_there { Some(at) } else { self.columns.iter().position(|column| column.name == name) };
-            let at = at.ok_or_else(|| changed(origin))?;
+            let at = at.ok_or_else(|| origin.changed())?;
             let Some(wanted) = self.wanted_at.get(at).copied().flatten() else { continue };
             if let Some(cells) = self.cells.get_mut(wanted) {
                 cells.append(value, origin)?;
@@ -110,14 +110,9 @@ impl Batches {
         }
         let arrays = self.cells.iter_mut().map(|cells| cells.finish(origin)).collect::<Result<Vec<_>, _>>()?;
         let rows = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &rows).map_err(|_| changed(origin))?;
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &rows).map_err(|_| origin.changed())?;
         self.done.push(batch);
         self.rows = 0;
         Ok(())
     }
-}
-
-/// The second pass saw something else than the first.
-pub(super) fn changed(origin: &Origin) -> TextError {
-    origin.error("the file changed while it was read")
 }

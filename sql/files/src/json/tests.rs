@@ -1,3 +1,5 @@
+//! Both passes over files as people have them, as random ones are, and over broken ones.
+
 use arrow::{
     array::RecordBatch,
     datatypes::DataType,

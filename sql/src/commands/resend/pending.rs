@@ -121,7 +121,7 @@ impl Reading {
                 continue;
             }
             self.claim(taken).await?;
-            let record = cast(&filter_record_batch(&batch, &keep)?.column(2).clone(), &DataType::Utf8View)?;
+            let record = cast(filter_record_batch(&batch, &keep)?.column(2), &DataType::Utf8View)?;
             let batch = RecordBatch::try_new(Arc::clone(&self.schema), vec![record])?;
             return Ok(Some((batch, self)));
         }

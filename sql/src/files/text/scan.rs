@@ -55,8 +55,8 @@ impl TextScanExec {
     /// # Errors
     /// None of a projection of the table.
     pub(super) fn new(files: Arc<TextFiles>, projection: Vec<usize>, partitions: usize, limit: Option<usize>) -> Result<Self> {
-        let parts = (0..files.files.len()).map(|file| Part { file, splits: 0..files.layouts.splits(file) }).collect();
-        Self::in_parts(files, projection, spread(parts, partitions), limit)
+        let parts: Vec<Part> = (0..files.files.len()).map(|file| Part { file, splits: 0..files.layouts.splits(file) }).collect();
+        Self::in_parts(files, projection, spread(&parts, partitions), limit)
     }
 
     fn in_parts(files: Arc<TextFiles>, projection: Vec<usize>, partitions: Vec<Vec<Part>>, limit: Option<usize>) -> Result<Self> {
@@ -74,7 +74,7 @@ impl TextScanExec {
 }
 
 /// Parts in so many partitions, in their order.
-fn spread(parts: Vec<Part>, partitions: usize) -> Vec<Vec<Part>> {
+fn spread(parts: &[Part], partitions: usize) -> Vec<Vec<Part>> {
     let each = parts.len().div_ceil(partitions.max(1)).max(1);
     let spread: Vec<Vec<Part>> = parts.chunks(each).map(<[Part]>::to_vec).collect();
     if spread.is_empty() { vec![Vec::new()] } else { spread }
@@ -134,7 +134,7 @@ impl ExecutionPlan for TextScanExec {
             let splits = if part.splits.is_empty() { part.splits.start..part.splits.start + 1 } else { part.splits.clone() };
             splits.map(|split| Part { file: part.file, splits: split..split + 1 })
         });
-        let spread = spread(parts.collect(), wanted).into_iter().map(joined).collect::<Vec<_>>();
+        let spread = spread(&parts.collect::<Vec<_>>(), wanted).into_iter().map(joined).collect::<Vec<_>>();
         if spread.len() <= self.partitions.len() {
             return Ok(None);
         }
