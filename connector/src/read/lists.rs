@@ -90,8 +90,7 @@ impl<'a> ListPages<'a> {
         let records = records(complete)?;
         let has_list = records.is_some();
         let records = records.unwrap_or_default();
-        let new = records.iter().filter(|record| self.seen.insert(hash(record))).count();
-        let is_new = new > 0;
+        let is_new = records.iter().filter(|record| self.seen.insert(hash(record))).count() > 0;
         if !is_new {
             // Nothing follows a page that is empty, or that repeats earlier ones: a server that counts no pages would do so for ever.
             totals.check_all(call.path, page, self.rows)?;

@@ -2,7 +2,6 @@
 //!
 //! In: nothing, these are data. Out: what `write` turns into requests.
 
-use super::Table;
 use super::read::ListCall;
 
 #[derive(Debug)]
@@ -43,8 +42,6 @@ pub(crate) struct List {
     pub(crate) taken: &'static str,
     /// Lists the existing lists. CleverTap does not document it.
     pub(crate) existing: &'static ListCall,
-    /// The table that reads them.
-    pub(crate) existing_table: &'static Table,
     /// JSON pointers of the name of an existing list.
     pub(crate) existing_name: &'static [&'static str],
 }

@@ -25,7 +25,6 @@ static CALLS: List = List {
     completion: Completion { name: "name", email: "email", file_name: "filename", creator: "creator", url: "url", replace: "replace" },
     taken: "duplicate_name",
     existing: &segments::LISTING,
-    existing_table: &segments::TABLE,
     existing_name: segments::NAME,
 };
 

@@ -64,6 +64,11 @@ pub(crate) fn deletions() -> &'static Table {
     &profiles::DELETIONS
 }
 
+/// What lists the custom lists.
+pub(crate) fn segments() -> &'static Table {
+    &segments::TABLE
+}
+
 /// Also the table behind `clevertap_events."Name"`, which fixes the event name.
 pub(crate) fn events() -> &'static Table {
     &events::TABLE

@@ -21,6 +21,7 @@ use crate::options::{ListMode, Options};
 use crate::read::lists::{self, ListPages};
 use crate::runs::Stop;
 use crate::table::{List, Resend};
+use crate::tables;
 
 /// Time limit for the undocumented list of lists.
 const LISTING_FOR: Duration = Duration::from_secs(10);
@@ -139,7 +140,7 @@ impl Calls {
     /// Reads all pages of the list of lists.
     async fn fetch_list_names(&self) -> Result<BTreeSet<String>> {
         let call = self.list.existing;
-        let mut pages = ListPages::new(call, self.list.existing_table);
+        let mut pages = ListPages::new(call, tables::segments());
         let mut names = BTreeSet::new();
         while let Some(records) = pages.next(&self.listing).await? {
             for record in lists::values(&records) {
