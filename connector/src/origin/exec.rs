@@ -21,8 +21,9 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
     ReplaceChildrenOptions,
 };
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 
+use super::file_scan::{FileScan, FileScanExec};
 use super::place::{PLACE, Place, SourceFile};
 
 /// Numbers the rows of each file.
@@ -37,6 +38,9 @@ pub(super) struct PlacesExec {
 impl PlacesExec {
     /// Above a scan of files; `None` above anything else.
     pub(super) fn above(scan: &Arc<dyn ExecutionPlan>, is_sorted: bool) -> Option<Self> {
+        if scan.is::<FileScanExec>() {
+            return Some(Self::new(Arc::clone(scan), true));
+        }
         let config = config_of(scan)?;
         // DataFusion 55.2 has a scan read a file in another order only below a sort that stays.
         let are_in_order = !is_sorted && config.file_source.filter().is_none();
@@ -56,9 +60,12 @@ impl PlacesExec {
 
     /// The files, as [`Place`]s number them.
     pub(super) fn files(&self) -> Vec<SourceFile> {
+        if let Some(FileScanExec(scan)) = self.scan.downcast_ref() {
+            return scan.files().iter().flatten().map(|file| SourceFile::new(&file.store, &file.meta)).collect();
+        }
         let Some(config) = config_of(&self.scan) else { return Vec::new() };
         let files = config.file_groups.iter().flat_map(FileGroup::iter);
-        files.map(|file| SourceFile::new(&config.object_store_url, file)).collect()
+        files.map(|file| SourceFile::new(&config.object_store_url, &file.object_meta)).collect()
     }
 }
 
@@ -117,6 +124,9 @@ impl ExecutionPlan for PlacesExec {
 
     fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
+        if let Some(FileScanExec(scan)) = self.scan.downcast_ref() {
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, placed_by_file(scan, partition, &task)?)));
+        }
         let Some(config) = config_of(&self.scan) else {
             let unknown = |batch: Result<RecordBatch>| batch.and_then(|batch| placed(&batch, |_| Place::default()));
             return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, self.scan.execute(partition, task)?.map(unknown))));
@@ -135,6 +145,40 @@ impl ExecutionPlan for PlacesExec {
         let batches = stream::try_unfold(reading, Reading::next);
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
+}
+
+/// The rows of a partition of a scan of others, with their places.
+fn placed_by_file(
+    scan: &Arc<dyn FileScan>,
+    partition: usize,
+    task: &Arc<TaskContext>,
+) -> Result<impl Stream<Item = Result<RecordBatch>> + Send + use<>> {
+    let files = scan.files();
+    let before: usize = files.iter().take(partition).map(Vec::len).sum();
+    let of_partition = files.into_iter().nth(partition).unwrap_or_default();
+    let (scan, task, limit) = (Arc::clone(scan), Arc::clone(task), scan.limit());
+    let files = stream::iter(of_partition.into_iter().enumerate()).map(move |(at, file)| {
+        let rows = scan.execute_file(partition, at, Arc::clone(&task))?;
+        let mut read = file.rows_before;
+        Ok::<_, DataFusionError>(rows.map(move |batch| {
+            let batch = batch?;
+            let first = read;
+            read += batch.num_rows() as u64;
+            placed(&batch, |row| Place::new(before + at, Some(first + row + 1)))
+        }))
+    });
+    Ok(files.try_flatten().scan(limit, |left, batch| {
+        let cut = batch.map(|batch| match left {
+            None => Some(batch),
+            Some(0) => None,
+            Some(left) => {
+                let taken = batch.num_rows().min(*left);
+                *left -= taken;
+                Some(batch.slice(0, taken))
+            }
+        });
+        std::future::ready(cut.transpose())
+    }))
 }
 
 /// The files of a partition, of which one is being read.

@@ -5,12 +5,14 @@
 //! ```text
 //! carry   projections, filters, sorts, limits: the column goes up with its row
 //! exec    above the scan of the files: reads one file after the other, and numbers its rows
+//!         file_scan  scans by nodes of others
 //! ```
 //!
 //! A row that joins, aggregates or sets make has no place: NULL is better than a wrong number.
 
 mod carry;
 mod exec;
+pub mod file_scan;
 mod place;
 
 pub(crate) use self::carry::with_places;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use object_store::ObjectMeta;
 
 use crate::redact::without_secrets;
 
@@ -88,8 +88,7 @@ impl Source {
 }
 
 impl SourceFile {
-    pub(super) fn new(store: &ObjectStoreUrl, file: &PartitionedFile) -> Self {
-        let meta = &file.object_meta;
+    pub(super) fn new(store: &ObjectStoreUrl, meta: &ObjectMeta) -> Self {
         let store = store.as_str().trim_end_matches('/');
         // A path of this machine is shown as one.
         let store = if store == "file:" { "" } else { store };

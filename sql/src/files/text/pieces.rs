@@ -5,7 +5,10 @@
 use std::{io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::{
+    common::{DataFusionError, Result},
+    execution::object_store::ObjectStoreUrl,
+};
 use encoding_rs::Encoding;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -35,6 +38,7 @@ impl Writing {
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) url: ObjectStoreUrl,
     /// Whether parts of files can be asked for: of a web server it is not known.
     pub(super) has_ranges: bool,
 }

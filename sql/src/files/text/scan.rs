@@ -1,4 +1,4 @@
-//! The plan node that reads text files.
+//! The scan that reads text files.
 //!
 //! In: files that are known, the columns that are wanted. Out: batches, each cell as the first pass saw it. Partitions are whole files in their
 //! order; where more are wanted, parts of files that the first pass marked, which never begin inside of a record.
@@ -12,16 +12,17 @@ use arrow::{
 use bytes::Bytes;
 use clevertap_files::{TextError, csv, json};
 use datafusion::{
-    common::{DataFusionError, Result, Statistics, config::ConfigOptions, internal_err, stats::Precision, tree_node::TreeNodeRecursion},
+    common::{DataFusionError, Result, Statistics, config::ConfigOptions, internal_err, stats::Precision},
     execution::{SendableRecordBatchStream, TaskContext},
-    physical_expr::{EquivalenceProperties, PhysicalExpr},
+    physical_expr::EquivalenceProperties,
     physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions,
+        DisplayAs, DisplayFormatType, Partitioning, PlanProperties,
         execution_plan::{Boundedness, EmissionType, SchedulingType},
         metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet},
         stream::RecordBatchStreamAdapter,
     },
 };
+use datafusion_clevertap::file_scan::{FileScan, ScannedFile};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::{
@@ -36,9 +37,9 @@ struct Part {
     splits: Range<usize>,
 }
 
-/// The node.
+/// The scan.
 #[derive(Debug)]
-pub(super) struct TextScanExec {
+pub(super) struct TextScan {
     files: Arc<TextFiles>,
     /// Columns of the table.
     projection: Vec<usize>,
@@ -49,7 +50,7 @@ pub(super) struct TextScanExec {
     metrics: ExecutionPlanMetricsSet,
 }
 
-impl TextScanExec {
+impl TextScan {
     /// A scan in at most so many partitions.
     ///
     /// # Errors
@@ -61,16 +62,40 @@ impl TextScanExec {
 
     fn in_parts(files: Arc<TextFiles>, projection: Vec<usize>, partitions: Vec<Vec<Part>>, limit: Option<usize>) -> Result<Self> {
         let schema = Arc::new(files.schema().project(&projection)?);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(partitions.len()),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        )
-        .with_scheduling_type(SchedulingType::Cooperative);
-        let metrics = ExecutionPlanMetricsSet::new();
-        Ok(Self { files, projection, schema, partitions, limit, properties: Arc::new(properties), metrics })
+        let properties = properties(&schema, partitions.len());
+        Ok(Self { files, projection, schema, partitions, limit, properties, metrics: ExecutionPlanMetricsSet::new() })
     }
+
+    fn in_other_parts(&self, partitions: Vec<Vec<Part>>, limit: Option<usize>) -> Self {
+        Self {
+            files: Arc::clone(&self.files),
+            projection: self.projection.clone(),
+            schema: Arc::clone(&self.schema),
+            properties: properties(&self.schema, partitions.len()),
+            partitions,
+            limit,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+
+    /// The rows of some parts of a partition.
+    fn read(&self, partition: usize, parts: Vec<Part>, context: &TaskContext) -> impl Stream<Item = Result<RecordBatch>> + Send + use<> {
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let (files, projection, schema) = (Arc::clone(&self.files), self.projection.clone(), Arc::clone(&self.schema));
+        let rows_max = context.session_config().batch_size();
+        let reads = parts.into_iter().map(move |part| read(&files, &part, &projection, &schema, rows_max));
+        stream::iter(reads).try_flatten().inspect_ok(move |batch: &RecordBatch| metrics.record_output(batch.num_rows()))
+    }
+}
+
+fn properties(schema: &SchemaRef, partitions: usize) -> Arc<PlanProperties> {
+    let properties = PlanProperties::new(
+        EquivalenceProperties::new(Arc::clone(schema)),
+        Partitioning::UnknownPartitioning(partitions),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    );
+    Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative))
 }
 
 /// Parts in so many partitions, in their order.
@@ -80,7 +105,7 @@ fn spread(parts: &[Part], partitions: usize) -> Vec<Vec<Part>> {
     if spread.is_empty() { vec![Vec::new()] } else { spread }
 }
 
-impl DisplayAs for TextScanExec {
+impl DisplayAs for TextScan {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, delimiter) = match &self.files.layouts {
             Layouts::Csv { files, .. } => ("csv", files.first().map(csv::Layout::delimiter)),
@@ -93,88 +118,81 @@ impl DisplayAs for TextScanExec {
         let limit = self.limit.map(|limit| format!(", limit={limit}")).unwrap_or_default();
         match format {
             DisplayFormatType::TreeRender => write!(f, "format={kind}\nfiles={files}\nrows={rows}"),
-            _ => write!(f, "TextScanExec: format={kind}{delimiter}, files={files}, rows={rows}, columns=[{columns}]{limit}"),
+            _ => write!(f, "TextScan: format={kind}{delimiter}, files={files}, rows={rows}, columns=[{columns}]{limit}"),
         }
     }
 }
 
-impl ExecutionPlan for TextScanExec {
-    fn name(&self) -> &'static str {
-        "TextScanExec"
-    }
-
+impl FileScan for TextScan {
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
+    fn files(&self) -> Vec<Vec<ScannedFile>> {
+        let scanned = |part: &Part| {
+            let meta = self.files.files[part.file].meta.clone();
+            let rows_before = match &self.files.layouts {
+                Layouts::Csv { files, .. } => files[part.file].splits.get(part.splits.start).map_or(0, |split| split.row),
+                Layouts::Json { .. } => 0,
+            };
+            ScannedFile::new(self.files.place.url.clone(), meta).behind(rows_before)
+        };
+        self.partitions.iter().map(|parts| parts.iter().map(scanned).collect()).collect()
     }
 
-    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let Some(parts) = self.partitions.get(partition).cloned() else {
+            return internal_err!("a scan of text files has no partition {partition}");
+        };
+        let batches = within(self.read(partition, parts, &context), self.limit);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
     }
 
-    fn replace_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>, _: ReplaceChildrenOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
+    fn execute_file(&self, partition: usize, file: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let Some(part) = self.partitions.get(partition).and_then(|parts| parts.get(file)).cloned() else {
+            return internal_err!("a scan of text files has no file {file} in partition {partition}");
+        };
+        let batches = self.read(partition, vec![part], &context);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
     }
 
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn repartitioned(&self, wanted: usize, config: &ConfigOptions) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    fn repartitioned(&self, wanted: usize, config: &ConfigOptions) -> Option<Arc<dyn FileScan>> {
         let bytes: u64 = self.files.files.iter().map(|file| file.meta.size).sum();
         let is_large = bytes >= config.optimizer.repartition_file_min_size as u64;
         let has_parts = self.files.writing.is_plain() && self.files.place.has_ranges;
         if !has_parts || !is_large || !config.optimizer.repartition_file_scans || wanted <= self.partitions.len() {
-            return Ok(None);
+            return None;
         }
         let parts = self.partitions.iter().flatten().flat_map(|part| {
             let splits = if part.splits.is_empty() { part.splits.start..part.splits.start + 1 } else { part.splits.clone() };
             splits.map(|split| Part { file: part.file, splits: split..split + 1 })
         });
         let spread = spread(&parts.collect::<Vec<_>>(), wanted).into_iter().map(joined).collect::<Vec<_>>();
-        if spread.len() <= self.partitions.len() {
-            return Ok(None);
-        }
-        Ok(Some(Arc::new(Self::in_parts(Arc::clone(&self.files), self.projection.clone(), spread, self.limit)?)))
+        (spread.len() > self.partitions.len()).then(|| Arc::new(self.in_other_parts(spread, self.limit)) as _)
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let Some(parts) = self.partitions.get(partition).cloned() else {
-            return internal_err!("TextScanExec has no partition {partition}");
-        };
-        let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let (files, projection, schema) = (Arc::clone(&self.files), self.projection.clone(), Arc::clone(&self.schema));
-        let rows_max = context.session_config().batch_size();
-        let reads = parts.into_iter().map(move |part| read(&files, &part, &projection, &schema, rows_max));
-        let batches = stream::iter(reads).try_flatten().inspect_ok(move |batch: &RecordBatch| metrics.record_output(batch.num_rows()));
-        let batches = within(batches, self.limit);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
+    fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
+    fn with_limit(&self, limit: Option<usize>) -> Arc<dyn FileScan> {
+        Arc::new(self.in_other_parts(self.partitions.clone(), limit))
+    }
+
+    fn statistics(&self, partition: Option<usize>) -> Statistics {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        if partition.is_none() {
+            let rows = usize::try_from(self.files.layouts.rows()).unwrap_or(usize::MAX);
+            statistics.num_rows = match self.limit {
+                Some(limit) => Precision::Inexact(rows.min(limit)),
+                None => Precision::Exact(rows),
+            };
+        }
+        statistics
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
-    }
-
-    fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {
-        let mut statistics = Statistics::new_unknown(&self.schema);
-        if partition.is_none() {
-            let rows = usize::try_from(self.files.layouts.rows()).unwrap_or(usize::MAX);
-            let rows = self.limit.map_or(rows, |limit| rows.min(limit));
-            statistics.num_rows = if self.limit.is_some() { Precision::Inexact(rows) } else { Precision::Exact(rows) };
-        }
-        Ok(Arc::new(statistics))
-    }
-
-    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        let same = Self::in_parts(Arc::clone(&self.files), self.projection.clone(), self.partitions.clone(), limit);
-        same.ok().map(|same| Arc::new(same) as Arc<dyn ExecutionPlan>)
-    }
-
-    fn fetch(&self) -> Option<usize> {
-        self.limit
     }
 }
 

@@ -41,7 +41,7 @@ impl TextSource {
     pub(super) async fn learn(&self, state: &dyn Session) -> Result<(Place, Vec<TextFile>, Layouts, Partitions)> {
         let Some(first) = self.urls.first() else { return plan_err!("there is no file") };
         let store = state.runtime_env().object_store(first)?;
-        let place = Place { store, has_ranges: !matches!(first.scheme(), "http" | "https") };
+        let place = Place { store, url: first.object_store(), has_ranges: !matches!(first.scheme(), "http" | "https") };
         let (mut files, mut paths) = (Vec::new(), Vec::new());
         for url in &self.urls {
             let mut listed: Vec<ObjectMeta> = url.list_all_files(state, place.store.as_ref(), "").await?.try_collect().await?;

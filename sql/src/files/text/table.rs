@@ -21,13 +21,14 @@ use datafusion::{
     },
     physical_plan::{ExecutionPlan, projection::ProjectionExec},
 };
+use datafusion_clevertap::file_scan::FileScanExec;
 
 use super::{
     hive::Partitions,
     learn::{Layouts, TextFile},
     options::TextFormat,
     pieces::{Place, Writing},
-    scan::TextScanExec,
+    scan::TextScan,
     source::TextSource,
 };
 
@@ -136,7 +137,8 @@ impl TableProvider for TextTable {
         let partitions = state.config().target_partitions();
         let files = self.source.open(state, Some(&self.schema)).await?;
         let wanted = self.schema.project(&projection)?;
-        cast(Arc::new(TextScanExec::new(Arc::new(files), projection, partitions, limit)?), &wanted)
+        let scan = TextScan::new(Arc::new(files), projection, partitions, limit)?;
+        cast(Arc::new(FileScanExec(Arc::new(scan))), &wanted)
     }
 
     fn statistics(&self) -> Option<Statistics> {

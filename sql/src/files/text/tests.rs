@@ -255,7 +255,7 @@ async fn a_large_file_of_quoted_newlines_is_read_in_parts_and_no_row_is_cut() {
     let files = Files::new(&[("a.csv", text.as_bytes()), ("a.csv.gz", &gzip(text.as_bytes()))]);
     files.run("SET datafusion.execution.target_partitions = 4").await;
     let plan = files.run("EXPLAIN SELECT address, count(*) FROM '@/a.csv' GROUP BY address").await;
-    assert!(plan.contains("TextScanExec"), "{plan}");
+    assert!(plan.contains("TextScan: format=csv"), "{plan}");
     for name in ["a.csv", "a.csv.gz"] {
         let query = "SELECT count(*) AS n, count(DISTINCT id) AS ids, count(DISTINCT address) AS a, sum(CASE WHEN address = concat('Road ', \
                      substr(id, 2), chr(10), 'Pune ', substr(id, 2), ', near \"the lake\" and the very long wall') THEN 1 END) AS same";
