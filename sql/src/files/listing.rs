@@ -29,7 +29,7 @@ use futures::TryStreamExt;
 use object_store::ObjectMeta;
 
 use super::text::{
-    decompress::Compression,
+    decompress::{compression_of, ending},
     factory::{self, TextTableFactory, session_types},
     learn::Learning,
     options::{TextFormat, TextOptions},
@@ -124,18 +124,6 @@ pub(crate) fn is_path(name: &str) -> bool {
 fn file_type_of(path: &str) -> Option<FileType> {
     let last = ending(path)?.split('.').next()?;
     FILE_TYPES.iter().find(|(ending, _)| last.eq_ignore_ascii_case(ending)).map(|(_, file_type)| *file_type)
-}
-
-/// The ending of a name with that of its compression: `csv`, `csv.gz`.
-pub(super) fn ending(name: &str) -> Option<&str> {
-    let (stem, last) = name.rsplit_once('.')?;
-    let of_both = Compression::named(last).and_then(|_| stem.rsplit_once('.')).map(|(stem, _)| stem.len() + 1);
-    Some(of_both.and_then(|start| name.get(start..)).unwrap_or(last))
-}
-
-/// How a file of this name is compressed.
-pub(super) fn compression_of(name: &str) -> Option<Compression> {
-    name.rsplit_once('.').and_then(|(_, last)| Compression::named(last))
 }
 
 /// The table over the file or folder at `path`. The first file of a folder with a known ending decides its format; a file that would

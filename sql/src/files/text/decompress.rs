@@ -80,6 +80,18 @@ impl Compression {
     }
 }
 
+/// The ending of a name with that of its compression: `csv`, `csv.gz`.
+pub(crate) fn ending(name: &str) -> Option<&str> {
+    let (stem, last) = name.rsplit_once('.')?;
+    let of_both = Compression::named(last).and_then(|_| stem.rsplit_once('.')).map(|(stem, _)| stem.len() + 1);
+    Some(of_both.and_then(|start| name.get(start..)).unwrap_or(last))
+}
+
+/// How a file of this name is compressed.
+pub(crate) fn compression_of(name: &str) -> Option<Compression> {
+    name.rsplit_once('.').and_then(|(_, last)| Compression::named(last))
+}
+
 /// Pieces of a channel as a reader.
 struct PieceReader {
     from: Receiver<io::Result<Bytes>>,

@@ -18,12 +18,12 @@ use datafusion::{
 use futures::TryStreamExt;
 
 use super::{
+    decompress::compression_of,
     learn::Learning,
     options::{TextFormat, TextOptions, types},
     source::TextSource,
     table::TextTable,
 };
-use crate::files::listing::compression_of;
 
 /// Makes tables of text files.
 #[derive(Debug)]

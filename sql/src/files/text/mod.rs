@@ -14,6 +14,7 @@ mod encoding;
 pub(super) mod factory;
 mod hive;
 pub(crate) mod learn;
+mod opened;
 pub(super) mod options;
 mod pieces;
 mod scan;

@@ -27,7 +27,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::{
     learn::{Layouts, told},
-    table::TextFiles,
+    opened::TextFiles,
 };
 
 /// Part of a file that is read from its beginning to its end.

@@ -15,11 +15,12 @@ use futures::TryStreamExt;
 use object_store::ObjectMeta;
 
 use super::{
+    decompress::ending,
     hive::Partitions,
     learn::{Layouts, Learning, TextFile},
+    opened::TextFiles,
     options::{TextFormat, TextOptions},
     pieces::Place,
-    table::TextFiles,
 };
 
 /// Where files are and how they are read.
@@ -66,7 +67,7 @@ impl TextSource {
     fn reads(&self, file: &ObjectMeta) -> bool {
         let name = file.location.filename().unwrap_or_default();
         match &self.ending {
-            Some(ending) => super::super::listing::ending(name).is_some_and(|of| of == ending),
+            Some(wanted) => ending(name) == Some(wanted.as_str()),
             None => !name.starts_with(['.', '_']) || self.urls.iter().any(|url| *url.prefix() == file.location),
         }
     }

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
@@ -23,46 +23,7 @@ use datafusion::{
 };
 use datafusion_clevertap::file_scan::FileScanExec;
 
-use super::{
-    hive::Partitions,
-    learn::{Layouts, TextFile},
-    options::TextFormat,
-    pieces::{Place, Writing},
-    scan::TextScan,
-    source::TextSource,
-};
-
-/// The files of a table, known to the last cell.
-#[derive(Debug)]
-pub(super) struct TextFiles {
-    pub(super) place: Place,
-    pub(super) files: Vec<TextFile>,
-    pub(super) writing: Writing,
-    pub(super) layouts: Layouts,
-    pub(super) partitions: Partitions,
-    /// The columns of the files as they are read, of declared or learnt types.
-    pub(super) columns: SchemaRef,
-    /// For each of these, which one of the learnt columns it is.
-    pub(super) learnt_at: Vec<usize>,
-}
-
-impl TextFiles {
-    /// Columns of files, then those of folders.
-    pub(super) fn schema(&self) -> SchemaRef {
-        let fields = self.columns.fields().iter().chain(&self.partitions.fields);
-        Arc::new(Schema::new(fields.cloned().collect::<Vec<FieldRef>>()))
-    }
-
-    /// The same with the types that were declared.
-    fn declared_schema(&self, declared: &Schema) -> SchemaRef {
-        let schema = self.schema();
-        let fields = schema.fields().iter().map(|field| match declared.field_with_name(field.name()) {
-            Ok(declared) => Arc::new(declared.clone()),
-            Err(_) => Arc::clone(field),
-        });
-        Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()))
-    }
-}
+use super::{options::TextFormat, scan::TextScan, source::TextSource};
 
 /// A scan with casts of the columns that are read as another type than is wanted.
 fn cast(scan: Arc<dyn ExecutionPlan>, wanted: &Schema) -> Result<Arc<dyn ExecutionPlan>> {

@@ -202,7 +202,7 @@ async fn declared_columns_win_by_name_or_by_place() {
     for (columns, expected) in [
         ("(id VARCHAR, n INT, score DOUBLE)", "id Utf8View, n Int32, score Float64; 007 1 2.5; 8 2"),
         ("(n BIGINT, id VARCHAR)", "n Int64, id Utf8View; 1 007; 2 8"),
-        ("(a BIGINT, b VARCHAR, c DECIMAL(4,2))", "a Int64, b Utf8View, c Decimal128(4, 2); 7 1 2.50; 8 2"),
+        ("(a VARCHAR, b BIGINT, c DECIMAL(4,2))", "a Utf8View, b Int64, c Decimal128(4, 2); 007 1 2.50; 8 2"),
     ] {
         assert_eq!(files.run("DROP TABLE IF EXISTS t").await, "");
         assert_eq!(files.run(&format!("CREATE EXTERNAL TABLE t {columns} STORED AS CSV LOCATION '@/a.csv'")).await, "");
