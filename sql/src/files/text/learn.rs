@@ -1,6 +1,6 @@
 //! The first pass over the files of a table.
 //!
-//! In: files, and how they are read. Out: [`Learnt`]: what each is, and what they are together. What was learnt of a file is kept as long as the
+//! In: files, and how they are read. Out: [`Layouts`]: what each is, and what they are together. What was learnt of a file is kept as long as the
 //! session, and as the file has the same size, time and tag.
 
 use std::{
