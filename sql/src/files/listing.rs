@@ -1,6 +1,6 @@
 //! Files, folders and buckets by path: `SELECT … FROM 's3://bucket/users.parquet'`.
 //!
-//! In: the name of a table that no catalogue has. Out: a `ListingTable` over the files. DataFusion's own `enable_url_table` turns
+//! In: the name of a table that no catalogue has. Out: a table over the files: `text` for CSV and JSON, DataFusion's `ListingTable` for Parquet. DataFusion's own `enable_url_table` turns
 //! every error into "no such table" and knows neither `.ndjson` nor `.tsv`; hence a factory of our own.
 
 use std::{

@@ -121,7 +121,7 @@ impl Learning {
         std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner).untold)
     }
 
-    /// `2 files are looked at, 40 % of 1.2 GB`, while first passes run.
+    /// `looking at every cell first: 40 % of 1200 MB`, while first passes run.
     pub(crate) fn progress(&self) -> Option<String> {
         let Progress { files, bytes, bytes_read } = &self.progress;
         let (files, bytes, read) = (files.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed), bytes_read.load(Ordering::Relaxed));

@@ -27,7 +27,7 @@ pub(crate) struct TextOptions {
 }
 
 /// Names that are taken and need nothing to be done.
-const NOT_NEEDED: [&str; 4] = ["newlines_in_values", "double_quote", "schema_infer_max_rec", "newline_delimited"];
+const NOT_NEEDED: [&str; 3] = ["newlines_in_values", "schema_infer_max_rec", "newline_delimited"];
 /// Names of options that say how files are written, which DataFusion does.
 const OF_WRITING: [&str; 6] = ["date_format", "datetime_format", "timestamp_format", "timestamp_tz_format", "time_format", "null_value"];
 const OF_CSV: [&str; 7] = ["delimiter", "quote", "escape", "comment", "null", "has_header", "types"];
@@ -55,6 +55,10 @@ impl TextOptions {
                 ("types", TextFormat::Csv) => self.csv.types = types(value)?,
                 ("null", TextFormat::Csv) => self.csv.null = vec![value.clone()],
                 ("null_regex", TextFormat::Csv) => self.csv.null = alternatives(value)?,
+                ("double_quote", TextFormat::Csv) if flag(name, value)? => {}
+                ("double_quote", TextFormat::Csv) => {
+                    return plan_err!("quotes that are not doubled have another character before them: escape");
+                }
                 ("encoding", _) => self.writing.encoding = encoding::named(value).or_else(|why| plan_err!("{why}"))?,
                 ("compression" | "file_compression_type", _) => self.writing.compression = compression(value)?,
                 (name, _) if NOT_NEEDED.contains(&name) || OF_WRITING.contains(&name) => {}
@@ -100,7 +104,8 @@ pub(crate) fn types(value: &str) -> Result<Types> {
 /// The texts of a regular expression that is no more than texts, as `^(NA|NULL)$`.
 fn alternatives(pattern: &str) -> Result<Vec<String>> {
     let inner = pattern.trim_start_matches('^').trim_end_matches('$').trim_start_matches('(').trim_end_matches(')');
-    if inner.contains(|character: char| r".*+?[]{}()^$".contains(character)) {
+    let has_escape = inner.replace("\\\\", "").contains('\\');
+    if has_escape || inner.contains(|character: char| r".*+?[]{}()^$".contains(character)) {
         return plan_err!("option 'null_regex' is read where it names texts, as in ^(NA|NULL)$; for one text there is null 'NA'");
     }
     Ok(inner.split('|').map(|text| text.replace("\\\\", "\\")).collect())

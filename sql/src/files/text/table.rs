@@ -110,6 +110,9 @@ impl TableProvider for TextTable {
     async fn insert_into(&self, state: &dyn Session, input: Arc<dyn ExecutionPlan>, op: InsertOp) -> Result<Arc<dyn ExecutionPlan>> {
         let factory = state.as_any().downcast_ref::<SessionState>().and_then(|state| state.get_file_format_factory(self.format()));
         let Some(factory) = factory else { return plan_err!("this session writes no {}", self.format()) };
+        if !self.source.options.writing.is_plain() {
+            return plan_err!("files that are compressed or in another encoding than UTF-8 are read, and not added to");
+        }
         let files = self.source.open(state, Some(&self.schema)).await?;
         let partitions = files.partitions.fields.iter().map(|field| (field.name().clone(), field.data_type().clone()));
         let ending = self.source.ending.clone().unwrap_or_default();

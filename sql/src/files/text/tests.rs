@@ -171,6 +171,7 @@ async fn compressed_files_are_read_whole_or_not_at_all() {
     assert!(files.read("cut.csv.gz").await.contains("ends too early"), "{}", files.read("cut.csv.gz").await);
     assert_eq!(files.run("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '@/a.csv.gz'").await, "");
     assert_eq!(files.run("SELECT sum(n) AS s FROM t").await, "s Int64; 3");
+    assert!(files.run("INSERT INTO t VALUES ('c', 3)").await.contains("are read, and not added to"));
 }
 
 #[tokio::test]
@@ -281,6 +282,15 @@ async fn an_unknown_option_is_told_with_the_one_that_was_meant() {
     let files = Files::new(&[("a.csv", b"a;b\n1;2\n")]);
     let said = files.run("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '@/a.csv' OPTIONS (delimitr ';')").await;
     assert_eq!(said, "there is no option 'delimitr' of text files; did you mean 'delimiter'?");
+    for (option, expected) in [
+        ("null_regex '\\d'", "is read where it names texts"),
+        ("null_regex 'N.'", "is read where it names texts"),
+        ("double_quote 'false'", "have another character before them: escape"),
+        ("has_header 'perhaps'", "'true' or 'false'"),
+    ] {
+        let said = files.run(&format!("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '@/a.csv' OPTIONS ({option})")).await;
+        assert!(said.contains(expected), "{option}: {said}");
+    }
     files
         .run("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '@/a.csv' OPTIONS ('format.delimiter' ';', 'format.has_header' 'false')")
         .await;
