@@ -2,7 +2,8 @@
 //!
 //! In: a plan before DataFusion's type coercion, which would cast the identifiers to numbers and fail at the first one that is not a
 //! number. Out: the same plan, with a cast to text around each integer that is compared with an identifier of ours. A float, decimal,
-//! date or timestamp has no text form that an identifier could equal, so comparing one is an error. An identifier that the author has cast
+//! date or timestamp has no text form that an identifier could equal, so comparing one is an error, unless it is a column of a text file:
+//! that is cast too, also where it becomes an identifier, and whoever reads the file gives the cells' own characters ([`OWN_TEXT`]). An identifier that the author has cast
 //! himself is compared as that: `identity::bigint = 123` is true of `0123`.
 
 use std::sync::Arc;
@@ -10,15 +11,19 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, ExprSchema};
+use datafusion::common::{Column, DFSchema, ExprSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{InList, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, cast};
+use datafusion::logical_expr::{
+    Between, BinaryExpr, DmlStatement, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, WriteOp, cast,
+};
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::dml::rewrite::target_of;
 use crate::error::Error;
-use crate::table::IDENTIFIER;
+use crate::file_scan::OWN_TEXT;
+use crate::table::{IDENTIFIER, Shape};
 
 #[derive(Debug)]
 pub(crate) struct CoerceIdentifiers;
@@ -30,8 +35,13 @@ impl AnalyzerRule for CoerceIdentifiers {
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let rewritten = plan.transform_up_with_subqueries(|plan| {
+            if let LogicalPlan::Dml(dml) = &plan
+                && let Some(cast) = inserted(dml)?
+            {
+                return Ok(Transformed::yes(cast));
+            }
             let schema = input_schema(&plan);
-            if !schema.fields().iter().any(|field| has_identifier_mark(field.metadata())) {
+            if !plan.contains_outer_reference() && !schema.fields().iter().any(|field| has_identifier_mark(field.metadata())) {
                 return Ok(Transformed::no(plan));
             }
             match plan {
@@ -105,8 +115,7 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let Some((column, output)) = coerce_with(&expr, &output, schema, inner.schema())? else {
                 return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })));
             };
-            let plan = LogicalPlanBuilder::from(inner.as_ref().clone()).project([output])?.build()?;
-            let subquery = Subquery { subquery: Arc::new(plan), ..subquery };
+            let subquery = of_one_column(&subquery, output)?;
             Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr: column.into(), subquery, negated })))
         }
         expr => Ok(Transformed::no(expr)),
@@ -130,9 +139,46 @@ fn coerce_with(left: &Expr, right: &Expr, schema: &DFSchema, right_schema: &DFSc
 
 /// The column name, if `expr` is an identifier column. Under a cast it is what the author has made of it.
 fn identifier(expr: &Expr, schema: &DFSchema) -> Option<String> {
-    let Expr::Column(column) = expr else { return None };
-    let field = schema.field_from_column(column).ok()?;
+    let (field, column) = match expr {
+        Expr::Column(column) => (schema.field_from_column(column).ok()?, column),
+        // Of the statement around a subquery.
+        Expr::OuterReferenceColumn(field, column) => (field, column),
+        _ => return None,
+    };
     has_identifier_mark(field.metadata()).then(|| column.name.clone())
+}
+
+/// Whether it is a column that was read from text of a file as another type.
+fn is_text_of_a_file(expr: &Expr, schema: &DFSchema) -> bool {
+    let Expr::Column(column) = expr else { return false };
+    let field = schema.field_from_column(column);
+    field.is_ok_and(|field| !field.data_type().is_string() && field.metadata().contains_key(OWN_TEXT.0))
+}
+
+/// A subquery with an expression of its column.
+fn of_one_column(subquery: &Subquery, output: Expr) -> Result<Subquery> {
+    let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone()).project([output])?.build()?;
+    Ok(Subquery { subquery: Arc::new(plan), ..subquery.clone() })
+}
+
+/// What becomes an identifier by an INSERT, as text, if it was read from text of a file.
+fn inserted(dml: &DmlStatement) -> Result<Option<LogicalPlan>> {
+    let (Some(table), WriteOp::Insert(_)) = (target_of(dml), &dml.op) else { return Ok(None) };
+    let schema = dml.input.schema();
+    let is_cast = |column: &Column| {
+        let shape = table.relation.table.column_like(&column.name).and_then(|column| column.target.shape());
+        matches!(shape, Some(Shape::Identifier | Shape::Identity)) && is_text_of_a_file(&Expr::Column(column.clone()), schema)
+    };
+    let columns = schema.columns();
+    if !columns.iter().any(is_cast) {
+        return Ok(None);
+    }
+    let exprs = columns.iter().map(|column| match is_cast(column) {
+        true => cast(Expr::Column(column.clone()), DataType::Utf8View).alias(column.name()),
+        false => Expr::Column(column.clone()),
+    });
+    let input = LogicalPlanBuilder::from(dml.input.as_ref().clone()).project(exprs)?.build()?;
+    Ok(Some(LogicalPlan::Dml(DmlStatement { input: Arc::new(input), ..dml.clone() })))
 }
 
 /// Casts an integer to text. `None` if the expression is not an integer.
@@ -145,6 +191,14 @@ fn as_text(other: &Expr, schema: &DFSchema, name: &str) -> Result<Option<Expr>> 
     };
     match data_type {
         kind if kind.is_integer() => Ok(Some(cast(other.clone(), DataType::Utf8View))),
+        DataType::Null => Ok(None),
+        _ if let Expr::ScalarSubquery(subquery) = other
+            && let Some(column) = subquery.subquery.schema().columns().pop().map(Expr::Column)
+            && is_text_of_a_file(&column, subquery.subquery.schema()) =>
+        {
+            Ok(Some(Expr::ScalarSubquery(of_one_column(subquery, cast(column, DataType::Utf8View))?)))
+        }
+        _ if is_text_of_a_file(other, schema) => Ok(Some(cast(other.clone(), DataType::Utf8View))),
         kind if kind.is_floating() || kind.is_decimal() || kind.is_temporal() => Err(Error::Filter(format!(
             "\"{name}\" identifies, so it is text, and is compared with a {kind}; compare it with text or whole numbers: CAST(… AS VARCHAR) \
              if that is its text"

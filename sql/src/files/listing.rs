@@ -33,6 +33,7 @@ use super::text::{
     factory::{self, TextTableFactory, session_types},
     learn::Learning,
     options::{TextFormat, TextOptions},
+    own_text,
 };
 use crate::failure::sentence;
 
@@ -78,6 +79,7 @@ pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells) -> (Sessi
     for (name, format) in [("CSV", TextFormat::Csv), ("JSON", TextFormat::Json), ("NDJSON", TextFormat::Json)] {
         builder = builder.with_table_factory(name.to_owned(), Arc::new(TextTableFactory::new(format, &learning)));
     }
+    own_text::install(&mut builder);
     let ctx = SessionContext::new_with_state(builder.build());
     // Weak, since the state owns the catalogues, which own the factory.
     let state = ctx.state_weak_ref();

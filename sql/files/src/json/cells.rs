@@ -48,9 +48,12 @@ pub(super) enum Cells {
 const MEMBER: &str = "v";
 
 impl Cells {
-    pub(super) fn new(column: &Column) -> Self {
+    /// Cells of the column's type, or of text.
+    pub(super) fn new(column: &Column, asked: &DataType) -> Self {
         match &column.data_type {
             _ if column.is_json => Self::Json(StringViewBuilder::new()),
+            DataType::List(_) | DataType::Struct(_) if *asked == DataType::Utf8View => Self::Json(StringViewBuilder::new()),
+            _ if *asked == DataType::Utf8View => Self::Text(StringViewBuilder::new()),
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
             DataType::Int64 => Self::Int64(Int64Builder::new()),
             DataType::UInt64 => Self::UInt64(UInt64Builder::new()),

@@ -32,7 +32,7 @@ pub struct Rows {
 struct Batches {
     columns: Arc<[Column]>,
     /// For each column of the layout, which of the wanted ones it is.
-    wanted_at: Vec<Option<usize>>,
+    wanted_at: Vec<Vec<usize>>,
     schema: SchemaRef,
     cells: Vec<Cells>,
     rows: usize,
@@ -41,17 +41,17 @@ struct Batches {
 }
 
 impl Rows {
-    /// For a file of this name, with the layout of it or of all files of its folder. `projection` names columns of the layout.
+    /// For a file of this name, with the layout of it or of all files of its folder. Field `n` of the schema is read from `columns[n]` of the
+    /// layout's columns: as its type, or, where the field is `Utf8View`, with the characters that its values have in the file; of
+    /// lists and objects those are their JSON.
     #[must_use]
-    pub fn new(file: &str, layout: &Layout, projection: &[usize]) -> Self {
+    pub fn new(file: &str, layout: &Layout, schema: SchemaRef, columns: &[usize]) -> Self {
         let file: Arc<str> = file.into();
-        let whole = layout.schema();
-        let fields: Vec<_> = projection.iter().map(|at| Arc::clone(&whole.fields()[*at])).collect();
-        let columns = Arc::clone(layout.columns());
-        let wanted_at = (0..columns.len()).map(|at| projection.iter().position(|wanted| *wanted == at)).collect();
-        let cells = projection.iter().map(|at| Cells::new(&columns[*at])).collect();
-        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        let batches = Batches { columns, wanted_at, schema, cells, rows: 0, rows_max: BATCH_ROWS, done: Vec::new() };
+        let known = Arc::clone(layout.columns());
+        let places = |of: usize| columns.iter().enumerate().filter(move |(_, at)| **at == of).map(|(wanted, _)| wanted);
+        let wanted_at = (0..known.len()).map(|at| places(at).collect()).collect();
+        let cells = columns.iter().zip(schema.fields()).map(|(at, field)| Cells::new(&known[*at], field.data_type())).collect();
+        let batches = Batches { columns: known, wanted_at, schema, cells, rows: 0, rows_max: BATCH_ROWS, done: Vec::new() };
         Self { records: Records::new(&file), file, batches }
     }
 
@@ -89,9 +89,10 @@ impl Batches {
             let is_there = self.columns.get(at).is_some_and(|column| column.name == name);
             let at = if is_there { Some(at) } else { self.columns.iter().position(|column| column.name == name) };
             let at = at.ok_or_else(|| origin.changed())?;
-            let Some(wanted) = self.wanted_at.get(at).copied().flatten() else { continue };
-            if let Some(cells) = self.cells.get_mut(wanted) {
-                cells.append(value, origin)?;
+            for wanted in self.wanted_at.get(at).into_iter().flatten() {
+                if let Some(cells) = self.cells.get_mut(*wanted) {
+                    cells.append(value, origin)?;
+                }
             }
         }
         self.rows += 1;

@@ -1,8 +1,10 @@
 //! Both passes over files as people have them, as random ones are, and over broken ones.
 
+use std::sync::Arc;
+
 use arrow::{
     array::RecordBatch,
-    datatypes::DataType,
+    datatypes::{DataType, Field, Schema},
     util::display::{ArrayFormatter, FormatOptions},
 };
 
@@ -17,7 +19,7 @@ fn read_in(text: &[u8], piece: usize, rows_max: usize) -> Result<(Layout, Vec<Re
     text.chunks(piece).try_for_each(|bytes| scan.push(bytes))?;
     let layout = scan.finish()?;
     let all: Vec<usize> = (0..layout.columns().len()).collect();
-    let mut rows = Rows::new("f.json", &layout, &all).with_batch_rows(rows_max);
+    let mut rows = Rows::new("f.json", &layout, layout.schema(), &all).with_batch_rows(rows_max);
     let mut batches = Vec::new();
     for bytes in text.chunks(piece) {
         batches.extend(rows.push(bytes)?);
@@ -176,12 +178,23 @@ fn only_wanted_columns_are_built_in_the_order_that_is_wanted() {
     let text = b"{\"a\":1,\"b\":\"x\",\"c\":[1]}\n{\"c\":[2],\"b\":\"y\"}\n";
     let (layout, _) = read_in(text, 9, 10).unwrap();
     for (projection, expected) in [(&[2, 0][..], "[1] | 1\n[2] | NULL"), (&[1], "x\ny"), (&[], "\n")] {
-        let mut rows = Rows::new("f.json", &layout, projection);
+        let mut rows = Rows::new("f.json", &layout, Arc::new(layout.schema().project(projection).unwrap()), projection);
         assert_eq!(rows.push(text).unwrap(), []);
         let batches = rows.finish().unwrap();
         assert_eq!(batches[0].num_rows(), 2);
         assert_eq!(shown(&layout, &batches).split_once('\n').unwrap().1, expected);
     }
+}
+
+#[test]
+fn any_column_is_read_as_text_with_the_characters_of_its_file() {
+    let text = b"{\"n\":1.5,\"b\":true,\"l\":[1, 2],\"t\":\"x\"}\n{\"n\":1.10,\"t\":null}\n";
+    let (layout, _) = read_in(text, 100, 10).unwrap();
+    let fields = ["n", "n", "b", "l", "t"].map(|name| Field::new(name, DataType::Utf8View, true));
+    let mut rows = Rows::new("f.json", &layout, Arc::new(Schema::new(fields.to_vec())), &[0, 0, 1, 2, 3]);
+    rows.push(text).unwrap();
+    let shown = shown(&layout, &rows.finish().unwrap());
+    assert_eq!(shown.split_once('\n').unwrap().1, "1.5 | 1.5 | true | [1, 2] | x\n1.10 | 1.10 | NULL | NULL | NULL");
 }
 
 #[test]
@@ -197,7 +210,7 @@ fn a_file_that_changed_between_the_passes_is_an_error_and_no_value_is_lost() {
         ("{\"a\":1}", "{\"b\":1}"),
     ] {
         let (layout, _) = read_in(first.as_bytes(), 100, 10).unwrap();
-        let mut rows = Rows::new("f.json", &layout, &[0]);
+        let mut rows = Rows::new("f.json", &layout, layout.schema(), &[0]);
         let read = rows.push(then.as_bytes()).and_then(|_| rows.finish());
         assert_eq!(read.unwrap_err().to_string(), "f.json, line 1: the file changed while it was read", "{first} {then}");
     }

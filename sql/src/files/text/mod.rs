@@ -7,6 +7,8 @@
 //! CREATE EXTERNAL ─> factory ─> source ─> learn ─> table ─> scan ─> pieces ─> clevertap_files: what the bytes say
 //!                        │         │        └─ first pass, kept        └─ decompress, encoding
 //!                     options     hive: columns of folders
+//!
+//! own_text: casts to text of columns of these tables are the cells' own characters
 //! ```
 
 pub(super) mod decompress;
@@ -16,6 +18,7 @@ mod hive;
 pub(crate) mod learn;
 mod opened;
 pub(super) mod options;
+pub(super) mod own_text;
 mod pieces;
 mod scan;
 pub(super) mod source;

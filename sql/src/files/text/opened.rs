@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+
+use datafusion::common::Result;
 
 use super::{
     hive::Partitions,
@@ -31,6 +33,20 @@ impl TextFiles {
     pub(super) fn schema(&self) -> SchemaRef {
         let fields = self.columns.fields().iter().chain(&self.partitions.fields);
         Arc::new(Schema::new(fields.cloned().collect::<Vec<FieldRef>>()))
+    }
+
+    /// The same with one more column of the files for each of `texts`: of this column, under this name, the cells' own text.
+    ///
+    /// # Errors
+    /// The files no longer have such a column.
+    pub(super) fn with_texts(self, texts: &[(String, String)]) -> Result<Self> {
+        let mut fields = self.columns.fields().to_vec();
+        let mut learnt_at = self.learnt_at.clone();
+        for (column, text) in texts {
+            learnt_at.push(self.learnt_at[self.columns.index_of(column)?]);
+            fields.push(Arc::new(Field::new(text, DataType::Utf8View, true)));
+        }
+        Ok(Self { columns: Arc::new(Schema::new(fields)), learnt_at, ..self })
     }
 
     /// The same with the types that were declared.

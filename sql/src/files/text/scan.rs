@@ -309,8 +309,9 @@ impl Reader {
                 Ok(Some(Self::Csv(Box::new(rows.map_err(|error| told(&error))?.with_batch_rows(rows_max)))))
             }
             Layouts::Json { merged, .. } => {
-                let rows = json::Rows::new(&files.files[part.file].name, merged, &learnt).with_batch_rows(rows_max);
-                Ok(Some(Self::Json(Box::new(rows))))
+                let schema: Schema = files.columns.project(columns)?;
+                let rows = json::Rows::new(&files.files[part.file].name, merged, Arc::new(schema), &learnt);
+                Ok(Some(Self::Json(Box::new(rows.with_batch_rows(rows_max)))))
             }
         }
     }

@@ -99,6 +99,7 @@ impl TextSource {
 /// A declared column with the type that is read, from which it is cast.
 fn read_as(declared: &FieldRef, learnt: &Field, format: TextFormat) -> FieldRef {
     let data_type = match (format, declared.data_type()) {
+        (TextFormat::Json, declared) if declared.is_string() => &DataType::Utf8View,
         (TextFormat::Json, _) => learnt.data_type(),
         (_, same) if is_read(same) => same,
         _ => &DataType::Utf8View,

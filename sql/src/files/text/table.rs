@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
@@ -21,7 +21,7 @@ use datafusion::{
     },
     physical_plan::{ExecutionPlan, projection::ProjectionExec},
 };
-use datafusion_clevertap::file_scan::FileScanExec;
+use datafusion_clevertap::file_scan::{FileScanExec, OWN_TEXT};
 
 use super::{options::TextFormat, scan::TextScan, source::TextSource};
 
@@ -38,12 +38,25 @@ fn cast(scan: Arc<dyn ExecutionPlan>, wanted: &Schema) -> Result<Arc<dyn Executi
     Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Result<Vec<_>>>()?, scan)?))
 }
 
+/// Marks a column whose cells may be written in another way than its type writes them.
+fn with_mark(field: &FieldRef) -> FieldRef {
+    if field.data_type().is_string() || field.data_type().is_nested() {
+        return Arc::clone(field);
+    }
+    let mut metadata = field.metadata().clone();
+    metadata.insert(OWN_TEXT.0.to_owned(), OWN_TEXT.1.to_owned());
+    Arc::new(field.as_ref().clone().with_metadata(metadata))
+}
+
 /// Text files as a table. They are listed again by every statement that reads them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TextTable {
     source: TextSource,
-    /// Columns of files; those of folders too, once they were seen.
+    /// Columns of files, then those of folders.
     schema: SchemaRef,
+    /// The same, then the cells' own texts of some columns, each under a name that a statement has for it.
+    shown: SchemaRef,
+    texts: Vec<(String, String)>,
     rows: usize,
     /// DataFusion's options of files that are written.
     written: HashMap<String, String>,
@@ -66,7 +79,20 @@ impl TextTable {
             Some(declared) => files.declared_schema(declared),
             None => files.schema(),
         };
-        Ok(Self { schema, source, rows, written })
+        // A whole number that was learnt comes back as it was written.
+        let is_sure = |field: &Field| declared.is_none() && *field.data_type() == DataType::Int64;
+        let fields = schema.fields().iter().map(|field| if is_sure(field) { Arc::clone(field) } else { with_mark(field) });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()));
+        Ok(Self { shown: Arc::clone(&schema), texts: Vec::new(), schema, source, rows, written })
+    }
+
+    /// The same table with one more column, the last: what the cells of `column` are in the files. `None` of columns that folders name.
+    pub(super) fn with_text(&self, column: &str, text: String) -> Option<Self> {
+        self.schema.field_with_name(column).ok().filter(|field| field.metadata().contains_key(OWN_TEXT.0))?;
+        let fields = self.shown.fields().iter().cloned().chain([Arc::new(Field::new(&text, DataType::Utf8View, true))]);
+        let shown = Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()));
+        let texts = self.texts.iter().cloned().chain([(column.to_owned(), text)]).collect();
+        Some(Self { shown, texts, ..self.clone() })
     }
 
     fn format(&self) -> &'static str {
@@ -80,7 +106,7 @@ impl TextTable {
 #[async_trait]
 impl TableProvider for TextTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(&self.shown)
     }
 
     fn table_type(&self) -> TableType {
@@ -94,17 +120,26 @@ impl TableProvider for TextTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let projection = projection.cloned().unwrap_or_else(|| (0..self.shown.fields().len()).collect());
         let partitions = state.config().target_partitions();
         let files = self.source.open(state, Some(&self.schema)).await?;
-        let wanted = self.schema.project(&projection)?;
+        let wanted = self.shown.project(&projection)?;
+        let (own, all, texts) = (files.columns.fields().len(), self.schema.fields().len(), self.texts.len());
+        let files = files.with_texts(&self.texts)?;
+        // The scan has the columns of folders last.
+        let place = |at: usize| match at {
+            at if at < own => at,
+            at if at < all => at + texts,
+            at => at - all + own,
+        };
+        let projection = projection.into_iter().map(place).collect();
         let scan = TextScan::new(Arc::new(files), projection, partitions, limit)?;
         cast(Arc::new(FileScanExec(Arc::new(scan))), &wanted)
     }
 
     fn statistics(&self) -> Option<Statistics> {
         // They are counted again by the scan.
-        Some(Statistics { num_rows: Precision::Inexact(self.rows), ..Statistics::new_unknown(&self.schema) })
+        Some(Statistics { num_rows: Precision::Inexact(self.rows), ..Statistics::new_unknown(&self.shown) })
     }
 
     async fn insert_into(&self, state: &dyn Session, input: Arc<dyn ExecutionPlan>, op: InsertOp) -> Result<Arc<dyn ExecutionPlan>> {

@@ -1,5 +1,7 @@
 //! Files as people have them, through SQL.
 
+mod own_text;
+
 use std::{io::Write, path::Path};
 
 use arrow::{array::RecordBatch, util::pretty::pretty_format_batches};

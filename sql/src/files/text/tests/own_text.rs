@@ -1,0 +1,132 @@
+//! What a text file says is what a cast to text gives, and what an identifier is.
+
+use super::Files;
+use crate::{engine::session::Session, world::World};
+
+const ODD: &[u8] = b"id,flag,at,day,n\n1.5,True,2026-01-05 10:00:00+05:30,2026-01-05,7\n1.10,False,2026-01-05T10:00:00Z,2026-01-06,8\n";
+
+async fn texts(files: &Files, query: &str) -> String {
+    let shown = files.run(query).await;
+    shown.split_once("; ").map_or(shown.clone(), |(_, rows)| rows.to_owned())
+}
+
+#[tokio::test]
+async fn a_cast_to_text_gives_the_cells_own_characters_wherever_it_stands() {
+    let files = Files::new(&[("a.csv", ODD), ("b.csv", b"id,x\n1.500,b\n"), ("c.json", b"{\"id\":1.5}\n{\"id\":1.10}\n")]);
+    files.run("CREATE VIEW v AS SELECT id AS key, flag FROM '@/a.csv'").await;
+    for (query, expected) in [
+        (
+            "SELECT CAST(id AS text), flag::varchar, at::text, day::text, n::text FROM '@/a.csv'",
+            "1.5 True 2026-01-05 10:00:00+05:30 2026-01-05 7; 1.10 False 2026-01-05T10:00:00Z 2026-01-06 8",
+        ),
+        ("SELECT id, id::text AS t FROM '@/a.csv'", "1.50 1.5; 1.10 1.10"),
+        ("SELECT TRY_CAST(id AS text) FROM '@/a.csv' WHERE id::text = '1.5'", "1.5"),
+        ("SELECT * FROM '@/a.csv' WHERE id::text LIKE '%.10'", "1.10 false 2026-01-05T10:00:00Z 2026-01-06 8"),
+        ("SELECT concat(id, '/', flag) FROM '@/a.csv'", "1.5/True; 1.10/False"),
+        ("SELECT id || '!' FROM '@/a.csv' ORDER BY id", "1.10!; 1.5!"),
+        ("SELECT k.key::text FROM (SELECT key FROM v WHERE flag) k", "1.5"),
+        ("WITH w AS (SELECT id FROM '@/a.csv' ORDER BY n LIMIT 1) SELECT id::text FROM w", "1.5"),
+        ("SELECT id::text FROM (SELECT DISTINCT id FROM '@/a.csv') ORDER BY 1", "1.10; 1.5"),
+        ("SELECT id::text, n FROM (SELECT id, count(*) AS n FROM '@/a.csv' GROUP BY id) ORDER BY 1", "1.10 1; 1.5 1"),
+        ("SELECT id::text FROM '@/a.csv' GROUP BY id::text HAVING count(*) = 1 ORDER BY 1", "1.10; 1.5"),
+        ("SELECT id::text FROM (SELECT id FROM '@/a.csv' UNION ALL SELECT id FROM '@/b.csv') ORDER BY 1", "1.10; 1.5; 1.500"),
+        ("SELECT id::text FROM (SELECT id FROM '@/a.csv' UNION SELECT id FROM '@/b.csv') ORDER BY 1", "1.10; 1.5; 1.500"),
+        ("SELECT a.id::text AS x, b.id::text AS y FROM '@/a.csv' a JOIN '@/b.csv' b ON a.id = b.id", "1.5 1.500"),
+        ("SELECT a.id::text AS x, b.id::text AS y FROM '@/a.csv' a JOIN '@/a.csv' b ON a.id::text = b.id::text ORDER BY 1", "1.10 1.10; 1.5 1.5"),
+        ("SELECT id::text FROM (SELECT id, row_number() OVER (ORDER BY n) AS r FROM '@/a.csv') WHERE r = 1", "1.5"),
+        ("SELECT id::text FROM '@/c.json' ORDER BY 1", "1.10; 1.5"),
+        ("SELECT CAST(id AS DECIMAL(5,3))::text FROM '@/a.csv' ORDER BY 1", "1.100; 1.500"),
+        ("SELECT sum(id) FROM '@/a.csv'", "2.60"),
+        ("SELECT n FROM '@/a.csv' WHERE id IN (SELECT id FROM '@/b.csv')", "7"),
+        ("SELECT n FROM '@/a.csv' WHERE id::text IN (SELECT id::text FROM '@/b.csv')", ""),
+        ("SELECT (SELECT max(id::text) FROM '@/b.csv') FROM '@/a.csv' LIMIT 1", "1.500"),
+    ] {
+        assert_eq!(texts(&files, query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_declared_number_is_text_as_it_stands_under_a_cast() {
+    let files = Files::new(&[("a.csv", b"id,n\n007,1\n7,2\n"), ("c.json", b"{\"id\":1.5,\"l\":[1]}\n{\"id\":1.10}\n")]);
+    files.run("CREATE EXTERNAL TABLE t (id INT, n INT) STORED AS CSV LOCATION '@/a.csv'").await;
+    assert_eq!(files.run("SELECT id, id::text AS t FROM t ORDER BY n").await, "id Int32, t Utf8View; 7 007; 7 7");
+    files.run("CREATE EXTERNAL TABLE j (id VARCHAR, l VARCHAR) STORED AS JSON LOCATION '@/c.json'").await;
+    assert_eq!(files.run("SELECT * FROM j").await, "id Utf8View, l Utf8View; 1.5 [1]; 1.10");
+}
+
+#[tokio::test]
+async fn where_the_text_is_lost_the_statement_is_refused_and_its_remedy_works() {
+    let files = Files::new(&[("a.csv", ODD)]);
+    files.run("CREATE TABLE kept AS SELECT * FROM '@/a.csv'").await;
+    let told = files.run("SELECT id::text FROM kept").await;
+    assert_eq!(
+        told,
+        "\"id\" comes from text of a file, which is needed as it was written, and behind TableScan it is known as a value alone; cast it where the \
+         file is read, as in FROM (SELECT CAST(\"id\" AS VARCHAR) AS \"id\" FROM …), or SET clevertap.csv_types = 'text'"
+    );
+    files.run("CREATE TABLE mended AS SELECT CAST(\"id\" AS VARCHAR) AS \"id\" FROM '@/a.csv'").await;
+    assert_eq!(texts(&files, "SELECT id::text FROM mended").await, "1.5; 1.10");
+    files.run("SET clevertap.csv_types = 'text'").await;
+    files.run("CREATE TABLE text AS SELECT * FROM '@/a.csv'").await;
+    assert_eq!(texts(&files, "SELECT id::text FROM text").await, "1.5; 1.10");
+}
+
+/// Runs statements on an account, in which `@` is the folder of `files`.
+async fn run(session: &Session, files: &Files, text: &str) -> String {
+    let text = text.replace('@', &files.path().display().to_string());
+    match session.rows(&text).await {
+        Ok(rows) => super::shown(&rows),
+        Err(error) => session.failure(error).to_string(),
+    }
+}
+
+#[tokio::test]
+async fn identifiers_are_the_files_own_characters() {
+    let files = Files::new(&[("a.csv", ODD), ("one.csv", b"id,flag\n1.5,True\n")]);
+    for (insert, expected) in [
+        ("INSERT INTO clevertap.profiles SELECT id AS identity, n AS \"N\" FROM '@/a.csv'", ["1.10", "1.5"]),
+        ("INSERT INTO clevertap.profiles (identity, \"N\") SELECT id, n FROM '@/a.csv'", ["1.10", "1.5"]),
+        ("INSERT INTO clevertap.profiles SELECT DISTINCT flag AS identity, 1 AS \"N\" FROM '@/a.csv'", ["False", "True"]),
+        (
+            "INSERT INTO clevertap.profiles SELECT at AS identity, 1 AS \"N\" FROM '@/a.csv'",
+            ["2026-01-05 10:00:00+05:30", "2026-01-05T10:00:00Z"],
+        ),
+        (
+            "INSERT INTO clevertap.events SELECT 'Seen' AS event_name, day AS identity, 1767225600 AS event_time FROM '@/a.csv'",
+            ["2026-01-05", "2026-01-06"],
+        ),
+    ] {
+        let world = World::new();
+        let session = Session::open(Some(world.account.clone()), None).unwrap();
+        let told = run(&session, &files, insert).await;
+        let bodies = world.sent_to("/1/upload").join("");
+        for identity in expected {
+            assert!(bodies.contains(&format!("\"{identity}\"")), "{insert}: {told}\n{bodies}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_delete_finds_the_person_that_the_file_names() {
+    let files = Files::new(&[("a.csv", ODD), ("one.csv", b"id,flag\n1.5,True\n2.25,False\n")]);
+    for delete in [
+        "DELETE FROM clevertap.profiles WHERE identity IN (SELECT id FROM '@/one.csv' WHERE flag)",
+        "DELETE FROM clevertap.profiles WHERE identity IN (SELECT DISTINCT id FROM '@/one.csv')",
+        "DELETE FROM clevertap.profiles WHERE identity IN (SELECT CAST(id AS VARCHAR) FROM '@/one.csv')",
+        "DELETE FROM clevertap.profiles WHERE identity = (SELECT id FROM '@/one.csv' WHERE flag)",
+        "DELETE FROM clevertap.profiles WHERE EXISTS (SELECT 1 FROM '@/one.csv' f WHERE f.id = identity)",
+        "DELETE FROM clevertap.profiles p WHERE EXISTS (SELECT 1 FROM '@/one.csv' f WHERE p.identity = f.id AND f.flag)",
+    ] {
+        let world = World::new();
+        let session = Session::open(Some(world.account.clone()), None).unwrap();
+        run(
+            &session,
+            &files,
+            "INSERT INTO clevertap.profiles SELECT column1 AS identity, 1 AS \"N\" FROM (VALUES ('1.5'), ('1.50'), ('1.500'), ('2.2'))",
+        )
+        .await;
+        let told = run(&session, &files, delete).await;
+        let bodies = world.sent_to("/1/delete/profiles.json").join("");
+        assert!(bodies.contains("\"1.5\"") && !bodies.contains("\"1.50"), "{delete}: {told}\n{bodies}");
+    }
+}
