@@ -1,4 +1,4 @@
-//! SQL functions for CleverTap: operators that change a profile property, and phone numbers in CleverTap's format.
+//! SQL functions for CleverTap: operators that change a profile property, phone numbers in CleverTap's format, and dates that were written in another.
 //!
 //! In: SQL values. Out: a column that `INSERT INTO clevertap.profiles` understands:
 //!
@@ -11,6 +11,8 @@
 //! | `ct_decr(number)` | `{"$decr": n}` | `Struct("$decr": the type of the number)` |
 //! | `ct_delete()` | `{"$delete": 1}` | `Struct("$delete": Int64)` |
 //! | `ct_phone(text [, region])` (feature `phone`, default) | `"+919812345678"` | `Utf8View` |
+//! | `ct_date(text, 'dd/mm/yyyy')` | `"$D_662601600"` | `Date32` |
+//! | `ct_event_time(text [, format] [, zone])` | `1767607200` | `Timestamp(Second, "+00:00")` |
 //!
 //! And the operators `->` and `->>`, for reads: [`json`].
 //!
@@ -54,6 +56,7 @@ mod number;
 mod operator;
 #[cfg(feature = "phone")]
 mod phone;
+mod written;
 
 use std::sync::Arc;
 
@@ -65,20 +68,22 @@ use datafusion::logical_expr::{DocSection, ScalarUDF};
 const SECTION: DocSection = DocSection {
     include: true,
     label: "CleverTap Functions",
-    description: Some("Operators on CleverTap profile properties, and phone numbers."),
+    description: Some("Operators on CleverTap profile properties, phone numbers, and dates as people write them."),
 };
 
 /// All functions of this crate, sorted by name.
 ///
 /// ```
 /// let names: Vec<String> = datafusion_clevertap_udfs::all().iter().map(|f| f.name().to_owned()).collect();
-/// assert_eq!(names, ["ct_add", "ct_decr", "ct_delete", "ct_incr", "ct_phone", "ct_remove", "ct_set"]);
+/// assert_eq!(names, ["ct_add", "ct_date", "ct_decr", "ct_delete", "ct_event_time", "ct_incr", "ct_phone", "ct_remove", "ct_set"]);
 /// ```
 pub fn all() -> Vec<ScalarUDF> {
     vec![
         list::add().into(),
+        written::date::Date::new().into(),
         number::decr().into(),
         delete::Delete::new().into(),
+        written::event_time::EventTime::new().into(),
         number::incr().into(),
         #[cfg(feature = "phone")]
         phone::Phone::new().into(),

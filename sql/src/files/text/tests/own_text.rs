@@ -32,7 +32,10 @@ async fn a_cast_to_text_gives_the_cells_own_characters_wherever_it_stands() {
         ("SELECT id::text FROM (SELECT id FROM '@/a.csv' UNION ALL SELECT id FROM '@/b.csv') ORDER BY 1", "1.10; 1.5; 1.500"),
         ("SELECT id::text FROM (SELECT id FROM '@/a.csv' UNION SELECT id FROM '@/b.csv') ORDER BY 1", "1.10; 1.5; 1.500"),
         ("SELECT a.id::text AS x, b.id::text AS y FROM '@/a.csv' a JOIN '@/b.csv' b ON a.id = b.id", "1.5 1.500"),
-        ("SELECT a.id::text AS x, b.id::text AS y FROM '@/a.csv' a JOIN '@/a.csv' b ON a.id::text = b.id::text ORDER BY 1", "1.10 1.10; 1.5 1.5"),
+        (
+            "SELECT a.id::text AS x, b.id::text AS y FROM '@/a.csv' a JOIN '@/a.csv' b ON a.id::text = b.id::text ORDER BY 1",
+            "1.10 1.10; 1.5 1.5",
+        ),
         ("SELECT id::text FROM (SELECT id, row_number() OVER (ORDER BY n) AS r FROM '@/a.csv') WHERE r = 1", "1.5"),
         ("SELECT id::text FROM '@/c.json' ORDER BY 1", "1.10; 1.5"),
         ("SELECT CAST(id AS DECIMAL(5,3))::text FROM '@/a.csv' ORDER BY 1", "1.100; 1.500"),
