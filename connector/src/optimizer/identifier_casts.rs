@@ -1,14 +1,15 @@
-//! Casts integers that are compared with identifiers to text.
+//! Casts numbers that are compared with identifiers to text.
 //!
 //! In: a plan before DataFusion's type coercion, which would cast the identifiers to numbers and fail at the first one that is not a
-//! number. Out: the same plan, with a cast to text around each integer that is compared with an identifier of ours. A float, decimal,
-//! date or timestamp has no text form that an identifier could equal, so comparing one is an error, unless it is a column of a text file:
+//! number. Out: the same plan, with a cast to text around each number that is compared with an identifier of ours. A float or a
+//! decimal that is whole is cast as a whole number. A date or timestamp has no text form that an identifier could equal, so comparing one is an
+//! error, unless it is a column of a text file:
 //! that is cast too, also where it becomes an identifier, and whoever reads the file gives the cells' own characters ([`OWN_TEXT`]). An identifier that the author has cast
 //! himself is compared as that: `identity::bigint = 123` is true of `0123`.
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ExprSchema};
@@ -16,7 +17,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr::{InList, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, DmlStatement, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, WriteOp, cast,
+    Between, BinaryExpr, DmlStatement, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, WriteOp, cast, lit, try_cast, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -122,7 +123,7 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     })
 }
 
-/// Both sides of a comparison as text, if one is an identifier and the other an integer. `None` if nothing changes.
+/// Both sides of a comparison as text, if one is an identifier and the other a number. `None` if nothing changes.
 fn coerce(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Expr)>> {
     coerce_with(left, right, schema, schema)
 }
@@ -146,6 +147,20 @@ fn identifier(expr: &Expr, schema: &DFSchema) -> Option<String> {
         _ => return None,
     };
     has_identifier_mark(field.metadata()).then(|| column.name.clone())
+}
+
+/// A whole number without its point, as an INSERT writes it; another number as it is shown, which identifies nobody.
+fn whole_as_text(number: &Expr, data_type: &DataType) -> Result<Expr> {
+    // Floats below have each whole number.
+    let below = match data_type {
+        DataType::Float16 => 2_047.0,
+        DataType::Float32 => 16_777_215.0,
+        _ => 9_007_199_254_740_991.0,
+    };
+    let whole = try_cast(number.clone(), DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0));
+    let is_whole = whole.clone().eq(number.clone());
+    let is_sure = if data_type.is_floating() { is_whole.and(number.clone().between(lit(-below), lit(below))) } else { is_whole };
+    when(is_sure, cast(whole, DataType::Utf8View)).otherwise(cast(number.clone(), DataType::Utf8View))
 }
 
 /// Whether it is a column that was read from text of a file as another type.
@@ -181,7 +196,7 @@ fn inserted(dml: &DmlStatement) -> Result<Option<LogicalPlan>> {
     Ok(Some(LogicalPlan::Dml(DmlStatement { input: Arc::new(input), ..dml.clone() })))
 }
 
-/// Casts an integer to text. `None` if the expression is not an integer.
+/// Casts a number to text. `None` if the expression is none.
 fn as_text(other: &Expr, schema: &DFSchema, name: &str) -> Result<Option<Expr>> {
     let data_type = match other.get_type(schema) {
         Ok(DataType::Dictionary(_, value)) => *value,
@@ -199,7 +214,8 @@ fn as_text(other: &Expr, schema: &DFSchema, name: &str) -> Result<Option<Expr>> 
             Ok(Some(Expr::ScalarSubquery(of_one_column(subquery, cast(column, DataType::Utf8View))?)))
         }
         _ if is_text_of_a_file(other, schema) => Ok(Some(cast(other.clone(), DataType::Utf8View))),
-        kind if kind.is_floating() || kind.is_decimal() || kind.is_temporal() => Err(Error::Filter(format!(
+        kind if kind.is_floating() || kind.is_decimal() => whole_as_text(other, &kind).map(Some),
+        kind if kind.is_temporal() => Err(Error::Filter(format!(
             "\"{name}\" identifies, so it is text, and is compared with a {kind}; compare it with text or whole numbers: CAST(… AS VARCHAR) \
              if that is its text"
         ))

@@ -13,16 +13,19 @@
 //! | `ThreeValuedFilters` | analyzer | before the last | its comparisons need coerced types, and a DELETE is still a DELETE |
 //! | `RewriteDml` | analyzer | last | it rewrites INSERT, UPDATE and DELETE as analyzed by all other rules |
 //! | `RewriteSubseconds` | optimizer | first | the first rule of DataFusion removes the casts of columns |
+//! | `HoldSelectLists` | physical | first | a later rule evaluates select lists in the scans of files |
 //! | `SwapLookupSides` | physical | after `join_selection` | that rule does not swap sides of unknown size |
 //! | `KeepLossyCasts` | physical | before `EnsureRequirements` | that rule leaves constants out of sorts |
 //! | `KeepOffset` | physical | before `EnsureRequirements` | that rule pushes sorts below limits |
 //! | `BindKeys` | physical | last | filters are pushed down at the end of physical optimization |
 //! | `AtomicCopy` | physical | last | it wraps the file writers of the final plan |
+//! | `RowConversions` | physical | last | no rule may take its node for one that passes columns on |
 //! | `RowPlaces` | physical | last | it reads files as the final plan does |
 
 mod atomic_copy;
 mod bind_keys;
 mod compared;
+mod conversions;
 mod identifier_casts;
 mod instant_plus;
 mod instants;
@@ -48,6 +51,7 @@ use crate::dml::rewrite::RewriteDml;
 use crate::options::Options;
 use atomic_copy::AtomicCopy;
 use bind_keys::{BindKeys, SwapLookupSides};
+use conversions::{HoldSelectLists, RowConversions};
 use identifier_casts::CoerceIdentifiers;
 use instants::LocalInstants;
 use keep_offset::KeepOffset;
@@ -97,6 +101,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     let physical = &mut builder.physical_optimizers().get_or_insert_default().rules;
     let at = |rules: &[Arc<dyn PhysicalOptimizerRule + Send + Sync>], name: &str| rules.iter().position(|rule| rule.name() == name);
     physical.insert(at(physical, SwapLookupSides::AFTER).map_or(0, |index| index + 1), Arc::new(SwapLookupSides));
+    physical.insert(0, Arc::new(HoldSelectLists));
     let before_orders = at(physical, KeepOffset::BEFORE).unwrap_or(0);
     physical.splice(
         before_orders..before_orders,
@@ -105,6 +110,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder
         .with_physical_optimizer_rule(Arc::new(BindKeys))
         .with_physical_optimizer_rule(Arc::new(AtomicCopy))
+        .with_physical_optimizer_rule(Arc::new(RowConversions))
         .with_physical_optimizer_rule(Arc::new(RowPlaces))
 }
 

@@ -19,6 +19,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, displaya
 
 use super::exec::{PlacesExec, config_of};
 use super::place::{PLACE, Source};
+use crate::write::convert::ConvertExec;
 
 /// `plan` with the places of its rows as its last column, if all of them are rows of files.
 pub(crate) fn with_places(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<(Arc<dyn ExecutionPlan>, Source)>> {
@@ -45,6 +46,7 @@ impl Carried {
         }
         let [input] = plan.children()[..] else { return Ok(None) };
         let is_known = plan.is::<ProjectionExec>()
+            || plan.is::<ConvertExec>()
             || plan.is::<FilterExec>()
             || plan.is::<SortExec>()
             || plan.is::<GlobalLimitExec>()
@@ -62,10 +64,13 @@ impl Carried {
         if plan.is::<SortExec>() || filter.is_some_and(|filter| is_volatile(filter.predicate())) {
             self.source.order = None;
         }
-        if projection.is_none() {
+        if projection.is_none() && !plan.is::<ConvertExec>() {
             self.decides(&displayable(plan.as_ref()).one_line().to_string());
         }
         let Some(carried) = self.carry(input)? else { return Ok(None) };
+        if let Some(convert) = plan.downcast_ref::<ConvertExec>() {
+            return Ok(Some(Arc::new(convert.with_last_of(carried)?)));
+        }
         let last = carried.schema().fields().len() - 1;
         Ok(Some(if let Some(projection) = projection {
             let place = ProjectionExpr { expr: Arc::new(Column::new(PLACE, last)), alias: PLACE.to_owned() };

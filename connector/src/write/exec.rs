@@ -27,6 +27,7 @@ use crate::table::{BodyForm, Write};
 use crate::tables::DRY_RUN;
 use crate::write::body::Packers;
 use crate::write::consent::ConsentExec;
+use crate::write::convert::{converted, held};
 use crate::write::deliver::Route;
 use crate::write::driver::{Driver, Progress, SourceRows, WriteMetrics};
 use crate::write::encode::Encoder;
@@ -42,17 +43,38 @@ pub(crate) struct WriteExec {
     job: Job,
     /// The files of the source, where the last column of the input says of each row which it is from.
     source: Option<Arc<Source>>,
+    /// Whether the column before, or the last, says of each row what could not be made of it.
+    converts: bool,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl WriteExec {
     pub(crate) fn new(input: Arc<dyn ExecutionPlan>, job: Job) -> Self {
-        Self { properties: one_row(&input, &accepted_schema()), input, job, source: None, metrics: ExecutionPlanMetricsSet::new() }
+        Self {
+            properties: one_row(&input, &accepted_schema()),
+            input,
+            job,
+            source: None,
+            converts: false,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
     }
 
     pub(crate) fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// The same over an input whose outermost select list is kept above it; `None` where it makes nothing.
+    pub(crate) fn with_held_list(&self) -> Result<Option<Self>> {
+        let is_plain = self.converts || self.source.is_some() || self.job.mapping.table.erases() || self.job.records.is_some();
+        let input = if is_plain { None } else { held(&self.input)? };
+        Ok(input.map(|input| self.over(input)))
+    }
+
+    /// The same over an input that rejects rows of which a value cannot be made; `None` where no list was kept.
+    pub(crate) fn with_conversions(&self) -> Result<Option<Self>> {
+        Ok(converted(&self.input)?.map(|input| Self { converts: true, ..self.over(input) }))
     }
 
     /// The same over an input that says of each row where it is from; `None` where that is not known, or said already.
@@ -61,17 +83,22 @@ impl WriteExec {
             return Ok(None);
         }
         let placed = with_places(&self.input)?;
-        Ok(placed.map(|(input, source)| Self { source: Some(Arc::new(source)), ..Self::new(input, self.job.clone()) }))
+        Ok(placed.map(|(input, source)| Self { source: Some(Arc::new(source)), ..self.over(input) }))
+    }
+
+    /// The same over another input with the same columns.
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self { source: self.source.clone(), converts: self.converts, ..Self::new(input, self.job.clone()) }
     }
 
     /// The schema of what is written.
     fn written_schema(&self) -> SchemaRef {
         let schema = self.input.schema();
-        if self.source.is_none() {
+        let written = schema.fields().len() - usize::from(self.source.is_some()) - usize::from(self.converts);
+        if written == schema.fields().len() {
             return schema;
         }
-        let fields = schema.fields();
-        Arc::new(Schema::new_with_metadata(fields[..fields.len() - 1].to_vec(), schema.metadata().clone()))
+        Arc::new(Schema::new_with_metadata(schema.fields()[..written].to_vec(), schema.metadata().clone()))
     }
 
     /// The plan of a write: this node below its commit and, if it erases, above the node that counts before anything is sent.
@@ -103,7 +130,7 @@ impl WriteExec {
         Ok(Driver {
             mapping: Arc::clone(mapping),
             encoder,
-            rows: SourceRows::new(self.source.is_some(), settled.clone()),
+            rows: SourceRows::new(self.source.is_some(), self.converts, settled.clone()),
             packer: Packers::new(*form, options.body_rows_max.min(*rows_max), options.body_bytes_max),
             route: Route {
                 path,
@@ -164,7 +191,7 @@ impl DisplayAs for WriteExec {
 }
 
 impl ExecutionPlan for WriteExec {
-    over_one_partition!("WriteExec", input, |node, input| Self { source: node.source.clone(), ..Self::new(input, node.job.clone()) });
+    over_one_partition!("WriteExec", input, |node, input| node.over(input));
 
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
@@ -184,8 +211,7 @@ impl ExecutionPlan for WriteExec {
             return Err(DataFusionError::Internal("WriteExec writes one partition".into()));
         }
         let input = self.input.execute(0, Arc::clone(&task))?;
-        let writer =
-            Self { metrics: self.metrics.clone(), source: self.source.clone(), ..Self::new(Arc::clone(&self.input), self.job.clone()) };
+        let writer = Self { metrics: self.metrics.clone(), ..self.over(Arc::clone(&self.input)) };
         let written = futures::stream::once(async move {
             let accepted = writer.driver(&task).await?.drive(input).await?;
             one_number(accepted_schema(), accepted)

@@ -278,7 +278,7 @@ pub(super) fn resumed(scenario: &Scenario, fates: &Fates, rows: &[usize], ended:
     let again: BTreeSet<usize> = rows.iter().copied().collect();
     let tally = ended.run.tally;
     let flawed = rows.iter().filter(|row| scenario.rows[**row - 1].flaw != Flaw::None).count() as u64;
-    let too_large = ended.failed_rows.iter().filter(|row| &*row.code == "CT-519").count() as u64;
+    let too_large = ended.failed_rows.iter().filter(|row| &*row.code == "CT-520").count() as u64;
     let rejected = ended.failed_rows.len() as u64;
     broken.unless(ended.result.as_ref().is_some_and(Result::is_ok), || format!("the second load: {:?}", ended.result));
     broken.unless(tally.read == rows.len() as u64 && tally.accepted + tally.rejected == tally.read, || format!("the second load: {tally}"));

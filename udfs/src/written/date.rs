@@ -86,7 +86,10 @@ impl ScalarUDFImpl for Date {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        if args.scalar_arguments.get(1).copied().flatten().and_then(format).is_none() {
+        // What is not a literal yet is looked at when it is called.
+        if let Some(Some(literal)) = args.scalar_arguments.get(1)
+            && format(literal).is_none()
+        {
             return plan_err!("{}", wrong_format());
         }
         Ok(Arc::new(Field::new(NAME, DataType::Date32, true)))

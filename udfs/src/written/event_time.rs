@@ -147,7 +147,11 @@ impl ScalarUDFImpl for EventTime {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let Some(_) = args.scalar_arguments.get(1..).and_then(Reading::new) else { return plan_err!("{}", wrong_literals()) };
+        let literals = args.scalar_arguments.get(1..).unwrap_or_default();
+        // What is not a literal yet is looked at when it is called.
+        if literals.iter().all(Option::is_some) && Reading::new(literals).is_none() {
+            return plan_err!("{}", wrong_literals());
+        }
         Ok(Arc::new(Field::new(NAME, self.return_type(&[])?, true)))
     }
 

@@ -32,7 +32,7 @@ use crate::runs::LiveRun;
 use crate::table::Order;
 use crate::write::body::{Body, Packers};
 use crate::write::deliver::{Delivery, Failed, RecordFate, Route};
-use crate::write::encode::{Encoder, Reject, Row, identifier_of};
+use crate::write::encode::{Encoder, Row, identifier_of};
 use crate::write::identities_in_flight::IdentitiesInFlight;
 use crate::write::mapping::Mapping;
 use crate::write::schema_check::Checker;
@@ -40,15 +40,13 @@ use crate::write::settle::{Failure, LogAt, Settler, Stopped};
 
 mod parts;
 mod probe;
+mod rejects;
 
 use self::parts::Part;
 pub(crate) use self::parts::SourceRows;
 
 /// Bodies kept ready beyond those that hold a permit, so that one is there when a permit is released.
 const READY: usize = 2;
-
-/// The largest record that is kept of a row whose record is too large for a body.
-const RECORD_KEPT_BYTES_MAX: usize = 256 << 10;
 
 /// The metrics of EXPLAIN ANALYZE.
 #[derive(Debug)]
@@ -265,7 +263,15 @@ impl Driver {
             }
             for encoded in rows.drain(..) {
                 let row = part.row(at);
+                let unmade = part.unmade(at);
                 match encoded {
+                    Row::Record(record) if let Some(unmade) = unmade => {
+                        self.settler.reject(row, rejects::unmade(&self.mapping, unmade, self.packer.json(&record)));
+                        self.packer.drop();
+                    }
+                    Row::Reject(reject) if let Some(unmade) = unmade => {
+                        self.settler.reject(row, rejects::unmade(&self.mapping, unmade, reject.record.as_bytes()));
+                    }
                     Row::Record(record) => {
                         let json = self.packer.json(&record);
                         if let Some(checker) = &mut self.checker
@@ -274,7 +280,7 @@ impl Driver {
                             checker.inspect(json);
                         }
                         if json.len() > self.packer.record_bytes_max() {
-                            self.settler.reject(row, too_large(&self.mapping, json, self.packer.record_bytes_max()));
+                            self.settler.reject(row, rejects::too_large(&self.mapping, json, self.packer.record_bytes_max()));
                             self.packer.drop();
                         } else {
                             self.sample(json);
@@ -476,17 +482,5 @@ async fn due_at(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => futures::future::pending().await,
-    }
-}
-
-fn too_large(mapping: &Mapping, json: &[u8], bytes_max: usize) -> Reject {
-    // A batch may have thousands of them.
-    let record = if json.len() <= RECORD_KEPT_BYTES_MAX { String::from_utf8_lossy(json).into_owned() } else { "{}".to_owned() };
-    Reject {
-        code: "CT-519",
-        column: mapping.identifier().name.clone(),
-        reason: format!("belongs to a record of {} bytes; a body takes {bytes_max}", json.len()),
-        identifier: identifier_of(mapping, json),
-        record,
     }
 }

@@ -13,7 +13,7 @@ use super::bound::Bound;
 use super::digits::Form;
 use super::field;
 use super::kernels::{self, Booleans, CHUNK, Close, Constant, Key, Offsets, Pieces, Quoted, Sets, Texts, Views, WIDE};
-use super::numbers::{Numbers, Parts, cents, date, decimal32, decimal64, decimal128, seconds, signed, unsigned};
+use super::numbers::{Numbers, Parts, cents, date, decimal32, decimal64, decimal128, seconds, signed, unsigned, whole_seconds};
 use super::record_plan::{Absent, FieldPass, Kernel, Pass, Plan, Prefix};
 use super::row;
 use super::state::RowState;
@@ -137,7 +137,7 @@ impl Writer<'_> {
                 self.numbers::<_, K, b'"', false>(block, key, &array.values()[rows], Form::INTEGER, unsigned)
             }
             (Kernel::Seconds, Values::Int(array)) => {
-                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::INTEGER, seconds)
+                self.numbers::<_, K, 0, false>(block, key, &array.values()[rows], Form::INTEGER, whole_seconds)
             }
             (Kernel::Seconds, Values::Seconds(values)) => self.numbers::<_, K, 0, false>(block, key, &values[rows], Form::INTEGER, seconds),
             (Kernel::Date, Values::Seconds(values)) => self.numbers::<_, K, b'"', false>(block, key, &values[rows], Form::INTEGER, date),

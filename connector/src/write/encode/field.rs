@@ -28,7 +28,10 @@ pub(super) fn write(row: &mut Row<'_>, role: &Role, style: Style, values: &Value
         (Role::Scalar, _) => value::json(values, at, style, 0, out, cut)?,
         (Role::Identifier, Values::Int(array)) => identifier(itoa::Buffer::new().format(array.value(at)), out)?,
         (Role::Identifier, Values::UInt(array)) => identifier(itoa::Buffer::new().format(array.value(at)), out)?,
-        (Role::Identifier, _) => identifier(text(values, at)?, out)?,
+        (Role::Identifier, _) => match values.text(at) {
+            Some(text) => identifier(text?, out)?,
+            None => identifier(itoa::Buffer::new().format(value::whole(values, at).ok_or_else(not_whole)?), out)?,
+        },
         (Role::EpochSeconds, _) => cell::integer(out, epoch_seconds(values, at)?),
         (Role::EventName, _) => {
             let name = text(values, at)?;
@@ -94,12 +97,20 @@ pub(super) fn identifier(text: &str, out: &mut Vec<u8>) -> Checked<()> {
     Ok(())
 }
 
+#[cold]
+fn not_whole() -> Box<super::reject::Problem> {
+    problem(NO_IDENTIFIER, "is no whole number, or has more digits than its type keeps; an identifier is text or a whole number")
+}
+
 /// Calls `then` with the identifier at `at` as text.
 pub(super) fn with_identifier<T>(values: &Values, at: usize, then: impl FnOnce(&str) -> T) -> Option<T> {
     match values {
         Values::Int(array) => Some(then(itoa::Buffer::new().format(array.value(at)))),
         Values::UInt(array) => Some(then(itoa::Buffer::new().format(array.value(at)))),
-        _ => values.text(at)?.ok().map(then),
+        _ => match values.text(at) {
+            Some(text) => text.ok().map(then),
+            None => value::whole(values, at).map(|whole| then(itoa::Buffer::new().format(whole))),
+        },
     }
 }
 

@@ -78,7 +78,7 @@ fn kernel_of(field: &Field, data_type: &DataType) -> Kernel {
     match (&field.role, data_type) {
         (Role::Scalar, text) if is_text(text) => Kernel::Text { min: 0, max },
         (Role::Identifier, text) if is_text(text) => Kernel::Text { min: 1, max: IDENTIFIER_BYTES_MAX },
-        (Role::Identifier, _) => Kernel::QuotedInteger,
+        (Role::Identifier, integer) if integer.is_integer() => Kernel::QuotedInteger,
         (Role::EpochSeconds, _) => Kernel::Seconds,
         (Role::EventName, _) => Kernel::EventName,
         (Role::Scalar, DataType::Boolean) => Kernel::Boolean,

@@ -20,6 +20,12 @@ fn is_text(data_type: &DataType) -> bool {
         )
 }
 
+/// Whether it is a number whose values may be whole.
+fn is_number(data_type: &DataType) -> bool {
+    use DataType::{Decimal32, Decimal64, Decimal128};
+    data_type.is_integer() || data_type.is_floating() || matches!(data_type, Decimal32(..) | Decimal64(..) | Decimal128(..))
+}
+
 fn is_scalar(data_type: &DataType) -> bool {
     !data_type.is_nested()
 }
@@ -40,7 +46,7 @@ fn items(data_type: &DataType) -> Option<&DataType> {
 pub(super) fn role(shape: Shape, data_type: &DataType, context: &Context) -> Result<Role, String> {
     let data_type = plain(data_type);
     match shape {
-        Shape::Identifier | Shape::Identity if is_text(data_type) || data_type.is_integer() => Ok(Role::Identifier),
+        Shape::Identifier | Shape::Identity if is_text(data_type) || is_number(data_type) => Ok(Role::Identifier),
         Shape::Identifier | Shape::Identity => {
             Err(with_type(data_type, "an identifier is text or a whole number; write CAST({x} AS text)"))
         }
@@ -83,7 +89,12 @@ fn epoch_seconds(data_type: &DataType, context: &Context) -> Result<Role, String
             data_type,
             "a day is not an instant; write CAST({x} AS timestamp) AT TIME ZONE 'UTC' or another zone to mean its first second",
         )),
-        other => Err(with_type(other, "expected a timestamp or whole epoch seconds; write to_timestamp({x}) or CAST({x} AS bigint)")),
+        text if is_text(text) => Err(with_type(
+            text,
+            "expected a timestamp or whole epoch seconds; write ct_event_time({x}, 'yyyy-mm-dd hh:mi:ss', 'UTC') with its own format and zone, or \
+             CAST({x} AS bigint)",
+        )),
+        other => Err(with_type(other, "expected a timestamp or whole epoch seconds; write CAST({x} AS bigint)")),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::bind::{Column, Values};
 use super::cell;
+use super::numbers::is_a_calendar_day;
 use super::reject::{Checked, EPOCH_SECONDS_MAX, LEVELS_MAX, TEXT_BYTES_MAX, TIME_RANGE, date_range, depth, long_text, problem};
 use super::time::OUT_OF_RANGE;
 
@@ -162,16 +163,49 @@ pub(super) fn positive(values: &Values, at: usize) -> bool {
     }
 }
 
+/// The whole number at `at`; `None` of fractions, and of floats beyond those in which each whole number has its own value.
+pub(super) fn whole(values: &Values, at: usize) -> Option<i128> {
+    const DOUBLE_MAX: f64 = 9_007_199_254_740_992.0;
+    const SINGLE_MAX: f64 = 16_777_216.0;
+    const HALF_MAX: f64 = 2_048.0;
+    let of_float = |value: f64, max: f64| (value.abs() < max && value.fract() == 0.0).then_some(value as i128);
+    let of_decimal = |value: i128, scale: i8| {
+        let power = 10_i128.checked_pow(u32::from(scale.unsigned_abs()))?;
+        if scale <= 0 { value.checked_mul(power) } else { (value % power == 0).then_some(value / power) }
+    };
+    match values {
+        Values::Half(array) => of_float(array.value(at).into(), HALF_MAX),
+        Values::Single(array) => of_float(array.value(at).into(), SINGLE_MAX),
+        Values::Double(array) => of_float(array.value(at), DOUBLE_MAX),
+        Values::Decimal32(array) => of_decimal(array.value(at).into(), array.scale()),
+        Values::Decimal64(array) => of_decimal(array.value(at).into(), array.scale()),
+        Values::Decimal128(array) => of_decimal(array.value(at), array.scale()),
+        _ => None,
+    }
+}
+
 /// The items of a list that are not NULL.
 pub(super) fn items(column: &Column, range: std::ops::Range<usize>) -> impl Iterator<Item = usize> + '_ {
     range.filter_map(|item| column.at(item))
 }
 
+/// A whole number, if it is not a day of the calendar.
+fn whole_seconds(seconds: i64) -> Checked<i64> {
+    if !is_a_calendar_day(seconds) {
+        return Ok(seconds);
+    }
+    Err(problem(
+        TIME_RANGE,
+        "looks like a day of the calendar, written as a number; expected epoch seconds. Read it with ct_event_time, its format ('yyyymmdd' or \
+         'yyyymmddhh') and its zone",
+    ))
+}
+
 /// The instant at `at` in epoch seconds of at most ten digits.
 pub(super) fn epoch_seconds(values: &Values, at: usize) -> Checked<i64> {
     let seconds = match values {
-        Values::Int(array) => array.value(at),
-        Values::UInt(array) => i64::try_from(array.value(at)).unwrap_or(i64::MAX),
+        Values::Int(array) => whole_seconds(array.value(at))?,
+        Values::UInt(array) => whole_seconds(i64::try_from(array.value(at)).unwrap_or(i64::MAX))?,
         Values::Seconds(seconds) if seconds[at] == OUT_OF_RANGE => return Err(problem(TIME_RANGE, date_range().reason)),
         Values::Seconds(seconds) => seconds[at],
         _ => i64::MAX,

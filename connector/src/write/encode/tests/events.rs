@@ -73,6 +73,23 @@ fn an_event_time_is_an_instant_or_epoch_seconds() {
     let milliseconds = "CT-504 event_time is above 9999999999 and looks like milliseconds; expected epoch seconds. Divide it by 1000, or use to_timestamp_millis";
     assert_eq!(of(Arc::new(Int64Array::from(vec![9_999_999_999, 10_000_000_000])), &rules()), ["9999999999", milliseconds]);
     assert_eq!(of(Arc::new(UInt64Array::from(vec![u64::MAX])), &rules()), [milliseconds]);
+    let day = "CT-504 event_time looks like a day of the calendar, written as a number; expected epoch seconds. Read it with ct_event_time, its format \
+               ('yyyymmdd' or 'yyyymmddhh') and its zone";
+    let days = Int64Array::from(vec![
+        20_260_101,
+        19_700_101,
+        20_991_231,
+        2_026_010_105,
+        20_260_230,
+        20_261_301,
+        2_026_010_124,
+        19_691_231,
+        21_000_101,
+    ]);
+    let seconds = ["20260230", "20261301", "2026010124", "19691231", "21000101"];
+    assert_eq!(of(Arc::new(days), &rules()), [&[day; 4][..], &seconds[..]].concat());
+    assert_eq!(of(Arc::new(UInt64Array::from(vec![20_260_101])), &rules()), [day]);
+    assert_eq!(of(Arc::new(TimestampSecondArray::from(vec![20_260_101]).with_timezone("UTC")), &rules()), ["20260101"]);
     let null = "CT-503 event_time is NULL; expected the time of the event. now() is one";
     assert_eq!(of(instants(&[None, Some(0)]), &rules()), [null, "0"]);
 
@@ -90,8 +107,8 @@ fn a_time_that_is_not_an_instant_is_refused_with_a_remedy() {
         ("event_time", naive.clone(), rules(), "write \"event_time\" AT TIME ZONE 'UTC'"),
         ("event_time", naive.clone(), project.clone(), "set time_zone, or SET clevertap.naive_time = 'utc'"),
         ("event_time", DataType::Date32, rules(), "write CAST(\"event_time\" AS timestamp) AT TIME ZONE 'UTC'"),
-        ("event_time", DataType::Float64, rules(), "to_timestamp(\"event_time\")"),
-        ("event_time", DataType::Utf8, rules(), "to_timestamp(\"event_time\")"),
+        ("event_time", DataType::Float64, rules(), "CAST(\"event_time\" AS bigint)"),
+        ("event_time", DataType::Utf8, rules(), "ct_event_time(\"event_time\", 'yyyy-mm-dd hh:mi:ss', 'UTC')"),
         ("Born", DataType::Date32, unzoned, "set time_zone, or write CAST(\"Born\" AS text)"),
         ("Born", naive, project, "set time_zone"),
     ];

@@ -120,9 +120,28 @@ fn with_several_identifier_columns_the_first_that_is_not_null_is_used() {
 
 #[test]
 fn an_identifier_of_another_type_is_refused() {
-    for data_type in [DataType::Float64, DataType::Boolean, DataType::Decimal128(10, 0), DataType::Date32] {
+    for data_type in [DataType::Boolean, DataType::Decimal256(10, 0), DataType::Date32] {
         let error = refused("profiles", &batch(&[("identity", new_empty_array(&data_type))]), &rules());
         assert!(error.contains("an identifier is text or a whole number; write CAST(\"identity\" AS text)"), "{error}");
+    }
+}
+
+#[test]
+fn a_whole_number_identifies_whatever_its_type_and_a_fraction_does_not() {
+    let id = |id: &str| format!("{{\"type\":\"profile\",\"identity\":\"{id}\",\"profileData\":{{}}}}");
+    let other = "CT-501 identity is no whole number, or has more digits than its type keeps; an identifier is text or a whole number";
+    let doubles =
+        Float64Array::from(vec![101.0, 640.0, -0.0, 1.5, f64::NAN, f64::INFINITY, 9_007_199_254_740_991.0, 9_007_199_254_740_992.0]);
+    let decimals = Decimal128Array::from(vec![10_100, 10_150]).with_precision_and_scale(10, 2).expect("fits");
+    for (ids, expected) in [
+        (
+            Arc::new(doubles) as ArrayRef,
+            vec![id("101"), id("640"), id("0"), other.into(), other.into(), other.into(), id("9007199254740991"), other.into()],
+        ),
+        (Arc::new(decimals), vec![id("101"), other.into()]),
+        (Arc::new(Float32Array::from(vec![16_777_215.0, 16_777_216.0])), vec![id("16777215"), other.into()]),
+    ] {
+        assert_eq!(written("profiles", &batch(&[("identity", ids)]), &rules()).expect("written"), expected);
     }
 }
 

@@ -1,0 +1,101 @@
+//! A value that cannot be made rejects its row, and not the statement.
+//!
+//! In: the plan of a source whose outermost select list calculates. Out: the same rows, and one more column, the last, which says what could not
+//! be made of a row.
+//!
+//! DataFusion evaluates batches, so that `to_date(dob, '%d/%m/%Y')` would end the statement over one bad date among millions, and say its value.
+//!
+//! ```text
+//! plan ─> held       first: the list stays above its input
+//!      ─> converted  last: the list becomes exec, and its column goes up through what stands above
+//! ```
+
+mod exec;
+mod held;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, StringViewArray};
+use datafusion::error::Result;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
+
+pub(crate) use self::exec::ConvertExec;
+use self::held::HeldExec;
+
+/// The column that says what could not be made.
+const UNMADE: &str = "__clevertap_unmade";
+
+/// A value that could not be made, as the column of [`ConvertExec`] says it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unmade<'u> {
+    /// The place of its column in the select list.
+    pub(crate) column: usize,
+    /// The end of a sentence that begins with the column.
+    pub(crate) reason: &'u str,
+}
+
+impl<'u> Unmade<'u> {
+    /// Of a row.
+    pub(crate) fn of(column: &'u StringViewArray, row: usize) -> Option<Self> {
+        let text = column.is_valid(row).then(|| column.value(row))?;
+        let (column, reason) = text.split_once(' ')?;
+        Some(Self { column: column.parse().ok()?, reason })
+    }
+}
+
+/// `plan` with its outermost select list held above its input; `None` where the list calculates nothing.
+pub(crate) fn held(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let is_list = plan.downcast_ref::<ProjectionExec>().is_some_and(|list| list.expr().iter().any(|made| may_fail(&made.expr)));
+    let Some(input) = input_of(plan).filter(|input| !input.is::<HeldExec>()) else { return Ok(None) };
+    let input = if is_list { Some(Arc::new(HeldExec { input: Arc::clone(input) }) as Arc<dyn ExecutionPlan>) } else { held(input)? };
+    input.map(|input| replace_children_if_necessary(Arc::clone(plan), vec![input])).transpose()
+}
+
+/// `plan` with the column of [`Unmade`] as its last one; `None` where no list is held, or what stands above it makes other columns.
+pub(crate) fn converted(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(input) = input_of(plan) else { return Ok(None) };
+    let list = plan.downcast_ref::<ProjectionExec>();
+    if let (Some(list), Some(held)) = (list, input.downcast_ref::<HeldExec>()) {
+        return Ok(Some(Arc::new(ConvertExec::new(list, Arc::clone(&held.input))?)));
+    }
+    let Some(list) = list else {
+        let Some(input) = converted(input)? else { return Ok(None) };
+        return replace_children_if_necessary(Arc::clone(plan), vec![input]).map(Some);
+    };
+    // It leaves out columns of sorts, at most: others would not be where the reasons say.
+    let is_same = |(at, made): (usize, &ProjectionExpr)| made.expr.downcast_ref::<Column>().is_some_and(|column| column.index() == at);
+    if !list.expr().iter().enumerate().all(is_same) {
+        return Ok(None);
+    }
+    let Some(input) = converted(input)? else { return Ok(None) };
+    let last = ProjectionExpr { expr: Arc::new(Column::new(UNMADE, input.schema().fields().len() - 1)), alias: UNMADE.to_owned() };
+    let exprs: Vec<_> = list.expr().iter().cloned().chain([last]).collect();
+    Ok(Some(Arc::new(ProjectionExec::try_new(exprs, input)?)))
+}
+
+/// The input of a node that passes rows on as they are, or makes each of one.
+fn input_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
+    let passes = plan.is::<ProjectionExec>()
+        || plan.is::<SortExec>()
+        || plan.is::<GlobalLimitExec>()
+        || plan.is::<LocalLimitExec>()
+        || plan.is::<CoalescePartitionsExec>()
+        || plan.is::<CooperativeExec>()
+        || plan.is::<RepartitionExec>()
+        || plan.is::<SortPreservingMergeExec>();
+    plan.children().first().copied().filter(|_| passes)
+}
+
+/// Whether it is more than a column or a constant.
+fn may_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    !(expr.is::<Column>() || expr.is::<Literal>())
+}
