@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::{
-    hive::Partitions,
+    super::hive::Partitions,
     learn::{Layouts, TextFile},
     pieces::{Place, Writing},
 };

@@ -1,58 +1,8 @@
 //! Files as people have them, through SQL.
 
-use std::{io::Write, path::Path};
+use std::io::Write;
 
-use arrow::{array::RecordBatch, util::pretty::pretty_format_batches};
-
-use crate::engine::session::Session;
-
-/// A folder of these files, and a session.
-struct Files {
-    folder: tempfile::TempDir,
-    session: Session,
-}
-
-impl Files {
-    fn new(files: &[(&str, &[u8])]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, bytes) in files {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, bytes).unwrap();
-        }
-        Self { folder, session: Session::open(None, None).unwrap() }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Runs `text`, in which `@` is the folder, and shows names with types and then the rows; or the error.
-    async fn run(&self, text: &str) -> String {
-        match self.session.rows(&text.replace('@', &self.path().display().to_string())).await {
-            Ok(rows) => shown(&rows),
-            Err(error) => self.session.failure(error).to_string().replace(&self.path().display().to_string(), "@"),
-        }
-    }
-
-    /// All rows of a file or folder.
-    async fn read(&self, name: &str) -> String {
-        self.run(&format!("SELECT * FROM '@/{name}' ORDER BY 1")).await
-    }
-
-    fn notes(&self) -> Vec<String> {
-        self.session.take_file_notes()
-    }
-}
-
-fn shown(rows: &[RecordBatch]) -> String {
-    let Some(first) = rows.first() else { return String::new() };
-    let types = first.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect::<Vec<_>>();
-    let table = pretty_format_batches(rows).unwrap().to_string();
-    let cells = table.lines().skip(3).filter(|line| line.starts_with('|'));
-    let cells = cells.map(|line| line.split('|').map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned());
-    [types.join(", ")].into_iter().chain(cells).collect::<Vec<_>>().join("; ")
-}
+use super::super::test_files::Files;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
