@@ -18,12 +18,11 @@ use datafusion::{
     execution::SessionState,
     prelude::SessionContext,
 };
-use datafusion_clevertap::redact::without_secrets;
 use futures::TryStreamExt;
 use object_store::ObjectMeta;
 
 use super::{
-    parquet::{source::ParquetSource, table::ParquetTable},
+    parquet::{factory::ParquetTableFactory, source::ParquetSource, table::ParquetTable},
     text::{
         decompress::{compression_of, ending},
         factory::{self, TextTableFactory, session_types},
@@ -75,6 +74,7 @@ pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells) -> (Sessi
     for (name, format) in [("CSV", TextFormat::Csv), ("JSON", TextFormat::Json), ("NDJSON", TextFormat::Json)] {
         builder = builder.with_table_factory(name.to_owned(), Arc::new(TextTableFactory::new(format, &learning)));
     }
+    builder = builder.with_table_factory("PARQUET".to_owned(), Arc::new(ParquetTableFactory(Arc::clone(&learning))));
     let ctx = SessionContext::new_with_state(builder.build());
     // Weak, since the state owns the catalogues, which own the factory.
     let state = ctx.state_weak_ref();
@@ -152,7 +152,7 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<
     }
     let format = match file_type {
         FileType::Parquet => {
-            let source = ParquetSource { url, place: place_of(path), ending: ending_read, learning: Arc::clone(learning) };
+            let source = ParquetSource::new(url, path, Some(ending_read), learning);
             return Ok(Arc::new(ParquetTable::open(source, state).await?));
         }
         FileType::Csv | FileType::Tsv => TextFormat::Csv,
@@ -168,12 +168,6 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<
         written.insert("format.delimiter".to_owned(), "\t".to_owned());
     }
     factory::open(url, &ending_read, options, written, learning, state).await
-}
-
-/// The path up to the first part that is a pattern, as in `data/*.parquet`.
-fn place_of(path: &str) -> String {
-    let parts = path.split_inclusive('/').take_while(|part| !part.contains(['*', '?', '[']));
-    without_secrets(&parts.collect::<String>()).into_owned()
 }
 
 /// Whether reading the folder would skip this file, of another ending, that looks like data: hidden files never do, and files that

@@ -1,7 +1,8 @@
 //! Columns of a file as columns of the table.
 //!
-//! In: what a scan reads, in the table's types. Out: the same in the file's types, with casts. Casts of numbers, texts and instants are
-//! DataFusion's, which it takes to the other side of a comparison, so that row groups are still left out; lists, structs and UUIDs are ours.
+//! In: what a scan reads, in the table's types. Out: the same in the file's types, with casts. Casts of numbers and texts are
+//! DataFusion's, which it takes to the other side of a comparison, so that row groups are still left out; units of time, lists, structs and
+//! UUIDs are ours.
 
 use std::{
     fmt,
@@ -19,15 +20,26 @@ use datafusion::{
         tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion},
     },
     functions::core::getfield::GetFieldFunc,
-    logical_expr::ColumnarValue,
+    logical_expr::{ColumnarValue, Operator},
     physical_expr::{
         PhysicalExpr, ScalarFunctionExpr,
-        expressions::{Column, Literal},
+        expressions::{BinaryExpr, Column, Literal},
     },
     physical_expr_adapter::{DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory},
 };
 
 use super::convert::{convert, is_converted};
+
+const COMPARISONS: [Operator; 8] = [
+    Operator::Eq,
+    Operator::NotEq,
+    Operator::Lt,
+    Operator::LtEq,
+    Operator::Gt,
+    Operator::GtEq,
+    Operator::IsDistinctFrom,
+    Operator::IsNotDistinctFrom,
+];
 
 /// Makes [`Adapter`]s.
 #[derive(Debug)]
@@ -56,12 +68,13 @@ struct Adapter {
 
 impl PhysicalExprAdapter for Adapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
-        let converted = |expr: Arc<dyn PhysicalExpr>| match self.field_of_struct(&expr)? {
-            Some(field) => Ok(Transformed::new(field, true, TreeNodeRecursion::Jump)),
-            None => match self.column(&expr) {
-                Some((_, wanted)) => Ok(Transformed::new(Arc::new(Converted { expr, wanted }) as _, true, TreeNodeRecursion::Jump)),
-                None => Ok(Transformed::no(expr)),
-            },
+        let converted = |expr: Arc<dyn PhysicalExpr>| {
+            let own = match (self.comparison(&expr), self.column(&expr)) {
+                (Some(comparison), _) => Some(comparison),
+                (None, Some((_, wanted))) => Some(Arc::new(Converted { expr: Arc::clone(&expr), wanted }) as _),
+                (None, None) => self.field_of_struct(&expr)?,
+            };
+            Ok(own.map_or_else(|| Transformed::no(expr), |own| Transformed::new(own, true, TreeNodeRecursion::Jump)))
         };
         self.casts.rewrite(expr)?.transform_down(converted).data()
     }
@@ -74,6 +87,24 @@ impl Adapter {
         let own = self.file.field_with_name(column.name()).ok()?;
         let wanted = self.table.field_with_name(column.name()).ok()?;
         is_converted(own.data_type(), wanted.data_type()).then(|| (own.data_type().clone(), Arc::new(wanted.clone())))
+    }
+
+    /// A comparison with a literal that the file's type has too, in that type: row groups are left out by it.
+    fn comparison(&self, expr: &Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>> {
+        let comparison = expr.downcast_ref::<BinaryExpr>().filter(|comparison| COMPARISONS.contains(comparison.op()))?;
+        let as_own = |column: &Arc<dyn PhysicalExpr>, literal: &Arc<dyn PhysicalExpr>| {
+            let (own, _) = self.column(column).filter(|(own, _)| own.is_temporal())?;
+            let value = literal.downcast_ref::<Literal>()?.value();
+            let narrow = value.cast_to(&own).ok()?;
+            (narrow.cast_to(&value.data_type()).ok()? == *value).then(|| Arc::new(Literal::new(narrow)) as Arc<dyn PhysicalExpr>)
+        };
+        let (left, right) = (comparison.left(), comparison.right());
+        let (left, right) = match (as_own(left, right), as_own(right, left)) {
+            (Some(literal), _) => (Arc::clone(left), literal),
+            (None, Some(literal)) => (literal, Arc::clone(right)),
+            (None, None) => return None,
+        };
+        Some(Arc::new(BinaryExpr::new(left, *comparison.op(), right)))
     }
 
     /// A field of a struct, of which no other field is read: DataFusion filters by it while it reads.

@@ -18,9 +18,17 @@ use arrow::{
 const UUID_BYTES: i32 = 16;
 const HEX: [u8; 16] = *b"0123456789abcdef";
 
-/// Whether values of the first type become those of the second here, and not by a cast of DataFusion's, which it reckons with in pruning.
+/// Whether values of the first type become those of the second here, and not by a cast of DataFusion's. That of 55.2 takes a cast of an instant
+/// to the other side of a comparison, where it cuts a literal to the file's unit: `at < 2.5 ms` becomes `at < 2 ms`.
 pub(super) fn is_converted(from: &DataType, to: &DataType) -> bool {
-    from != to && (from.is_nested() || is_uuid(from, to))
+    from != to && (from.is_nested() || is_uuid(from, to) || has_other_unit(from, to))
+}
+
+fn has_other_unit(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Timestamp(from, _), DataType::Timestamp(to, _)) => from != to,
+        _ => from.is_temporal(),
+    }
 }
 
 /// Bytes of a UUID that are read as its text: no other bytes are read as text.
@@ -100,4 +108,57 @@ fn uuids(array: &ArrayRef) -> ArrayRef {
         }));
     }
     Arc::new(texts.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::{
+        array::{Int32Array, Int32Builder, Int64Array, MapBuilder, StringArray},
+        buffer::{NullBuffer, OffsetBuffer},
+        datatypes::Field,
+    };
+
+    use super::*;
+
+    fn list(of: &str, data_type: DataType) -> DataType {
+        DataType::List(Arc::new(Field::new(of, data_type, true)))
+    }
+
+    #[test]
+    fn lists_of_any_kind_and_maps_keep_their_values_and_nulls() {
+        let values: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, Some(3), Some(4)]));
+        let item = || Arc::new(Field::new("item", DataType::Int32, true));
+        let nulls = NullBuffer::from(vec![true, false]);
+        let fixed: ArrayRef = Arc::new(FixedSizeListArray::new(item(), 2, Arc::clone(&values), Some(nulls.clone())));
+        let lists: ArrayRef = Arc::new(GenericListArray::<i32>::new(item(), OffsetBuffer::from_lengths([2, 2]), values, Some(nulls)));
+        let wide: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3), Some(4)]));
+        for array in [fixed, lists] {
+            for data_type in [list("element", DataType::Int64), DataType::LargeList(Arc::new(Field::new("e", DataType::Int64, true)))] {
+                let converted = convert(&array, &data_type).unwrap();
+                assert_eq!(converted.data_type(), &data_type);
+                assert_eq!((converted.is_null(0), converted.is_null(1)), (false, true));
+                let first = converted.as_list_opt::<i32>().map_or_else(|| converted.as_list::<i64>().value(0), |lists| lists.value(0));
+                assert_eq!(&first, &wide.slice(0, 2));
+            }
+        }
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
+        maps.keys().append_value("k");
+        maps.values().append_value(7);
+        maps.append(true).unwrap();
+        maps.append(false).unwrap();
+        let maps: ArrayRef = Arc::new(maps.finish());
+        let fields: Fields = vec![Field::new("key", DataType::Utf8View, false), Field::new("value", DataType::Int64, true)].into();
+        let converted =
+            convert(&maps.slice(0, 2), &DataType::Map(Arc::new(Field::new("entries", DataType::Struct(fields), false)), false)).unwrap();
+        let entries = converted.as_map().value(0);
+        assert_eq!(entries.column(0).as_string_view().value(0), "k");
+        assert_eq!(entries.column(1).as_ref(), &Int64Array::from(vec![7]));
+        assert!(converted.is_null(1));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+        assert!(convert(&texts, &DataType::Int64).is_err());
+    }
 }

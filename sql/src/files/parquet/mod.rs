@@ -3,13 +3,15 @@
 //! In: a place. Out: a table whose types hold the values of all files, read by DataFusion's own scan.
 //!
 //! ```text
-//! FROM 'path' ─> source ─> footer ─> merge ─> table ─> DataFusion's scan ─> adapt ─> convert
+//! FROM 'path', CREATE EXTERNAL (factory)
+//!          └────> source ─> footer ─> merge ─> table ─> DataFusion's scan ─> adapt ─> convert
 //!                  │                   └─ widen  the type of two types         └─ columns of a file as the table's
 //!                  └─ ../listed, ../hive
 //! ```
 
 mod adapt;
 mod convert;
+pub(super) mod factory;
 mod footer;
 mod merge;
 pub(super) mod source;

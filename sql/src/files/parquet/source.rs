@@ -16,13 +16,15 @@ use datafusion::{
     },
     execution::SessionState,
 };
+use datafusion_clevertap::redact::without_secrets;
 use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
 
 use super::{
     super::{
         hive::Partitions,
         listed::{ListedFile, list},
-        text::{decompress::ending, learn::Learning},
+        text::learn::Learning,
     },
     footer::Footer,
     merge::{FileColumns, literal, merge, still},
@@ -34,12 +36,12 @@ pub(super) const FORMAT: &str = "parquet";
 /// Where the files of a table are.
 #[derive(Debug, Clone)]
 pub(crate) struct ParquetSource {
-    pub(crate) url: ListingTableUrl,
+    pub(super) url: ListingTableUrl,
     /// The place as it was written, up to the first part that is a pattern.
-    pub(crate) place: String,
-    /// Of the files that are read.
-    pub(crate) ending: String,
-    pub(crate) learning: Arc<Learning>,
+    place: String,
+    /// Of the files that are read; none reads all that are not hidden.
+    pub(super) ending: Option<String>,
+    learning: Arc<Learning>,
 }
 
 /// Files and their columns.
@@ -53,14 +55,20 @@ pub(super) struct ParquetFiles {
 }
 
 impl ParquetSource {
+    /// The files with an ending at `path`, which is a place of `url`.
+    pub(crate) fn new(url: ListingTableUrl, path: &str, ending: Option<String>, learning: &Arc<Learning>) -> Self {
+        let parts = path.split_inclusive('/').take_while(|part| !part.contains(['*', '?', '[']));
+        let place = without_secrets(&parts.collect::<String>()).into_owned();
+        Self { url, place, ending, learning: Arc::clone(learning) }
+    }
+
     /// Lists the files and reads their ends; as a table that was planned before, if there is one.
     ///
     /// # Errors
     /// There is no file; one is broken; they are not of one table, or not of the one that was planned; the store's.
     pub(super) async fn open(&self, state: &dyn Session, planned: Option<&Schema>) -> Result<ParquetFiles> {
         let store = state.runtime_env().object_store(&self.url)?;
-        let is_read = |name: Option<&str>| name.and_then(ending) == Some(self.ending.as_str());
-        let listed = list(std::slice::from_ref(&self.url), state, store.as_ref(), |meta| is_read(meta.location.filename())).await?;
+        let listed = self.list(state, store.as_ref()).await?;
         if listed.is_empty() {
             return plan_err!("there is no file to be read");
         }
@@ -116,6 +124,19 @@ impl ParquetSource {
             return plan_err!("the folders of its files name other columns than when the table was planned");
         }
         Ok(files)
+    }
+
+    /// Whether there is a file.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn has_files(&self, state: &dyn Session) -> Result<bool> {
+        let store = state.runtime_env().object_store(&self.url)?;
+        Ok(!self.list(state, store.as_ref()).await?.is_empty())
+    }
+
+    async fn list(&self, state: &dyn Session, store: &dyn ObjectStore) -> Result<Vec<ListedFile>> {
+        list(std::slice::from_ref(&self.url), state, store, self.ending.as_deref()).await
     }
 
     /// What stands after FROM for one of the files.

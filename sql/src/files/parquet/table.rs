@@ -19,7 +19,6 @@ use datafusion::{
         physical_plan::{FileGroup, FileScanConfigBuilder},
         table_schema::TableSchemaBuilder,
     },
-    execution::SessionState,
     logical_expr::{Expr, TableProviderFilterPushDown, dml::InsertOp},
     physical_plan::{ExecutionPlan, empty::EmptyExec},
 };
@@ -45,7 +44,7 @@ impl ParquetTable {
     ///
     /// # Errors
     /// As of [`ParquetSource::open`].
-    pub(crate) async fn open(source: ParquetSource, state: &SessionState) -> Result<Self> {
+    pub(crate) async fn open(source: ParquetSource, state: &dyn Session) -> Result<Self> {
         let files = source.open(state, None).await?;
         let partitions = files.partitions.fields.iter().map(|field| field.name().clone()).collect();
         Ok(Self { schema: files.schema(), source, partitions })
@@ -115,7 +114,7 @@ impl TableProvider for ParquetTable {
         let files = self.source.open(state, Some(&self.schema)).await?;
         let folder = Folder {
             urls: std::slice::from_ref(&self.source.url),
-            ending: &self.source.ending,
+            ending: self.source.ending.as_deref().unwrap_or_default(),
             format: FORMAT,
             options: &HashMap::new(),
             columns: files.columns,

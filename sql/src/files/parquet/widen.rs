@@ -199,11 +199,10 @@ fn digits(data_type: &DataType) -> Option<(i16, i16)> {
 fn decimals(a: (i16, i16), b: (i16, i16)) -> Option<DataType> {
     let (before, behind) = (a.0.max(b.0), a.1.max(b.1));
     let (precision, scale) = (u8::try_from(before + behind).ok()?, i8::try_from(behind).ok()?);
-    match precision {
-        0..=DECIMAL128_MAX_PRECISION => Some(Decimal128(precision, scale)),
-        0..=DECIMAL256_MAX_PRECISION => Some(Decimal256(precision, scale)),
-        _ => None,
+    if precision <= DECIMAL128_MAX_PRECISION {
+        return Some(Decimal128(precision, scale));
     }
+    (precision <= DECIMAL256_MAX_PRECISION).then_some(Decimal256(precision, scale))
 }
 
 #[cfg(test)]

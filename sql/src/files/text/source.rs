@@ -10,11 +10,9 @@ use datafusion::{
     common::{Result, plan_err},
     datasource::listing::ListingTableUrl,
 };
-use object_store::ObjectMeta;
 
 use super::{
     super::{hive::Partitions, listed::list},
-    decompress::ending,
     learn::{Layouts, Learning, TextFile},
     opened::TextFiles,
     options::{TextFormat, TextOptions},
@@ -41,7 +39,7 @@ impl TextSource {
         let Some(first) = self.urls.first() else { return plan_err!("there is no file") };
         let store = state.runtime_env().object_store(first)?;
         let place = Place { store, url: first.object_store(), has_ranges: !matches!(first.scheme(), "http" | "https") };
-        let listed = list(&self.urls, state, place.store.as_ref(), |meta| self.reads(meta)).await?;
+        let listed = list(&self.urls, state, place.store.as_ref(), self.ending.as_deref()).await?;
         let files: Vec<_> = listed.iter().map(|file| TextFile { meta: file.meta.clone(), name: Arc::clone(&file.name) }).collect();
         if files.is_empty() {
             return plan_err!("there is no file to be read");
@@ -49,14 +47,6 @@ impl TextSource {
         let layouts = self.learning.learn(&place, first.as_str(), &files, &self.options).await?;
         let partitions = Partitions::of(&listed)?;
         Ok((place, files, layouts, partitions))
-    }
-
-    fn reads(&self, file: &ObjectMeta) -> bool {
-        let name = file.location.filename().unwrap_or_default();
-        match &self.ending {
-            Some(wanted) => ending(name) == Some(wanted.as_str()),
-            None => !name.starts_with(['.', '_']) || self.urls.iter().any(|url| *url.prefix() == file.location),
-        }
     }
 
     /// The files as a table of these columns: learnt ones, or declared ones.

@@ -246,3 +246,27 @@ async fn a_view_sees_new_files_and_refuses_those_that_its_types_do_not_hold() {
     to("of/a.parquet", parquet(vec![("id", Arc::new(Int64Array::from(vec![3])) as ArrayRef)]));
     assert!(files.run("SELECT * FROM v").await.contains("no file has the column \"t\" any more"));
 }
+
+#[tokio::test]
+async fn an_external_table_has_the_same_rules_where_it_declares_nothing() {
+    let files = Files::new(&[
+        ("of/a.parquet", &parquet(vec![("id", small(&[1]))])),
+        ("of/b.pq", &parquet(vec![("id", ints(&[2]))])),
+        ("of/_SUCCESS", b""),
+        ("bad/a.parquet", &parquet(vec![("id", ints(&[1])), ("id", ints(&[2]))])),
+        ("none/readme/x", b""),
+    ]);
+    let create = |columns: &str, place: &str| format!("CREATE EXTERNAL TABLE t {columns} STORED AS PARQUET LOCATION '@/{place}'");
+    assert_eq!(files.run(&create("", "of/")).await, "");
+    assert_eq!(files.run("SELECT * FROM t ORDER BY id").await, "id Int64; 1; 2");
+    files.run("INSERT INTO t VALUES (3)").await;
+    assert_eq!(files.run("SELECT * FROM t ORDER BY id").await, "id Int64; 1; 2; 3");
+    files.run("DROP TABLE t").await;
+    assert!(files.run(&create("", "bad/")).await.contains("a.parquet: two columns are called \"id\""));
+    assert_eq!(files.run(&create("(id BIGINT)", "of/a.parquet")).await, "");
+    assert_eq!(files.run("SELECT * FROM t").await, "id Int64; 1");
+    files.run("DROP TABLE t").await;
+    assert_eq!(files.run(&create("(id BIGINT)", "none/")).await, "");
+    files.run("INSERT INTO t VALUES (4)").await;
+    assert_eq!(files.run("SELECT * FROM t").await, "id Int64; 4");
+}

@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, TimestampMillisecondArray, TimestampNanosecondArray};
+use arrow::{
+    array::{
+        ArrayRef, Date32Array, Date64Array, Decimal128Array, DictionaryArray, Float64Array, TimestampMillisecondArray,
+        TimestampNanosecondArray,
+    },
+    datatypes::Int32Type,
+};
 use clevertap_emulator::SeedPerson;
 
 use super::{
@@ -136,4 +142,53 @@ async fn rows_are_added_to_a_folder_and_read_back_with_its_columns() {
     let files = Files::new(&[("out/day=1/a.parquet", &parquet(vec![("id", ints(&[1]))]))]);
     files.run("INSERT INTO '@/out/' VALUES (2, 20)").await;
     assert_eq!(files.read("out/").await, "id Int64, day Int64; 1 1; 2 20");
+}
+
+#[tokio::test]
+async fn a_comparison_with_a_value_between_those_of_a_narrow_file_is_that_of_the_wide_type() {
+    let dates: ArrayRef = Arc::new(Date32Array::from(vec![1, 2, 3]));
+    let days: ArrayRef = Arc::new(Date64Array::from(vec![86_400_000 * 2, 86_400_000 * 5 / 2]));
+    let ms: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1, 2, 3]));
+    let zoned: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1, 2, 3]).with_timezone("UTC"));
+    let ns: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![2_000_000, 2_000_500]));
+    let zoned_ns: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![2_000_000, 2_000_500]).with_timezone("UTC"));
+    let decimal = |values: &[i128], scale| -> ArrayRef {
+        Arc::new(Decimal128Array::from(values.to_vec()).with_precision_and_scale(10, scale).unwrap())
+    };
+    let floats: ArrayRef = Arc::new(Float64Array::from(vec![2.0, 2.5]));
+    let dictionary: DictionaryArray<Int32Type> = vec!["a", "b"].into_iter().collect();
+    for (narrow, wide, literals) in [
+        (small(&[1, 2, 3]), ints(&[2, 3_000_000_000]), &["2", "3000000000", "-3000000000", "2.5"][..]),
+        (small(&[1, 2, 3]), floats, &["2", "2.5", "1e300"]),
+        (
+            ms,
+            ns,
+            &[
+                "TIMESTAMP '1970-01-01T00:00:00.001000500'",
+                "TIMESTAMP '1970-01-01T00:00:00.002'",
+                "TIMESTAMP '1970-01-01T00:00:00.002000500'",
+                "TIMESTAMP '2500-01-01'",
+            ],
+        ),
+        (zoned, zoned_ns, &["'1970-01-01T00:00:00.002Z'::timestamptz", "'1970-01-01T00:00:00.002000500Z'::timestamptz"]),
+        (dates, days, &["DATE '1970-01-03'", "TIMESTAMP '1970-01-03T12:00:00'"]),
+        (decimal(&[125, 250, 375], 2), decimal(&[12_345, 25_000], 4), &["1.25", "1.2345", "2.5", "2", "0.12345"]),
+        (small(&[1, 2, 3]), decimal(&[12_345, 20_000], 4), &["1.2345", "2", "2.5"]),
+        (Arc::new(dictionary) as ArrayRef, texts(&["b", "c"]), &["'b'", "'bb'", "''"]),
+    ] {
+        let (from, to) = (narrow.data_type().clone(), wide.data_type().clone());
+        let files = Files::new(&[("in/a.parquet", &parquet(vec![("v", narrow)])), ("in/b.parquet", &parquet(vec![("v", wide)]))]);
+        files.run("CREATE TABLE m AS SELECT * FROM '@/in/'").await;
+        for pushdown in ["false", "true"] {
+            files.run(&format!("SET datafusion.execution.parquet.pushdown_filters = {pushdown}")).await;
+            for literal in literals {
+                for operator in ["=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM"] {
+                    let of = |table: &str| format!("SELECT v FROM {table} WHERE v {operator} {literal} ORDER BY v");
+                    let (read, kept) = (files.run(&of("'@/in/'")).await, files.run(&of("m")).await);
+                    let rows = |text: &str| text.split_once("; ").map_or(String::new(), |(_, rows)| rows.to_owned());
+                    assert_eq!(rows(&read), rows(&kept), "{from} and {to}, v {operator} {literal}, {pushdown}: {read} {kept}");
+                }
+            }
+        }
+    }
 }
