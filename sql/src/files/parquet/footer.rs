@@ -164,7 +164,9 @@ fn unit(name: &str) -> Option<TimeUnit> {
 fn broken(name: &str, error: DataFusionError) -> DataFusionError {
     match error.find_root() {
         DataFusionError::ParquetError(_) | DataFusionError::ArrowError(..) => {
-            DataFusionError::Plan(format!("{name}: this is no Parquet file, or not a whole one: {}", sentence(&error)))
+            // Each layer says so once more.
+            let why = sentence(&error).replace("Parquet error: ", "");
+            DataFusionError::Plan(format!("{name}: this is no Parquet file, or not a whole one: {why}"))
         }
         _ => error,
     }
