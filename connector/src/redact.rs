@@ -21,7 +21,8 @@ const DELIMITERS: [(&str, &str); 9] = [
 ];
 
 /// The same, for messages in which only the text after marks a value.
-const TRAILERS: [(&str, &str); 1] = [("Invalid argument error: ", " is too large")];
+const TRAILERS: [(&str, &str); 3] =
+    [("Invalid argument error: ", " is too large"), (" value ", ": converted value exceeds"), ("Overflow happened on: ", "")];
 /// Before a complete row, line breaks of its cells included, in messages of arrow-csv.
 const ROW: &str = ". Row data: '";
 /// Before a value in messages of arrow-json.

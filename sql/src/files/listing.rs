@@ -1,10 +1,10 @@
 //! Files, folders and buckets by path: `SELECT … FROM 's3://bucket/users.parquet'`.
 //!
-//! In: the name of a table that no catalogue has. Out: a table over the files: `text` for CSV and JSON, DataFusion's `ListingTable` for Parquet. DataFusion's own `enable_url_table` turns
+//! In: the name of a table that no catalogue has. Out: a table over the files: `text` for CSV and JSON, `parquet` for Parquet. DataFusion's own `enable_url_table` turns
 //! every error into "no such table" and knows neither `.ndjson` nor `.tsv`; hence a factory of our own.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -14,26 +14,22 @@ use clevertap_files::csv::Types;
 use datafusion::{
     catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
     common::{DataFusionError, Result, plan_err},
-    datasource::{
-        ViewTable,
-        listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
-        provider_as_source,
-    },
+    datasource::listing::ListingTableUrl,
     execution::SessionState,
-    functions::core::expr_fn::nullif,
-    logical_expr::{Expr, LogicalPlanBuilder, lit},
     prelude::SessionContext,
 };
-use datafusion_clevertap::copy::NULL_PARTITION;
 use futures::TryStreamExt;
 use object_store::ObjectMeta;
 
-use super::text::{
-    decompress::{compression_of, ending},
-    factory::{self, TextTableFactory, session_types},
-    learn::Learning,
-    options::{TextFormat, TextOptions},
-    own_text,
+use super::{
+    parquet::{factory::ParquetTableFactory, source::ParquetSource, table::ParquetTable},
+    text::{
+        decompress::{compression_of, ending},
+        factory::{self, TextTableFactory, session_types},
+        learn::Learning,
+        options::{TextFormat, TextOptions},
+        own_text,
+    },
 };
 use crate::failure::sentence;
 
@@ -79,6 +75,7 @@ pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells) -> (Sessi
     for (name, format) in [("CSV", TextFormat::Csv), ("JSON", TextFormat::Json), ("NDJSON", TextFormat::Json)] {
         builder = builder.with_table_factory(name.to_owned(), Arc::new(TextTableFactory::new(format, &learning)));
     }
+    builder = builder.with_table_factory("PARQUET".to_owned(), Arc::new(ParquetTableFactory(Arc::clone(&learning))));
     own_text::install(&mut builder);
     let ctx = SessionContext::new_with_state(builder.build());
     // Weak, since the state owns the catalogues, which own the factory.
@@ -156,7 +153,10 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<
         return plan_err!("its files do not all end in .{ending_read}; read each kind by itself, as in FROM '{folder}/*.{ending_read}'");
     }
     let format = match file_type {
-        FileType::Parquet => return open_parquet(url, &ending_read, state, &all).await,
+        FileType::Parquet => {
+            let source = ParquetSource::new(url, path, Some(ending_read), learning);
+            return Ok(Arc::new(ParquetTable::open(source, state).await?));
+        }
         FileType::Csv | FileType::Tsv => TextFormat::Csv,
         FileType::Json => TextFormat::Json,
     };
@@ -170,36 +170,6 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<
         written.insert("format.delimiter".to_owned(), "\t".to_owned());
     }
     factory::open(url, &ending_read, options, written, learning, state).await
-}
-
-async fn open_parquet(url: ListingTableUrl, ending: &str, state: &SessionState, files: &[ObjectMeta]) -> Result<Arc<dyn TableProvider>> {
-    let Some(factory) = state.get_file_format_factory("parquet") else {
-        return plan_err!("this build does not read Parquet");
-    };
-    let listing = ListingOptions::new(factory.create(state, &HashMap::new())?).with_file_extension(ending);
-    let config = ListingTableConfig::new(url).with_listing_options(listing);
-    let config = config.infer_partitions_from_path(state).await?.infer_schema(state).await?;
-    with_null_partitions(Arc::new(ListingTable::try_new(config)?), files)
-}
-
-/// The table with NULL in the place of the partitions that Hive, and COPY, name so for want of a value.
-fn with_null_partitions(table: Arc<dyn TableProvider>, files: &[ObjectMeta]) -> Result<Arc<dyn TableProvider>> {
-    let folders = files.iter().flat_map(|file| file.location.parts().filter_map(|part| part.as_ref().split_once('=').map(own)));
-    let nulls: HashSet<String> = folders.filter(|(_, value)| value == NULL_PARTITION).map(|(column, _)| column).collect();
-    if nulls.is_empty() {
-        return Ok(table);
-    }
-    let rows = LogicalPlanBuilder::scan("files", provider_as_source(table), None)?;
-    let columns = rows.schema().columns().into_iter().map(|column| match nulls.contains(&column.name) {
-        true => nullif(Expr::Column(column.clone()), lit(NULL_PARTITION)).alias(column.name),
-        false => Expr::Column(column),
-    });
-    let columns: Vec<_> = columns.collect();
-    Ok(Arc::new(ViewTable::new(rows.project(columns)?.build()?, None)))
-}
-
-fn own((column, value): (&str, &str)) -> (String, String) {
-    (column.to_owned(), value.to_owned())
 }
 
 /// Whether reading the folder would skip this file, of another ending, that looks like data: hidden files never do, and files that

@@ -4,12 +4,19 @@
 //!
 //! ```text
 //! FROM 'path' ─> listing ─┬─> object_stores   the folder or bucket behind a URL; uploads: none is left half written
-//!                         └─> text            CSV and JSON, read twice
+//!                         ├─> text            CSV and JSON, read twice   ─┬─> listed, hive   files, and columns in the names of folders
+//!                         └─> parquet         footers first, then rows   ─┘   appended       INSERT adds a file
 //! -o FILE ─────> atomic_file
 //! ```
 
+mod appended;
 pub(crate) mod atomic_file;
+mod hive;
+mod listed;
 pub(crate) mod listing;
 pub(crate) mod object_stores;
+mod parquet;
+#[cfg(test)]
+mod test_files;
 pub(crate) mod text;
 pub(crate) mod uploads;

@@ -64,8 +64,10 @@ pub(crate) fn held(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Execu
 pub(crate) fn converted(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some(input) = input_of(plan) else { return Ok(None) };
     let list = plan.downcast_ref::<ProjectionExec>();
-    if let (Some(list), Some(held)) = (list, input.downcast_ref::<HeldExec>()) {
-        return Ok(Some(Arc::new(ConvertExec::new(list, Arc::clone(&held.input))?)));
+    if let Some(list) = list
+        && let Some(input) = released(input)?
+    {
+        return Ok(Some(Arc::new(ConvertExec::new(list, input)?)));
     }
     let Some(list) = list else {
         let Some(input) = converted(input)? else { return Ok(None) };
@@ -80,6 +82,18 @@ pub(crate) fn converted(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn 
     let last = ProjectionExpr { expr: Arc::new(Column::new(UNMADE, input.schema().fields().len() - 1)), alias: UNMADE.to_owned() };
     let exprs: Vec<_> = list.expr().iter().cloned().chain([last]).collect();
     Ok(Some(Arc::new(ProjectionExec::try_new(exprs, input)?)))
+}
+
+/// The input of a list that is held, without the node that held it.
+fn released(input: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if let Some(held) = input.downcast_ref::<HeldExec>() {
+        return Ok(Some(Arc::clone(&held.input)));
+    }
+    if !(input.is::<RepartitionExec>() || input.is::<CooperativeExec>() || input.is::<CoalescePartitionsExec>()) {
+        return Ok(None);
+    }
+    let Some(below) = input.children().first().copied().map(released).transpose()?.flatten() else { return Ok(None) };
+    replace_children_if_necessary(Arc::clone(input), vec![below]).map(Some)
 }
 
 /// The input of a node that passes rows on as they are, or makes each of one.

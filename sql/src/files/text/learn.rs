@@ -148,23 +148,24 @@ impl Learning {
         match options.format {
             TextFormat::Csv => {
                 let merged = csv::Layout::merge(&csv).map_err(|error| told(&error))?;
-                self.note(merged.warnings.iter());
+                self.note(merged.warnings.iter().map(ToString::to_string));
                 Ok(Layouts::Csv { files: csv, merged })
             }
             TextFormat::Json => {
                 let merged = json::Layout::merge(&json);
                 let merged = merged.ok_or_else(|| DataFusionError::Plan("there is no file".into()))?;
-                self.note(merged.warnings().iter());
+                self.note(merged.warnings().iter().map(ToString::to_string));
                 Ok(Layouts::Json { files: json.iter().map(json::Layout::rows).collect(), merged })
             }
         }
     }
 
-    fn note<'n>(&self, warnings: impl Iterator<Item = &'n TextError>) {
+    /// Has each of these told, once in a session.
+    pub(in crate::files) fn note(&self, all: impl IntoIterator<Item = String>) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        for warning in warnings.map(ToString::to_string) {
-            if notes.told.insert(warning.clone()) {
-                notes.untold.push(warning);
+        for note in all {
+            if notes.told.insert(note.clone()) {
+                notes.untold.push(note);
             }
         }
     }

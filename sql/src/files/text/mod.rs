@@ -6,7 +6,7 @@
 //! FROM 'path' ─────────┐
 //! CREATE EXTERNAL ─> factory ─> source ─> learn ─> table ─> scan ─> pieces ─> clevertap_files: what the bytes say
 //!                        │         │        └─ first pass, kept        └─ decompress, encoding
-//!                     options     hive: columns of folders
+//!                     options     ../listed, ../hive: files, and columns of folders
 //!
 //! own_text: casts to text of columns of these tables are the cells' own characters
 //! ```
@@ -14,7 +14,6 @@
 pub(super) mod decompress;
 mod encoding;
 pub(super) mod factory;
-mod hive;
 pub(crate) mod learn;
 mod opened;
 pub(super) mod options;

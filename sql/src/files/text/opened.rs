@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::Result;
 
 use super::{
-    hive::Partitions,
+    super::hive::Partitions,
     learn::{Layouts, TextFile},
     pieces::{Place, Writing},
 };

@@ -10,13 +10,9 @@ use datafusion::{
     common::{Result, plan_err},
     datasource::listing::ListingTableUrl,
 };
-use datafusion_clevertap::redact::without_secrets;
-use futures::TryStreamExt;
-use object_store::ObjectMeta;
 
 use super::{
-    decompress::ending,
-    hive::Partitions,
+    super::{hive::Partitions, listed::list},
     learn::{Layouts, Learning, TextFile},
     opened::TextFiles,
     options::{TextFormat, TextOptions},
@@ -43,33 +39,14 @@ impl TextSource {
         let Some(first) = self.urls.first() else { return plan_err!("there is no file") };
         let store = state.runtime_env().object_store(first)?;
         let place = Place { store, url: first.object_store(), has_ranges: !matches!(first.scheme(), "http" | "https") };
-        let (mut files, mut paths) = (Vec::new(), Vec::new());
-        for url in &self.urls {
-            let mut listed: Vec<ObjectMeta> = url.list_all_files(state, place.store.as_ref(), "").await?.try_collect().await?;
-            // A local folder is listed in any order.
-            listed.sort_by(|a, b| a.location.cmp(&b.location));
-            for meta in listed.into_iter().filter(|meta| self.reads(meta)) {
-                let below: Vec<&str> = url.strip_prefix(&meta.location).into_iter().flatten().collect();
-                let below = below.join("/");
-                let name = if below.is_empty() { meta.location.filename().unwrap_or_default().to_owned() } else { below.clone() };
-                files.push(TextFile { meta, name: without_secrets(&name).into() });
-                paths.push(below);
-            }
-        }
+        let listed = list(&self.urls, state, place.store.as_ref(), self.ending.as_deref()).await?;
+        let files: Vec<_> = listed.iter().map(|file| TextFile { meta: file.meta.clone(), name: Arc::clone(&file.name) }).collect();
         if files.is_empty() {
             return plan_err!("there is no file to be read");
         }
         let layouts = self.learning.learn(&place, first.as_str(), &files, &self.options).await?;
-        let partitions = Partitions::of(&paths)?;
+        let partitions = Partitions::of(&listed)?;
         Ok((place, files, layouts, partitions))
-    }
-
-    fn reads(&self, file: &ObjectMeta) -> bool {
-        let name = file.location.filename().unwrap_or_default();
-        match &self.ending {
-            Some(wanted) => ending(name) == Some(wanted.as_str()),
-            None => !name.starts_with(['.', '_']) || self.urls.iter().any(|url| *url.prefix() == file.location),
-        }
     }
 
     /// The files as a table of these columns: learnt ones, or declared ones.
@@ -81,7 +58,7 @@ impl TextSource {
         let learnt = layouts.schema();
         // A column of the folders that the files have too is the files'.
         let is_own = |name: &str| learnt.fields().iter().any(|field| field.name() == name);
-        partitions.drop_where(is_own);
+        self.learning.note(partitions.without(is_own));
         let (columns, learnt_at) = match columns {
             None => (Arc::clone(&learnt), (0..learnt.fields().len()).collect()),
             Some(columns) => {

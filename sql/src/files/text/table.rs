@@ -9,11 +9,7 @@ use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
     common::{Result, Statistics, plan_err, stats::Precision},
-    datasource::{
-        TableType,
-        listing::{ListingOptions, ListingTable, ListingTableConfig},
-    },
-    execution::SessionState,
+    datasource::TableType,
     logical_expr::{Expr, dml::InsertOp},
     physical_expr::{
         PhysicalExpr,
@@ -23,7 +19,12 @@ use datafusion::{
 };
 use datafusion_clevertap::file_scan::{FileScanExec, OWN_TEXT};
 
-use super::{options::TextFormat, scan::TextScan, source::TextSource};
+use super::{
+    super::appended::{self, Folder},
+    options::TextFormat,
+    scan::TextScan,
+    source::TextSource,
+};
 
 /// A scan with casts of the columns that are read as another type than is wanted.
 fn cast(scan: Arc<dyn ExecutionPlan>, wanted: &Schema) -> Result<Arc<dyn ExecutionPlan>> {
@@ -143,18 +144,18 @@ impl TableProvider for TextTable {
     }
 
     async fn insert_into(&self, state: &dyn Session, input: Arc<dyn ExecutionPlan>, op: InsertOp) -> Result<Arc<dyn ExecutionPlan>> {
-        let factory = state.as_any().downcast_ref::<SessionState>().and_then(|state| state.get_file_format_factory(self.format()));
-        let Some(factory) = factory else { return plan_err!("this session writes no {}", self.format()) };
         if !self.source.options.writing.is_plain() {
             return plan_err!("files that are compressed or in another encoding than UTF-8 are read, and not added to");
         }
         let files = self.source.open(state, Some(&self.schema)).await?;
-        let partitions = files.partitions.fields.iter().map(|field| (field.name().clone(), field.data_type().clone()));
-        let ending = self.source.ending.clone().unwrap_or_default();
-        let listing = ListingOptions::new(factory.create(state, &self.written)?).with_file_extension(ending);
-        let listing = listing.with_table_partition_cols(partitions.collect());
-        let config = ListingTableConfig::new_with_multi_paths(self.source.urls.clone());
-        let config = config.with_listing_options(listing).with_schema(files.columns);
-        ListingTable::try_new(config)?.insert_into(state, input, op).await
+        let folder = Folder {
+            urls: &self.source.urls,
+            ending: self.source.ending.as_deref().unwrap_or_default(),
+            format: self.format(),
+            options: &self.written,
+            columns: files.columns,
+            partitions: &files.partitions.fields,
+        };
+        appended::insert_into(folder, state, input, op).await
     }
 }

@@ -305,6 +305,26 @@ async fn ndjson_takes_whole_numbers_and_no_other_type_may_name_a_person() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_folder_of_parquet_files_names_the_people_of_all_of_them_or_is_refused() {
+    let (world, folder) = (world(), tempfile::tempdir().unwrap());
+    let files = crate::engine::session::Session::open(None, None).unwrap();
+    let people = folder.path().join("people");
+    let mut finished = Vec::new();
+    for (name, rows) in [
+        ("a", "SELECT arrow_cast(123, 'Int32') AS identity"),
+        ("b", "SELECT 123 AS identity, 'x@example.org' AS email UNION ALL SELECT NULL, 'y@example.org'"),
+        ("c", "SELECT 7 AS \"Identity\""),
+    ] {
+        files.rows(&format!("COPY ({rows}) TO '{}/{name}.parquet'", people.display())).await.unwrap();
+        finished.push(once(&world, &folder.path().join(name), &["--file", &format!("{}/", people.display())]).await);
+    }
+    let refused = finished.pop().unwrap().ended.unwrap_err().to_string();
+    assert!(refused.contains("c.parquet: the column is called \"Identity\" here and \"identity\" in a.parquet"), "{refused}");
+    let rows: Vec<_> = finished.iter().map(|finished| finished.rows.join("; ")).collect();
+    assert_eq!(rows, ["identity 123 requested", "identity 123 requested; email y@example.org requested"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn somebody_else_with_the_same_address_is_found_by_running_it_again() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     let arguments = ["--email", "both@example.org", "--wait"];

@@ -2,59 +2,9 @@
 
 mod own_text;
 
-use std::{io::Write, path::Path};
+use std::io::Write;
 
-use arrow::{array::RecordBatch, util::pretty::pretty_format_batches};
-
-use crate::engine::session::Session;
-
-/// A folder of these files, and a session.
-struct Files {
-    folder: tempfile::TempDir,
-    session: Session,
-}
-
-impl Files {
-    fn new(files: &[(&str, &[u8])]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, bytes) in files {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, bytes).unwrap();
-        }
-        Self { folder, session: Session::open(None, None).unwrap() }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Runs `text`, in which `@` is the folder, and shows names with types and then the rows; or the error.
-    async fn run(&self, text: &str) -> String {
-        match self.session.rows(&text.replace('@', &self.path().display().to_string())).await {
-            Ok(rows) => shown(&rows),
-            Err(error) => self.session.failure(error).to_string().replace(&self.path().display().to_string(), "@"),
-        }
-    }
-
-    /// All rows of a file or folder.
-    async fn read(&self, name: &str) -> String {
-        self.run(&format!("SELECT * FROM '@/{name}' ORDER BY 1")).await
-    }
-
-    fn notes(&self) -> Vec<String> {
-        self.session.take_file_notes()
-    }
-}
-
-fn shown(rows: &[RecordBatch]) -> String {
-    let Some(first) = rows.first() else { return String::new() };
-    let types = first.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect::<Vec<_>>();
-    let table = pretty_format_batches(rows).unwrap().to_string();
-    let cells = table.lines().skip(3).filter(|line| line.starts_with('|'));
-    let cells = cells.map(|line| line.split('|').map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned());
-    [types.join(", ")].into_iter().chain(cells).collect::<Vec<_>>().join("; ")
-}
+use super::super::test_files::Files;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -245,6 +195,7 @@ async fn columns_of_folders_are_typed_and_hives_mark_is_null() {
     assert_eq!(files.read("p/").await, "id Int64, country Utf8View, score Int64; 1 DE 7; 2  10; 3 a b -1");
     assert_eq!(files.run("SELECT score, id FROM '@/p/' WHERE country IS NULL").await, "score Int64, id Int64; 10 2");
     assert_eq!(files.read("q/").await, "id Int64, x Utf8View; 1 y");
+    assert_eq!(files.notes(), ["column \"id\" stands in the files and in the names of their folders: that of the files is read"]);
     let other = Files::new(&[("p/a=1/x.csv", b"id\n1\n"), ("p/b=1/x.csv", b"id\n1\n")]);
     assert!(other.read("p/").await.contains("name different columns: a and b"));
 }

@@ -1,7 +1,7 @@
 //! What a text file says is what a cast to text gives, and what an identifier is.
 
-use super::Files;
-use crate::{engine::session::Session, world::World};
+use super::super::super::test_files::Files;
+use crate::world::World;
 
 const ODD: &[u8] = b"id,flag,at,day,n\n1.5,True,2026-01-05 10:00:00+05:30,2026-01-05,7\n1.10,False,2026-01-05T10:00:00Z,2026-01-06,8\n";
 
@@ -74,18 +74,8 @@ async fn where_the_text_is_lost_the_statement_is_refused_and_its_remedy_works() 
     assert_eq!(texts(&files, "SELECT id::text FROM text").await, "1.5; 1.10");
 }
 
-/// Runs statements on an account, in which `@` is the folder of `files`.
-async fn run(session: &Session, files: &Files, text: &str) -> String {
-    let text = text.replace('@', &files.path().display().to_string());
-    match session.rows(&text).await {
-        Ok(rows) => super::shown(&rows),
-        Err(error) => session.failure(error).to_string(),
-    }
-}
-
 #[tokio::test]
 async fn identifiers_are_the_files_own_characters() {
-    let files = Files::new(&[("a.csv", ODD), ("one.csv", b"id,flag\n1.5,True\n")]);
     for (insert, expected) in [
         ("INSERT INTO clevertap.profiles SELECT id AS identity, n AS \"N\" FROM '@/a.csv'", ["1.10", "1.5"]),
         ("INSERT INTO clevertap.profiles (identity, \"N\") SELECT id, n FROM '@/a.csv'", ["1.10", "1.5"]),
@@ -100,8 +90,8 @@ async fn identifiers_are_the_files_own_characters() {
         ),
     ] {
         let world = World::new();
-        let session = Session::open(Some(world.account.clone()), None).unwrap();
-        let told = run(&session, &files, insert).await;
+        let files = Files::of(&[("a.csv", ODD)], Some(world.account.clone()));
+        let told = files.run(insert).await;
         let bodies = world.sent_to("/1/upload").join("");
         for identity in expected {
             assert!(bodies.contains(&format!("\"{identity}\"")), "{insert}: {told}\n{bodies}");
@@ -111,7 +101,6 @@ async fn identifiers_are_the_files_own_characters() {
 
 #[tokio::test]
 async fn a_delete_finds_the_person_that_the_file_names() {
-    let files = Files::new(&[("a.csv", ODD), ("one.csv", b"id,flag\n1.5,True\n2.25,False\n")]);
     for delete in [
         "DELETE FROM clevertap.profiles WHERE identity IN (SELECT id FROM '@/one.csv' WHERE flag)",
         "DELETE FROM clevertap.profiles WHERE identity IN (SELECT DISTINCT id FROM '@/one.csv')",
@@ -121,14 +110,10 @@ async fn a_delete_finds_the_person_that_the_file_names() {
         "DELETE FROM clevertap.profiles p WHERE EXISTS (SELECT 1 FROM '@/one.csv' f WHERE p.identity = f.id AND f.flag)",
     ] {
         let world = World::new();
-        let session = Session::open(Some(world.account.clone()), None).unwrap();
-        run(
-            &session,
-            &files,
-            "INSERT INTO clevertap.profiles SELECT column1 AS identity, 1 AS \"N\" FROM (VALUES ('1.5'), ('1.50'), ('1.500'), ('2.2'))",
-        )
-        .await;
-        let told = run(&session, &files, delete).await;
+        let files = Files::of(&[("one.csv", b"id,flag\n1.5,True\n2.25,False\n")], Some(world.account.clone()));
+        let people = "(VALUES ('1.5'), ('1.50'), ('1.500'), ('2.2'))";
+        files.run(&format!("INSERT INTO clevertap.profiles SELECT column1 AS identity, 1 AS \"N\" FROM {people}")).await;
+        let told = files.run(delete).await;
         let bodies = world.sent_to("/1/delete/profiles.json").join("");
         assert!(bodies.contains("\"1.5\"") && !bodies.contains("\"1.50"), "{delete}: {told}\n{bodies}");
     }

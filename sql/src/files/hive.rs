@@ -8,6 +8,8 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion_clevertap::copy::NULL_PARTITION;
 
+use super::listed::ListedFile;
+
 /// The partition columns of a table.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Partitions {
@@ -17,12 +19,12 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    /// From the paths of files below the table's.
+    /// From the paths of files below the table's place.
     ///
     /// # Errors
     /// Folders of files do not name the same columns.
-    pub(super) fn of(paths: &[String]) -> Result<Self> {
-        let pairs: Vec<Vec<(String, Option<String>)>> = paths.iter().map(|path| folders(path)).collect();
+    pub(super) fn of(files: &[ListedFile]) -> Result<Self> {
+        let pairs: Vec<Vec<(String, Option<String>)>> = files.iter().map(|file| folders(&file.below)).collect();
         let Some(first) = pairs.first() else { return Ok(Self::default()) };
         let names = |pairs: &[(String, Option<String>)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         if let Some(other) = pairs.iter().find(|other| names(other) != names(first)) {
@@ -30,7 +32,7 @@ impl Partitions {
             return plan_err!("the folders of its files name different columns: {} and {}", list(first), list(other));
         }
         let mut fields = Vec::new();
-        let mut values = vec![Vec::new(); paths.len()];
+        let mut values = vec![Vec::new(); files.len()];
         for (at, (name, _)) in first.iter().enumerate() {
             let texts = || pairs.iter().filter_map(|pairs| pairs.get(at)).map(|(_, text)| text.as_deref());
             let is_number = texts().flatten().all(|text| text.parse().is_ok_and(|number: i64| number.to_string() == text));
@@ -51,15 +53,20 @@ impl Partitions {
         self.fields.iter().any(|field| field.name() == name)
     }
 
-    /// Leaves out the columns of these names.
-    pub(super) fn drop_where(&mut self, is_dropped: impl Fn(&str) -> bool) {
-        let kept: Vec<bool> = self.fields.iter().map(|field| !is_dropped(field.name())).collect();
+    /// Leaves out the columns that the files have too, and says what is to be told of them.
+    pub(super) fn without(&mut self, is_of_files: impl Fn(&str) -> bool) -> Vec<String> {
+        let kept: Vec<bool> = self.fields.iter().map(|field| !is_of_files(field.name())).collect();
+        let left_out = self.fields.iter().zip(&kept).filter(|(_, kept)| !**kept);
+        let note =
+            |name: &str| format!("column \"{name}\" stands in the files and in the names of their folders: that of the files is read");
+        let notes = left_out.map(|(field, _)| note(field.name())).collect();
         for values in &mut self.values {
             let mut kept = kept.iter();
             values.retain(|_| kept.next().copied().unwrap_or(true));
         }
         let mut kept = kept.iter();
         self.fields.retain(|_| kept.next().copied().unwrap_or(true));
+        notes
     }
 
     /// Gives the columns the types that were declared for them.
