@@ -13,7 +13,8 @@ const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// What the first bytes show.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    Dialect(Dialect),
+    /// And how many cells the first record has, where there is one.
+    Dialect(Dialect, Option<usize>),
     /// No record is complete yet.
     NeedsMore,
     /// Both split all records evenly.
@@ -79,8 +80,8 @@ pub(crate) fn detect(head: &[u8], whole: bool, stated: Option<u8>, options: &Opt
             _ => (0, 0, false, None),
         }),
     };
-    let (delimiter, line_end) = chosen.map_or((b',', None), |(delimiter, split, _)| (*delimiter, split.line_end));
-    Found::Dialect(dialect(delimiter, line_end.filter(|end| *end != LineEnd::Any).unwrap_or(LineEnd::Lf)))
+    let (delimiter, line_end, cells) = chosen.map_or((b',', None, None), |(delimiter, split, _)| (*delimiter, split.line_end, split.first));
+    Found::Dialect(dialect(delimiter, line_end.filter(|end| *end != LineEnd::Any).unwrap_or(LineEnd::Lf)), cells)
 }
 
 /// The separator of a first line `sep=;`, as Excel writes it, and the bytes of that line.

@@ -69,6 +69,22 @@ pub(crate) struct Dialect {
 }
 
 impl Dialect {
+    /// The text of a cell, made in `text` if it is not the cell's bytes.
+    #[inline(always)]
+    pub(crate) fn text<'b>(&self, cell: Cell, data: &'b [u8], text: &'b mut Vec<u8>) -> &'b [u8] {
+        if cell.is_escaped() { self.unescape(cell.bytes(data), text) } else { cell.bytes(data) }
+    }
+
+    /// Whether the text of a cell is one of the marks that the author gave.
+    #[inline(always)]
+    pub(crate) fn is_null(&self, cell: Cell, data: &[u8], nulls: &[String]) -> bool {
+        !nulls.is_empty() && {
+            let mut text = Vec::new();
+            let text = self.text(cell, data, &mut text);
+            nulls.iter().any(|mark| mark.as_bytes() == text)
+        }
+    }
+
     /// The text of a cell whose quotes are doubled or escaped.
     pub(crate) fn unescape<'b>(&self, bytes: &[u8], text: &'b mut Vec<u8>) -> &'b [u8] {
         text.clear();
@@ -171,6 +187,14 @@ pub(crate) struct Machine {
     pub(crate) backslash_closes: Option<u64>,
     /// The first line behind it with a quote at the end of a cell that is not quoted: together they look like one cell with `\\"` in it.
     pub(crate) stray_closing: Option<u64>,
+    /// The first line with an escape in a cell that is not quoted, before a byte that it would make text if it were quoted, or by which the
+    /// cell ends: Python writes it so, and Spark, where it is text.
+    pub(crate) plain_escape: Option<u64>,
+    /// Whether one stands before another byte, so that it is text there, and so in the whole file.
+    pub(crate) escape_is_text: bool,
+    /// Whether lines end in LF (1), in CR LF (2); and the first that does not end as those before it.
+    line_ends: u8,
+    pub(crate) other_line_end: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +226,10 @@ impl Machine {
             backslash_quote: None,
             backslash_closes: None,
             stray_closing: None,
+            plain_escape: None,
+            escape_is_text: false,
+            line_ends: 0,
+            other_line_end: None,
         }
     }
 
@@ -291,6 +319,8 @@ impl Machine {
                             self.stray_closing.get_or_insert(self.line);
                         }
                     }
+                } else if self.dialect.escape == Some(byte) {
+                    return Ok(self.plain_escape(at, next));
                 }
             }
             State::Quoted => {
@@ -351,6 +381,18 @@ impl Machine {
         is_behind
     }
 
+    /// An escape in a cell that is not quoted. `Some(place)` if the next byte is one too.
+    fn plain_escape(&mut self, at: usize, next: Option<u8>) -> Option<usize> {
+        let is_pair = next == self.dialect.escape;
+        if is_pair || next.is_none_or(|next| next == self.dialect.quote || self.ends_cell(next)) {
+            self.plain_escape.get_or_insert(self.line);
+        } else if next != Some(b'N') {
+            // `\N` is NULL for those who escape everywhere too.
+            self.escape_is_text = true;
+        }
+        is_pair.then_some(at + 1)
+    }
+
     #[inline(always)]
     fn count_line(&mut self, byte: u8, next: Option<u8>) {
         let ends = match self.dialect.line_end {
@@ -369,6 +411,13 @@ impl Machine {
             self.dialect.line_end = kind;
         } else if kind != self.dialect.line_end {
             return Err(Fault::MixedLineEnds(self.line));
+        }
+        let line_end = 1 << u8::from(is_pair);
+        if self.line_ends & line_end == 0 {
+            if self.line_ends != 0 {
+                self.other_line_end = Some(self.line);
+            }
+            self.line_ends |= line_end;
         }
         let is_blank = self.state == State::Plain && self.cells == 0 && at == self.cell_start;
         if is_blank && sink.keeps_blank_lines() {
