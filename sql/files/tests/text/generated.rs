@@ -138,8 +138,9 @@ fn a_folder_is_read_as_its_files_were_written() {
 }
 
 /// How Arrow writes the value that the text says.
-fn as_typed(text: &str, data_type: &DataType) -> String {
+pub(crate) fn as_typed(text: &str, data_type: &DataType) -> String {
     match data_type {
+        DataType::Boolean => text.to_lowercase(),
         DataType::Timestamp(_, None) => text.replace(' ', "T"),
         DataType::Timestamp(_, Some(_)) => {
             let text = text.replace(" UTC", "Z").replace(" +00:00", "Z");
