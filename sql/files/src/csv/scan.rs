@@ -198,7 +198,7 @@ impl Body {
             let what = format!("a backslash stands before a quote that closes its cell, and line {other} has one that opens none");
             return Err(TextError::new(file, what).line(line).remedy(format!("{ESCAPE}; or quote the cell of line {other}")));
         }
-        if let (Some(line), false) = (machine.plain_escape, machine.escape_is_text) {
+        if let Some(line) = machine.unsure_escape() {
             let what = "the escape stands before others in cells that are not quoted, where some programs mean it and some do not";
             return Err(TextError::new(file, what).line(line).remedy("write the file with quotes around such cells"));
         }

@@ -187,11 +187,15 @@ pub(crate) struct Machine {
     pub(crate) backslash_closes: Option<u64>,
     /// The first line behind it with a quote at the end of a cell that is not quoted: together they look like one cell with `\\"` in it.
     pub(crate) stray_closing: Option<u64>,
-    /// The first line with an escape in a cell that is not quoted, before a byte that it would make text if it were quoted, or by which the
-    /// cell ends: Python writes it so, and Spark, where it is text.
-    pub(crate) plain_escape: Option<u64>,
-    /// Whether one stands before another byte, so that it is text there, and so in the whole file.
-    pub(crate) escape_is_text: bool,
+    /// The first line with an escape before itself or a quote in a cell that is not quoted: Python means it there, Spark does not.
+    plain_escape: Option<u64>,
+    /// The first line with one at the end of such a cell, which it would not end for programs that escape where others quote.
+    end_escape: Option<u64>,
+    /// Whether one stands before another byte, so that it is text there, and so in the whole file. `\N` is NULL for those who escape in place
+    /// of quotes too.
+    escape_is_text: bool,
+    has_null_escape: bool,
+    has_quotes: bool,
     /// Whether lines end in LF (1), in CR LF (2); and the first that does not end as those before it.
     line_ends: u8,
     pub(crate) other_line_end: Option<u64>,
@@ -227,7 +231,10 @@ impl Machine {
             backslash_closes: None,
             stray_closing: None,
             plain_escape: None,
+            end_escape: None,
             escape_is_text: false,
+            has_null_escape: false,
+            has_quotes: false,
             line_ends: 0,
             other_line_end: None,
         }
@@ -309,6 +316,7 @@ impl Machine {
                     if at == self.cell_start {
                         (self.state, self.open_line, self.escaped) = (State::Quoted, self.line, false);
                         self.cell_start = at + 1;
+                        self.has_quotes = true;
                     } else {
                         self.stray_quote.get_or_insert(self.line);
                         let before = data.get(self.cell_start..at).unwrap_or_default();
@@ -384,13 +392,23 @@ impl Machine {
     /// An escape in a cell that is not quoted. `Some(place)` if the next byte is one too.
     fn plain_escape(&mut self, at: usize, next: Option<u8>) -> Option<usize> {
         let is_pair = next == self.dialect.escape;
-        if is_pair || next.is_none_or(|next| next == self.dialect.quote || self.ends_cell(next)) {
+        if is_pair || next == Some(self.dialect.quote) {
             self.plain_escape.get_or_insert(self.line);
-        } else if next != Some(b'N') {
-            // `\N` is NULL for those who escape everywhere too.
+        } else if next.is_none_or(|next| self.ends_cell(next)) {
+            self.end_escape.get_or_insert(self.line);
+        } else if next == Some(b'N') {
+            self.has_null_escape = true;
+        } else {
             self.escape_is_text = true;
         }
         is_pair.then_some(at + 1)
+    }
+
+    /// The line of an escape in a cell that is not quoted, if nothing in the file shows whether it is text.
+    pub(crate) fn unsure_escape(&self) -> Option<u64> {
+        let at_end = self.end_escape.filter(|_| !self.has_quotes);
+        let is_text = self.escape_is_text || self.has_null_escape && self.has_quotes;
+        self.plain_escape.or(at_end).filter(|_| !is_text)
     }
 
     #[inline(always)]

@@ -100,6 +100,9 @@ fn escapes_in_cells_that_are_not_quoted_are_text_only_where_the_file_shows_it() 
         assert_eq!(read_with(format!("a,b\n1,\\N\n1,{cell}\n"), &escape), told, "{cell}");
         assert_eq!(read_with(format!("a,b\n1,C:\\dir\n1,{cell}\n"), &escape).lines().nth(2), Some(&*format!("1|{cell}")), "{cell}");
     }
+    assert_eq!(read_with("a,b\n1,\\N\n1,C:\\\\\n\"\",C:\n", &escape), "a Int64, b Utf8View\n1|\\N\n1|C:\\\\\n~|C:");
+    // Where cells are quoted, separators are not escaped.
+    assert_eq!(read_with("a,b\n1,C:\\\n1,\"C:,\"\n", &escape), "a Int64, b Utf8View\n1|C:\\\n1|C:,");
     assert_eq!(read_with("a,b\n1,\"C:\\\\dir\"\n1,\"5\\\" disk\"\n", &escape), "a Int64, b Utf8View\n1|C:\\dir\n1|5\" disk");
 }
 

@@ -13,15 +13,15 @@ use clevertap_files::csv::Options;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::generated::{as_typed, number};
+use crate::generated::{AMBIGUOUS, UNSURE_ESCAPE, as_typed, number};
 use crate::python::Script;
 use crate::{all, as_text, cells, load, scan};
 
 /// Refusals that are right, by what they say, and how many of a thousand files may meet them.
 const REFUSALS: [(&str, u64, &str); 3] = [
-    ("split all first records evenly; delimiter = ", 20, "two separators make a table, and nobody said which"),
+    (AMBIGUOUS, 20, "two separators make a table, and nobody said which"),
     ("the line ends in another way (CR, or LF)", 40, "Spark and polars quote no cell for a lone CR in it"),
-    ("stands before others in cells that are not quoted", 60, "Python escapes where it does not quote, Spark does not"),
+    (UNSURE_ESCAPE, 60, "Python escapes where it does not quote, Spark does not"),
 ];
 
 /// A file, how its author would state it, and what was written.
