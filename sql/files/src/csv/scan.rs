@@ -79,7 +79,12 @@ impl Scan {
         let mut skipped = if head.starts_with(BOM) { BOM.len() } else { 0 };
         let (mut delimiter, mut line) = (self.options.delimiter, 1);
         if let Some((stated, len)) = separator_line(head.get(skipped..).unwrap_or_default()) {
-            delimiter = delimiter.or(Some(stated));
+            if let Some(other) = delimiter.filter(|other| *other != stated) {
+                let what = format!("the first line says that {} separates, and delimiter is {}", quoted(stated), quoted(other));
+                let remedy = format!("delimiter = {}, or a line of names before it if it is a row", quoted(stated));
+                return Err(TextError::new(&self.file, what).line(1).remedy(remedy));
+            }
+            delimiter = Some(stated);
             skipped += len;
             line = 2;
         }
@@ -133,14 +138,23 @@ fn refuse_other_formats(file: &Arc<str>, head: &[u8]) -> Result<(), TextError> {
         [0x1f, 0x8b, ..]
         | [0x28, 0xb5, 0x2f, 0xfd, ..]
         | [0xfd, b'7', b'z', b'X', b'Z', ..]
+        | [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
         | [b'P', b'K', 3, 4, ..]
         | [0xd0, 0xcf, 0x11, 0xe0, ..]
         | [b'P', b'A', b'R', b'1', ..] => {
             let error = TextError::new(file, "the file is no text: it is compressed, a workbook, or Parquet");
             Err(error.remedy("give it the ending of what it is, as .csv.gz, or save it as CSV"))
         }
+        _ if is_utf16(head, |pair| matches!(pair, [b'\n' | b'\r', 0])) => utf16("utf-16le"),
+        _ if is_utf16(head, |pair| matches!(pair, [0, b'\n' | b'\r'])) => utf16("utf-16be"),
         _ => Ok(()),
     }
+}
+
+/// Whether there is a line end of two bytes, and every eighth byte is zero.
+fn is_utf16(head: &[u8], is_line_end: impl Fn(&[u8; 2]) -> bool) -> bool {
+    let zeros = head.iter().filter(|byte| **byte == 0).count();
+    zeros > 0 && zeros * 8 >= head.len() && head.as_chunks().0.iter().any(is_line_end)
 }
 
 #[derive(Debug)]

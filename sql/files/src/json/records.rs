@@ -107,8 +107,13 @@ impl Records {
 
     /// Leaves a byte order mark out. One of UTF-16 is an error.
     fn skip_bom(&mut self) -> Result<(), TextError> {
-        if matches!(self.pending.as_slice(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..]) {
-            return Err(self.error("the file is UTF-16").remedy("encoding = 'utf-16' reads it"));
+        let utf_16 = match self.pending.as_slice() {
+            [0, ..] => Some("utf-16be"),
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [_, 0, ..] => Some("utf-16"),
+            _ => None,
+        };
+        if let Some(name) = utf_16 {
+            return Err(self.error("the file is UTF-16").remedy(format!("encoding = '{name}' reads it")));
         }
         if self.pending.starts_with(BOM) {
             self.pending.drain(..BOM.len());

@@ -140,6 +140,13 @@ fn the_separator_is_the_one_that_splits_all_records_evenly() {
     );
     assert_eq!(read("sep=;\r\na;b\r\n1;x\r\n2;y\r\n"), rows);
     assert_eq!(read("\u{feff}\"sep=^\"\na^b\n1^x\n2^y\n"), rows);
+    let comma = Options { delimiter: Some(b','), has_header: false, ..Options::default() };
+    let told = "error: f.csv, line 1: the first line says that ';' separates, and delimiter is ','; delimiter = ';', or a line of \
+                names before it if it is a row";
+    assert_eq!(read_with("sep=;\n1;x\n", &comma), told);
+    assert_eq!(read_with("\"sep=;\"\n1,x\n", &comma), told);
+    let named = Options { has_header: true, ..comma };
+    assert_eq!(read_with("a\nsep=;\n1\n", &named).lines().nth(1), Some("sep=;"));
     assert!(read("sep=;\na;b\n1;2;3\n").starts_with("error: f.csv, line 3: the record has 3 cells"));
 }
 
@@ -284,11 +291,16 @@ fn utf16_and_other_formats_are_told_with_what_reads_them() {
         let said = read(utf16("id,name\r\n1,x\r\n", mark, bytes));
         assert_eq!(said, format!("error: f.csv, line 1: the file is in UTF-16; encoding = '{name}' reads it"));
     }
+    // Without a mark, and without Latin letters at its beginning.
+    for (bytes, name) in [(u16::to_le_bytes as fn(u16) -> [u8; 2], "utf-16le"), (u16::to_be_bytes, "utf-16be")] {
+        let said = read(utf16("名前,市\r\n一,二\r\n", false, bytes));
+        assert_eq!(said, format!("error: f.csv, line 1: the file is in UTF-16; encoding = '{name}' reads it"));
+    }
     assert_eq!(
         read("a,b\n1,2\n3,\0\n"),
         "error: f.csv, line 3: a byte is zero, as in no text file in UTF-8; encoding = 'utf-16' reads UTF-16"
     );
-    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0"] {
+    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0", b"BZh91AY&SY"] {
         assert!(read(magic).starts_with("error: f.csv: the file is no text: it is compressed, a workbook, or Parquet"));
     }
 }

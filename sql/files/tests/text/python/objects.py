@@ -139,7 +139,8 @@ def case(seed):
     mark = "\ufeff" if rng.random() < 0.1 else ""
     data = (mark + text).encode()
     if not needs and len(text) > 8 and rng.random() < 0.05:
-        data, needs = text.encode(rng.choice(["utf-16", "utf-16-le", "utf-16-be"])), "encoding = 'utf-16"
+        name, option = rng.choice([("utf-16", "utf-16"), ("utf-16-le", "utf-16"), ("utf-16-be", "utf-16be")])
+        data, needs = text.encode(name), f"encoding = '{option}'"
     cases.send(f"{seed}-{writer.__name__}.json", data, needs, names, cells)
 
 
