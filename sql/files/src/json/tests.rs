@@ -75,6 +75,9 @@ fn records_stand_in_lines_behind_each_other_or_in_a_list() {
     assert_eq!(read("\u{feff}"), "");
     assert_eq!(read("[]"), "");
     assert_eq!(read("{}\n{}\n"), "\n\n");
+    // A whole file of fewer bytes than a mark has.
+    assert_eq!(read("{}"), "\n");
+    assert_eq!(read("{"), "f.json, line 1: the object that begins here is never closed");
 }
 
 #[test]
@@ -285,6 +288,13 @@ fn random_files_are_read_as_they_were_written() {
     }
 }
 
+/// Records of a file that is JSON from its first byte to its last.
+fn records_by_serde(bytes: &[u8]) -> Option<u64> {
+    let values =
+        serde_json::Deserializer::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).into_iter::<serde_json::Value>();
+    values.map(|value| Some(value.ok()?.as_array().map_or(1, |records| records.len() as u64))).sum()
+}
+
 #[test]
 fn broken_files_are_read_or_told_and_never_quoted() {
     let files = std::env::var("CLEVERTAP_BROKEN_FILES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
@@ -305,10 +315,14 @@ fn broken_files_are_read_or_told_and_never_quoted() {
                 _ => bytes.truncate(at.max(1)),
             }
         }
-        if let Err(error) = read_in(&bytes, rng.random_range(1..60), 2) {
-            let text = error.to_string();
-            assert!(!text.contains("sEcr") && !text.contains("Et"), "{text}");
-            assert!(!text.contains("changed"), "{text}: {}", String::from_utf8_lossy(&bytes));
+        let shown = String::from_utf8_lossy(&bytes);
+        match read_in(&bytes, rng.random_range(1..60), 2) {
+            Ok((layout, _)) => assert_eq!(records_by_serde(&bytes), Some(layout.rows()), "{shown}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!text.contains("sEcr") && !text.contains("Et"), "{text}");
+                assert!(!text.contains("changed"), "{text}: {shown}");
+            }
         }
     }
 }

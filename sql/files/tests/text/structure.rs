@@ -300,7 +300,8 @@ fn utf16_and_other_formats_are_told_with_what_reads_them() {
         read("a,b\n1,2\n3,\0\n"),
         "error: f.csv, line 3: a byte is zero, as in no text file in UTF-8; encoding = 'utf-16' reads UTF-16"
     );
-    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0", b"BZh91AY&SY"] {
+    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0", b"BZh91AY&SY"]
+    {
         assert!(read(magic).starts_with("error: f.csv: the file is no text: it is compressed, a workbook, or Parquet"));
     }
 }
