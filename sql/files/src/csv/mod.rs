@@ -9,6 +9,7 @@
 //! feed       pieces of any size -> whole records         settle   facts -> the type of the column, or why it is text
 //! dialect    first bytes -> separator and line ends      header   first record -> names of columns
 //! fault      what is wrong -> what to write instead      build    cells -> arrays
+//! noticed    what others read otherwise -> its lines
 //! ```
 //!
 //! **Structure** is RFC 4180. A quote opens a cell as its first byte; elsewhere in a cell that is not quoted it is text, and told. Text
@@ -52,6 +53,7 @@ mod header;
 mod layout;
 mod mask;
 mod merge;
+mod noticed;
 mod options;
 mod rows;
 mod scan;

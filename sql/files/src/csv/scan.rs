@@ -208,28 +208,28 @@ impl Body {
         });
         ended.map_err(|fault| explain(file, fault, &self.feed.machine))?;
         let machine = &self.feed.machine;
-        if let (Some(line), Some(other)) = (machine.backslash_closes, machine.stray_closing) {
+        if let (Some(line), Some(other)) = (machine.noticed.backslash_closes, machine.noticed.stray_closing) {
             let what = format!("a backslash stands before a quote that closes its cell, and line {other} has one that opens none");
             return Err(TextError::new(file, what).line(line).remedy(format!("{ESCAPE}; or quote the cell of line {other}")));
         }
-        if let Some(line) = machine.unsure_escape() {
+        if let Some(line) = machine.noticed.unsure_escape() {
             let what = "the escape stands before others in cells that are not quoted, where some programs mean it and some do not";
             return Err(TextError::new(file, what).line(line).remedy("write the file with quotes around such cells"));
         }
         let mut warnings = Vec::new();
-        if let Some(line) = machine.spaced_quote {
+        if let Some(line) = machine.noticed.spaced_quote {
             let error = TextError::new(file, "a space stands before a quote, so that it quotes nothing and is read as text").line(line);
             warnings.push(error.remedy("remove spaces behind separators"));
-        } else if let Some(line) = machine.stray_quote {
+        } else if let Some(line) = machine.noticed.stray_quote {
             warnings.push(TextError::new(file, "a quote inside of a cell that is not quoted is read as text").line(line));
         }
-        if let Some(line) = machine.other_line_end {
+        if let Some(line) = machine.noticed.other_line_end {
             let what = "some lines end in LF and some in CR LF: a CR before the LF is no part of the last cell";
             warnings.push(TextError::new(file, what).line(line).remedy("quote cells that end in CR"));
         }
         let Columns { header, facts, rows, mut splits, other_separator, .. } = self.columns;
         let cells = facts.len();
-        if let Some(line) = machine.blank_record {
+        if let Some(line) = machine.noticed.blank_record {
             warnings.push(TextError::new(file, "a blank line of a file of one column is a row without a value").line(line));
         }
         if let (1, Some((separator, line))) = (cells, other_separator) {

@@ -6,6 +6,7 @@
 //! quote, line ends are of one kind, and a quote that is never closed is a fault.
 
 use super::mask::{BLOCK, Needles};
+use super::noticed::Noticed;
 
 /// Where a cell stands in the buffer, without its quotes.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +17,6 @@ pub(crate) struct Cell {
 }
 
 const ESCAPED: u32 = 1 << 31;
-/// Spaces before a quote that somebody may not have seen.
-const SPACES_MAX: usize = 8;
 
 impl Cell {
     #[inline(always)]
@@ -175,30 +174,7 @@ pub(crate) struct Machine {
     /// The line of the quote that is open, and whether it has text that is not its bytes.
     open_line: u64,
     escaped: bool,
-    /// The first line without a byte that is a record.
-    pub(crate) blank_record: Option<u64>,
-    /// The first line with a quote as text in a cell that is not quoted.
-    pub(crate) stray_quote: Option<u64>,
-    /// The first of them where only spaces stand before the quote.
-    pub(crate) spaced_quote: Option<u64>,
-    /// The last line with a backslash before a quote of a quoted cell.
-    pub(crate) backslash_quote: Option<u64>,
-    /// The first line with a backslash before a quote that closes its cell.
-    pub(crate) backslash_closes: Option<u64>,
-    /// The first line behind it with a quote at the end of a cell that is not quoted: together they look like one cell with `\\"` in it.
-    pub(crate) stray_closing: Option<u64>,
-    /// The first line with an escape before itself or a quote in a cell that is not quoted: Python means it there, Spark does not.
-    plain_escape: Option<u64>,
-    /// The first line with one at the end of such a cell, which it would not end for programs that escape where others quote.
-    end_escape: Option<u64>,
-    /// Whether one stands before another byte, so that it is text there, and so in the whole file. `\N` is NULL for those who escape in place
-    /// of quotes too.
-    escape_is_text: bool,
-    has_null_escape: bool,
-    has_quotes: bool,
-    /// Whether lines end in LF (1), in CR LF (2); and the first that does not end as those before it.
-    line_ends: u8,
-    pub(crate) other_line_end: Option<u64>,
+    pub(crate) noticed: Noticed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,19 +200,7 @@ impl Machine {
             state: State::Plain,
             open_line: line,
             escaped: false,
-            blank_record: None,
-            stray_quote: None,
-            spaced_quote: None,
-            backslash_quote: None,
-            backslash_closes: None,
-            stray_closing: None,
-            plain_escape: None,
-            end_escape: None,
-            escape_is_text: false,
-            has_null_escape: false,
-            has_quotes: false,
-            line_ends: 0,
-            other_line_end: None,
+            noticed: Noticed::default(),
         }
     }
 
@@ -316,19 +280,15 @@ impl Machine {
                     if at == self.cell_start {
                         (self.state, self.open_line, self.escaped) = (State::Quoted, self.line, false);
                         self.cell_start = at + 1;
-                        self.has_quotes = true;
+                        self.noticed.has_quotes = true;
                     } else {
-                        self.stray_quote.get_or_insert(self.line);
                         let before = data.get(self.cell_start..at).unwrap_or_default();
-                        if before.len() <= SPACES_MAX && before.iter().all(|byte| *byte == b' ') {
-                            self.spaced_quote.get_or_insert(self.line);
-                        }
-                        if self.backslash_closes.is_some() && next.is_none_or(|next| self.ends_cell(next)) {
-                            self.stray_closing.get_or_insert(self.line);
-                        }
+                        self.noticed.stray_quote(self.line, before, next.is_none_or(|next| self.ends_cell(next)));
                     }
                 } else if self.dialect.escape == Some(byte) {
-                    return Ok(self.plain_escape(at, next));
+                    let quotes = next == Some(byte) || next == Some(self.dialect.quote);
+                    self.noticed.plain_escape(self.line, next.filter(|next| !self.ends_cell(*next)), quotes);
+                    return Ok((next == Some(byte)).then_some(at + 1));
                 }
             }
             State::Quoted => {
@@ -339,7 +299,7 @@ impl Machine {
                 }
                 if byte == self.dialect.quote {
                     if self.note_backslash(data, at) {
-                        self.backslash_closes.get_or_insert(self.line);
+                        self.noticed.backslash_closes.get_or_insert(self.line);
                     }
                     self.state = State::Closed(at);
                     if next.is_some_and(|next| !self.ends_cell(next)) {
@@ -384,31 +344,9 @@ impl Machine {
     fn note_backslash(&mut self, data: &[u8], at: usize) -> bool {
         let is_behind = self.dialect.escape.is_none() && at > self.cell_start && data[at - 1] == b'\\';
         if is_behind {
-            self.backslash_quote = Some(self.line);
+            self.noticed.backslash_quote = Some(self.line);
         }
         is_behind
-    }
-
-    /// An escape in a cell that is not quoted. `Some(place)` if the next byte is one too.
-    fn plain_escape(&mut self, at: usize, next: Option<u8>) -> Option<usize> {
-        let is_pair = next == self.dialect.escape;
-        if is_pair || next == Some(self.dialect.quote) {
-            self.plain_escape.get_or_insert(self.line);
-        } else if next.is_none_or(|next| self.ends_cell(next)) {
-            self.end_escape.get_or_insert(self.line);
-        } else if next == Some(b'N') {
-            self.has_null_escape = true;
-        } else {
-            self.escape_is_text = true;
-        }
-        is_pair.then_some(at + 1)
-    }
-
-    /// The line of an escape in a cell that is not quoted, if nothing in the file shows whether it is text.
-    pub(crate) fn unsure_escape(&self) -> Option<u64> {
-        let at_end = self.end_escape.filter(|_| !self.has_quotes);
-        let is_text = self.escape_is_text || self.has_null_escape && self.has_quotes;
-        self.plain_escape.or(at_end).filter(|_| !is_text)
     }
 
     #[inline(always)]
@@ -430,16 +368,10 @@ impl Machine {
         } else if kind != self.dialect.line_end {
             return Err(Fault::MixedLineEnds(self.line));
         }
-        let line_end = 1 << u8::from(is_pair);
-        if self.line_ends & line_end == 0 {
-            if self.line_ends != 0 {
-                self.other_line_end = Some(self.line);
-            }
-            self.line_ends |= line_end;
-        }
+        self.noticed.line_end(self.line, is_pair);
         let is_blank = self.state == State::Plain && self.cells == 0 && at == self.cell_start;
         if is_blank && sink.keeps_blank_lines() {
-            self.blank_record.get_or_insert(self.line);
+            self.noticed.blank_record.get_or_insert(self.line);
         }
         if !is_blank || sink.keeps_blank_lines() {
             self.push(at, sink);
