@@ -73,9 +73,9 @@ def instant(at):
     return (at - EPOCH) // datetime.timedelta(microseconds=1) * 1000
 
 
-def cell(value, spell=str, null=None):
+def cell(value, spell=str):
     """What a cell is: `t` and its characters, `f` and a float, `i` and nanoseconds; None is NULL. `spell` writes what a writer chooses."""
-    if value is None or value is null:
+    if value is None:
         return None
     if isinstance(value, float):
         return "f" + repr(value)
