@@ -41,15 +41,21 @@ def trimmed(text):
     return text.strip(" \t\r\n\x1f") if isinstance(text, str) else text
 
 
-def python_csv(rng, columns):
+def python_escaping(rng, columns):
+    """As MySQL and Hive write too: no quotes, and a backslash before all that means something."""
+    return python_csv(rng, columns, csv.QUOTE_NONE, "\\")
+
+
+def python_csv(rng, columns, quoting=None, escape=None):
     habits = Habits(rng, ",;\t|^:\x01")
-    quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC, csv.QUOTE_NONE])
+    if quoting is None:
+        quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC, csv.QUOTE_NONE])
     habits.quote = rng.choice(['"', '"', "'", "`"])
     if rng.random() < 0.2:
         habits.escape = "\\"
     if quoting == csv.QUOTE_NONE:
         # Nothing is quoted: the author names a quote that is not in the file.
-        habits.quote, habits.escape = "\x02", None
+        habits.quote, habits.escape = "\x02", escape
     habits.null = rng.choice(["", "", "NULL", "\\N"])
     dialect = {"delimiter": habits.delimiter, "quotechar": None if quoting == csv.QUOTE_NONE else habits.quote, "quoting": quoting,
                "escapechar": habits.escape, "doublequote": habits.escape is None or rng.random() < 0.3}
@@ -211,7 +217,7 @@ def duckdb_csv(rng, columns):
         return pathlib.Path(folder, "t").read_bytes().decode(), habits, lambda value: cases.cell(value, lambda flag: str(flag).lower())
 
 
-WRITERS = [python_csv, pandas_csv, polars_csv, duckdb_csv, spark]
+WRITERS = [python_csv, pandas_csv, polars_csv, duckdb_csv, spark] * 4 + [python_escaping]
 PACKERS = [("", bytes), (".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstandard.compress)]
 
 
