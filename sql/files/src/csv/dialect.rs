@@ -8,7 +8,8 @@ use super::mask::BLOCK;
 use super::options::Options;
 use super::structure::{Cell, Dialect, Fault, LineEnd, Machine, Record, Sink};
 
-const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Bytes that may separate, if nobody says which does.
+pub(crate) const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// What the first bytes show.
 #[derive(Debug, PartialEq, Eq)]

@@ -45,7 +45,8 @@ impl Noticed {
         }
     }
 
-    /// An escape in a cell that is not quoted, and the byte behind it, if that is the cell's; `quotes` if it would make that text in quotes.
+    /// An escape in a cell that is not quoted, and the byte behind it, if that can be no separator; `quotes` if it would make that text in
+    /// quotes.
     pub(crate) fn plain_escape(&mut self, line: u64, behind: Option<u8>, quotes: bool) {
         match behind {
             Some(_) if quotes => self.plain_escape = self.plain_escape.or(Some(line)),

@@ -5,6 +5,7 @@
 //! quoted cell is doubled, or stands behind the escape. Stricter than they are: nothing but a separator or a line end may follow a closing
 //! quote, line ends are of one kind, and a quote that is never closed is a fault.
 
+use super::dialect::CANDIDATES;
 use super::mask::{BLOCK, Needles};
 use super::noticed::Noticed;
 
@@ -287,7 +288,8 @@ impl Machine {
                     }
                 } else if self.dialect.escape == Some(byte) {
                     let quotes = next == Some(byte) || next == Some(self.dialect.quote);
-                    self.noticed.plain_escape(self.line, next.filter(|next| !self.ends_cell(*next)), quotes);
+                    let separates = |next: u8| self.ends_cell(next) || CANDIDATES.contains(&next);
+                    self.noticed.plain_escape(self.line, next.filter(|next| !separates(*next)), quotes);
                     return Ok((next == Some(byte)).then_some(at + 1));
                 }
             }

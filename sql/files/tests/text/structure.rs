@@ -101,6 +101,9 @@ fn escapes_in_cells_that_are_not_quoted_are_text_only_where_the_file_shows_it() 
         assert_eq!(read_with(format!("a,b\n1,C:\\dir\n1,{cell}\n"), &escape).lines().nth(2), Some(&*format!("1|{cell}")), "{cell}");
     }
     assert_eq!(read_with("a,b\n1,\\N\n1,C:\\\\\n\"\",C:\n", &escape), "a Int64, b Utf8View\n1|\\N\n1|C:\\\\\n~|C:");
+    // Nor does a separator show it, whichever was found.
+    let line_ends = "p\\\nq;a\\;b\n1;2\n";
+    assert_eq!(read_with(line_ends, &escape), told.replace("line 3", "line 1"));
     // Where cells are quoted, separators are not escaped.
     assert_eq!(read_with("a,b\n1,C:\\\n1,\"C:,\"\n", &escape), "a Int64, b Utf8View\n1|C:\\\n1|C:,");
     assert_eq!(read_with("a,b\n1,\"C:\\\\dir\"\n1,\"5\\\" disk\"\n", &escape), "a Int64, b Utf8View\n1|C:\\dir\n1|5\" disk");

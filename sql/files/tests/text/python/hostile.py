@@ -2,7 +2,8 @@
 
     python hostile.py FIRST COUNT
 
-Sends cases (see `cases.py`): name, bytes, separator, quote, header or not, why DuckDB refuses the file or nothing, names of columns, cells row by row.
+Sends cases (see `cases.py`): name, bytes, separator, quote, header or not, why DuckDB refuses the file or nothing, names of columns, cells
+row by row.
 """
 
 import random
@@ -13,9 +14,9 @@ import duckdb
 
 import cases
 
-CELLS = ["1", "a", "", " ", "x y", "é", '""', '"q"', '"a""b"', '"a,b"', '"a;b"', '"l\nm"', '"l\r\nm"', '"l\rm"', '"\n\n"', '" "', "'s'", "#", "\\", '"\\"',
-         "2026-01-05", "007", "-", "NULL", "sep=", '"x" ', ' "x"', 'a"b', 'a"', '"a"b', '"', '"a', '""""', '"a"""', "\0", "\ufeff", "a;b", "a|b",
-         "a\tb"]
+CELLS = ["1", "a", "", " ", "x y", "é", '""', '"q"', '"a""b"', '"a,b"', '"a;b"', '"l\nm"', '"l\r\nm"', '"l\rm"', '"\n\n"', '" "', "'s'", "#",
+         "\\", '"\\"', "2026-01-05", "007", "-", "NULL", "sep=", '"x" ', ' "x"', 'a"b', 'a"', '"a"b', '"', '"a', '""""', '"a"""', "\0",
+         "\ufeff", "a;b", "a|b", "a\tb"]
 PROPER = [cell for cell in CELLS if cell not in ('"x" ', 'a"b', 'a"', '"a"b', '"', '"a', "\0")]
 
 
@@ -57,8 +58,8 @@ def main():
             file.write(data)
             file.flush()
             try:
-                read = database.execute(f"""SELECT * FROM read_csv('{file.name}', delim = '{delimiter}', quote = '{mark}', escape = '{mark}', header = {header},
-                    all_varchar = true, sample_size = -1, strict_mode = true, null_padding = false, skip = 0, comment = '')""")
+                read = database.execute(f"""SELECT * FROM read_csv('{file.name}', delim = '{delimiter}', quote = '{mark}', escape = '{mark}',
+                    header = {header}, all_varchar = true, sample_size = -1, strict_mode = true, null_padding = false, skip = 0, comment = '')""")
                 names, rows, why = [column[0] for column in read.description], read.fetchall(), ""
             except (duckdb.Error, UnicodeDecodeError) as error:
                 names, rows, why = [], [], str(error).split("\n")[0] or "refused"

@@ -18,7 +18,8 @@ mkdir -p "$1"
 exec 9>"$folder.lock"
 flock 9
 if [ ! -e "$folder/complete" ]; then
-    if ! { python3 -m venv --clear "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}"; } >"$folder.log" 2>&1; then
+    install=("$folder/bin/pip" install --quiet --disable-pip-version-check --retries 1 "${packages[@]}")
+    if ! { python3 -m venv --clear "$folder" && "${install[@]}"; } >"$folder.log" 2>&1; then
         echo "pandas, polars and DuckDB cannot be installed: $(tail -n 1 "$folder.log")" >&2
         exit 3
     fi
