@@ -76,9 +76,10 @@ pub(crate) fn detect(head: &[u8], whole: bool, stated: Option<u8>, options: &Opt
         // The first among equals, which a comma is. One that ends in a fault before the first record does is likelier than one that does
         // not split it.
         _ => splits.iter().rev().max_by_key(|(_, split, is_sound)| match split.first {
-            Some(2..) => (2, split.even, *is_sound, split.first),
-            None if !is_sound => (1, 0, false, None),
-            _ => (0, 0, false, None),
+            // One that splits all before a fault evenly is likelier than one that does not, though it goes on.
+            Some(2..) => (2, split.records > 1 && split.even == split.records, split.even, *is_sound, split.first),
+            None if !is_sound => (1, false, 0, false, None),
+            _ => (0, false, 0, false, None),
         }),
     };
     let (delimiter, line_end, cells) = chosen.map_or((b',', None, None), |(delimiter, split, _)| (*delimiter, split.line_end, split.first));

@@ -190,6 +190,9 @@ fn line_ends_are_of_one_kind() {
     let told =
         "the line ends in another way (CR, or LF) than those before it; write one kind of line end, and quote cells that have others";
     assert_eq!(read("a,b\n1,2\r3,4\n"), format!("error: f.csv, line 2: {told}"));
+    // Whichever separator the reason hides.
+    let single = Options { quote: Some(b'\''), ..Options::default() };
+    assert_eq!(read_with("a,b\t'p\nq'\nx,\t1\n\r\t2\n", &single), format!("error: f.csv, line 4: {told}"));
     assert_eq!(read("a,b\r1,2\n3,4\r"), format!("error: f.csv, line 2: {told}"));
     assert_eq!(read("a,b\n1,\"2\r3\"\n"), "a Int64, b Utf8View\n1|2\r3");
 }
