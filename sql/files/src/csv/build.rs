@@ -13,7 +13,6 @@ use arrow::datatypes::{DataType, TimeUnit};
 use super::cell::boolean::boolean;
 use super::cell::number::{DIGITS_MAX, decimal, integer};
 use super::cell::time::{Instant, Zone, Zones, date, instant};
-use super::facts::is_null;
 use super::feed::{Block, Place};
 use super::structure::{Cell, Dialect};
 
@@ -171,7 +170,7 @@ impl Cells<'_> {
 
     #[inline(always)]
     fn is_null(&self, data: &[u8], cell: Cell, record: &Place) -> Result<bool, Odd> {
-        let is_null = cell.len() == 0 || !self.nulls.is_empty() && is_null(cell.bytes(data), self.nulls);
+        let is_null = cell.len() == 0 || self.dialect.is_null(cell, data, self.nulls);
         if is_null && !self.nullable { Err(Odd::Missing { line: record.line }) } else { Ok(is_null) }
     }
 

@@ -8,12 +8,14 @@ use super::mask::BLOCK;
 use super::options::Options;
 use super::structure::{Cell, Dialect, Fault, LineEnd, Machine, Record, Sink};
 
-const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Bytes that may separate, if nobody says which does.
+pub(crate) const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// What the first bytes show.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    Dialect(Dialect),
+    /// And how many cells the first record has, where there is one.
+    Dialect(Dialect, Option<usize>),
     /// No record is complete yet.
     NeedsMore,
     /// Both split all records evenly.
@@ -74,13 +76,14 @@ pub(crate) fn detect(head: &[u8], whole: bool, stated: Option<u8>, options: &Opt
         // The first among equals, which a comma is. One that ends in a fault before the first record does is likelier than one that does
         // not split it.
         _ => splits.iter().rev().max_by_key(|(_, split, is_sound)| match split.first {
-            Some(2..) => (2, split.even, *is_sound, split.first),
-            None if !is_sound => (1, 0, false, None),
-            _ => (0, 0, false, None),
+            // One that splits all before a fault evenly is likelier than one that does not, though it goes on.
+            Some(2..) => (2, split.records > 1 && split.even == split.records, split.even, *is_sound, split.first),
+            None if !is_sound => (1, false, 0, false, None),
+            _ => (0, false, 0, false, None),
         }),
     };
-    let (delimiter, line_end) = chosen.map_or((b',', None), |(delimiter, split, _)| (*delimiter, split.line_end));
-    Found::Dialect(dialect(delimiter, line_end.filter(|end| *end != LineEnd::Any).unwrap_or(LineEnd::Lf)))
+    let (delimiter, line_end, cells) = chosen.map_or((b',', None, None), |(delimiter, split, _)| (*delimiter, split.line_end, split.first));
+    Found::Dialect(dialect(delimiter, line_end.filter(|end| *end != LineEnd::Any).unwrap_or(LineEnd::Lf)), cells)
 }
 
 /// The separator of a first line `sep=;`, as Excel writes it, and the bytes of that line.

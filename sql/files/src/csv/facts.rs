@@ -10,7 +10,7 @@ use super::cell::number::{Number, number};
 use super::cell::text::{decimal_comma, null_mark, shape};
 use super::cell::time::{Instant, Zone, Zones, date, instant, is_calendar_like};
 use super::feed::{Block, Place};
-use super::structure::Cell;
+use super::structure::{Cell, Dialect};
 
 /// What a cell that is not empty may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +96,9 @@ impl Facts {
     }
 
     /// Looks at the cells of a column. Empty ones say nothing, nor do those in `nulls`.
-    pub(crate) fn scan(&mut self, block: &Block<'_>, column: usize, first: usize, nulls: &[String]) {
+    pub(crate) fn scan(&mut self, block: &Block<'_>, column: usize, first: usize, dialect: &Dialect, nulls: &[String]) {
         let data = block.data;
-        let says = |cell: Cell| cell.len() > 0 && (nulls.is_empty() || !is_null(cell.bytes(data), nulls));
+        let says = |cell: Cell| cell.len() > 0 && !dialect.is_null(cell, data, nulls);
         let mut cells = block.column(column).skip(first).filter(|(cell, _)| says(*cell));
         while !self.is_plain_text
             && let Some((cell, record)) = cells.next()
@@ -278,10 +278,4 @@ fn spelled(spelling: Spelling) -> Kind {
         Spelling::Title => Kind::Title,
         Spelling::Upper => Kind::Upper,
     }
-}
-
-/// Whether the cell is one of the marks that the author gave.
-#[inline(always)]
-pub(crate) fn is_null(cell: &[u8], nulls: &[String]) -> bool {
-    nulls.iter().any(|mark| mark.as_bytes() == cell)
 }

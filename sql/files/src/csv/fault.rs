@@ -24,7 +24,7 @@ pub(crate) const ESCAPE: &str = "quotes in it stand behind a backslash: escape =
 pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextError {
     let told = |line: u64, what: String| TextError::new(file, what).line(line);
     // Not those before the fault, which were read as they stand.
-    let has_backslashes = |line: u64| machine.backslash_quote.is_some_and(|at| at >= line);
+    let has_backslashes = |line: u64| machine.noticed.backslash_quote.is_some_and(|at| at >= line);
     match fault {
         Fault::OpenQuote(line) => {
             let error = told(line, "the quote that opens here is never closed".to_owned());

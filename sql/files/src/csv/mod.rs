@@ -9,12 +9,13 @@
 //! feed       pieces of any size -> whole records         settle   facts -> the type of the column, or why it is text
 //! dialect    first bytes -> separator and line ends      header   first record -> names of columns
 //! fault      what is wrong -> what to write instead      build    cells -> arrays
+//! noticed    what others read otherwise -> its lines
 //! ```
 //!
 //! **Structure** is RFC 4180. A quote opens a cell as its first byte; elsewhere in a cell that is not quoted it is text, and told. Text
 //! behind a closing quote, a quote that is never closed, a record with more or fewer cells than the first, line ends of two kinds: errors,
-//! with the line where the cell or record begins. A line without a byte is no record, except in a file of one column, where DuckDB and
-//! polars write it for NULL: there it is one, and told.
+//! with the line where the cell or record begins. LF and CR LF are one kind; a file that has both is told. A line without a byte is no record,
+//! except in a file of one column, where DuckDB and polars write it for NULL: there it is one, and told.
 //!
 //! **Empty cells** are NULL, quoted or not, in text too, as DataFusion's reader has it; so are cells that are one of [`Options::null`],
 //! quoted or not. Quotes make no type: a column of `"1"` is a column of integers.
@@ -52,6 +53,7 @@ mod header;
 mod layout;
 mod mask;
 mod merge;
+mod noticed;
 mod options;
 mod rows;
 mod scan;

@@ -8,7 +8,8 @@ pub struct Options {
     /// The byte around cells; `"` by default.
     pub quote: Option<u8>,
     /// The byte before a quote that is text in a quoted cell, and before itself; before other bytes it is text. None by default. A quote may
-    /// always be doubled.
+    /// always be doubled. In a cell that is not quoted it is text, as Spark has it; a file that may have meant it there, as Python and MySQL
+    /// do, is refused.
     pub escape: Option<u8>,
     /// A line that begins with this byte is left out; none by default.
     pub comment: Option<u8>,

@@ -79,13 +79,18 @@ impl Scan {
         let mut skipped = if head.starts_with(BOM) { BOM.len() } else { 0 };
         let (mut delimiter, mut line) = (self.options.delimiter, 1);
         if let Some((stated, len)) = separator_line(head.get(skipped..).unwrap_or_default()) {
-            delimiter = delimiter.or(Some(stated));
+            if let Some(other) = delimiter.filter(|other| *other != stated) {
+                let what = format!("the first line says that {} separates, and delimiter is {}", quoted(stated), quoted(other));
+                let remedy = format!("delimiter = {}, or a line of names before it if it is a row", quoted(stated));
+                return Err(TextError::new(&self.file, what).line(1).remedy(remedy));
+            }
+            delimiter = Some(stated);
             skipped += len;
             line = 2;
         }
         let text = head.get(skipped..).unwrap_or_default();
-        let dialect = match detect(text, whole, delimiter, &self.options) {
-            Found::Dialect(dialect) => dialect,
+        let (dialect, cells) = match detect(text, whole, delimiter, &self.options) {
+            Found::Dialect(dialect, cells) => (dialect, cells),
             Found::NeedsMore if head.len() <= RECORD_BYTES_MAX => {
                 *enough = 2 * head.len();
                 return Ok(());
@@ -97,7 +102,9 @@ impl Scan {
                 return Err(TextError::new(&self.file, what).line(line).remedy(remedy));
             }
         };
-        let mut body = Body::new(&self.file, dialect, skipped as u64, line);
+        // Blank lines before the first row of one cell are rows too, unless there are names before them.
+        let cells = cells.filter(|cells| *cells == 1 && !self.options.has_header);
+        let mut body = Body::new(&self.file, dialect, cells, skipped as u64, line);
         let pushed = body.push(text, &self.options).map_err(|fault| explain(&self.file, fault, &body.feed.machine));
         self.state = State::Body(Box::new(body));
         pushed
@@ -107,11 +114,16 @@ impl Scan {
 /// Errors for bytes that cannot separate or quote.
 fn refuse_options(file: &Arc<str>, options: &Options) -> Result<(), TextError> {
     let quote = options.quote.unwrap_or(b'"');
-    let bytes = [options.delimiter, Some(quote), options.escape, options.comment];
-    let is_odd = bytes.into_iter().flatten().any(|byte| !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0));
-    if is_odd || options.delimiter == Some(quote) || options.delimiter.is_some() && options.delimiter == options.escape {
+    let mut bytes: Vec<u8> = [options.delimiter, Some(quote), options.escape, options.comment].into_iter().flatten().collect();
+    let is_odd = bytes.iter().any(|byte| !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0));
+    // A number in which a digit is doubled would be one too.
+    let is_value = options.escape.into_iter().chain([quote]).any(|byte| byte.is_ascii_alphanumeric());
+    let count = bytes.len();
+    bytes.sort_unstable();
+    bytes.dedup();
+    if is_odd || is_value || bytes.len() < count {
         let error = TextError::new(file, "the separator, the quote, the escape or the mark of comments cannot be what it was set to");
-        return Err(error.remedy("give different ASCII characters, none of them a line end"));
+        return Err(error.remedy("give different ASCII characters, no line end among them, and as quote or escape no letter or digit"));
     }
     Ok(())
 }
@@ -126,14 +138,23 @@ fn refuse_other_formats(file: &Arc<str>, head: &[u8]) -> Result<(), TextError> {
         [0x1f, 0x8b, ..]
         | [0x28, 0xb5, 0x2f, 0xfd, ..]
         | [0xfd, b'7', b'z', b'X', b'Z', ..]
+        | [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
         | [b'P', b'K', 3, 4, ..]
         | [0xd0, 0xcf, 0x11, 0xe0, ..]
         | [b'P', b'A', b'R', b'1', ..] => {
             let error = TextError::new(file, "the file is no text: it is compressed, a workbook, or Parquet");
             Err(error.remedy("give it the ending of what it is, as .csv.gz, or save it as CSV"))
         }
+        _ if is_utf16(head, |pair| matches!(pair, [b'\n' | b'\r', 0])) => utf16("utf-16le"),
+        _ if is_utf16(head, |pair| matches!(pair, [0, b'\n' | b'\r'])) => utf16("utf-16be"),
         _ => Ok(()),
     }
+}
+
+/// Whether there is a line end of two bytes, and every eighth byte is zero.
+fn is_utf16(head: &[u8], is_line_end: impl Fn(&[u8; 2]) -> bool) -> bool {
+    let zeros = head.iter().filter(|byte| **byte == 0).count();
+    zeros > 0 && zeros * 8 >= head.len() && head.as_chunks().0.iter().any(is_line_end)
 }
 
 #[derive(Debug)]
@@ -158,7 +179,7 @@ struct Columns {
 }
 
 impl Body {
-    fn new(file: &Arc<str>, dialect: Dialect, offset: u64, line: u64) -> Self {
+    fn new(file: &Arc<str>, dialect: Dialect, cells: Option<usize>, offset: u64, line: u64) -> Self {
         let columns = Columns {
             file: Arc::clone(file),
             header: None,
@@ -168,7 +189,7 @@ impl Body {
             splits: Vec::new(),
             other_separator: None,
         };
-        Self { feed: Feed::new(dialect, None, offset, line), columns }
+        Self { feed: Feed::new(dialect, cells, offset, line), columns }
     }
 
     fn push(&mut self, bytes: &[u8], options: &Options) -> Result<(), Fault> {
@@ -187,20 +208,28 @@ impl Body {
         });
         ended.map_err(|fault| explain(file, fault, &self.feed.machine))?;
         let machine = &self.feed.machine;
-        if let (Some(line), Some(other)) = (machine.backslash_closes, machine.stray_closing) {
+        if let (Some(line), Some(other)) = (machine.noticed.backslash_closes, machine.noticed.stray_closing) {
             let what = format!("a backslash stands before a quote that closes its cell, and line {other} has one that opens none");
             return Err(TextError::new(file, what).line(line).remedy(format!("{ESCAPE}; or quote the cell of line {other}")));
         }
+        if let Some(line) = machine.noticed.unsure_escape() {
+            let what = "the escape stands before others in cells that are not quoted, where some programs mean it and some do not";
+            return Err(TextError::new(file, what).line(line).remedy("write the file with quotes around such cells"));
+        }
         let mut warnings = Vec::new();
-        if let Some(line) = machine.spaced_quote {
+        if let Some(line) = machine.noticed.spaced_quote {
             let error = TextError::new(file, "a space stands before a quote, so that it quotes nothing and is read as text").line(line);
             warnings.push(error.remedy("remove spaces behind separators"));
-        } else if let Some(line) = machine.stray_quote {
+        } else if let Some(line) = machine.noticed.stray_quote {
             warnings.push(TextError::new(file, "a quote inside of a cell that is not quoted is read as text").line(line));
+        }
+        if let Some(line) = machine.noticed.other_line_end {
+            let what = "some lines end in LF and some in CR LF: a CR before the LF is no part of the last cell";
+            warnings.push(TextError::new(file, what).line(line).remedy("quote cells that end in CR"));
         }
         let Columns { header, facts, rows, mut splits, other_separator, .. } = self.columns;
         let cells = facts.len();
-        if let Some(line) = machine.blank_record {
+        if let Some(line) = machine.noticed.blank_record {
             warnings.push(TextError::new(file, "a blank line of a file of one column is a row without a value").line(line));
         }
         if let (1, Some((separator, line))) = (cells, other_separator) {
@@ -245,11 +274,11 @@ impl Columns {
             self.facts = vec![Facts::new(&self.file); block.columns];
             if options.has_header {
                 let mut text = Vec::new();
-                let names = block.cells.iter().take(block.columns).map(|cell| {
-                    let bytes = cell.bytes(block.data);
-                    let bytes = if cell.is_escaped() { dialect.unescape(bytes, &mut text) } else { bytes };
-                    String::from_utf8_lossy(bytes).into_owned()
-                });
+                let names = block
+                    .cells
+                    .iter()
+                    .take(block.columns)
+                    .map(|cell| String::from_utf8_lossy(dialect.text(*cell, block.data, &mut text)).into_owned());
                 self.header = Some(Header { line: block.records.first().map_or(1, |record| record.line), names: names.collect() });
                 first = 1;
             }
@@ -269,7 +298,7 @@ impl Columns {
         }
         self.rows += (block.records.len() - first) as u64;
         for (column, facts) in self.facts.iter_mut().enumerate().filter(|(column, _)| self.looked_at[*column]) {
-            facts.scan(block, column, first, &options.null);
+            facts.scan(block, column, first, &dialect, &options.null);
         }
         if block.columns == 1 && self.other_separator.is_none() {
             self.other_separator = other_separator(block, dialect.delimiter);

@@ -5,7 +5,9 @@
 //! quoted cell is doubled, or stands behind the escape. Stricter than they are: nothing but a separator or a line end may follow a closing
 //! quote, line ends are of one kind, and a quote that is never closed is a fault.
 
+use super::dialect::CANDIDATES;
 use super::mask::{BLOCK, Needles};
+use super::noticed::Noticed;
 
 /// Where a cell stands in the buffer, without its quotes.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +18,6 @@ pub(crate) struct Cell {
 }
 
 const ESCAPED: u32 = 1 << 31;
-/// Spaces before a quote that somebody may not have seen.
-const SPACES_MAX: usize = 8;
 
 impl Cell {
     #[inline(always)]
@@ -69,6 +69,22 @@ pub(crate) struct Dialect {
 }
 
 impl Dialect {
+    /// The text of a cell, made in `text` if it is not the cell's bytes.
+    #[inline(always)]
+    pub(crate) fn text<'b>(&self, cell: Cell, data: &'b [u8], text: &'b mut Vec<u8>) -> &'b [u8] {
+        if cell.is_escaped() { self.unescape(cell.bytes(data), text) } else { cell.bytes(data) }
+    }
+
+    /// Whether the text of a cell is one of the marks that the author gave.
+    #[inline(always)]
+    pub(crate) fn is_null(&self, cell: Cell, data: &[u8], nulls: &[String]) -> bool {
+        !nulls.is_empty() && {
+            let mut text = Vec::new();
+            let text = self.text(cell, data, &mut text);
+            nulls.iter().any(|mark| mark.as_bytes() == text)
+        }
+    }
+
     /// The text of a cell whose quotes are doubled or escaped.
     pub(crate) fn unescape<'b>(&self, bytes: &[u8], text: &'b mut Vec<u8>) -> &'b [u8] {
         text.clear();
@@ -159,18 +175,7 @@ pub(crate) struct Machine {
     /// The line of the quote that is open, and whether it has text that is not its bytes.
     open_line: u64,
     escaped: bool,
-    /// The first line without a byte that is a record.
-    pub(crate) blank_record: Option<u64>,
-    /// The first line with a quote as text in a cell that is not quoted.
-    pub(crate) stray_quote: Option<u64>,
-    /// The first of them where only spaces stand before the quote.
-    pub(crate) spaced_quote: Option<u64>,
-    /// The last line with a backslash before a quote of a quoted cell.
-    pub(crate) backslash_quote: Option<u64>,
-    /// The first line with a backslash before a quote that closes its cell.
-    pub(crate) backslash_closes: Option<u64>,
-    /// The first line behind it with a quote at the end of a cell that is not quoted: together they look like one cell with `\\"` in it.
-    pub(crate) stray_closing: Option<u64>,
+    pub(crate) noticed: Noticed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,12 +201,7 @@ impl Machine {
             state: State::Plain,
             open_line: line,
             escaped: false,
-            blank_record: None,
-            stray_quote: None,
-            spaced_quote: None,
-            backslash_quote: None,
-            backslash_closes: None,
-            stray_closing: None,
+            noticed: Noticed::default(),
         }
     }
 
@@ -281,16 +281,16 @@ impl Machine {
                     if at == self.cell_start {
                         (self.state, self.open_line, self.escaped) = (State::Quoted, self.line, false);
                         self.cell_start = at + 1;
+                        self.noticed.has_quotes = true;
                     } else {
-                        self.stray_quote.get_or_insert(self.line);
                         let before = data.get(self.cell_start..at).unwrap_or_default();
-                        if before.len() <= SPACES_MAX && before.iter().all(|byte| *byte == b' ') {
-                            self.spaced_quote.get_or_insert(self.line);
-                        }
-                        if self.backslash_closes.is_some() && next.is_none_or(|next| self.ends_cell(next)) {
-                            self.stray_closing.get_or_insert(self.line);
-                        }
+                        self.noticed.stray_quote(self.line, before, next.is_none_or(|next| self.ends_cell(next)));
                     }
+                } else if self.dialect.escape == Some(byte) {
+                    let quotes = next == Some(byte) || next == Some(self.dialect.quote);
+                    let separates = |next: u8| self.ends_cell(next) || CANDIDATES.contains(&next);
+                    self.noticed.plain_escape(self.line, next.filter(|next| !separates(*next)), quotes);
+                    return Ok((next == Some(byte)).then_some(at + 1));
                 }
             }
             State::Quoted => {
@@ -301,7 +301,7 @@ impl Machine {
                 }
                 if byte == self.dialect.quote {
                     if self.note_backslash(data, at) {
-                        self.backslash_closes.get_or_insert(self.line);
+                        self.noticed.backslash_closes.get_or_insert(self.line);
                     }
                     self.state = State::Closed(at);
                     if next.is_some_and(|next| !self.ends_cell(next)) {
@@ -346,7 +346,7 @@ impl Machine {
     fn note_backslash(&mut self, data: &[u8], at: usize) -> bool {
         let is_behind = self.dialect.escape.is_none() && at > self.cell_start && data[at - 1] == b'\\';
         if is_behind {
-            self.backslash_quote = Some(self.line);
+            self.noticed.backslash_quote = Some(self.line);
         }
         is_behind
     }
@@ -370,9 +370,10 @@ impl Machine {
         } else if kind != self.dialect.line_end {
             return Err(Fault::MixedLineEnds(self.line));
         }
+        self.noticed.line_end(self.line, is_pair);
         let is_blank = self.state == State::Plain && self.cells == 0 && at == self.cell_start;
         if is_blank && sink.keeps_blank_lines() {
-            self.blank_record.get_or_insert(self.line);
+            self.noticed.blank_record.get_or_insert(self.line);
         }
         if !is_blank || sink.keeps_blank_lines() {
             self.push(at, sink);

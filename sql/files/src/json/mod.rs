@@ -12,7 +12,7 @@
 //! | texts | `Utf8View` |
 //! | `true`, `false` | `Boolean` |
 //! | whole numbers | `Int64`, `UInt64`, `Decimal128(38, 0)`; with more digits text, as they stand |
-//! | numbers, some with a point | `Decimal128` of all their digits; where they do not fit or have exponents `Float64` if that keeps every one of them; else text |
+//! | numbers, some with a point | `Decimal128` of all their digits; where they do not fit, have exponents or are `-0`, `Float64` if that keeps every one of them; else text |
 //! | objects | `Struct` of these, each member by the same rules |
 //! | lists | `List`, elements by the same rules |
 //! | texts, numbers and booleans, mixed | `Utf8View`: the text's own characters, numbers as they stand |

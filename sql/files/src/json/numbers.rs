@@ -17,6 +17,8 @@ pub(super) struct Numbers {
     scale: usize,
     has_point: bool,
     has_exponent: bool,
+    /// Whether one is `-0`, whose sign only a `Float64` has.
+    has_minus_zero: bool,
     /// Whether each is the number that a `Float64` makes of it.
     is_exact_float: bool,
 }
@@ -35,6 +37,7 @@ impl Numbers {
             scale: fraction.len(),
             has_point: !fraction.is_empty(),
             has_exponent: exponent.is_some(),
+            has_minus_zero: whole == "-0" && fraction.bytes().all(|digit| digit == b'0'),
             is_exact_float: is_exact_float(number, digits.len() + fraction.len(), exponent.is_some()),
         }
     }
@@ -48,6 +51,7 @@ impl Numbers {
             scale: self.scale.max(other.scale),
             has_point: self.has_point || other.has_point,
             has_exponent: self.has_exponent || other.has_exponent,
+            has_minus_zero: self.has_minus_zero || other.has_minus_zero,
             is_exact_float: self.is_exact_float && other.is_exact_float,
         };
     }
@@ -55,7 +59,7 @@ impl Numbers {
     /// The type; `None` where there is none that keeps all digits.
     pub(super) fn data_type(&self) -> Option<DataType> {
         let float = self.is_exact_float.then_some(DataType::Float64);
-        if self.has_exponent {
+        if self.has_exponent || self.has_minus_zero {
             return float;
         }
         let precision = self.whole_digits + self.scale;
@@ -156,6 +160,9 @@ mod tests {
             (&["1E-300", "0.1"], Some(DataType::Float64)),
             (&["1e5", "9007199254740993"], None),
             (&["1e999"], None),
+            (&["-0", "7"], Some(DataType::Float64)),
+            (&["-0.0", "1.5"], Some(DataType::Float64)),
+            (&["-0.00", "9007199254740993"], None),
             (&["0.30000000000000004", "12345678901234567890123.5"], decimal(40, 17).filter(|_| false)),
             (&["0.30000000000000004e0"], Some(DataType::Float64)),
             (&["0.300000000000000041e0"], None),

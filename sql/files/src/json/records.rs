@@ -60,7 +60,8 @@ impl Records {
     pub(super) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8], u64) -> Result<(), TextError>) -> Result<(), TextError> {
         self.pending.extend_from_slice(bytes);
         if !self.is_bom_over {
-            if self.pending.len() < BOM.len() {
+            let may_be_bom = self.pending.len() < BOM.len() && BOM.starts_with(&self.pending);
+            if self.pending.len() < 2 || may_be_bom {
                 return Ok(());
             }
             self.skip_bom()?;
@@ -93,7 +94,7 @@ impl Records {
     /// A record or a list that is not closed.
     pub(super) fn finish(mut self) -> Result<(), TextError> {
         if !self.is_bom_over {
-            // Fewer bytes than a mark has, which are no record but may be blanks, or begin one.
+            // A byte, or the beginning of a mark, which are no record but may be a blank, or begin one.
             self.skip_bom()?;
             self.push(&[], |_, _| Ok(()))?;
         }
@@ -107,8 +108,13 @@ impl Records {
 
     /// Leaves a byte order mark out. One of UTF-16 is an error.
     fn skip_bom(&mut self) -> Result<(), TextError> {
-        if matches!(self.pending.as_slice(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..]) {
-            return Err(self.error("the file is UTF-16").remedy("encoding = 'utf-16' reads it"));
+        let utf_16 = match self.pending.as_slice() {
+            [0, ..] => Some("utf-16be"),
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [_, 0, ..] => Some("utf-16"),
+            _ => None,
+        };
+        if let Some(name) = utf_16 {
+            return Err(self.error("the file is UTF-16").remedy(format!("encoding = '{name}' reads it")));
         }
         if self.pending.starts_with(BOM) {
             self.pending.drain(..BOM.len());
@@ -145,7 +151,7 @@ impl Records {
     /// Goes on between records, by one byte that is no blank. Returns where the next record begins.
     fn look_between(&mut self, begun: usize) -> Result<usize, TextError> {
         let rest = self.pending.get(self.looked..).unwrap_or_default();
-        let blanks = rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len());
+        let blanks = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).unwrap_or(rest.len());
         let found = rest.get(blanks).copied();
         self.looked += blanks;
         self.line += lines(self.pending.get(begun..self.looked).unwrap_or_default());

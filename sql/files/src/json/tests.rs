@@ -77,6 +77,9 @@ fn records_stand_in_lines_behind_each_other_or_in_a_list() {
     assert_eq!(read("\u{feff}"), "");
     assert_eq!(read("[]"), "");
     assert_eq!(read("{}\n{}\n"), "\n\n");
+    // A whole file of fewer bytes than a mark has.
+    assert_eq!(read("{}"), "\n");
+    assert_eq!(read("{"), "f.json, line 1: the object that begins here is never closed");
 }
 
 #[test]
@@ -167,6 +170,8 @@ fn other_encodings_are_told_with_the_option_that_reads_them() {
     let utf_16: Vec<u8> = "\u{feff}{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(read_bytes(&utf_16), "f.json, line 1: the file is UTF-16; encoding = 'utf-16' reads it");
     assert_eq!(read_bytes(&utf_16[2..]), "f.json, line 1: the file is UTF-16; encoding = 'utf-16' reads it");
+    let utf_16be: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(read_bytes(&utf_16be), "f.json, line 1: the file is UTF-16; encoding = 'utf-16be' reads it");
     assert_eq!(
         read_bytes(b"{\"a\":1}\n{\"a\":\n\"Zo\xeb\"}\n"),
         "f.json, line 3: these bytes are no UTF-8; encoding = 'windows-1252' reads what Windows wrote"
@@ -296,6 +301,13 @@ fn random_files_are_read_as_they_were_written() {
     }
 }
 
+/// Records of a file that is JSON from its first byte to its last.
+fn records_by_serde(bytes: &[u8]) -> Option<u64> {
+    let values =
+        serde_json::Deserializer::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).into_iter::<serde_json::Value>();
+    values.map(|value| Some(value.ok()?.as_array().map_or(1, |records| records.len() as u64))).sum()
+}
+
 #[test]
 fn broken_files_are_read_or_told_and_never_quoted() {
     let files = std::env::var("CLEVERTAP_BROKEN_FILES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
@@ -316,10 +328,14 @@ fn broken_files_are_read_or_told_and_never_quoted() {
                 _ => bytes.truncate(at.max(1)),
             }
         }
-        if let Err(error) = read_in(&bytes, rng.random_range(1..60), 2) {
-            let text = error.to_string();
-            assert!(!text.contains("sEcr") && !text.contains("Et"), "{text}");
-            assert!(!text.contains("changed"), "{text}: {}", String::from_utf8_lossy(&bytes));
+        let shown = String::from_utf8_lossy(&bytes);
+        match read_in(&bytes, rng.random_range(1..60), 2) {
+            Ok((layout, _)) => assert_eq!(records_by_serde(&bytes), Some(layout.rows()), "{shown}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!text.contains("sEcr") && !text.contains("Et"), "{text}");
+                assert!(!text.contains("changed"), "{text}: {shown}");
+            }
         }
     }
 }

@@ -12,6 +12,10 @@ use rand::{Rng, SeedableRng};
 use crate::tables::{Cells, Table, habits, pick, table, write};
 use crate::{all, as_text, cells, load, scan};
 
+/// Refusals of files that could be two tables, or cells of two texts.
+pub(crate) const AMBIGUOUS: &str = " split all first records evenly; ";
+pub(crate) const UNSURE_ESCAPE: &str = "the escape stands before others in cells that are not quoted";
+
 /// A number from the environment.
 pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -64,7 +68,8 @@ fn every_file_is_read_as_it_was_written_or_refused() {
         match check(&written, &sizes) {
             Ok(types) => typed += types,
             Err(told) => {
-                assert!(told.contains(" split all first records evenly; "), "CLEVERTAP_SEED={seed}: {told}\n{written:?}");
+                let is_known = [AMBIGUOUS, UNSURE_ESCAPE].iter().any(|words| told.contains(words));
+                assert!(is_known, "CLEVERTAP_SEED={seed}: {told}\n{written:?}");
                 refused += 1;
             }
         }
@@ -101,7 +106,7 @@ fn check(written: &Written, sizes: &[usize]) -> Result<u64, String> {
 #[test]
 fn a_folder_is_read_as_its_files_were_written() {
     let (first, folders) = (number("CLEVERTAP_SEED", 1), number("CLEVERTAP_TEXT_FILES", 1_000) / 4);
-    for seed in first..first + folders {
+    'folders: for seed in first..first + folders {
         let mut rng = StdRng::seed_from_u64(seed ^ 0xf01d);
         let (whole, habits) = (table(&mut rng, false), habits(&mut rng));
         let mut bounds: Vec<_> = (0..rng.random_range(0..3)).map(|_| rng.random_range(0..=whole.rows.len())).collect();
@@ -114,7 +119,11 @@ fn a_folder_is_read_as_its_files_were_written() {
             let (part, delimiter) = (whole.part(bounds[0]..bounds[1], &order), pick(&mut rng, b",;\t|"));
             let data = write(&mut rng, &part, &habits, delimiter);
             let options = Options { delimiter: Some(delimiter), ..habits.clone() };
-            files.push((scan("f.csv", &data, &options, &[77]).unwrap_or_else(|error| panic!("CLEVERTAP_SEED={seed}: {error}")), data));
+            match scan("f.csv", &data, &options, &[77]) {
+                Ok(layout) => files.push((layout, data)),
+                Err(error) if error.what.contains(UNSURE_ESCAPE) => continue 'folders,
+                Err(error) => panic!("CLEVERTAP_SEED={seed}: {error}"),
+            }
         }
         let layouts: Vec<_> = files.iter().map(|(layout, _)| layout.clone()).collect();
         let merged = Layout::merge(&layouts).unwrap_or_else(|error| panic!("CLEVERTAP_SEED={seed}: {error}"));
@@ -138,8 +147,9 @@ fn a_folder_is_read_as_its_files_were_written() {
 }
 
 /// How Arrow writes the value that the text says.
-fn as_typed(text: &str, data_type: &DataType) -> String {
+pub(crate) fn as_typed(text: &str, data_type: &DataType) -> String {
     match data_type {
+        DataType::Boolean => text.to_lowercase(),
         DataType::Timestamp(_, None) => text.replace(' ', "T"),
         DataType::Timestamp(_, Some(_)) => {
             let text = text.replace(" UTC", "Z").replace(" +00:00", "Z");

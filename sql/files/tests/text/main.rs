@@ -1,13 +1,17 @@
 //! What is relied on: bytes in, rows or a message out, in pieces of any size.
 
+mod beside;
 mod folders;
 mod generated;
 mod mutated;
+mod objects;
+mod python;
 mod splits;
 mod structure;
 mod tables;
 mod told;
 mod types;
+mod writers;
 
 use std::sync::Arc;
 

@@ -86,8 +86,27 @@ fn quotes_behind_backslashes_are_read_with_the_escape_that_the_message_names() {
     assert_eq!(read_with(both, &escape), "note Utf8View\na\"\nb");
     assert_eq!(read("note\n\"C:\\\"\n\"5\"\" disk\"\n").split_once('\n').unwrap().1, "C:\\\n5\" disk");
     // A backslash before another byte is text, and one at the end of a cell is not an escape unless it is said to be.
-    assert_eq!(read_with("a,b\n\"C:\\dir\\\\\",\\\"\n", &escape).lines().nth(1), Some("C:\\dir\\|\\\""));
+    assert_eq!(read_with("a,b\n\"C:\\dir\\\\\",\\\"\nx,C:\\dir\n", &escape).lines().nth(1), Some("C:\\dir\\|\\\""));
     assert_eq!(read("a,b\n\"C:\\\",\\N1\n"), "a Utf8View, b Utf8View\nC:\\|\\N1");
+}
+
+#[test]
+fn escapes_in_cells_that_are_not_quoted_are_text_only_where_the_file_shows_it() {
+    let escape = Options { escape: Some(b'\\'), ..Options::default() };
+    // Spark writes a backslash there as it is, Python and MySQL write it twice, and one before a quote, a separator, a line end.
+    let told = "error: f.csv, line 3: the escape stands before others in cells that are not quoted, where some programs mean it and some do \
+                not; write the file with quotes around such cells";
+    for cell in ["C:\\\\dir", "5\\\" disk", "a\\\\", "C:\\"] {
+        assert_eq!(read_with(format!("a,b\n1,\\N\n1,{cell}\n"), &escape), told, "{cell}");
+        assert_eq!(read_with(format!("a,b\n1,C:\\dir\n1,{cell}\n"), &escape).lines().nth(2), Some(&*format!("1|{cell}")), "{cell}");
+    }
+    assert_eq!(read_with("a,b\n1,\\N\n1,C:\\\\\n\"\",C:\n", &escape), "a Int64, b Utf8View\n1|\\N\n1|C:\\\\\n~|C:");
+    // Nor does a separator show it, whichever was found.
+    let line_ends = "p\\\nq;a\\;b\n1;2\n";
+    assert_eq!(read_with(line_ends, &escape), told.replace("line 3", "line 1"));
+    // Where cells are quoted, separators are not escaped.
+    assert_eq!(read_with("a,b\n1,C:\\\n1,\"C:,\"\n", &escape), "a Int64, b Utf8View\n1|C:\\\n1|C:,");
+    assert_eq!(read_with("a,b\n1,\"C:\\\\dir\"\n1,\"5\\\" disk\"\n", &escape), "a Int64, b Utf8View\n1|C:\\dir\n1|5\" disk");
 }
 
 #[test]
@@ -124,6 +143,13 @@ fn the_separator_is_the_one_that_splits_all_records_evenly() {
     );
     assert_eq!(read("sep=;\r\na;b\r\n1;x\r\n2;y\r\n"), rows);
     assert_eq!(read("\u{feff}\"sep=^\"\na^b\n1^x\n2^y\n"), rows);
+    let comma = Options { delimiter: Some(b','), has_header: false, ..Options::default() };
+    let told = "error: f.csv, line 1: the first line says that ';' separates, and delimiter is ','; delimiter = ';', or a line of \
+                names before it if it is a row";
+    assert_eq!(read_with("sep=;\n1;x\n", &comma), told);
+    assert_eq!(read_with("\"sep=;\"\n1,x\n", &comma), told);
+    let named = Options { has_header: true, ..comma };
+    assert_eq!(read_with("a\nsep=;\n1\n", &named).lines().nth(1), Some("sep=;"));
     assert!(read("sep=;\na;b\n1;2;3\n").starts_with("error: f.csv, line 3: the record has 3 cells"));
 }
 
@@ -157,10 +183,16 @@ fn line_ends_are_of_one_kind() {
         assert_eq!(read(["", "a,b", "", "1,2", "", "", "3,4", "", ""].join(end)), rows);
     }
     // LF and CR LF end a line in the same way; a lone CR is a cell's, which would be quoted.
-    assert_eq!(read("a,b\n1,2\r\n3,4\n"), rows);
+    let mixed = "some lines end in LF and some in CR LF: a CR before the LF is no part of the last cell; quote cells that end in CR";
+    assert_eq!(read("a,b\n1,2\r\n3,4\n"), format!("{rows}\n! f.csv, line 2: {mixed}"));
+    assert_eq!(read("a,b\r\n\"1\",2\r\n3,4\n"), format!("{rows}\n! f.csv, line 3: {mixed}"));
+    assert_eq!(read("a,b\n1,\"2\r\"\n3,4\n"), "a Int64, b Utf8View\n1|2\r\n3|4");
     let told =
         "the line ends in another way (CR, or LF) than those before it; write one kind of line end, and quote cells that have others";
     assert_eq!(read("a,b\n1,2\r3,4\n"), format!("error: f.csv, line 2: {told}"));
+    // Whichever separator the reason hides.
+    let single = Options { quote: Some(b'\''), ..Options::default() };
+    assert_eq!(read_with("a,b\t'p\nq'\nx,\t1\n\r\t2\n", &single), format!("error: f.csv, line 4: {told}"));
     assert_eq!(read("a,b\r1,2\n3,4\r"), format!("error: f.csv, line 2: {told}"));
     assert_eq!(read("a,b\n1,\"2\r3\"\n"), "a Int64, b Utf8View\n1|2\r3");
 }
@@ -173,6 +205,10 @@ fn a_blank_line_is_no_row_unless_the_file_has_one_column() {
     let told = "! f.csv, line 4: a blank line of a file of one column is a row without a value";
     assert_eq!(read("\na\n1\n\n2\n\n"), format!("a Int64\n1\n~\n2\n~\n{told}"));
     assert_eq!(read("\r\na\r\n1\r\n\r\n2"), format!("a Int64\n1\n~\n2\n{told}"));
+    // Before the first row too, where no names stand there.
+    let headless = Options { has_header: false, ..Options::default() };
+    assert_eq!(read_with("\n\n7\n\n", &headless), format!("column_1 Int64\n~\n~\n7\n~\n{}", told.replace('4', "1")));
+    assert_eq!(read_with("\n\n7,8\n\n", &headless), "column_1 Int64, column_2 Int64\n7|8");
 }
 
 #[test]
@@ -217,6 +253,12 @@ fn bytes_that_cannot_separate_or_quote_are_refused() {
         Options { delimiter: Some(0xa7), ..Options::default() },
         Options { delimiter: Some(b'\\'), escape: Some(b'\\'), ..Options::default() },
         Options { quote: Some(b'\r'), ..Options::default() },
+        // A doubled digit is a digit, in a number that is not the cell's.
+        Options { quote: Some(b'1'), ..Options::default() },
+        Options { escape: Some(b'N'), ..Options::default() },
+        // Rows whose first cell is empty, or quoted, are no comments.
+        Options { delimiter: Some(b'#'), comment: Some(b'#'), ..Options::default() },
+        Options { comment: Some(b'"'), ..Options::default() },
     ];
     for options in odd {
         let told = read_with("a,b\n", &options);
@@ -255,11 +297,17 @@ fn utf16_and_other_formats_are_told_with_what_reads_them() {
         let said = read(utf16("id,name\r\n1,x\r\n", mark, bytes));
         assert_eq!(said, format!("error: f.csv, line 1: the file is in UTF-16; encoding = '{name}' reads it"));
     }
+    // Without a mark, and without Latin letters at its beginning.
+    for (bytes, name) in [(u16::to_le_bytes as fn(u16) -> [u8; 2], "utf-16le"), (u16::to_be_bytes, "utf-16be")] {
+        let said = read(utf16("名前,市\r\n一,二\r\n", false, bytes));
+        assert_eq!(said, format!("error: f.csv, line 1: the file is in UTF-16; encoding = '{name}' reads it"));
+    }
     assert_eq!(
         read("a,b\n1,2\n3,\0\n"),
         "error: f.csv, line 3: a byte is zero, as in no text file in UTF-8; encoding = 'utf-16' reads UTF-16"
     );
-    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0"] {
+    for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0", b"BZh91AY&SY"]
+    {
         assert!(read(magic).starts_with("error: f.csv: the file is no text: it is compressed, a workbook, or Parquet"));
     }
 }

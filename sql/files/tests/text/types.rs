@@ -154,6 +154,11 @@ fn null_marks_of_the_author_are_null_in_every_type() {
     let nulls = Options { null: vec!["\\N".to_owned(), "-999".to_owned()], ..Options::default() };
     let file = "a,b,c\n1,2026-01-05,x\n\\N,\\N,\\N\n-999,\"\\N\",\"-999\"\n";
     assert_eq!(read_with(file, &nulls), "a Int64, b Date32, c Utf8View\n1|2026-01-05|x\n~|~|~\n~|~|~");
+    // The text of a cell is what the mark is compared with, however the file writes it.
+    let escaped = Options { escape: Some(b'\\'), ..nulls };
+    assert_eq!(read_with("a,b\n1,\"\\\\N\"\n\"\\\\N\",\\N\n", &escaped), "a Int64, b Utf8View\n1|~\n~|~");
+    let quote = Options { null: vec!["\"\"".to_owned()], ..Options::default() };
+    assert_eq!(read_with("a,b\n1,x\n\"\"\"\"\"\",\"\"\n", &quote), "a Int64, b Utf8View\n1|x\n~|~");
 }
 
 #[test]

@@ -145,21 +145,24 @@ fn rest(local: Instant, rest: &[u8], zones: &mut Zones) -> Option<Instant> {
     Some(Instant { seconds: instant.seconds - offset, zone: Zone::Stated, ..instant })
 }
 
-/// Seconds of `+05:30`, `+0530`, `+05`. Not `-00:00`, which says that the zone is not known.
+/// Seconds of `+05:30`, `+0530`, `+05`, and of `+05:53:28`, as clocks were set before there were zones. Not `-00:00`, which says that the
+/// zone is not known.
 fn offset(text: &[u8]) -> Option<i64> {
     let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
     let (sign, [a, b, rest @ ..]) = text.split_first()? else { return None };
-    let minutes = match rest {
-        [] => 0,
-        [b':', c, d] | [c, d] => digit(*c)? * 10 + digit(*d)?,
+    let two = |a: &u8, b: &u8| Some(digit(*a)? * 10 + digit(*b)?);
+    let (minutes, seconds) = match rest {
+        [] => (0, 0),
+        [b':', c, d] | [c, d] => (two(c, d)?, 0),
+        [b':', c, d, b':', e, f] => (two(c, d)?, two(e, f)?),
         _ => return None,
     };
-    let hours = digit(*a)? * 10 + digit(*b)?;
-    let seconds = hours * 3600 + minutes * 60;
+    let hours = two(a, b)?;
+    let offset = hours * 3600 + minutes * 60 + seconds;
     match sign {
-        _ if hours > 18 || minutes > 59 => None,
-        b'+' => Some(seconds),
-        b'-' if seconds > 0 => Some(-seconds),
+        _ if hours > 18 || minutes > 59 || seconds > 59 => None,
+        b'+' => Some(offset),
+        b'-' if offset > 0 => Some(-offset),
         _ => None,
     }
 }
@@ -215,6 +218,8 @@ mod tests {
             ("2026-01-05 10:00:00+05:30", 5.5),
             ("2026-01-05 10:00:00 +0530", 5.5),
             ("2026-01-05 10:00:00-08", -8.0),
+            ("2026-01-05 10:00:00-04:30:00", -4.5),
+            ("2026-01-05 10:00:00+05:53:24", 5.89),
             ("2026-01-05 10:00:00 Europe/Berlin", 1.0),
             ("2026-07-05 10:00:00 Europe/Berlin", 2.0 - 181.0 * 24.0),
         ] {
