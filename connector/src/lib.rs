@@ -33,6 +33,7 @@
 //! | `client/` | requests as values, attempts, retries, the budget: the only room that awaits CleverTap |
 //! | `access`, `scope`, `project_schema/`, `account`, `relation` | what SQL may do; bounds of a tenant; events and properties of the project; an account; a table as it is registered |
 //! | `read/` | filters to requests, requests to pages, pages to batches |
+//! | `convert/` | a value that cannot be made rejects its row, and not the statement |
 //! | `origin/` | the file of a row, and the row in it |
 //! | `write/` | batches to bodies, bodies to answers, answers to fates |
 //! | `catalog/` | names to tables; the system tables; `STORED AS CLEVERTAP` |
@@ -49,6 +50,7 @@
 //! | which records go out again, and with which others | `write/deliver` |
 //! | what an identifier that is compared with a number means | `optimizer/identifier_casts` |
 //! | which join or subquery gives a read its keys, events and days | `optimizer/bind_keys`, `read/late_filter` |
+//! | what is said of a value that a select list cannot make | `convert/exec` |
 //! | whom a DELETE takes | `dml/keys/predicate` |
 //! | whom a condition with NULL takes | `optimizer/three_valued` |
 //! | which instant a date, a local time or an epoch is | `optimizer/instants` |
@@ -74,6 +76,7 @@ mod balance;
 pub mod bench_support;
 mod catalog;
 mod client;
+mod convert;
 pub mod copy;
 mod cpu;
 pub mod diagnose;

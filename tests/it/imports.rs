@@ -15,7 +15,7 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// Rooms of the connector, lowest first; those of one line do not import each other.
 const CONNECTOR: &[&[&str]] = &[
-    &["access", "cpu", "fate", "redact", "single_partition", "table", "wall_clock"],
+    &["access", "convert", "cpu", "fate", "redact", "single_partition", "table", "wall_clock"],
     &["origin"],
     &["error", "foreign_text", "tables"],
     &["project_schema", "storage"],

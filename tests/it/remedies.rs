@@ -21,12 +21,12 @@ const fn remedy(says: &'static str, fails: &'static str, works: &'static str, ar
     Remedy { says, fails, works, arrives }
 }
 
-const REMEDIES: [Remedy; 36] = [
+const REMEDIES: [Remedy; 37] = [
     remedy(
         "write CAST({x} AS text)",
-        "INSERT INTO clevertap.profiles SELECT 1.5 AS identity",
-        "INSERT INTO clevertap.profiles SELECT CAST(1.5 AS text) AS identity",
-        "\"identity\":\"1.5\"",
+        "INSERT INTO clevertap.profiles SELECT true AS identity",
+        "INSERT INTO clevertap.profiles SELECT CAST(true AS text) AS identity",
+        "\"identity\":\"true\"",
     ),
     remedy(
         "the name of an event is text; write CAST({x} AS text)",
@@ -65,15 +65,21 @@ const REMEDIES: [Remedy; 36] = [
         "\"ts\":1767312000",
     ),
     remedy(
-        "write to_timestamp({x}) or CAST({x} AS bigint)",
+        "write ct_event_time({x}, 'yyyy-mm-dd hh:mi:ss', 'UTC') with its own format and zone, or CAST({x} AS bigint)",
         "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, '1767312000' AS event_time",
         "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, CAST('1767312000' AS bigint) AS event_time",
         "\"ts\":1767312000",
     ),
     remedy(
-        "write to_timestamp({x}) or CAST({x} AS bigint)",
-        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, '2026-01-02T00:00:00Z' AS event_time",
-        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, to_timestamp('2026-01-02T00:00:00Z') AS event_time",
+        "write ct_event_time({x}, 'yyyy-mm-dd hh:mi:ss', 'UTC') with its own format and zone, or CAST({x} AS bigint)",
+        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, '02/01/2026 05:30' AS event_time",
+        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, ct_event_time('02/01/2026 05:30', 'dd/mm/yyyy hh:mi', 'Asia/Kolkata') AS event_time",
+        "\"ts\":1767312000",
+    ),
+    remedy(
+        "expected a timestamp or whole epoch seconds; write CAST({x} AS bigint)",
+        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, 1767312000.5 AS event_time",
+        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, CAST(1767312000.5 AS bigint) AS event_time",
         "\"ts\":1767312000",
     ),
     remedy(
@@ -196,7 +202,7 @@ const REMEDIES: [Remedy; 36] = [
         "INSERT INTO clevertap.profiles SELECT 'a' AS identity, ct_incr(CAST('2' AS BIGINT)) AS \"Visits\"",
         "{\"$incr\":2}",
     ),
-    remedy("CAST(… AS VARCHAR) makes text", "SELECT ct_phone(1.5)", "SELECT ct_phone(CAST(919812345678 AS VARCHAR), 'IN')", ""),
+    remedy("CAST(… AS VARCHAR) makes text", "SELECT ct_phone(true)", "SELECT ct_phone(CAST(919812345678 AS VARCHAR), 'IN')", ""),
     remedy(
         "write ORDER BY (properties -> 'Amount')::double",
         "SELECT properties -> 'A' FROM clevertap.profiles WHERE identity = 'a' ORDER BY properties -> 'A'",

@@ -45,8 +45,10 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayAccessor, ArrayIter, ArrayRef, AsArray, StringViewArray, StringViewBuilder, downcast_dictionary_array};
-use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::compute::kernels::boolean::not;
+use arrow::compute::kernels::cmp::eq;
+use arrow::compute::{cast, nullif, take};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use phonenumber::country;
@@ -73,7 +75,7 @@ impl Phone {
                  Without a region only numbers with a leading `+` are read.",
                 "ct_phone(phone [, region])",
             )
-            .with_argument("phone", "The number as text, or as an integer.")
+            .with_argument("phone", "The number as text, or as a whole number, also of a type that has fractions.")
             .with_argument(
                 "region",
                 "Where it was written: an ISO 3166 code of two letters, such as 'IN'. In a column, NULL or another text counts as no region.",
@@ -122,7 +124,8 @@ impl ScalarUDFImpl for Phone {
                 Err(WrongRegion) => exec_err!("{}", wrong_region()),
             },
             [phone, ColumnarValue::Array(regions)] => {
-                let phones = cast(&phone.to_array(regions.len())?, &DataType::Utf8View)?;
+                let phones = phone.to_array(regions.len())?;
+                let phones = if may_be_whole(phones.data_type()) { whole(&phones)? } else { cast(&phones, &DataType::Utf8View)? };
                 let rows = with_regions(phones.as_string_view(), regions.as_string_view());
                 Ok(ColumnarValue::Array(Arc::new(rows)))
             }
@@ -142,6 +145,8 @@ fn phone_type(given: &DataType) -> Result<DataType> {
         DataType::Dictionary(_, value) if value.is_integer() => Ok(DataType::Utf8View),
         DataType::Null | DataType::Decimal128(_, 0) => Ok(DataType::Utf8View),
         integer if integer.is_integer() => Ok(DataType::Utf8View),
+        float if float.is_floating() => Ok(DataType::Float64),
+        decimal @ DataType::Decimal128(..) => Ok(decimal.clone()),
         other => plan_err!("{NAME} was given {other} as the phone; expected text, or an integer. CAST(… AS VARCHAR) makes text"),
     }
 }
@@ -180,6 +185,10 @@ fn read(phone: &ColumnarValue, region: Option<country::Id>) -> Result<ColumnarVa
     match phone {
         ColumnarValue::Array(phones) => Ok(ColumnarValue::Array(column(phones, region)?)),
         ColumnarValue::Scalar(phone) => {
+            let phone = match may_be_whole(&phone.data_type()) {
+                true => ScalarValue::try_from_array(&whole(&phone.to_array()?)?, 0)?,
+                false => phone.clone(),
+            };
             let number = match phone.try_as_str() {
                 Some(text) => text.and_then(|text| Reader::default().read(text, region).map(str::to_owned)),
                 None => return internal_err!("{NAME} was called with {}", phone.data_type()),
@@ -189,9 +198,22 @@ fn read(phone: &ColumnarValue, region: Option<country::Id>) -> Result<ColumnarVa
     }
 }
 
+/// Whether it is a type of numbers with fractions, whose values may be whole.
+fn may_be_whole(given: &DataType) -> bool {
+    matches!(given, DataType::Float64 | DataType::Decimal128(..))
+}
+
+/// The digits of whole numbers. A fraction is NULL, as what is no phone number.
+fn whole(numbers: &ArrayRef) -> Result<ArrayRef> {
+    let whole = cast(numbers, &DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0))?;
+    let is_same = eq(&cast(&whole, numbers.data_type())?, numbers)?;
+    Ok(cast(&nullif(&whole, &not(&is_same)?)?, &DataType::Utf8View)?)
+}
+
 /// Reads an array with one region. Each value of a dictionary is read once, unless it has more values than rows.
 fn column(phones: &ArrayRef, region: Option<country::Id>) -> Result<ArrayRef> {
     Ok(match phones.data_type() {
+        number if may_be_whole(number) => Arc::new(rows(whole(phones)?.as_string_view(), region)),
         DataType::Utf8 => Arc::new(rows(phones.as_string::<i32>(), region)),
         DataType::LargeUtf8 => Arc::new(rows(phones.as_string::<i64>(), region)),
         DataType::Utf8View => Arc::new(rows(phones.as_string_view(), region)),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, ExprSchema};
+use datafusion::common::{Column, DFSchema, ExprSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{InList, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -163,6 +163,12 @@ fn whole_as_text(number: &Expr, data_type: &DataType) -> Result<Expr> {
     when(is_sure, cast(whole, DataType::Utf8View)).otherwise(cast(number.clone(), DataType::Utf8View))
 }
 
+/// Whether it is a constant that is no whole number.
+fn is_a_fraction(expr: &Expr) -> bool {
+    let Expr::Literal(value, _) = expr else { return false };
+    matches!(value.cast_to(&DataType::Float64), Ok(ScalarValue::Float64(Some(number))) if number.fract() != 0.0)
+}
+
 /// Whether it is a column that was read from text of a file as another type.
 fn is_text_of_a_file(expr: &Expr, schema: &DFSchema) -> bool {
     let Expr::Column(column) = expr else { return false };
@@ -214,8 +220,8 @@ fn as_text(other: &Expr, schema: &DFSchema, name: &str) -> Result<Option<Expr>> 
             Ok(Some(Expr::ScalarSubquery(of_one_column(subquery, cast(column, DataType::Utf8View))?)))
         }
         _ if is_text_of_a_file(other, schema) => Ok(Some(cast(other.clone(), DataType::Utf8View))),
-        kind if kind.is_floating() || kind.is_decimal() => whole_as_text(other, &kind).map(Some),
-        kind if kind.is_temporal() => Err(Error::Filter(format!(
+        kind if (kind.is_floating() || kind.is_decimal()) && !is_a_fraction(other) => whole_as_text(other, &kind).map(Some),
+        kind if kind.is_floating() || kind.is_decimal() || kind.is_temporal() => Err(Error::Filter(format!(
             "\"{name}\" identifies, so it is text, and is compared with a {kind}; compare it with text or whole numbers: CAST(… AS VARCHAR) \
              if that is its text"
         ))

@@ -19,7 +19,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, displaya
 
 use super::exec::{PlacesExec, config_of};
 use super::place::{PLACE, Source};
-use crate::write::convert::ConvertExec;
+use crate::convert::ConvertExec;
 
 /// `plan` with the places of its rows as its last column, if all of them are rows of files.
 pub(crate) fn with_places(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<(Arc<dyn ExecutionPlan>, Source)>> {

@@ -20,6 +20,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Exe
 use futures::{StreamExt, TryStreamExt};
 
 use crate::client::{Api, Lane, LaneSettings};
+use crate::convert::{converted, held};
 use crate::options::{DryRun, InDoubt, OnReject};
 use crate::origin::{Source, with_places};
 use crate::single_partition::over_one_partition;
@@ -27,7 +28,6 @@ use crate::table::{BodyForm, Write};
 use crate::tables::DRY_RUN;
 use crate::write::body::Packers;
 use crate::write::consent::ConsentExec;
-use crate::write::convert::{converted, held};
 use crate::write::deliver::Route;
 use crate::write::driver::{Driver, Progress, SourceRows, WriteMetrics};
 use crate::write::encode::Encoder;

@@ -6,14 +6,12 @@
 //!                            (consent: what erases) ├─▶ body          records -> bodies
 //!                                                   ├─▶ deliver       a body until each record has a fate (response)
 //!                                                   └─▶ settle        fates -> counts, failed rows, end
-//! convert       values that cannot be made reject their rows alone
 //! resume        what an earlier run settled
 //! custom_list   sorted, one file per list         hooks    callbacks of an embedder
 //! ```
 
 pub(crate) mod body;
 mod consent;
-pub(crate) mod convert;
 pub(crate) mod custom_list;
 mod deliver;
 mod driver;

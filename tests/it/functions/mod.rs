@@ -2,6 +2,7 @@
 
 mod operators;
 mod phone;
+mod written;
 
 use std::sync::Arc;
 

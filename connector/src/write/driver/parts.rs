@@ -3,9 +3,9 @@
 use arrow::array::{Array, AsArray, RecordBatch, StringViewArray, UInt64Array};
 use arrow::datatypes::UInt64Type;
 
+use crate::convert::Unmade;
 use crate::origin::{Place, SourceRow};
 use crate::runs::row_ranges::RowRanges;
-use crate::write::convert::Unmade;
 
 /// Numbers the rows of batches.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use super::block::{Block, ROWS_MAX};
 use super::digits::{FIFTEEN_DIGITS, Form, SIXTEEN_DIGITS, WIDTH, texts};
 use super::kernels::Key;
 use super::reject::EPOCH_SECONDS_MAX;
+use super::time::may_be_a_calendar_day;
 use super::value::LIKE_A_CALENDAR_DATE;
 
 /// Numbers of one [`Form`], with a minus if negative, and `AFTER` behind each unless it is 0. If `TRIMMED`, a trailing zero is left
@@ -105,23 +106,6 @@ pub(super) fn unsigned(value: u64) -> Parts {
     parts(value, false, SIXTEEN_DIGITS)
 }
 
-/// The first number that reads as a day from 1970 to 2099, as 20260105, and how far the last one is from it.
-const DAYS: (i64, u64) = (19_700_101, 20_991_231 - 19_700_101);
-/// The same with the hour, as 2026010510: seconds of the years 2032 to 2036.
-const HOURS: (i64, u64) = (1_970_010_100, 2_099_123_123 - 1_970_010_100);
-
-/// Whether a whole number is a day of the calendar from 1970 to 2099, or an hour of one, written as digits.
-pub(super) fn is_a_calendar_day(value: i64) -> bool {
-    let day = match value {
-        value if value.wrapping_sub(DAYS.0) as u64 <= DAYS.1 => value,
-        value if value.wrapping_sub(HOURS.0) as u64 <= HOURS.1 && value % 100 < 24 => value / 100,
-        _ => return false,
-    };
-    let (year, month, day) = (day / 10_000, day / 100 % 100, day % 100);
-    // Within the bounds above.
-    chrono::NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).is_some()
-}
-
 /// The instant of a record, in epoch seconds of at most ten digits.
 #[inline(always)]
 pub(super) fn seconds(value: i64) -> Parts {
@@ -131,8 +115,7 @@ pub(super) fn seconds(value: i64) -> Parts {
 /// The same of a whole number, which may be a day of the calendar: that is left to the cell writer.
 #[inline(always)]
 pub(super) fn whole_seconds(value: i64) -> Parts {
-    let may_be_a_day = value.wrapping_sub(DAYS.0) as u64 <= DAYS.1 || value.wrapping_sub(HOURS.0) as u64 <= HOURS.1;
-    signed(if value <= EPOCH_SECONDS_MAX && !may_be_a_day { value } else { i64::MAX })
+    signed(if value <= EPOCH_SECONDS_MAX && !may_be_a_calendar_day(value) { value } else { i64::MAX })
 }
 
 #[inline(always)]

@@ -8,6 +8,7 @@ use arrow::datatypes::{
     DataType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use crate::wall_clock::instant;
@@ -19,6 +20,34 @@ pub(super) const OUT_OF_RANGE: i64 = i64::MIN;
 const FIRST: i64 = -62_135_596_800;
 /// 9999-12-31T23:59:59Z.
 const LAST: i64 = 253_402_300_799;
+
+/// The first number that reads as a day from 1970 to 2099, as 20260105, and how far the last one is from it.
+const CALENDAR_DAYS: (i64, u64) = (19_700_101, 20_991_231 - 19_700_101);
+/// The same with the hour, as 2026010510: seconds of the years 2032 to 2036.
+const CALENDAR_HOURS: (i64, u64) = (1_970_010_100, 2_099_123_123 - 1_970_010_100);
+
+/// Whether a whole number lies where such numbers do.
+#[inline(always)]
+pub(super) fn may_be_a_calendar_day(value: i64) -> bool {
+    is_within(value, CALENDAR_DAYS) || is_within(value, CALENDAR_HOURS)
+}
+
+#[inline(always)]
+fn is_within(value: i64, (first, length): (i64, u64)) -> bool {
+    value.wrapping_sub(first) as u64 <= length
+}
+
+/// Whether a whole number is a day of the calendar from 1970 to 2099, or an hour of one, written as digits.
+pub(super) fn is_a_calendar_day(value: i64) -> bool {
+    let day = match value {
+        value if is_within(value, CALENDAR_DAYS) => value,
+        value if is_within(value, CALENDAR_HOURS) && value % 100 < 24 => value / 100,
+        _ => return false,
+    };
+    let (year, month, day) = (day / 10_000, day / 100 % 100, day % 100);
+    // Within the bounds above.
+    NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).is_some()
+}
 
 /// How values without a time zone are read.
 #[derive(Debug, Clone, Copy, Default)]

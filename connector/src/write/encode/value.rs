@@ -5,9 +5,8 @@
 
 use super::bind::{Column, Values};
 use super::cell;
-use super::numbers::is_a_calendar_day;
 use super::reject::{Checked, EPOCH_SECONDS_MAX, LEVELS_MAX, TEXT_BYTES_MAX, TIME_RANGE, date_range, depth, long_text, problem};
-use super::time::OUT_OF_RANGE;
+use super::time::{OUT_OF_RANGE, is_a_calendar_day};
 
 /// How the values of one field are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

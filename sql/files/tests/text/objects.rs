@@ -67,7 +67,7 @@ fn scan(name: &str, data: &[u8], sizes: &[usize]) -> Result<Layout, TextError> {
 
 fn load(name: &str, layout: &Layout, data: &[u8], sizes: &[usize]) -> Result<Vec<arrow::array::RecordBatch>, TextError> {
     let all: Vec<_> = (0..layout.columns().len()).collect();
-    let mut rows = Rows::new(name, layout, &all).with_batch_rows(3);
+    let mut rows = Rows::new(name, layout, layout.schema(), &all).with_batch_rows(3);
     let mut batches = Vec::new();
     for piece in pieces(data, sizes) {
         batches.extend(rows.push(piece)?);

@@ -17,8 +17,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, StringViewArray};
 use datafusion::error::Result;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
@@ -29,10 +28,8 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 pub(crate) use self::exec::ConvertExec;
+use self::exec::{UNMADE, may_fail};
 use self::held::HeldExec;
-
-/// The column that says what could not be made.
-const UNMADE: &str = "__clevertap_unmade";
 
 /// A value that could not be made, as the column of [`ConvertExec`] says it.
 #[derive(Debug, PartialEq, Eq)]
@@ -107,9 +104,4 @@ fn input_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
         || plan.is::<RepartitionExec>()
         || plan.is::<SortPreservingMergeExec>();
     plan.children().first().copied().filter(|_| passes)
-}
-
-/// Whether it is more than a column or a constant.
-fn may_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
-    !(expr.is::<Column>() || expr.is::<Literal>())
 }

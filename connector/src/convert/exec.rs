@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::CastExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, SchedulingType};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
@@ -22,7 +22,13 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
-use super::{UNMADE, may_fail};
+/// The column that says what could not be made.
+pub(super) const UNMADE: &str = "__clevertap_unmade";
+
+/// Whether it is more than a column or a constant.
+pub(super) fn may_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    !(expr.is::<Column>() || expr.is::<Literal>())
+}
 
 /// A select list.
 #[derive(Debug, Clone)]
