@@ -9,15 +9,16 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ExprSchema, ScalarValue};
 use datafusion::error::Result;
+use datafusion::functions::regex::expr_fn::regexp_replace;
 use datafusion::logical_expr::expr::{InList, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, DmlStatement, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, WriteOp, cast, lit, try_cast, when,
+    Between, BinaryExpr, DmlStatement, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, WriteOp, cast, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -150,17 +151,16 @@ fn identifier(expr: &Expr, schema: &DFSchema) -> Option<String> {
 }
 
 /// A whole number without its point, as an INSERT writes it; another number as it is shown, which identifies nobody.
-fn whole_as_text(number: &Expr, data_type: &DataType) -> Result<Expr> {
-    // Floats below have each whole number.
-    let below = match data_type {
-        DataType::Float16 => 2_047.0,
-        DataType::Float32 => 16_777_215.0,
-        _ => 9_007_199_254_740_991.0,
+fn whole_as_text(number: &Expr, data_type: &DataType) -> Expr {
+    // Of so many digits a float has each whole number.
+    let digits = match data_type {
+        DataType::Float16 => "{1,3}",
+        DataType::Float32 => "{1,7}",
+        DataType::Float64 => "{1,15}",
+        _ => "+",
     };
-    let whole = try_cast(number.clone(), DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0));
-    let is_whole = whole.clone().eq(number.clone());
-    let is_sure = if data_type.is_floating() { is_whole.and(number.clone().between(lit(-below), lit(below))) } else { is_whole };
-    when(is_sure, cast(whole, DataType::Utf8View)).otherwise(cast(number.clone(), DataType::Utf8View))
+    let shown = cast(number.clone(), DataType::Utf8View);
+    regexp_replace(shown, lit(format!(r"^(-?\d{digits})\.0*$")), lit("$1"), None)
 }
 
 /// Whether it is a constant that is no whole number.
@@ -220,7 +220,7 @@ fn as_text(other: &Expr, schema: &DFSchema, name: &str) -> Result<Option<Expr>> 
             Ok(Some(Expr::ScalarSubquery(of_one_column(subquery, cast(column, DataType::Utf8View))?)))
         }
         _ if is_text_of_a_file(other, schema) => Ok(Some(cast(other.clone(), DataType::Utf8View))),
-        kind if (kind.is_floating() || kind.is_decimal()) && !is_a_fraction(other) => whole_as_text(other, &kind).map(Some),
+        kind if (kind.is_floating() || kind.is_decimal()) && !is_a_fraction(other) => Ok(Some(whole_as_text(other, &kind))),
         kind if kind.is_floating() || kind.is_decimal() || kind.is_temporal() => Err(Error::Filter(format!(
             "\"{name}\" identifies, so it is text, and is compared with a {kind}; compare it with text or whole numbers: CAST(… AS VARCHAR) \
              if that is its text"

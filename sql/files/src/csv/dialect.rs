@@ -5,11 +5,8 @@
 //! whole file then finds the record that differs.
 
 use super::mask::BLOCK;
-use super::options::Options;
+use super::options::{CANDIDATES, Options};
 use super::structure::{Cell, Dialect, Fault, LineEnd, Machine, Record, Sink};
-
-/// Bytes that may separate, if nobody says which does.
-pub(crate) const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// What the first bytes show.
 #[derive(Debug, PartialEq, Eq)]

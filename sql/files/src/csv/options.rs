@@ -1,5 +1,8 @@
 //! What the author of a statement says of a file.
 
+/// Bytes that may separate, if nobody says which does.
+pub(crate) const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
+
 /// What is known of a file before it is read.
 #[derive(Debug, Clone)]
 pub struct Options {

@@ -5,9 +5,9 @@
 //! quoted cell is doubled, or stands behind the escape. Stricter than they are: nothing but a separator or a line end may follow a closing
 //! quote, line ends are of one kind, and a quote that is never closed is a fault.
 
-use super::dialect::CANDIDATES;
 use super::mask::{BLOCK, Needles};
 use super::noticed::Noticed;
+use super::options::CANDIDATES;
 
 /// Where a cell stands in the buffer, without its quotes.
 #[derive(Debug, Clone, Copy)]
