@@ -1,6 +1,7 @@
 //! Files as people have them, through SQL.
 
 mod own_text;
+mod recipes;
 
 use std::io::Write;
 
