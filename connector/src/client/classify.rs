@@ -166,8 +166,8 @@ const fn is_unclear_status(status: u16) -> bool {
     matches!(status, 408 | 409 | 499 | 500..)
 }
 
-/// The beginning of the error of a request that is not finished. Its code is 2, if it has one: reference 1.6.
-pub(crate) const IN_PROGRESS: &[&str] = &["Request still in progress"];
+/// The beginnings of errors of requests that are not finished. Their code is 2, if they have one: reference 1.6.
+pub(crate) const IN_PROGRESS: &[&str] = &["Request still in progress", "URL not generated"];
 
 impl Fail {
     /// Whether it says that the request is not finished, or may have been executed. Codes from 509 on are those of records.
@@ -267,6 +267,9 @@ pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable:
             }
             (None, None) if outcome == Unreadable && status == 202 => "was answered 202, and is not finished".to_owned(),
             (None, None) if outcome == Unreadable => format!("was answered {status} with a body that cannot be read"),
+            (None, None) if outcome == Refused && matches!(status, 404 | 405) => {
+                format!("was answered {status}, as where there is no such call: check the region and the endpoint of the account")
+            }
             (None, None) => format!("was answered {status}"),
         },
     };
@@ -320,7 +323,8 @@ mod tests {
         (200, r#"{"status":"fail","processed":1,"unprocessed":[]}"#, AttemptOutcome::Readable, "was answered 200"),
         (200, r#"{"status":"fail","processed":0,"unprocessed":[]}"#, AttemptOutcome::Refused, r#"was answered "fail" without a reason (HTTP 200)"#),
         (409, "", AttemptOutcome::Readable, "was answered 409"),
-        (404, "", AttemptOutcome::Refused, "was answered 404"),
+        (404, "", AttemptOutcome::Refused, "was answered 404, as where there is no such call: check the region and the endpoint of the account"),
+        (200, r#"{"status":"fail","error":"URL not generated, Please come back later"}"#, AttemptOutcome::Broken { retry_after: None }, r#"was answered "URL not generated, Please come back later" (HTTP 200)"#),
         (200, r#"{"status":"fail","error":"no_such_thing here"}"#, AttemptOutcome::Readable, r#"was answered "no_such_thing here" (HTTP 200)"#),
         (200, "", AttemptOutcome::Unreadable, "was answered 200 with an empty body"),
         (200, "<html>ann@example.com</html>", AttemptOutcome::Unreadable, "was answered 200 with a body that cannot be read"),

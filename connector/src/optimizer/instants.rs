@@ -39,6 +39,7 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::error::Error;
 use crate::optimizer::identifier_casts::input_schema;
 use crate::optimizer::instant_plus::InstantPlus;
+use crate::optimizer::zoned_texts::ZonedTexts;
 use crate::wall_clock::instant;
 
 #[derive(Debug)]
@@ -111,7 +112,8 @@ fn rewrite(expr: Expr, schema: &DFSchema, config: &ConfigOptions) -> Result<Tran
             }
         }
         Expr::ScalarFunction(function) => {
-            if let Some(instant) = of_epoch(function, schema, config).or_else(|| local_bins(function, schema)) {
+            let rewritten = of_epoch(function, schema, config).or_else(|| local_bins(function, schema));
+            if let Some(instant) = rewritten.or_else(|| of_text(function, schema)) {
                 return Ok(Transformed::yes(instant));
             }
         }
@@ -198,6 +200,13 @@ fn of_epoch(function: &ScalarFunction, schema: &DFSchema, config: &ConfigOptions
         }
         _ => None,
     }
+}
+
+/// Texts that are read as instants.
+fn of_text(function: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
+    let [text, ..] = function.args.as_slice() else { return None };
+    text.get_type(schema).ok().filter(DataType::is_string)?;
+    Some(ScalarUDF::new_from_impl(ZonedTexts::of(&function.func)?).call(function.args.clone()))
 }
 
 /// Bins of an instant without an origin, which DataFusion begins at midnight UTC.

@@ -37,6 +37,7 @@ mod row_places;
 mod three_valued;
 mod timestamps;
 mod why_missing;
+mod zoned_texts;
 
 use std::sync::Arc;
 

@@ -137,7 +137,9 @@ async fn record(
                 return Ok(None);
             }
             let record = answer::read_complete(self::call(call), &answer, &call.answer)?.record()?;
-            if record.as_ref().is_some_and(|record| !is_of(record, column, key, call)) {
+            let is_answer = record.as_ref().map_or(Ok(true), |record| is_of(record, column, key, call));
+            let is_answer = is_answer.map_err(|why| answer::unexpected(&self::call(call), &answer, why))?;
+            if !is_answer {
                 let why = format!(
                     "it is the record of another \"{column}\" than the one that was asked for, and names that one nowhere. If it is another \
                      \"{column}\" of the same person, ask by the first one"
@@ -151,8 +153,9 @@ async fn record(
             return Ok(None);
         }
         let refused = || {
-            let words = failure.words.as_ref().map_or_else(String::new, ToString::to_string);
-            format!("{} was answered {words:?} (HTTP {})", self::call(call), answer.status)
+            let words = failure.words.as_ref().map(ToString::to_string).filter(|words| !words.is_empty());
+            let words = words.map_or_else(|| "\"fail\" without a reason".to_owned(), |words| format!("{words:?}"));
+            format!("{} was answered {words} (HTTP {})", self::call(call), answer.status)
         };
         if answer.status < 500 {
             return Err(Error::Refused(format!("{}.", refused())));
@@ -166,14 +169,19 @@ async fn record(
 }
 
 /// Whether a record is the one of `key`: it names that one among its keys.
-fn is_of(record: &RawValue, column: &str, key: &str, call: &Lookup) -> bool {
-    let Some((_, found_by)) = call.found_by.iter().find(|(name, _)| *name == column) else { return true };
-    let Ok(record) = serde_json::from_str::<Value>(record.get()) else { return false };
+///
+/// # Errors
+/// The record cannot be looked into.
+fn is_of(record: &RawValue, column: &str, key: &str, call: &Lookup) -> Result<bool, &'static str> {
+    let Some((_, found_by)) = call.found_by.iter().find(|(name, _)| *name == column) else { return Ok(true) };
+    let Ok(record) = serde_json::from_str::<Value>(record.get()) else {
+        return Err("its record has objects and lists more than 127 deep in each other, or numbers that there are not");
+    };
     let is_key = |text: &str| text == key || (found_by.any_case && text.to_lowercase() == key.to_lowercase());
     let values = |pointers: &[&str]| pointers.iter().flat_map(|pointer| values_at(&record, pointer)).collect::<Vec<_>>();
     let (one, several) = (values(found_by.pointers), values(found_by.several));
     let is_among = |texts: &String| texts == key || texts.split([',', ';', '|']).any(|text| text.trim() == key);
-    one.iter().any(|text| is_key(text)) || several.iter().any(is_among)
+    Ok(one.iter().any(|text| is_key(text)) || several.iter().any(is_among))
 }
 
 /// The scalars at a JSON pointer, in which `*` is every element of a list, as text; of a list its elements.
@@ -214,7 +222,9 @@ mod tests {
     #[test]
     fn a_record_that_names_another_key_is_not_the_one_of_the_question() {
         let Some(Read::People { lookup, .. }) = &crate::tables::profiles().read else { panic!("people") };
-        let is_of = |column: &str, key: &str, record: &str| is_of(&RawValue::from_string(record.to_owned()).unwrap(), column, key, lookup);
+        let is_of = |column: &str, key: &str, record: &str| {
+            is_of(&RawValue::from_string(record.to_owned()).unwrap(), column, key, lookup) == Ok(true)
+        };
         for record in [
             r#"{"identity":"u1"}"#,
             r#"{"identity":"a","all_identities":"a,u1"}"#,

@@ -4,7 +4,11 @@
 
 use std::sync::Arc;
 
-use datafusion::{catalog::Session, common::Result, datasource::listing::ListingTableUrl};
+use datafusion::{
+    catalog::Session,
+    common::{Result, plan_err},
+    datasource::listing::ListingTableUrl,
+};
 use datafusion_clevertap::redact::without_secrets;
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore};
@@ -19,6 +23,40 @@ pub(super) struct ListedFile {
     pub(super) name: Arc<str>,
     /// Its path below the place of the table; empty if it is the place.
     pub(super) below: String,
+}
+
+/// All files at a place, in the order of their paths: those of a folder, and of its folders that name columns.
+///
+/// # Errors
+/// A folder has other folders with files that would be read, were they in it: nobody knows whether they are meant. The store's.
+pub(super) async fn all_of(
+    url: &ListingTableUrl,
+    state: &dyn Session,
+    store: &dyn ObjectStore,
+    would_be_read: impl Fn(&ObjectMeta) -> bool,
+) -> Result<Vec<ObjectMeta>> {
+    let mut files: Vec<ObjectMeta> = match url.is_collection() && url.get_glob().is_none() {
+        true => store.list(Some(url.prefix())).try_collect().await?,
+        false => url.list_all_files(state, store, "").await?.try_collect().await?,
+    };
+    // A local folder is listed in any order.
+    files.sort_by(|a, b| a.location.cmp(&b.location));
+    let is_hidden = |part: &str| part.starts_with(['.', '_']) && !part.contains('=');
+    for file in &files {
+        let below: Vec<_> = url.strip_prefix(&file.location).into_iter().flatten().collect();
+        let folder = below.iter().rev().skip(1).rev().find(|part| !part.contains('='));
+        if let Some(folder) =
+            folder.filter(|_| !below.iter().any(|part| is_hidden(part)) && would_be_read(file) && url.get_glob().is_none())
+        {
+            let (folder, ending) = (without_secrets(folder), ending(file.location.filename().unwrap_or_default()).unwrap_or_default());
+            return plan_err!(
+                "in it there is the folder {folder}/, and nobody says whether its files are meant: name what is, as in FROM '…/*.{ending}' or \
+                 FROM '…/{folder}/'"
+            );
+        }
+    }
+    files.retain(|file| url.contains(&file.location, true));
+    Ok(files)
 }
 
 /// The files at some places of one store that have an ending; without one, all that are not hidden.
@@ -37,10 +75,8 @@ pub(super) async fn list(
     };
     let mut files = Vec::new();
     for url in urls {
-        let mut listed: Vec<ObjectMeta> = url.list_all_files(state, store, "").await?.try_collect().await?;
-        // A local folder is listed in any order.
-        listed.sort_by(|a, b| a.location.cmp(&b.location));
-        for meta in listed.into_iter().filter(|meta| is_read(meta.location.filename().unwrap_or_default(), meta)) {
+        let is_read = |meta: &ObjectMeta| is_read(meta.location.filename().unwrap_or_default(), meta);
+        for meta in all_of(url, state, store, is_read).await?.into_iter().filter(is_read) {
             let below: Vec<&str> = url.strip_prefix(&meta.location).into_iter().flatten().collect();
             let below = below.join("/");
             let name = if below.is_empty() { meta.location.filename().unwrap_or_default() } else { &below };

@@ -18,10 +18,10 @@ use datafusion::{
     execution::SessionState,
     prelude::SessionContext,
 };
-use futures::TryStreamExt;
 use object_store::ObjectMeta;
 
 use super::{
+    listed,
     parquet::{factory::ParquetTableFactory, source::ParquetSource, table::ParquetTable},
     text::{
         decompress::{compression_of, ending},
@@ -130,9 +130,8 @@ fn file_type_of(path: &str) -> Option<FileType> {
 async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<Learning>) -> Result<Arc<dyn TableProvider>> {
     let url = ListingTableUrl::parse(path)?;
     let store = state.runtime_env().object_store(&url)?;
-    let mut all: Vec<ObjectMeta> = url.list_all_files(state, store.as_ref(), "").await?.try_collect().await?;
-    // A local folder is listed in any order.
-    all.sort_by(|a, b| a.location.cmp(&b.location));
+    let all = listed::all_of(&url, state, store.as_ref(), |file| file.location.filename().is_some_and(|name| file_type_of(name).is_some()))
+        .await?;
     let known = |file: &ObjectMeta| {
         let name = file.location.filename()?;
         Some((file_type_of(name)?, ending(name)?.to_owned()))

@@ -2,6 +2,7 @@
 
 mod own_text;
 mod recipes;
+mod times;
 
 use std::io::Write;
 
@@ -221,6 +222,24 @@ async fn a_large_file_of_quoted_newlines_is_read_in_parts_and_no_row_is_cut() {
     }
     files.run("SET datafusion.execution.target_partitions = 1").await;
     assert_eq!(files.run("SELECT id FROM '@/a.csv' LIMIT 2 OFFSET 149000").await, "id Utf8View; u149000; u149001");
+}
+
+#[tokio::test]
+async fn a_folder_in_the_folder_is_told_and_what_is_named_is_read() {
+    let files = Files::new(&[
+        ("d/a.csv", b"id\n1\n"),
+        ("d/old/b.csv", b"id\n2\n"),
+        ("e/a.csv", b"id\n1\n"),
+        ("e/_old/b.csv", b"x\n"),
+        ("e/old/b.txt", b"x\n"),
+    ]);
+    let told =
+        "in it there is the folder old/, and nobody says whether its files are meant: name what is, as in FROM '…/*.csv' or FROM '…/old/'";
+    assert!(files.read("d/").await.contains(told), "{}", files.read("d/").await);
+    assert!(files.run("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '@/d/'").await.contains(told));
+    assert_eq!(files.read("d/*.csv").await, "id Int64; 1");
+    assert_eq!(files.read("d/old/").await, "id Int64; 2");
+    assert_eq!(files.read("e/").await, "id Int64; 1");
 }
 
 #[tokio::test]
