@@ -356,7 +356,7 @@ mod tests {
         (401, r#"{"status":"fail","error":"Passcode Invalid","code":401}"#, AttemptOutcome::Unauthorized, r#"was answered "Passcode Invalid" (HTTP 401, code 401)"#),
         (200, r#"{"status":"fail","error":"Invalid Credentials","code":401}"#, AttemptOutcome::Unauthorized, r#"was answered "Invalid Credentials" (HTTP 200, code 401)"#),
         (403, "", AttemptOutcome::Forbidden, "was answered 403"),
-        (404, "<html>ann@example.com</html>", AttemptOutcome::Refused, "was answered 404"),
+        (404, "<html>ann@example.com</html>", AttemptOutcome::Refused, "was answered 404, as where there is no such call: check the region and the endpoint of the account"),
         (302, "", AttemptOutcome::Refused, "was answered 302, a redirect, which is not followed"),
         (400, r#"{"status":"fail","error":"bad range","code":4002}"#, AttemptOutcome::Refused, r#"was answered "bad range" (HTTP 400, code 4002)"#),
         (200, r#"{"status":"fail","error":"[\"Invalid event : Foo\"]","code":400}"#, AttemptOutcome::Refused, r#"was answered "[\"Invalid event : Foo\"]" (HTTP 200, code 400)"#),

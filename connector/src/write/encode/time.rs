@@ -37,16 +37,18 @@ fn is_within(value: i64, (first, length): (i64, u64)) -> bool {
     value.wrapping_sub(first) as u64 <= length
 }
 
-/// Whether a whole number is a day of the calendar from 1970 to 2099, or an hour of one, written as digits.
+/// Whether a whole number is a day of the calendar from 1970 to 2099, written as digits, or an hour, a minute or a second of one.
 pub(super) fn is_a_calendar_day(value: i64) -> bool {
-    let day = match value {
-        value if is_within(value, CALENDAR_DAYS) => value,
-        value if is_within(value, CALENDAR_HOURS) && value % 100 < 24 => value / 100,
+    let (day, hour, minute, second) = match value {
+        value if is_within(value, CALENDAR_DAYS) => (value, 0, 0, 0),
+        value if is_within(value, CALENDAR_HOURS) => (value / 100, value % 100, 0, 0),
+        value if is_within(value / 100, CALENDAR_HOURS) => (value / 10_000, value / 100 % 100, value % 100, 0),
+        value if is_within(value / 10_000, CALENDAR_HOURS) => (value / 1_000_000, value / 10_000 % 100, value / 100 % 100, value % 100),
         _ => return false,
     };
     let (year, month, day) = (day / 10_000, day / 100 % 100, day % 100);
     // Within the bounds above.
-    NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).is_some()
+    NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).is_some() && hour < 24 && minute < 60 && second < 60
 }
 
 /// How values without a time zone are read.

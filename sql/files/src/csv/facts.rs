@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::cell::boolean::{Spelling, boolean};
 use super::cell::number::{Number, number};
 use super::cell::text::{decimal_comma, null_mark, shape};
-use super::cell::time::{Instant, Zone, Zones, date, instant, is_calendar_like};
+use super::cell::time::{Instant, Zone, Zones, date, instant};
 use super::feed::{Block, Place};
 use super::structure::{Cell, Dialect};
 
@@ -50,11 +50,8 @@ pub(crate) struct Facts {
     seen: [Seen; KINDS.len()],
     is_plain_text: bool,
     pub(crate) whole_max: u32,
-    pub(crate) scale_min: u32,
     pub(crate) scale_max: u32,
     pub(crate) beyond_i64: bool,
-    /// Every integer is one of the calendar.
-    is_calendar_like: bool,
     pub(crate) times: Times,
     /// Most digits before and behind a comma.
     pub(crate) comma: (u32, u32),
@@ -70,10 +67,8 @@ impl Facts {
             seen: Default::default(),
             is_plain_text: false,
             whole_max: 0,
-            scale_min: u32::MAX,
             scale_max: 0,
             beyond_i64: false,
-            is_calendar_like: true,
             times: Times::default(),
             comma: (0, 0),
             mark: None,
@@ -89,10 +84,6 @@ impl Facts {
     /// Cells of these kinds.
     pub(crate) fn count(&self, kinds: &[Kind]) -> u64 {
         kinds.iter().map(|kind| self.of(*kind).count).sum()
-    }
-
-    pub(crate) fn is_calendar_like(&self) -> bool {
-        self.is_calendar_like && self.of(Kind::Number).count > 0 && self.scale_max == 0
     }
 
     /// Looks at the cells of a column. Empty ones say nothing, nor do those in `nulls`.
@@ -115,22 +106,17 @@ impl Facts {
         let (mut like, mut zones) = (0, std::mem::take(&mut self.zones));
         let odd = match kind {
             Kind::Number => {
-                let (mut whole_max, mut scale_min, mut scale_max) = (0, u32::MAX, 0);
-                let mut calendar_like = self.is_calendar_like;
+                let (mut whole_max, mut scale_max) = (0, 0);
                 let odd = cells.find(|(cell, _)| {
                     // Those of more digits are looked at by themselves.
                     let Some(number) = number(data, cell.start(), cell.len()).filter(|number| number.whole < 19) else { return true };
                     whole_max = whole_max.max(number.whole);
-                    scale_min = scale_min.min(number.scale);
                     scale_max = scale_max.max(number.scale);
-                    calendar_like = calendar_like && is_calendar_like(cell.bytes(data));
                     like += 1;
                     false
                 });
                 self.whole_max = self.whole_max.max(whole_max);
-                self.scale_min = self.scale_min.min(scale_min);
                 self.scale_max = self.scale_max.max(scale_max);
-                self.is_calendar_like = calendar_like;
                 odd
             }
             Kind::Date => cells.find(|(cell, _)| {
@@ -202,12 +188,10 @@ impl Facts {
 
     fn note_number(&mut self, number: Number, cell: &[u8]) {
         self.whole_max = self.whole_max.max(number.whole);
-        self.scale_min = self.scale_min.min(number.scale);
         self.scale_max = self.scale_max.max(number.scale);
         if number.scale == 0 && number.whole >= 19 {
             self.beyond_i64 |= std::str::from_utf8(cell).is_ok_and(|text| text.parse::<i64>().is_err());
         }
-        self.is_calendar_like = self.is_calendar_like && is_calendar_like(cell);
     }
 
     /// The facts of the same column in two files.
@@ -220,10 +204,8 @@ impl Facts {
         }
         self.is_plain_text |= other.is_plain_text;
         self.whole_max = self.whole_max.max(other.whole_max);
-        self.scale_min = self.scale_min.min(other.scale_min);
         self.scale_max = self.scale_max.max(other.scale_max);
         self.beyond_i64 |= other.beyond_i64;
-        self.is_calendar_like &= other.is_calendar_like;
         self.times.merge(&other.times);
         self.comma = (self.comma.0.max(other.comma.0), self.comma.1.max(other.comma.1));
         self.mark = self.mark.or(other.mark);
@@ -239,13 +221,11 @@ pub(crate) struct Times {
     /// In seconds.
     pub(crate) earliest: i64,
     pub(crate) latest: i64,
-    /// Each is written as Arrow would.
-    pub(crate) all_plain: bool,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Self { fraction_max: 0, earliest: i64::MAX, latest: i64::MIN, all_plain: true }
+        Self { fraction_max: 0, earliest: i64::MAX, latest: i64::MIN }
     }
 }
 
@@ -253,7 +233,7 @@ impl Times {
     #[inline(always)]
     fn note(&mut self, instant: Instant) {
         let (seconds, fraction_max) = (instant.seconds, instant.fraction);
-        self.merge(&Self { fraction_max, earliest: seconds, latest: seconds, all_plain: instant.is_plain });
+        self.merge(&Self { fraction_max, earliest: seconds, latest: seconds });
     }
 
     #[inline(always)]
@@ -261,7 +241,6 @@ impl Times {
         self.fraction_max = self.fraction_max.max(other.fraction_max);
         self.earliest = self.earliest.min(other.earliest);
         self.latest = self.latest.max(other.latest);
-        self.all_plain &= other.all_plain;
     }
 }
 

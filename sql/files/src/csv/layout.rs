@@ -11,7 +11,7 @@ use super::settle::{Settled, settle};
 use super::structure::Dialect;
 use crate::error::TextError;
 
-/// A column, and how sure it is that its values come back as the text that they were.
+/// A column. Whatever its type, it is read as text too, with its cells' own characters: `1.5` in a column of decimals that also has `1.10`.
 ///
 /// A type is that of every cell that is not empty:
 ///
@@ -30,12 +30,6 @@ pub struct Column {
     pub name: String,
     /// The type of all cells.
     pub data_type: DataType,
-    /// Decimals with different numbers of digits behind the point: `1.5` is read as `1.50` where another is `1.10`.
-    pub uneven: bool,
-    /// Values that Arrow writes in another way: instants with a space, a zone or a fraction, and `True`.
-    pub lossy: bool,
-    /// Integers each of which is a day of the calendar, as `20260105` and `2026010510`.
-    pub calendar_like: bool,
     /// Why it is text, where its author may have thought otherwise.
     pub warning: Option<TextError>,
     /// The column's place in its file.
@@ -50,8 +44,8 @@ impl Column {
             Types::Exact => settle(told_as, &facts),
             Types::Text => Settled::text(None),
         };
-        let Settled { data_type, uneven, lossy, calendar_like, warning } = settled;
-        Self { name, data_type, uneven, lossy, calendar_like, warning, source, facts }
+        let Settled { data_type, warning } = settled;
+        Self { name, data_type, warning, source, facts }
     }
 }
 

@@ -16,15 +16,12 @@ const BOOLEANS: [Kind; 3] = [Kind::Lower, Kind::Title, Kind::Upper];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub(crate) data_type: DataType,
-    pub(crate) uneven: bool,
-    pub(crate) lossy: bool,
-    pub(crate) calendar_like: bool,
     pub(crate) warning: Option<TextError>,
 }
 
 impl Settled {
     pub(crate) fn text(warning: Option<TextError>) -> Self {
-        Self { data_type: DataType::Utf8View, uneven: false, lossy: false, calendar_like: false, warning }
+        Self { data_type: DataType::Utf8View, warning }
     }
 
     fn typed(data_type: DataType) -> Self {
@@ -37,8 +34,7 @@ pub(crate) fn settle(name: &str, facts: &Facts) -> Settled {
     match kinds[..] {
         [] => Settled::text(None),
         [Kind::Number] => number(name, facts),
-        [Kind::Lower] => Settled::typed(DataType::Boolean),
-        [Kind::Title | Kind::Upper] => Settled { lossy: true, ..Settled::typed(DataType::Boolean) },
+        [Kind::Lower | Kind::Title | Kind::Upper] => Settled::typed(DataType::Boolean),
         [Kind::Date] => Settled::typed(DataType::Date32),
         [Kind::Local] => instant(name, facts, Kind::Local),
         [Kind::Zoned] => instant(name, facts, Kind::Zoned),
@@ -48,7 +44,7 @@ pub(crate) fn settle(name: &str, facts: &Facts) -> Settled {
 
 fn number(name: &str, facts: &Facts) -> Settled {
     if facts.scale_max == 0 && !facts.beyond_i64 {
-        return Settled { calendar_like: facts.is_calendar_like(), ..Settled::typed(DataType::Int64) };
+        return Settled::typed(DataType::Int64);
     }
     let precision = facts.whole_max + facts.scale_max;
     if precision > DIGITS_MAX {
@@ -62,7 +58,7 @@ fn number(name: &str, facts: &Facts) -> Settled {
     }
     // Within bounds that are checked above.
     let data_type = DataType::Decimal128(precision as u8, facts.scale_max as i8);
-    Settled { uneven: facts.scale_min != facts.scale_max, ..Settled::typed(data_type) }
+    Settled::typed(data_type)
 }
 
 fn instant(name: &str, facts: &Facts, kind: Kind) -> Settled {
@@ -77,7 +73,7 @@ fn instant(name: &str, facts: &Facts, kind: Kind) -> Settled {
         return Settled::text(told(name, facts, kind, what, None));
     }
     let zone = (kind == Kind::Zoned).then(|| "+00:00".into());
-    Settled { lossy: !facts.times.all_plain, ..Settled::typed(DataType::Timestamp(unit, zone)) }
+    Settled::typed(DataType::Timestamp(unit, zone))
 }
 
 /// Why a column of several kinds is text, where its author may have thought otherwise.

@@ -97,11 +97,7 @@ fn read_with(data: impl AsRef<[u8]>, options: &Options) -> String {
 }
 
 fn shown(layout: &Layout, rows: &[Vec<Option<String>>]) -> String {
-    let columns = layout.columns.iter().map(|column| {
-        let marks = [(column.uneven, " uneven"), (column.lossy, " lossy"), (column.calendar_like, " calendar")];
-        let marks: String = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect();
-        format!("{} {}{marks}", column.name, column.data_type)
-    });
+    let columns = layout.columns.iter().map(|column| format!("{} {}", column.name, column.data_type));
     let line = |row: &Vec<Option<String>>| row.iter().map(|cell| cell.clone().unwrap_or("~".to_owned())).collect::<Vec<_>>().join("|");
     let of_types = layout.columns.iter().filter_map(|column| column.warning.as_ref());
     let told = layout.warnings.iter().chain(of_types).map(|warning| format!("! {warning}"));

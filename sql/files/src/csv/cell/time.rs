@@ -26,8 +26,6 @@ pub(crate) struct Instant {
     /// Digits of the fraction of a second.
     pub(crate) fraction: u32,
     pub(crate) zone: Zone,
-    /// Whether Arrow writes it in the same way.
-    pub(crate) is_plain: bool,
 }
 
 /// Days since 1970.
@@ -60,16 +58,6 @@ fn day(data: &[u8], at: usize) -> Option<i32> {
     // Days of the Gregorian calendar, with years that begin in March.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     Some(year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468)
-}
-
-/// Whether a number that looks like this is a day or an hour of the calendar: yyyymmdd, and with hh, hhmm, hhmmss.
-pub(crate) fn is_calendar_like(cell: &[u8]) -> bool {
-    let two = |at: usize| cell.get(at..at + 2).map_or(0, |two| u32::from(two[0] - b'0') * 10 + u32::from(two[1] - b'0'));
-    if !matches!(cell.len(), 8 | 10 | 12 | 14) || !cell.iter().all(u8::is_ascii_digit) {
-        return false;
-    }
-    let has_day = chrono::NaiveDate::from_ymd_opt((two(0) * 100 + two(2)).cast_signed(), two(4), two(6)).is_some();
-    (19..22).contains(&two(0)) && has_day && two(8) < 24 && two(10) < 60 && two(12) < 60
 }
 
 /// The zone whose name was read last: a column seldom names another.
@@ -109,8 +97,7 @@ pub(crate) fn instant(data: &[u8], at: usize, len: usize, zones: &mut Zones) -> 
         return None;
     }
     let seconds = i64::from(day(data, at)?) * 86_400 + (hour * 3600 + minute * 60 + second).cast_signed();
-    let is_plain = data[at + 10] == b'T';
-    let local = Instant { seconds, nanos: 0, fraction: 0, zone: Zone::Unstated, is_plain };
+    let local = Instant { seconds, nanos: 0, fraction: 0, zone: Zone::Unstated };
     if len == 19 {
         return Some(local);
     }
@@ -128,12 +115,10 @@ fn rest(local: Instant, rest: &[u8], zones: &mut Zones) -> Option<Instant> {
         let (digits, behind) = behind.split_at(len);
         let value = digits.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
         (instant.nanos, instant.fraction, zone) = (value * 10_u32.pow(9 - len as u32), len as u32, behind);
-        instant.is_plain = false;
     }
     if zone.is_empty() {
         return Some(instant);
     }
-    instant.is_plain &= zone == b"Z";
     let named = zone.strip_prefix(b" ");
     let offset = match (zone, named) {
         (b"Z", _) | (_, Some(b"UTC" | b"GMT" | b"Z")) => 0,
@@ -252,16 +237,6 @@ mod tests {
             "2026-03-29 02:30:00 Europe/Berlin",
         ] {
             assert_eq!(read(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_calendar_number_is_a_real_day_with_real_hours() {
-        for text in ["20260101", "2026010105", "202601012359", "20260101235959", "19000228"] {
-            assert!(is_calendar_like(text.as_bytes()), "{text}");
-        }
-        for text in ["20261301", "2026010124", "202601010", "18991231", "20260230", "1767225600", "-2026010"] {
-            assert!(!is_calendar_like(text.as_bytes()), "{text}");
         }
     }
 }

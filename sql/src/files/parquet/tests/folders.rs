@@ -39,18 +39,18 @@ async fn a_broken_file_of_a_folder_is_told_with_its_name() {
 async fn a_file_without_rows_has_no_say_in_types_and_a_column_that_is_missing_is_null() {
     let none: ArrayRef = Arc::new(Float64Array::from(Vec::<f64>::new()));
     let files = Files::new(&[
-        ("0.parquet", &parquet(vec![("n", Arc::clone(&none)), ("only", Arc::clone(&none))])),
-        ("a.parquet", &parquet(vec![("id", texts(&["a"])), ("n", ints(&[9_007_199_254_740_993]))])),
-        ("b.parquet", &parquet(vec![("n", small(&[2])), ("x", ints(&[3])), ("id", texts(&["b"])), ("y", ints(&[4]))])),
+        ("all/0.parquet", &parquet(vec![("n", Arc::clone(&none)), ("only", Arc::clone(&none))])),
+        ("all/a.parquet", &parquet(vec![("id", texts(&["a"])), ("n", ints(&[9_007_199_254_740_993]))])),
+        ("all/b.parquet", &parquet(vec![("n", small(&[2])), ("x", ints(&[3])), ("id", texts(&["b"])), ("y", ints(&[4]))])),
         ("none/n.parquet", &parquet(vec![("n", none)])),
     ]);
-    assert_eq!(files.read("").await, "n Int64, only Float64, id Utf8View, x Int64, y Int64; 2  b 3 4; 9007199254740993  a");
+    assert_eq!(files.read("all/").await, "n Int64, only Float64, id Utf8View, x Int64, y Int64; 2  b 3 4; 9007199254740993  a");
     assert_eq!(
         files.notes(),
         ["a.parquet: the file has no column \"only\", which 0.parquet has: it is NULL there; 2 more columns are missing from some files"]
     );
-    assert_eq!(files.run("SELECT count(*) AS n, count(x) AS x, count(only) AS o FROM '@/'").await, "n Int64, x Int64, o Int64; 2 1 0");
-    assert_eq!(files.run("SELECT id FROM '@/' WHERE x IS NULL").await, "id Utf8View; a");
+    assert_eq!(files.run("SELECT count(*) AS n, count(x) AS x, count(only) AS o FROM '@/all/'").await, "n Int64, x Int64, o Int64; 2 1 0");
+    assert_eq!(files.run("SELECT id FROM '@/all/' WHERE x IS NULL").await, "id Utf8View; a");
     assert_eq!(files.run("SELECT count(*) AS n, max(n) AS m FROM '@/none/'").await, "n Int64, m Float64; 0");
     assert!(files.notes().is_empty());
 }
