@@ -109,7 +109,7 @@ pub use client::{Region, Secret, transport};
 pub use error::{Error, ErrorKind, Result};
 pub use fate::{Fate, Tally};
 pub use options::Options;
-pub use origin::file_scan;
+pub use origin::{file_scan, own_text};
 pub use register::register;
 pub use runs::{FailedRow, Run};
 pub use session::ClevertapSql;

@@ -149,10 +149,11 @@ const REMEDIES: [Remedy; 37] = [
         "\"Sum\":2",
     ),
     remedy(
-        "now() is one",
-        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, CAST(NULL AS bigint) AS event_time",
-        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, coalesce(CAST(NULL AS timestamptz), now()) AS event_time",
-        "\"ts\":",
+        "What ct_event_time or TRY_CAST does not read is NULL, too; WHERE leaves such rows out",
+        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, ct_event_time('soon') AS event_time",
+        "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, ct_event_time(at) AS event_time FROM (VALUES ('2026-01-02T00:00:00Z'), ('soon')) AS t (at) \
+         WHERE ct_event_time(at) IS NOT NULL",
+        "\"ts\":1767312000",
     ),
     remedy(
         "SET clevertap.long_values = 'cut'",
@@ -334,7 +335,6 @@ fn every_remedy_in_the_code_is_run() {
                     "to_date(",
                     "named_struct(",
                     "nullif(",
-                    "now() is",
                     "UNION",
                     "write AS ",
                 ] {

@@ -8,6 +8,7 @@
 //! status is, and a 500 stays one whatever its body says. Where they contradict each other (a 404 that says `success`), nobody knows what
 //! became of the request.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -125,7 +126,9 @@ impl<'a> Envelope<'a> {
 
     fn fail(&self) -> Fail {
         let words = self.error.or(self.message).map(|value| ForeignText::of_json(value.get()));
-        Fail { code: self.code.and_then(|code| code.get().trim_matches('"').parse().ok()), words }
+        let code = self.code.filter(|code| code.get() != "null");
+        let read = code.and_then(|code| code.get().trim_matches('"').parse().ok());
+        Fail { code: read, is_unreadable: code.is_some() && read.is_none(), words }
     }
 }
 
@@ -137,11 +140,29 @@ pub(crate) fn says_error(error: Option<&str>, code: Option<&str>) -> bool {
     error.filter(is_something).is_some() || code.filter(is_something).is_some_and(|code| !is_success(code))
 }
 
+/// Whether an object has keys that say something else than the ones that are read: one of these in other letters, two that differ in case alone, or
+/// failures under another name.
+pub(crate) fn says_otherwise(body: &[u8]) -> bool {
+    const READ: [&str; 6] = ["status", "error", "code", "processed", "unprocessed", "record"];
+    const FAILURES: [&str; 5] = ["errors", "failed", "failures", "invalid", "errorcode"];
+    const NOTHING: [&str; 6] = ["null", "false", "\"\"", "0", "[]", "{}"];
+    let Ok(keys) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(body) else { return false };
+    let mut seen = BTreeSet::new();
+    keys.iter().any(|(key, value)| {
+        let lower = key.to_lowercase();
+        let is_misspelled = READ.contains(&lower.as_str()) && *key != lower;
+        let is_failure = FAILURES.contains(&lower.as_str()) && !NOTHING.contains(&value.get());
+        is_misspelled || is_failure || !seen.insert(lower)
+    })
+}
+
 /// What an answer says of an error: a `"status": "fail"` for the whole request, or an error beside `success`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fail {
     /// The code, which is not always the HTTP status.
     pub(crate) code: Option<i64>,
+    /// Whether it has a code that is no whole number.
+    is_unreadable: bool,
     /// The text of CleverTap.
     pub(crate) words: Option<ForeignText>,
 }
@@ -158,7 +179,8 @@ pub(crate) fn contradiction_of(answer: &Answer) -> Option<Fail> {
 
 /// Whether an answer says `success`, each key once, and names no error beside it.
 pub(crate) fn is_success(answer: &Answer) -> bool {
-    Envelope::of(&answer.body).is_some_and(|envelope| envelope.status.as_deref() == Some("success") && envelope.contradiction().is_none())
+    let is_one = |envelope: Envelope<'_>| envelope.status.as_deref() == Some("success") && envelope.contradiction().is_none();
+    Envelope::of(&answer.body).is_some_and(is_one) && !says_otherwise(&answer.body)
 }
 
 /// An HTTP status after which the request may have been executed.
@@ -172,7 +194,7 @@ pub(crate) const IN_PROGRESS: &[&str] = &["Request still in progress", "URL not 
 impl Fail {
     /// Whether it says that the request is not finished, or may have been executed. Codes from 509 on are those of records.
     fn is_unclear(&self) -> bool {
-        matches!(self.code, Some(2 | 202 | 408 | 409 | 499 | 500..=508 | 555)) || self.is_in_progress()
+        self.is_unreadable || matches!(self.code, Some(2 | 202 | 408 | 409 | 499 | 500..=508 | 555)) || self.is_in_progress()
     }
 
     /// Whether it says that the request was not executed, since there are too many.
@@ -224,8 +246,10 @@ pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable:
 
     let contradicts = !is_2xx(status) && envelope.as_ref().is_some_and(Envelope::says_done);
     // What is throttled is not executed, unless `success` stands beside it.
-    let unclear =
-        fail.as_ref().is_some_and(Fail::is_unclear) || beside.as_ref().is_some_and(|error| error.is_unclear() || error.is_throttling());
+    let otherwise = answer.body.len() <= ENVELOPE_BYTES_MAX && says_otherwise(&answer.body);
+    let unclear = otherwise
+        || fail.as_ref().is_some_and(Fail::is_unclear)
+        || beside.as_ref().is_some_and(|error| error.is_unclear() || error.is_throttling());
     let is_throttling = status == 429 || fail.as_ref().is_some_and(Fail::is_throttling);
     let throttled = is_throttling && !unclear && (!is_unclear_status(status) || status == 503);
     let said = code.or_else(|| answer.body.is_empty().then_some(i64::from(status)).filter(|_| !is_2xx(status)));
@@ -254,6 +278,7 @@ pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable:
     };
     let what = match outcome {
         Throttled { .. } => "was answered 429 Too Many Requests".to_owned(),
+        _ if otherwise => format!("was answered {status} with keys that say something else than the others: that contradicts itself"),
         _ if contradicts => format!("was answered {status} with a body that says that it was done: that contradicts itself"),
         // The text of a 5xx is not actionable, and may be a page of a proxy.
         Broken { .. } if status >= 500 => format!("was answered {status}"),

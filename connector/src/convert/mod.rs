@@ -16,8 +16,11 @@ mod held;
 use std::sync::Arc;
 
 use arrow::array::{Array, StringViewArray};
+use arrow::datatypes::FieldRef;
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
@@ -25,6 +28,7 @@ use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 pub(crate) use self::exec::ConvertExec;
@@ -51,14 +55,53 @@ impl<'u> Unmade<'u> {
 
 /// `plan` with its outermost select list held above its input; `None` where the list calculates nothing.
 pub(crate) fn held(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let is_list = plan.downcast_ref::<ProjectionExec>().is_some_and(|list| list.expr().iter().any(|made| may_fail(&made.expr)));
+    if plan.is::<UnionExec>() {
+        let inputs: Vec<_> = plan.children().into_iter().map(held).collect::<Result<_>>()?;
+        if inputs.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let inputs = inputs.into_iter().zip(plan.children()).map(|(held, input)| held.unwrap_or_else(|| Arc::clone(input)));
+        return replace_children_if_necessary(Arc::clone(plan), inputs.collect()).map(Some);
+    }
     let Some(input) = input_of(plan).filter(|input| !input.is::<HeldExec>()) else { return Ok(None) };
-    let input = if is_list { Some(Arc::new(HeldExec { input: Arc::clone(input) }) as Arc<dyn ExecutionPlan>) } else { held(input)? };
-    input.map(|input| replace_children_if_necessary(Arc::clone(plan), vec![input])).transpose()
+    if let Some(list) = plan.downcast_ref::<ProjectionExec>() {
+        let list = inlined(list)?;
+        if list.expr().iter().any(|made| may_fail(&made.expr)) {
+            let input = Arc::new(HeldExec { input: Arc::clone(list.input()) });
+            return Ok(Some(Arc::new(ProjectionExec::try_new(list.expr().to_vec(), input)?)));
+        }
+    }
+    held(input)?.map(|input| replace_children_if_necessary(Arc::clone(plan), vec![input])).transpose()
+}
+
+/// A list over a list as one: what several columns are made of stands in a list of its own, where it would fail for all rows.
+fn inlined(list: &ProjectionExec) -> Result<ProjectionExec> {
+    let Some(below) = list.input().downcast_ref::<ProjectionExec>().filter(|below| below.expr().iter().any(|made| may_fail(&made.expr)))
+    else {
+        return ProjectionExec::try_new(list.expr().to_vec(), Arc::clone(list.input()));
+    };
+    let inline = |made: &ProjectionExpr| {
+        let expr = Arc::clone(&made.expr).transform_up(|expr| {
+            let column = expr.downcast_ref::<Column>().and_then(|column| below.expr().get(column.index()));
+            Ok(column.map_or_else(|| Transformed::no(Arc::clone(&expr)), |made| Transformed::yes(Arc::clone(&made.expr))))
+        })?;
+        Ok(ProjectionExpr { expr: expr.data, alias: made.alias.clone() })
+    };
+    let exprs = list.expr().iter().map(inline).collect::<Result<Vec<_>>>()?;
+    inlined(&ProjectionExec::try_new(exprs, Arc::clone(below.input()))?)
 }
 
 /// `plan` with the column of [`Unmade`] as its last one; `None` where no list is held, or what stands above it makes other columns.
 pub(crate) fn converted(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if plan.is::<UnionExec>() {
+        let inputs: Vec<_> = plan.children().into_iter().map(converted).collect::<Result<_>>()?;
+        if inputs.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let inputs = inputs.into_iter().zip(plan.children());
+        let inputs = inputs.map(|(converted, input)| converted.map_or_else(|| without_reasons(input), Ok)).collect::<Result<_>>()?;
+        return UnionExec::try_new(inputs).map(Some);
+    }
     let Some(input) = input_of(plan) else { return Ok(None) };
     let list = plan.downcast_ref::<ProjectionExec>();
     if let Some(list) = list
@@ -79,6 +122,15 @@ pub(crate) fn converted(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn 
     let last = ProjectionExpr { expr: Arc::new(Column::new(UNMADE, input.schema().fields().len() - 1)), alias: UNMADE.to_owned() };
     let exprs: Vec<_> = list.expr().iter().cloned().chain([last]).collect();
     Ok(Some(Arc::new(ProjectionExec::try_new(exprs, input)?)))
+}
+
+/// A plan of which every value can be made, with the column that says so.
+fn without_reasons(plan: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let column =
+        |(at, field): (usize, &FieldRef)| ProjectionExpr { expr: Arc::new(Column::new(field.name(), at)), alias: field.name().clone() };
+    let nothing = ProjectionExpr { expr: Arc::new(Literal::new(ScalarValue::Utf8View(None))), alias: UNMADE.to_owned() };
+    let exprs: Vec<_> = plan.schema().fields().iter().enumerate().map(column).chain([nothing]).collect();
+    Ok(Arc::new(ProjectionExec::try_new(exprs, Arc::clone(plan))?))
 }
 
 /// The input of a list that is held, without the node that held it.

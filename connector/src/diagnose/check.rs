@@ -5,6 +5,7 @@
 //! API says that was reached and may be used.
 
 use chrono::NaiveDate;
+use std::borrow::Cow;
 
 use crate::account::Account;
 use crate::client::{Answer, Api, Lane, LaneSettings, Request, failure_of};
@@ -104,7 +105,10 @@ impl Proof {
         }
         match self {
             Self::Accepted => {
-                match verdicts(BodyForm::Records, &answer.body, 1).map_err(|why| Error::Answer(format!("{call} {why}.")))?.pop() {
+                match verdicts(BodyForm::Records, &answer.body, 1, |_| Cow::default())
+                    .map_err(|why| Error::Answer(format!("{call} {why}.")))?
+                    .pop()
+                {
                     Some(Verdict::Refused { code, reason }) => {
                         Err(Error::Refused(format!("{call} refused a profile with nothing but an identity: \"{reason}\" (code {code}).")))
                     }

@@ -4,7 +4,7 @@
 //! number. Out: the same plan, with a cast to text around each number that is compared with an identifier of ours. A float or a
 //! decimal that is whole is cast as a whole number. A date or timestamp has no text form that an identifier could equal, so comparing one is an
 //! error, unless it is a column of a text file:
-//! that is cast too, also where it becomes an identifier, and whoever reads the file gives the cells' own characters ([`OWN_TEXT`]). An identifier that the author has cast
+//! that is cast too, also where it becomes an identifier, and whoever reads the file gives the cells' own characters ([`crate::own_text`]). An identifier that the author has cast
 //! himself is compared as that: `identity::bigint = 123` is true of `0123`.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::dml::rewrite::target_of;
 use crate::error::Error;
-use crate::file_scan::OWN_TEXT;
+use crate::own_text::written;
 use crate::table::{IDENTIFIER, Shape};
 
 #[derive(Debug)]
@@ -46,17 +46,20 @@ impl AnalyzerRule for CoerceIdentifiers {
             if !plan.contains_outer_reference() && !schema.fields().iter().any(|field| has_identifier_mark(field.metadata())) {
                 return Ok(Transformed::no(plan));
             }
+            let inputs: Vec<LogicalPlan> = plan.inputs().into_iter().cloned().collect();
+            let inputs: Vec<&LogicalPlan> = inputs.iter().collect();
+            let scope = Scope { schema: &schema, inputs: &inputs };
             match plan {
                 LogicalPlan::Join(mut join) => {
                     let mut changed = false;
                     for (left, right) in &mut join.on {
-                        if let Some(pair) = coerce(left, right, &schema)? {
+                        if let Some(pair) = coerce(left, right, &scope)? {
                             (*left, *right) = pair;
                             changed = true;
                         }
                     }
                     if let Some(filter) = join.filter.take() {
-                        let filter = rewrite(filter, &schema)?;
+                        let filter = rewrite(filter, &scope)?;
                         changed |= filter.transformed;
                         join.filter = Some(filter.data);
                     }
@@ -67,7 +70,7 @@ impl AnalyzerRule for CoerceIdentifiers {
                     let names = NamePreserver::new(&plan);
                     plan.map_expressions(|expr| {
                         let name = names.save(&expr);
-                        Ok(rewrite(expr, &schema)?.update_data(|expr| name.restore(expr)))
+                        Ok(rewrite(expr, &scope)?.update_data(|expr| name.restore(expr)))
                     })
                 }
             }
@@ -87,14 +90,20 @@ fn has_identifier_mark(metadata: &std::collections::HashMap<String, String>) -> 
     metadata.get(IDENTIFIER.0).is_some_and(|value| value == IDENTIFIER.1)
 }
 
-fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+/// What the expressions of a node can refer to.
+struct Scope<'s> {
+    schema: &'s DFSchema,
+    inputs: &'s [&'s LogicalPlan],
+}
+
+fn rewrite(expr: Expr, scope: &Scope<'_>) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => Ok(match coerce(&left, &right, schema)? {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => Ok(match coerce(&left, &right, scope)? {
             Some((left, right)) => Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: left.into(), op, right: right.into() })),
             None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
         }),
         Expr::InList(InList { expr, list, negated }) => {
-            let pairs = list.iter().map(|item| coerce(&expr, item, schema)).collect::<Result<Vec<_>>>()?;
+            let pairs = list.iter().map(|item| coerce(&expr, item, scope)).collect::<Result<Vec<_>>>()?;
             if pairs.iter().all(Option::is_none) {
                 return Ok(Transformed::no(Expr::InList(InList { expr, list, negated })));
             }
@@ -102,7 +111,7 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let list = list.into_iter().zip(pairs).map(|(item, pair)| pair.map_or(item, |(_, item)| item)).collect();
             Ok(Transformed::yes(Expr::InList(InList { expr: column, list, negated })))
         }
-        Expr::Between(Between { expr, negated, low, high }) => Ok(match (coerce(&expr, &low, schema)?, coerce(&expr, &high, schema)?) {
+        Expr::Between(Between { expr, negated, low, high }) => Ok(match (coerce(&expr, &low, scope)?, coerce(&expr, &high, scope)?) {
             (Some((column, low)), Some((_, high))) => {
                 Transformed::yes(Expr::Between(Between { expr: column.into(), negated, low: low.into(), high: high.into() }))
             }
@@ -114,7 +123,7 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })));
             };
             let output = Expr::Column(column);
-            let Some((column, output)) = coerce_with(&expr, &output, schema, inner.schema())? else {
+            let Some((column, output)) = coerce_with(&expr, &output, scope, &Scope { schema: inner.schema(), inputs: &[&inner] })? else {
                 return Ok(Transformed::no(Expr::InSubquery(InSubquery { expr, subquery, negated })));
             };
             let subquery = of_one_column(&subquery, output)?;
@@ -125,16 +134,16 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 }
 
 /// Both sides of a comparison as text, if one is an identifier and the other a number. `None` if nothing changes.
-fn coerce(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Expr)>> {
-    coerce_with(left, right, schema, schema)
+fn coerce(left: &Expr, right: &Expr, scope: &Scope<'_>) -> Result<Option<(Expr, Expr)>> {
+    coerce_with(left, right, scope, scope)
 }
 
-fn coerce_with(left: &Expr, right: &Expr, schema: &DFSchema, right_schema: &DFSchema) -> Result<Option<(Expr, Expr)>> {
-    if let Some(name) = identifier(left, schema) {
-        return Ok(as_text(right, right_schema, &name)?.map(|right| (left.clone(), right)));
+fn coerce_with(left: &Expr, right: &Expr, scope: &Scope<'_>, of_right: &Scope<'_>) -> Result<Option<(Expr, Expr)>> {
+    if let Some(name) = identifier(left, scope.schema) {
+        return Ok(as_text(right, of_right, &name)?.map(|right| (left.clone(), right)));
     }
-    if let Some(name) = identifier(right, right_schema) {
-        return Ok(as_text(left, schema, &name)?.map(|left| (left, right.clone())));
+    if let Some(name) = identifier(right, of_right.schema) {
+        return Ok(as_text(left, scope, &name)?.map(|left| (left, right.clone())));
     }
     Ok(None)
 }
@@ -169,11 +178,9 @@ fn is_a_fraction(expr: &Expr) -> bool {
     matches!(value.cast_to(&DataType::Float64), Ok(ScalarValue::Float64(Some(number))) if number.fract() != 0.0)
 }
 
-/// Whether it is a column that was read from text of a file as another type.
-fn is_text_of_a_file(expr: &Expr, schema: &DFSchema) -> bool {
-    let Expr::Column(column) = expr else { return false };
-    let field = schema.field_from_column(column);
-    field.is_ok_and(|field| !field.data_type().is_string() && field.metadata().contains_key(OWN_TEXT.0))
+/// Whether its value is that of a column of a text file, which was read as another type and may be written in another way.
+fn is_written(expr: &Expr, inputs: &[&LogicalPlan]) -> bool {
+    written(expr, inputs).is_some_and(|written| written.differs)
 }
 
 /// A subquery with an expression of its column.
@@ -188,7 +195,8 @@ fn inserted(dml: &DmlStatement) -> Result<Option<LogicalPlan>> {
     let schema = dml.input.schema();
     let is_cast = |column: &Column| {
         let shape = table.relation.table.column_like(&column.name).and_then(|column| column.target.shape());
-        matches!(shape, Some(Shape::Identifier | Shape::Identity)) && is_text_of_a_file(&Expr::Column(column.clone()), schema)
+        let is_text = schema.field_from_column(column).is_ok_and(|field| field.data_type().is_string());
+        matches!(shape, Some(Shape::Identifier | Shape::Identity)) && !is_text && is_written(&Expr::Column(column.clone()), &[&dml.input])
     };
     let columns = schema.columns();
     if !columns.iter().any(is_cast) {
@@ -203,8 +211,8 @@ fn inserted(dml: &DmlStatement) -> Result<Option<LogicalPlan>> {
 }
 
 /// Casts a number to text. `None` if the expression is none.
-fn as_text(other: &Expr, schema: &DFSchema, name: &str) -> Result<Option<Expr>> {
-    let data_type = match other.get_type(schema) {
+fn as_text(other: &Expr, scope: &Scope<'_>, name: &str) -> Result<Option<Expr>> {
+    let data_type = match other.get_type(scope.schema) {
         Ok(DataType::Dictionary(_, value)) => *value,
         Ok(data_type) => data_type,
         // A placeholder without a type yet.
@@ -213,13 +221,7 @@ fn as_text(other: &Expr, schema: &DFSchema, name: &str) -> Result<Option<Expr>> 
     match data_type {
         kind if kind.is_integer() => Ok(Some(cast(other.clone(), DataType::Utf8View))),
         DataType::Null => Ok(None),
-        _ if let Expr::ScalarSubquery(subquery) = other
-            && let Some(column) = subquery.subquery.schema().columns().pop().map(Expr::Column)
-            && is_text_of_a_file(&column, subquery.subquery.schema()) =>
-        {
-            Ok(Some(Expr::ScalarSubquery(of_one_column(subquery, cast(column, DataType::Utf8View))?)))
-        }
-        _ if is_text_of_a_file(other, schema) => Ok(Some(cast(other.clone(), DataType::Utf8View))),
+        kind if !kind.is_string() && is_written(other, scope.inputs) => Ok(Some(cast(other.clone(), DataType::Utf8View))),
         kind if (kind.is_floating() || kind.is_decimal()) && !is_a_fraction(other) => Ok(Some(whole_as_text(other, &kind))),
         kind if kind.is_floating() || kind.is_decimal() || kind.is_temporal() => Err(Error::Filter(format!(
             "\"{name}\" identifies, so it is text, and is compared with a {kind}; compare it with text or whole numbers: CAST(… AS VARCHAR) \

@@ -15,10 +15,6 @@ use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
 use object_store::ObjectMeta;
 
-/// Metadata of a field that was read from text of a file, as another type. A cast to text is to give the cells' own characters, which a rule of
-/// whoever reads the files sees to. Such a column is cast where it becomes an identifier, or is compared with one.
-pub const OWN_TEXT: (&str, &str) = ("clevertap.own_text", "true");
-
 /// A file that a scan reads, or a part of it that stands behind `rows_before` others.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

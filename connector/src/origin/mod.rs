@@ -6,6 +6,7 @@
 //! carry   projections, filters, sorts, limits: the column goes up with its row
 //! exec    above the scan of the files: reads one file after the other, and numbers its rows
 //!         file_scan  scans by nodes of others
+//! own_text   whether a value is that of a text file's column, as it was written
 //! ```
 //!
 //! A row that joins, aggregates or sets make has no place: NULL is better than a wrong number.
@@ -13,6 +14,7 @@
 mod carry;
 mod exec;
 pub mod file_scan;
+pub mod own_text;
 mod place;
 
 pub(crate) use self::carry::with_places;

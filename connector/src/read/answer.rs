@@ -66,6 +66,15 @@ impl UniqueKeys {
     }
 }
 
+/// Whether an answer has an object or a list beside its error, or cannot be read.
+pub(crate) fn holds_something(answer: &Answer) -> bool {
+    let keys = serde_json::from_slice::<UniqueKeys>(&answer.body);
+    keys.map_or(!answer.body.is_empty(), |mut keys| {
+        keys.remove("error");
+        keys.holds_a_container()
+    })
+}
+
 /// A good answer.
 #[derive(Debug)]
 pub(crate) enum Reply {

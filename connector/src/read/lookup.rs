@@ -150,6 +150,9 @@ async fn record(
         };
         // A code that means "not found" may mean other things too, so the text decides.
         if call.is_not_found(&failure.lowercase()) {
+            if answer::holds_something(&answer) {
+                return Err(answer::unexpected(&self::call(call), &answer, "it says that there is no record, and holds something"));
+            }
             return Ok(None);
         }
         let refused = || {

@@ -198,7 +198,10 @@ impl Delivery {
         let earlier = if piece.arrived { Arrived::Maybe } else { Arrived::No };
         let read = Mutex::new(Err(String::new()));
         let readable = |answer: &Answer| {
-            let verdicts = verdicts(route.form, &answer.body, piece.indices.len());
+            let verdicts = match answer.status {
+                200 => verdicts(route.form, &answer.body, piece.indices.len(), |at| self.body.object(piece.indices[at])),
+                status => Err(format!("was answered {status}, and is not finished")),
+            };
             let readable = verdicts.is_ok();
             let rejects = |verdict: &Verdict| matches!(verdict, Verdict::Refused { code, .. } if *code != INTERNAL_ERROR);
             if route.stop_on_reject && verdicts.as_ref().is_ok_and(|verdicts| verdicts.iter().any(rejects)) {

@@ -4,10 +4,12 @@
 //! record is found by its 1-based number in the text, which is safer than the echoed record (CleverTap alters it). Shapes:
 //! <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::client::says_error;
+use crate::client::{says_error, says_otherwise};
 use crate::foreign_text::ForeignText;
 use crate::table::BodyForm;
 
@@ -42,13 +44,34 @@ struct Upload<'a> {
 struct Unprocessed {
     code: Option<serde_json::Number>,
     error: Option<String>,
+    /// The record again, as it was sent.
+    record: Option<Box<RawValue>>,
 }
 
-/// A verdict for each of the `sent` records, in order. For a body of keys, `success` alone applies to all of them.
+/// The key by which most records say whose they are.
+#[derive(Deserialize)]
+struct Whose {
+    identity: Option<serde_json::Value>,
+}
+
+/// Whether a record that is told again is another than the one of its number.
+fn is_another(told: &RawValue, sent: &[u8]) -> bool {
+    let Ok(sent) = serde_json::from_slice::<Whose>(sent) else { return false };
+    let Ok(told) = serde_json::from_str::<Whose>(told.get()) else { return false };
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    told.identity.zip(sent.identity).is_some_and(|(told, sent)| text(&told) != text(&sent))
+}
+
+/// A verdict for each of the `sent` records, in order, each of which `record` gives. For a body of keys, `success` alone applies to all of them.
 ///
 /// # Errors
 /// The end of a sentence: why the answer cannot be trusted.
-pub(crate) fn verdicts(form: BodyForm, answer: &[u8], sent: usize) -> Result<Vec<Verdict>, String> {
+pub(crate) fn verdicts<'s>(
+    form: BodyForm,
+    answer: &[u8],
+    sent: usize,
+    record: impl Fn(usize) -> Cow<'s, [u8]>,
+) -> Result<Vec<Verdict>, String> {
     if answer.is_empty() {
         return Err("was answered with an empty body".into());
     }
@@ -64,6 +87,9 @@ pub(crate) fn verdicts(form: BodyForm, answer: &[u8], sent: usize) -> Result<Vec
         let words = upload.error.map_or_else(String::new, |error| format!(" {:?}", ForeignText::of_json(error.get()).to_string()));
         let code = upload.code.map_or_else(String::new, |code| format!(" (code {})", ForeignText::of_json(code.get())));
         return Err(format!("was answered \"{status}\" beside the error{words}{code}: that contradicts itself"));
+    }
+    if says_otherwise(answer) {
+        return Err("was answered with keys that say something else than the others: that contradicts itself".into());
     }
     if form == BodyForm::Keys && upload.processed.is_none() && upload.unprocessed.is_empty() && upload.status.as_deref() == Some("success")
     {
@@ -81,6 +107,9 @@ pub(crate) fn verdicts(form: BodyForm, answer: &[u8], sent: usize) -> Result<Vec
     for unprocessed in upload.unprocessed {
         let text = unprocessed.error.unwrap_or_default();
         let (reason, number) = split_number(&text, sent)?;
+        if unprocessed.record.is_some_and(|told| is_another(&told, &record(number - 1))) {
+            return Err(format!("was answered with record number {number} beside another record than that one: that contradicts itself"));
+        }
         let verdict = &mut verdicts[number - 1];
         if *verdict != Verdict::Accepted {
             return Err(format!("was answered with record number {number} twice"));
@@ -114,12 +143,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_record_that_is_told_again_is_the_one_of_its_number() {
+        let answer = |whose: &str| {
+            format!(
+                r#"{{"status":"partial","processed":1,"unprocessed":[{{"code":515,"error":"x.Skipped record number : 2","record":{{{whose}}}}}]}}"#
+            )
+        };
+        let record = |at: usize| Cow::Owned(format!(r#"{{"type":"profile","identity":"u{}","profileData":{{}}}}"#, at + 1).into_bytes());
+        for (whose, is_read) in [(r#""identity":"u2""#, true), (r#""identity":"u1""#, false), ("", true)] {
+            assert_eq!(verdicts(BodyForm::Records, answer(whose).as_bytes(), 2, record).is_ok(), is_read, "{whose}");
+        }
+    }
+
+    #[test]
     fn a_record_number_finds_the_refused_record_even_in_a_success() {
         for status in ["success", "partial"] {
             let answer = format!(
                 r#"{{"status":"{status}","processed":2,"unprocessed":[{{"status":"fail","code":515,"error":"Profile data is incorrect. Email is not valid.Skipped record number : 2","record":{{}}}}]}}"#
             );
-            let verdicts = verdicts(BodyForm::Records, answer.as_bytes(), 3).expect("readable");
+            let verdicts = verdicts(BodyForm::Records, answer.as_bytes(), 3, |_| Cow::default()).expect("readable");
             let refused = Verdict::Refused { code: 515, reason: ForeignText::new("Profile data is incorrect. Email is not valid.") };
             assert_eq!(verdicts, [Verdict::Accepted, refused, Verdict::Accepted]);
         }
@@ -151,14 +193,14 @@ mod tests {
             ),
         ];
         for (answer, expected) in cases {
-            let why = verdicts(BodyForm::Records, answer.as_bytes(), 3).expect_err(answer);
+            let why = verdicts(BodyForm::Records, answer.as_bytes(), 3, |_| Cow::default()).expect_err(answer);
             assert!(why.contains(expected), "{answer}: {why}");
         }
     }
 
     #[test]
     fn success_alone_accepts_keys_and_nothing_else() {
-        assert_eq!(verdicts(BodyForm::Keys, br#"{"status":"success"}"#, 2), Ok(vec![Verdict::Accepted; 2]));
+        assert_eq!(verdicts(BodyForm::Keys, br#"{"status":"success"}"#, 2, |_| Cow::default()), Ok(vec![Verdict::Accepted; 2]));
         for answer in [
             r#"{"status":"partial"}"#,
             r#"{"status":"success","processed":1}"#,
@@ -167,12 +209,12 @@ mod tests {
             "{}",
             "",
         ] {
-            assert!(verdicts(BodyForm::Keys, answer.as_bytes(), 2).is_err(), "{answer}");
+            assert!(verdicts(BodyForm::Keys, answer.as_bytes(), 2, |_| Cow::default()).is_err(), "{answer}");
         }
     }
 
     #[test]
     fn any_bytes_are_read_without_a_panic() {
-        proptest::proptest!(|(bytes: Vec<u8>, sent in 0usize..5)| { let _read = verdicts(BodyForm::Records, &bytes, sent); });
+        proptest::proptest!(|(bytes: Vec<u8>, sent in 0usize..5)| { let _read = verdicts(BodyForm::Records, &bytes, sent, |_| Cow::default()); });
     }
 }

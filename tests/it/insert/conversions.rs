@@ -37,6 +37,8 @@ async fn a_conversion_that_fails_in_some_rows_rejects_these() {
         ),
         ("10 / parts AS share, upper(dob) AS written", vec![format!("5 {divided}")]),
         ("10 / (CASE WHEN n > 0 THEN parts ELSE 1 END) + 1 AS share", vec![format!("5 {divided}")]),
+        // What stands twice is made once, in a list of its own.
+        ("CAST(visits AS BIGINT) AS visits, CAST(visits AS BIGINT) * 2 AS twice", vec![format!("77 {cast}")]),
         ("ct_date(dob, 'dd/mm/yyyy') AS dob, TRY_CAST(visits AS BIGINT) AS visits", vec![]),
     ] {
         let world = world("skip").await;
@@ -89,6 +91,20 @@ async fn sorts_and_limits_above_and_files_below_change_nothing() {
             assert_eq!(world.last_run().tally.accepted, read - 1, "{format} {rest}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_branch_of_a_union_rejects_its_own_rows() {
+    let world = world("skip").await;
+    let list = "SELECT id AS identity, CAST(visits AS BIGINT) AS visits";
+    world
+        .rows(&format!(
+            "INSERT INTO clevertap.profiles {list} FROM {PEOPLE} UNION ALL SELECT 'last', 1 UNION ALL {list} FROM {PEOPLE} WHERE n < 100"
+        ))
+        .await;
+    let (rows, counts) = told(&world);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(counts, "20098 accepted, 2 rejected, 0 unsent");
 }
 
 #[tokio::test(start_paused = true)]

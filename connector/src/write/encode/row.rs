@@ -117,7 +117,10 @@ fn with_key(field: &Field, found: Box<Problem>) -> Box<Problem> {
 fn missing(shape: Shape) -> Box<Problem> {
     match shape {
         Shape::Identifier => problem(NO_IDENTIFIER, "is NULL; expected an identifier. WHERE leaves such rows out"),
-        Shape::EpochSeconds => problem(NO_TIME, "is NULL; expected the time of the event. now() is one"),
+        Shape::EpochSeconds => problem(
+            NO_TIME,
+            "is NULL; expected the time of the event. What ct_event_time or TRY_CAST does not read is NULL, too; WHERE leaves such rows out",
+        ),
         Shape::EventName => problem(EVENT_NAME, "is NULL; expected the name of an event"),
         _ => problem(REQUIRED, "is NULL; every record has this field. WHERE leaves such rows out"),
     }

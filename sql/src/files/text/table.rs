@@ -17,7 +17,10 @@ use datafusion::{
     },
     physical_plan::{ExecutionPlan, projection::ProjectionExec},
 };
-use datafusion_clevertap::file_scan::{FileScanExec, OWN_TEXT};
+use datafusion_clevertap::{
+    file_scan::FileScanExec,
+    own_text::{DIFFERS, OWN_TEXT, SAME},
+};
 
 use super::{
     super::appended::{self, Folder},
@@ -39,13 +42,13 @@ fn cast(scan: Arc<dyn ExecutionPlan>, wanted: &Schema) -> Result<Arc<dyn Executi
     Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Result<Vec<_>>>()?, scan)?))
 }
 
-/// Marks a column whose cells may be written in another way than its type writes them.
-fn with_mark(field: &FieldRef) -> FieldRef {
+/// Marks a column that is read as another type than text.
+fn with_mark(field: &FieldRef, mark: &str) -> FieldRef {
     if field.data_type().is_string() || field.data_type().is_nested() {
         return Arc::clone(field);
     }
     let mut metadata = field.metadata().clone();
-    metadata.insert(OWN_TEXT.0.to_owned(), OWN_TEXT.1.to_owned());
+    metadata.insert(OWN_TEXT.to_owned(), mark.to_owned());
     Arc::new(field.as_ref().clone().with_metadata(metadata))
 }
 
@@ -82,14 +85,14 @@ impl TextTable {
         };
         // A whole number that was learnt comes back as it was written.
         let is_sure = |field: &Field| declared.is_none() && *field.data_type() == DataType::Int64;
-        let fields = schema.fields().iter().map(|field| if is_sure(field) { Arc::clone(field) } else { with_mark(field) });
+        let fields = schema.fields().iter().map(|field| with_mark(field, if is_sure(field) { SAME } else { DIFFERS }));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()));
         Ok(Self { shown: Arc::clone(&schema), texts: Vec::new(), schema, source, rows, written })
     }
 
     /// The same table with one more column, the last: what the cells of `column` are in the files. `None` of columns that folders name.
     pub(super) fn with_text(&self, column: &str, text: String) -> Option<Self> {
-        self.schema.field_with_name(column).ok().filter(|field| field.metadata().contains_key(OWN_TEXT.0))?;
+        self.schema.field_with_name(column).ok().filter(|field| field.metadata().contains_key(OWN_TEXT))?;
         let fields = self.shown.fields().iter().cloned().chain([Arc::new(Field::new(&text, DataType::Utf8View, true))]);
         let shown = Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()));
         let texts = self.texts.iter().cloned().chain([(column.to_owned(), text)]).collect();

@@ -12,7 +12,13 @@ async fn texts(files: &Files, query: &str) -> String {
 
 #[tokio::test]
 async fn a_cast_to_text_gives_the_cells_own_characters_wherever_it_stands() {
-    let files = Files::new(&[("a.csv", ODD), ("b.csv", b"id,x\n1.500,b\n"), ("c.json", b"{\"id\":1.5}\n{\"id\":1.10}\n")]);
+    let files = Files::new(&[
+        ("a.csv", ODD),
+        ("b.csv", b"id,x\n1.500,b\n"),
+        ("c.json", b"{\"id\":1.5}\n{\"id\":1.10}\n"),
+        ("u.csv", b"uid,n\n1,1\n7,7\n"),
+        ("p.csv", b"uid,x\n01,gold\n1,silver\n007,lead\n"),
+    ]);
     files.run("CREATE VIEW v AS SELECT id AS key, flag FROM '@/a.csv'").await;
     for (query, expected) in [
         (
@@ -31,7 +37,7 @@ async fn a_cast_to_text_gives_the_cells_own_characters_wherever_it_stands() {
         ("SELECT id::text FROM '@/a.csv' GROUP BY id::text HAVING count(*) = 1 ORDER BY 1", "1.10; 1.5"),
         ("SELECT id::text FROM (SELECT id FROM '@/a.csv' UNION ALL SELECT id FROM '@/b.csv') ORDER BY 1", "1.10; 1.5; 1.500"),
         ("SELECT id::text FROM (SELECT id FROM '@/a.csv' UNION SELECT id FROM '@/b.csv') ORDER BY 1", "1.10; 1.5; 1.500"),
-        ("SELECT a.id::text AS x, b.id::text AS y FROM '@/a.csv' a JOIN '@/b.csv' b ON a.id = b.id", "1.5 1.500"),
+        ("SELECT a.id::text AS x, b.id::text AS y FROM '@/a.csv' a JOIN '@/b.csv' b ON a.id * 1 = b.id * 1", "1.5 1.500"),
         (
             "SELECT a.id::text AS x, b.id::text AS y FROM '@/a.csv' a JOIN '@/a.csv' b ON a.id::text = b.id::text ORDER BY 1",
             "1.10 1.10; 1.5 1.5",
@@ -40,7 +46,27 @@ async fn a_cast_to_text_gives_the_cells_own_characters_wherever_it_stands() {
         ("SELECT id::text FROM '@/c.json' ORDER BY 1", "1.10; 1.5"),
         ("SELECT CAST(id AS DECIMAL(5,3))::text FROM '@/a.csv' ORDER BY 1", "1.100; 1.500"),
         ("SELECT sum(id) FROM '@/a.csv'", "2.60"),
-        ("SELECT n FROM '@/a.csv' WHERE id IN (SELECT id FROM '@/b.csv')", "7"),
+        ("SELECT n FROM '@/a.csv' WHERE id IN (SELECT id FROM '@/b.csv')", ""),
+        ("SELECT n FROM '@/a.csv' WHERE id = 1.50", "7"),
+        ("SELECT n FROM '@/a.csv' WHERE id = '1.50'", ""),
+        ("SELECT n FROM '@/a.csv' WHERE id IN ('1.5', '2')", "7"),
+        ("SELECT n FROM '@/a.csv' WHERE n = '07'", ""),
+        ("SELECT CASE id WHEN '1.10' THEN 'b' ELSE 'a' END FROM '@/a.csv'", "a; b"),
+        ("SELECT coalesce(id, 0)::text FROM '@/a.csv'", "1.5; 1.10"),
+        ("SELECT CAST(CASE WHEN n = 7 THEN flag ELSE flag END AS VARCHAR) FROM '@/a.csv'", "True; False"),
+        ("SELECT 'u' || coalesce(id, 0) FROM '@/a.csv'", "u1.5; u1.10"),
+        ("SELECT concat('u', CASE WHEN n = 7 THEN id END) FROM '@/a.csv'", "u1.5; u"),
+        ("SELECT nullif(id, 1.1)::text FROM '@/a.csv'", "1.5; "),
+        ("SELECT arrow_cast(id, 'Utf8') FROM '@/a.csv'", "1.5; 1.10"),
+        ("SELECT (SELECT id FROM '@/a.csv' WHERE n = 7)::text", "1.5"),
+        ("SELECT id::text FROM (SELECT coalesce(id, 0) AS id FROM '@/a.csv')", "1.5; 1.10"),
+        ("SELECT u.n, p.x FROM '@/u.csv' u JOIN '@/p.csv' p ON p.uid = u.uid ORDER BY 1", "1 silver"),
+        ("SELECT n, x FROM '@/u.csv' JOIN '@/p.csv' USING (uid)", "1 silver"),
+        ("SELECT x FROM '@/p.csv' WHERE uid IN (SELECT uid FROM '@/u.csv')", "silver"),
+        ("SELECT x FROM '@/p.csv' p WHERE NOT EXISTS (SELECT 1 FROM '@/u.csv' u WHERE u.uid = p.uid) ORDER BY 1", "gold; lead"),
+        ("SELECT uid FROM '@/u.csv' EXCEPT SELECT uid FROM '@/p.csv'", "7"),
+        ("SELECT count(*) FROM '@/a.csv' a JOIN '@/b.csv' b ON a.id = b.id", "0"),
+        ("SELECT sum(id) + max(id) FROM '@/a.csv'", "4.10"),
         ("SELECT n FROM '@/a.csv' WHERE id::text IN (SELECT id::text FROM '@/b.csv')", ""),
         ("SELECT (SELECT max(id::text) FROM '@/b.csv') FROM '@/a.csv' LIMIT 1", "1.500"),
     ] {
@@ -61,12 +87,19 @@ async fn a_declared_number_is_text_as_it_stands_under_a_cast() {
 async fn where_the_text_is_lost_the_statement_is_refused_and_its_remedy_works() {
     let files = Files::new(&[("a.csv", ODD)]);
     files.run("CREATE TABLE kept AS SELECT * FROM '@/a.csv'").await;
-    let told = files.run("SELECT id::text FROM kept").await;
-    assert_eq!(
-        told,
-        "\"id\" comes from text of a file, which is needed as it was written, and behind TableScan it is known as a value alone; cast it where the \
-         file is read, as in FROM (SELECT CAST(\"id\" AS VARCHAR) AS \"id\" FROM …), or SET clevertap.csv_types = 'text'"
-    );
+    let told = "here the column \"id\" of a text file is needed as it is written there, and it is known as a value alone; cast it where the file is read, as in \
+                FROM (SELECT CAST(\"id\" AS VARCHAR) AS \"id\" FROM …), or SET clevertap.csv_types = 'text'";
+    for query in [
+        "SELECT id::text FROM kept",
+        "SELECT CAST(max(id) AS VARCHAR) FROM '@/a.csv'",
+        "SELECT m::text FROM (SELECT flag, max(id) AS m FROM '@/a.csv' GROUP BY flag)",
+        "SELECT greatest(id, 1)::text FROM '@/a.csv'",
+        "SELECT make_array(id)[1]::text FROM '@/a.csv'",
+        "SELECT f::text FROM (SELECT first_value(id) OVER (ORDER BY n) AS f FROM '@/a.csv')",
+    ] {
+        assert_eq!(files.run(query).await, told, "{query}");
+    }
+    assert_eq!(texts(&files, "SELECT max(id) FROM (SELECT CAST(\"id\" AS VARCHAR) AS \"id\" FROM '@/a.csv')").await, "1.5");
     files.run("CREATE TABLE mended AS SELECT CAST(\"id\" AS VARCHAR) AS \"id\" FROM '@/a.csv'").await;
     assert_eq!(texts(&files, "SELECT id::text FROM mended").await, "1.5; 1.10");
     files.run("SET clevertap.csv_types = 'text'").await;
@@ -104,6 +137,8 @@ async fn a_delete_finds_the_person_that_the_file_names() {
     for delete in [
         "DELETE FROM clevertap.profiles WHERE identity IN (SELECT id FROM '@/one.csv' WHERE flag)",
         "DELETE FROM clevertap.profiles WHERE identity IN (SELECT DISTINCT id FROM '@/one.csv')",
+        "DELETE FROM clevertap.profiles WHERE identity IN (SELECT coalesce(id, 0) FROM '@/one.csv')",
+        "DELETE FROM clevertap.profiles WHERE identity IN (SELECT CASE WHEN flag THEN id END FROM '@/one.csv' WHERE flag)",
         "DELETE FROM clevertap.profiles WHERE identity IN (SELECT CAST(id AS VARCHAR) FROM '@/one.csv')",
         "DELETE FROM clevertap.profiles WHERE identity = (SELECT id FROM '@/one.csv' WHERE flag)",
         "DELETE FROM clevertap.profiles WHERE EXISTS (SELECT 1 FROM '@/one.csv' f WHERE f.id = identity)",
@@ -117,4 +152,20 @@ async fn a_delete_finds_the_person_that_the_file_names() {
         let bodies = world.sent_to("/1/delete/profiles.json").join("");
         assert!(bodies.contains("\"1.5\"") && !bodies.contains("\"1.50"), "{delete}: {told}\n{bodies}");
     }
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_known_as_it_was_written_names_nobody() {
+    let world = World::new();
+    let files = Files::of(&[("a.csv", ODD)], Some(world.account.clone()));
+    for statement in [
+        "DELETE FROM clevertap.profiles WHERE identity IN (SELECT max(id) FROM '@/a.csv' GROUP BY flag)",
+        "DELETE FROM clevertap.profiles WHERE identity = (SELECT greatest(id, 1) FROM '@/a.csv' WHERE n = 7)",
+        "INSERT INTO clevertap.profiles SELECT max(id) AS identity, flag AS \"F\" FROM '@/a.csv' GROUP BY flag",
+        "INSERT INTO clevertap.profiles SELECT unnest(array_agg(id)) AS identity, 1 AS \"F\" FROM '@/a.csv'",
+    ] {
+        let told = files.run(statement).await;
+        assert!(told.contains("the column \"id\" of a text file is needed as it is written there"), "{statement}: {told}");
+    }
+    assert_eq!(world.sent_to("/1/upload").len() + world.sent_to("/1/delete/profiles.json").len(), 0);
 }
