@@ -140,6 +140,9 @@ pub(crate) fn says_error(error: Option<&str>, code: Option<&str>) -> bool {
     error.filter(is_something).is_some() || code.filter(is_something).is_some_and(|code| !is_success(code))
 }
 
+/// What is told of such an answer.
+pub(crate) const SAYS_OTHERWISE: &str = "with keys that say something else than the others: that contradicts itself";
+
 /// Whether an object has keys that say something else than the ones that are read: one of these in other letters, two that differ in case alone, or
 /// failures under another name.
 pub(crate) fn says_otherwise(body: &[u8]) -> bool {
@@ -278,7 +281,7 @@ pub(crate) fn classify(answer: &Answer, understood: (&[i64], &[&str]), readable:
     };
     let what = match outcome {
         Throttled { .. } => "was answered 429 Too Many Requests".to_owned(),
-        _ if otherwise => format!("was answered {status} with keys that say something else than the others: that contradicts itself"),
+        _ if otherwise => format!("was answered {status} {SAYS_OTHERWISE}"),
         _ if contradicts => format!("was answered {status} with a body that says that it was done: that contradicts itself"),
         // The text of a 5xx is not actionable, and may be a page of a proxy.
         Broken { .. } if status >= 500 => format!("was answered {status}"),

@@ -21,6 +21,7 @@ use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
@@ -76,8 +77,11 @@ pub(crate) fn held(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Execu
 
 /// A list over a list as one: what several columns are made of stands in a list of its own, where it would fail for all rows.
 fn inlined(list: &ProjectionExec) -> Result<ProjectionExec> {
-    let Some(below) = list.input().downcast_ref::<ProjectionExec>().filter(|below| below.expr().iter().any(|made| may_fail(&made.expr)))
-    else {
+    let is_inlined = |below: &&ProjectionExec| {
+        // A random value is one wherever it is used.
+        below.expr().iter().any(|made| may_fail(&made.expr)) && !below.expr().iter().any(|made| is_volatile(&made.expr))
+    };
+    let Some(below) = list.input().downcast_ref::<ProjectionExec>().filter(is_inlined) else {
         return ProjectionExec::try_new(list.expr().to_vec(), Arc::clone(list.input()));
     };
     let inline = |made: &ProjectionExpr| {
@@ -145,15 +149,18 @@ fn released(input: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPl
     replace_children_if_necessary(Arc::clone(input), vec![below]).map(Some)
 }
 
-/// The input of a node that passes rows on as they are, or makes each of one.
 fn input_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
-    let passes = plan.is::<ProjectionExec>()
+    plan.children().first().copied().filter(|_| keeps_rows(plan))
+}
+
+/// Whether each row of a node is one of its input, with the same columns or others.
+pub(crate) fn keeps_rows(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<ProjectionExec>()
         || plan.is::<SortExec>()
         || plan.is::<GlobalLimitExec>()
         || plan.is::<LocalLimitExec>()
         || plan.is::<CoalescePartitionsExec>()
         || plan.is::<CooperativeExec>()
         || plan.is::<RepartitionExec>()
-        || plan.is::<SortPreservingMergeExec>();
-    plan.children().first().copied().filter(|_| passes)
+        || plan.is::<SortPreservingMergeExec>()
 }

@@ -7,19 +7,14 @@ use std::sync::Arc;
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
-use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
-use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
-use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, displayable, replace_children_if_necessary};
 
 use super::exec::{PlacesExec, config_of};
 use super::place::{PLACE, Source};
-use crate::convert::ConvertExec;
+use crate::convert::{ConvertExec, keeps_rows};
 
 /// `plan` with the places of its rows as its last column, if all of them are rows of files.
 pub(crate) fn with_places(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<(Arc<dyn ExecutionPlan>, Source)>> {
@@ -45,17 +40,7 @@ impl Carried {
             return Ok(Some(Arc::new(scan)));
         }
         let [input] = plan.children()[..] else { return Ok(None) };
-        let is_known = plan.is::<ProjectionExec>()
-            || plan.is::<ConvertExec>()
-            || plan.is::<FilterExec>()
-            || plan.is::<SortExec>()
-            || plan.is::<GlobalLimitExec>()
-            || plan.is::<LocalLimitExec>()
-            || plan.is::<CoalescePartitionsExec>()
-            || plan.is::<CooperativeExec>()
-            || plan.is::<RepartitionExec>()
-            || plan.is::<SortPreservingMergeExec>();
-        if !is_known {
+        if !(keeps_rows(plan) || plan.is::<ConvertExec>() || plan.is::<FilterExec>()) {
             return Ok(None);
         }
         let projection = plan.downcast_ref::<ProjectionExec>();

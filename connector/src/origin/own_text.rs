@@ -6,7 +6,7 @@
 //! Who reads text files marks the fields with [`OWN_TEXT`], and has a rule by which a cast to text of such a column is what stands in the file. The
 //! connector casts what becomes an identifier, or is compared with one.
 
-use datafusion::common::{Column, ExprSchema};
+use datafusion::common::Column;
 use datafusion::logical_expr::expr::{Alias, ScalarFunction};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Window};
 
@@ -85,9 +85,9 @@ fn of_field(mark: &str, column: &Column) -> Option<Written> {
 
 /// The column whose value the one at `at` of a plan is.
 fn written_at(plan: &LogicalPlan, at: usize) -> Option<Written> {
-    let column = plan.schema().columns().into_iter().nth(at)?;
+    let column = || (at < plan.schema().fields().len()).then(|| Column::from(plan.schema().qualified_field(at)));
     match plan {
-        LogicalPlan::TableScan(_) => of_field(plan.schema().field_from_column(&column).ok()?.metadata().get(OWN_TEXT)?, &column),
+        LogicalPlan::TableScan(_) => of_field(plan.schema().fields().get(at)?.metadata().get(OWN_TEXT)?, &column()?),
         LogicalPlan::Projection(projection) => written(projection.expr.get(at)?, &[&projection.input]),
         LogicalPlan::SubqueryAlias(alias) => written_at(&alias.input, at),
         LogicalPlan::Union(union) => union.inputs.iter().filter_map(|input| written_at(input, at)).max_by_key(|written| written.differs),
@@ -103,6 +103,6 @@ fn written_at(plan: &LogicalPlan, at: usize) -> Option<Written> {
             let input = unnest.input.as_ref();
             (0..input.schema().fields().len()).filter_map(|at| written_at(input, at)).max_by_key(|written| written.differs)
         }
-        _ => written(&Expr::Column(column), &plan.inputs()),
+        _ => written(&Expr::Column(column()?), &plan.inputs()),
     }
 }

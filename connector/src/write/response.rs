@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::client::{says_error, says_otherwise};
+use crate::client::{SAYS_OTHERWISE, says_error, says_otherwise};
 use crate::foreign_text::ForeignText;
 use crate::table::BodyForm;
 
@@ -89,7 +89,7 @@ pub(crate) fn verdicts<'s>(
         return Err(format!("was answered \"{status}\" beside the error{words}{code}: that contradicts itself"));
     }
     if says_otherwise(answer) {
-        return Err("was answered with keys that say something else than the others: that contradicts itself".into());
+        return Err(format!("was answered {SAYS_OTHERWISE}"));
     }
     if form == BodyForm::Keys && upload.processed.is_none() && upload.unprocessed.is_empty() && upload.status.as_deref() == Some("success")
     {

@@ -108,6 +108,18 @@ async fn each_branch_of_a_union_rejects_its_own_rows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_random_value_is_one_wherever_it_is_used() {
+    let world = world("skip").await;
+    world.rows("INSERT INTO clevertap.profiles SELECT id AS identity, id AS \"Copy\", CAST(n AS TEXT) AS \"N\" FROM (SELECT uuid() AS id, value AS n FROM generate_series(1, 3))").await;
+    let sent: Vec<String> = world.sent().into_iter().map(|call| call.body).collect();
+    let records: serde_json::Value = serde_json::from_str(sent.last().expect("a body")).expect("JSON");
+    for record in records["d"].as_array().expect("records") {
+        assert_eq!(record["identity"], record["profileData"]["Copy"]);
+    }
+    assert_eq!(records["d"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_row_of_which_nothing_can_be_made_is_told_by_its_first_column() {
     let world = world("skip").await;
     world.rows("INSERT INTO clevertap.events SELECT concat('u', n) AS identity, 'Seen' AS event_name, to_timestamp(at, '%d/%m/%Y') AS event_time, CAST(at AS INT) AS \"N\" FROM (VALUES ('x', 1), ('y', 2), ('z', 3)) AS v(at, n)").await;

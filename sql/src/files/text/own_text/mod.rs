@@ -11,7 +11,7 @@ mod compared;
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::{
     common::{
         Column, DFSchema, Result, ScalarValue,
@@ -27,7 +27,7 @@ use datafusion::{
     },
     optimizer::AnalyzerRule,
 };
-use datafusion_clevertap::own_text::{Written, written};
+use datafusion_clevertap::own_text::{OWN_TEXT, Written, written};
 
 use self::compared::{Scope, compared, pair};
 use super::table::TextTable;
@@ -51,9 +51,23 @@ impl AnalyzerRule for OwnText {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        if !reads_text_files(&plan)? {
+            return Ok(plan);
+        }
         let mut names = Names { rule: if self.before_coercion { "as written" } else { "as text" }, used: 0 };
         plan.transform_up_with_subqueries(|plan| rewrite(plan, self.before_coercion, &mut names)).map(|rewritten| rewritten.data)
     }
+}
+
+/// Whether a table of a plan was read from text, or made of one that was.
+fn reads_text_files(plan: &LogicalPlan) -> Result<bool> {
+    let mut is_found = false;
+    plan.apply_with_subqueries(|node| {
+        let has_mark = |field: &FieldRef| field.metadata().contains_key(OWN_TEXT);
+        is_found |= matches!(node, LogicalPlan::TableScan(scan) if scan.projected_schema.fields().iter().any(has_mark));
+        Ok(if is_found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(is_found)
 }
 
 /// Names of columns that stand in no statement.
@@ -302,8 +316,12 @@ fn made(expr: &Expr, input: &LogicalPlan, column: &str, names: &mut Names) -> Re
 }
 
 fn scanned(scan: &TableScan, column: &Column, names: &mut Names) -> Result<(LogicalPlan, Column)> {
-    let text = names.next(&column.name);
     let provider = source_as_provider(&scan.source)?;
+    let mut text = names.next(&column.name);
+    // A prepared statement is analyzed again when it is run.
+    while provider.schema().field_with_name(&text).is_ok() {
+        text = names.next(&column.name);
+    }
     let table = provider.downcast_ref::<TextTable>().and_then(|table| table.with_text(&column.name, text.clone()));
     let Some(table) = table else { return lost(written(&Expr::Column(column.clone()), &[&LogicalPlan::TableScan(scan.clone())])) };
     let all = provider.schema().fields().len();
