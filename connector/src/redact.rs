@@ -144,10 +144,14 @@ pub fn without_values(message: &str) -> String {
     redacted.into_owned()
 }
 
-/// Whether a terminal would act on the character, or show others in another order: C0, DEL, C1, and those that turn the direction of writing.
+/// Whether a terminal would act on the character, show others in another order, or show nothing where there is something: C0, DEL, C1, those that
+/// turn the direction of writing, separators of lines, and what has no width and joins nothing (soft hyphen, byte order mark, tags).
 #[must_use]
 pub fn is_control(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A text of CleverTap with `…` for each word that may be an address or a number of a person: with an @, or with six digits or more. It cannot

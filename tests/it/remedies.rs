@@ -21,7 +21,19 @@ const fn remedy(says: &'static str, fails: &'static str, works: &'static str, ar
     Remedy { says, fails, works, arrives }
 }
 
-const REMEDIES: [Remedy; 37] = [
+const REMEDIES: [Remedy; 39] = [
+    remedy(
+        "Leave the list out, and each column goes by its name",
+        "INSERT INTO clevertap.profiles (identity, email) SELECT 'a@example.org' AS email, 'a' AS identity",
+        "INSERT INTO clevertap.profiles SELECT 'a@example.org' AS email, 'a' AS identity",
+        "\"identity\":\"a\"",
+    ),
+    remedy(
+        "write AS \"{name}\" in the source",
+        "INSERT INTO clevertap.profiles (identity, email) SELECT 'a@example.org' AS email, 'a' AS identity",
+        "INSERT INTO clevertap.profiles (identity, email) SELECT 'a' AS \"identity\", 'a@example.org' AS email",
+        "\"identity\":\"a\"",
+    ),
     remedy(
         "write CAST({x} AS text)",
         "INSERT INTO clevertap.profiles SELECT true AS identity",

@@ -8,12 +8,12 @@
 //! status is, and a 500 stays one whatever its body says. Where they contradict each other (a 404 that says `success`), nobody knows what
 //! became of the request.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::answer_keys::{SAYS_OTHERWISE, says_error, says_otherwise};
 use super::transport::{Answer, Failure, FailureKind};
 use crate::foreign_text::ForeignText;
 
@@ -132,33 +132,6 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Whether an `error` and a `code`, as JSON, say that something failed.
-pub(crate) fn says_error(error: Option<&str>, code: Option<&str>) -> bool {
-    const NOTHING: &[&str] = &["null", "false", "\"\"", "0", "[]", "{}"];
-    let is_something = |value: &&str| !NOTHING.contains(value);
-    let is_success = |code: &str| matches!(code.trim_matches('"').parse(), Ok(0 | 200 | 201 | 203..=299));
-    error.filter(is_something).is_some() || code.filter(is_something).is_some_and(|code| !is_success(code))
-}
-
-/// What is told of such an answer.
-pub(crate) const SAYS_OTHERWISE: &str = "with keys that say something else than the others: that contradicts itself";
-
-/// Whether an object has keys that say something else than the ones that are read: one of these in other letters, two that differ in case alone, or
-/// failures under another name.
-pub(crate) fn says_otherwise(body: &[u8]) -> bool {
-    const READ: [&str; 6] = ["status", "error", "code", "processed", "unprocessed", "record"];
-    const FAILURES: [&str; 5] = ["errors", "failed", "failures", "invalid", "errorcode"];
-    const NOTHING: [&str; 6] = ["null", "false", "\"\"", "0", "[]", "{}"];
-    let Ok(keys) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(body) else { return false };
-    let mut seen = BTreeSet::new();
-    keys.iter().any(|(key, value)| {
-        let lower = key.to_lowercase();
-        let is_misspelled = READ.contains(&lower.as_str()) && *key != lower;
-        let is_failure = FAILURES.contains(&lower.as_str()) && !NOTHING.contains(&value.get());
-        is_misspelled || is_failure || !seen.insert(lower)
-    })
-}
-
 /// What an answer says of an error: a `"status": "fail"` for the whole request, or an error beside `success`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fail {
@@ -186,9 +159,9 @@ pub(crate) fn is_success(answer: &Answer) -> bool {
     Envelope::of(&answer.body).is_some_and(is_one) && !says_otherwise(&answer.body)
 }
 
-/// An HTTP status after which the request may have been executed.
+/// An HTTP status after which the request may have been executed: of the server, or of a proxy whose connection ended (444, 460, 499).
 const fn is_unclear_status(status: u16) -> bool {
-    matches!(status, 408 | 409 | 499 | 500..)
+    matches!(status, ..200 | 408 | 409 | 444 | 460 | 499 | 500..)
 }
 
 /// The beginnings of errors of requests that are not finished. Their code is 2, if they have one: reference 1.6.

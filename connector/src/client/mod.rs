@@ -12,6 +12,7 @@
 //! ```
 
 mod answer_bytes;
+mod answer_keys;
 mod append_gate;
 mod classify;
 mod concurrency;
@@ -31,9 +32,8 @@ mod tests;
 pub mod transport;
 
 pub(crate) use append_gate::Gate;
-pub(crate) use classify::{
-    Fail, IN_PROGRESS, SAYS_OTHERWISE, contradiction_of, failure_of, has_status, is_success, says_error, says_otherwise,
-};
+pub(crate) use answer_keys::{SAYS_OTHERWISE, is_otherwise, says_error, says_more, says_otherwise};
+pub(crate) use classify::{Fail, IN_PROGRESS, contradiction_of, failure_of, has_status, is_success};
 pub(crate) use concurrency::{Api, LimitNow};
 pub(crate) use connection::{Client, ClientSettings};
 pub(crate) use lane::{Lane, LaneSettings, Outcome, check_timers};

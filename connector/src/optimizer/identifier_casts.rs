@@ -25,7 +25,7 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::dml::rewrite::target_of;
 use crate::error::Error;
 use crate::own_text::written;
-use crate::table::{IDENTIFIER, Shape};
+use crate::table::{IDENTIFIER, Kind, Shape};
 
 #[derive(Debug)]
 pub(crate) struct CoerceIdentifiers;
@@ -189,14 +189,19 @@ fn of_one_column(subquery: &Subquery, output: Expr) -> Result<Subquery> {
     Ok(Subquery { subquery: Arc::new(plan), ..subquery.clone() })
 }
 
-/// What becomes an identifier by an INSERT, as text, if it was read from text of a file.
+/// What becomes an identifier or a field of text (`name`, `phone`) by an INSERT, as text, if it was read from text of a file: `True` and `1.50`
+/// are names as they stand there.
 fn inserted(dml: &DmlStatement) -> Result<Option<LogicalPlan>> {
     let (Some(table), WriteOp::Insert(_)) = (target_of(dml), &dml.op) else { return Ok(None) };
     let schema = dml.input.schema();
     let is_cast = |column: &Column| {
-        let shape = table.relation.table.column_like(&column.name).and_then(|column| column.target.shape());
+        let is_of_text = table.relation.table.column_like(&column.name).is_some_and(|column| match column.target.shape() {
+            Some(Shape::Identifier | Shape::Identity | Shape::EventName) => true,
+            Some(Shape::Value) => column.kind == Kind::Text,
+            _ => false,
+        });
         let is_text = schema.field_from_column(column).is_ok_and(|field| field.data_type().is_string());
-        matches!(shape, Some(Shape::Identifier | Shape::Identity)) && !is_text && is_written(&Expr::Column(column.clone()), &[&dml.input])
+        is_of_text && !is_text && is_written(&Expr::Column(column.clone()), &[&dml.input])
     };
     let columns = schema.columns();
     if !columns.iter().any(is_cast) {

@@ -3,14 +3,14 @@
 //! In: an [`Answer`] and its [`AnswerForm`]. Out: [`Reply`], or an error that names the call, the HTTP status and the shape of the answer: its
 //! keys and the kinds of their values, never a value. Pages of exports have the decoder, which checks as much.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::client::{Answer, says_error};
+use crate::client::{Answer, is_otherwise, says_error, says_more};
 use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::table::{AnswerForm, Payload};
@@ -58,6 +58,12 @@ impl UniqueKeys {
 
     pub(crate) fn into_inner(self) -> BTreeMap<String, Box<RawValue>> {
         self.0
+    }
+
+    /// Whether two keys differ in capitals alone.
+    fn are_two_alike(&self) -> bool {
+        let mut seen = BTreeSet::new();
+        !self.0.keys().all(|key| seen.insert(key.to_lowercase()))
     }
 
     /// Whether a key holds an object or a list.
@@ -120,6 +126,10 @@ pub(crate) fn read(call: impl fmt::Display, answer: &Answer, form: &AnswerForm) 
         return Err(unexpected(&call, answer, &format!("it names the error{words} and is complete all the same")));
     }
     keys.remove("status");
+    let known: Vec<&str> = [form.key(), form.total].into_iter().flatten().collect();
+    if keys.0.iter().any(|(key, value)| is_otherwise(key, value.get(), &known)) {
+        return Err(unexpected(&call, answer, "a key says something else than the ones that are read"));
+    }
     Ok(Reply::Complete(Complete { call, answer: answer.clone(), form: *form, keys }))
 }
 
@@ -162,6 +172,7 @@ impl Complete {
     pub(crate) fn record(mut self) -> Result<Option<Box<RawValue>>> {
         let Some(record) = self.take()? else { return Ok(None) };
         match serde_json::from_str::<UniqueKeys>(record.get()) {
+            Ok(keys) if keys.are_two_alike() => Err(self.unexpected("two keys of its record differ in capitals alone")),
             Ok(keys) if !keys.0.is_empty() => Ok(Some(record)),
             _ => Err(self.unexpected(&format!("its \"{}\" is no object with keys", self.form.key().unwrap_or_default()))),
         }
@@ -172,6 +183,12 @@ impl Complete {
         let Some(list) = self.take()? else { return Ok(None) };
         let list = serde_json::from_str(list.get());
         list.map(Some).map_err(|_| self.unexpected(&format!("its \"{}\" is no list", self.form.key().unwrap_or_default())))
+    }
+
+    /// The error if a key says that there is more than this answer holds.
+    pub(crate) fn says_more(&self) -> Option<Error> {
+        let says_more = self.keys.0.iter().any(|(key, value)| says_more(key, value.get()));
+        says_more.then(|| self.unexpected("a key says that there is more, and the list is not complete"))
     }
 
     /// The number under `key`, of all records or pages. `None` if the answer does not have one.

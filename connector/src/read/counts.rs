@@ -269,7 +269,11 @@ pub(crate) async fn top_values(
             for (kind, counted) in complete.group(&format!("{GROUP}{at}"))?.into_inner() {
                 let counted: UniqueKeys =
                     serde_json::from_str(counted.get()).map_err(|_| complete.unexpected("a group is not by type, each value once"))?;
-                for (value, count) in counted.into_inner() {
+                let counted = counted.into_inner();
+                if i64::try_from(counted.len()).map_or(true, |values| values > parameters.top_n) {
+                    return Err(complete.unexpected("a group has more values than were asked for"));
+                }
+                for (value, count) in counted {
                     let count = whole_number(&count).ok_or_else(|| complete.unexpected("a value has no count"))?;
                     values.push((kind.clone(), value, count));
                 }

@@ -37,6 +37,9 @@ pub(crate) async fn slice(lane: &Lane, call: &Slices, table: &Table, range: DayR
     let answer = lane.fetch(&request, has_status).await?;
     let complete = answer::read_complete(format_args!("{} {}", request.method, call.path), &answer, &call.answer)?;
     let totals = Totals::of(&complete, &call.answer, None)?;
+    if let Some(more) = complete.says_more() {
+        return Err(more);
+    }
     let records = records(complete)?.unwrap_or_default();
     totals.check_all(call.path, 1, records.len())?;
     records.into_iter().map(|record| finish(record, table)).collect()
@@ -87,6 +90,7 @@ impl<'a> ListPages<'a> {
         let answer = lane.fetch(&request, |answer| is_list(answer, call)).await?;
         let complete = answer::read_complete(format_args!("{} {}", request.method, call.path), &answer, &call.answer)?;
         let totals = Totals::of(&complete, &call.answer, call.pages)?;
+        let more = complete.says_more().filter(|_| !complete.is_itself());
         let records = records(complete)?;
         let has_list = records.is_some();
         let records = records.unwrap_or_default();
@@ -99,14 +103,20 @@ impl<'a> ListPages<'a> {
                 return Err(Error::Answer(format!("page {page} of {} {what}: the list is not complete. Please report this.", call.path)));
             }
             self.is_over = true;
+            if let Some(more) = more {
+                return Err(more);
+            }
             return Ok((page == 1 && has_list).then(Vec::new));
         }
         self.rows += records.len();
         let may_go_on = call.pages.is_some_and(|pages| {
             let is_full = records.len() >= pages.rows_max;
-            totals.say_more(page, self.rows) || (is_full && totals.pages.is_none())
+            totals.say_more(page, self.rows) || more.is_some() || (is_full && totals.pages.is_none())
         });
         self.is_over = !may_go_on;
+        if let Some(more) = more.filter(|_| self.is_over) {
+            return Err(more);
+        }
         if self.is_over || totals.rows.is_some_and(|total| self.rows > total) {
             totals.check_all(call.path, page, self.rows)?;
         }
@@ -164,9 +174,21 @@ fn hash(record: &RawRecord) -> u64 {
     hasher.finish()
 }
 
-/// Records as values, for whoever reads their texts alone.
-pub(crate) fn values(records: &[Box<RawValue>]) -> Vec<Value> {
-    records.iter().filter_map(|record| serde_json::from_str(record.get()).ok()).collect()
+/// Records of `path` as values, for whoever reads their texts alone.
+///
+/// # Errors
+/// [`Error::Answer`] for one that no value can hold, such as a number that there is not: without it the list would not be whole.
+pub(crate) fn values(path: &str, records: &[Box<RawValue>]) -> Result<Vec<Value>> {
+    let value = |(at, record): (usize, &Box<RawValue>)| {
+        serde_json::from_str(record.get()).map_err(|_| {
+            Error::Answer(format!(
+                "{path} lists a record (number {}) that cannot be looked into: it has objects and lists more than 127 deep in each other, numbers \
+                 that there are not, or half a character. Please report this.",
+                at + 1
+            ))
+        })
+    };
+    records.iter().enumerate().map(value).collect()
 }
 
 /// The request for a page of a list.

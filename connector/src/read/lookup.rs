@@ -22,6 +22,7 @@ use crate::read::answer;
 use crate::read::projection::{Constants, LOOKUP_KEY, PageProjection, RECORD, RECORDS, RecordLayout, RowFilter, unreadable};
 use crate::read::pushdown::keys::KeyFilter;
 use crate::read::spec::{Counters, Scan};
+use crate::redact::is_control;
 use crate::table::{KeyLocation, Lookup, Resend};
 
 /// Rows per batch: look-ups are slow, so a small batch reaches the reader sooner.
@@ -180,11 +181,25 @@ fn is_of(record: &RawValue, column: &str, key: &str, call: &Lookup) -> Result<bo
     let Ok(record) = serde_json::from_str::<Value>(record.get()) else {
         return Err("its record has objects and lists more than 127 deep in each other, or numbers that there are not");
     };
+    if has_odd_identifier(&record, call) {
+        return Err("an identifier in its record is no text and no whole number");
+    }
     let is_key = |text: &str| text == key || (found_by.any_case && text.to_lowercase() == key.to_lowercase());
     let values = |pointers: &[&str]| pointers.iter().flat_map(|pointer| values_at(&record, pointer)).collect::<Vec<_>>();
     let (one, several) = (values(found_by.pointers), values(found_by.several));
     let is_among = |texts: &String| texts == key || texts.split([',', ';', '|']).any(|text| text.trim() == key);
     Ok(one.iter().any(|text| is_key(text)) || several.iter().any(is_among))
+}
+
+/// Whether an identifier of a record is of a kind that none is: what a later request takes from the record would name somebody else.
+fn has_odd_identifier(record: &Value, call: &Lookup) -> bool {
+    let pointers = call.found_by.iter().flat_map(|(_, found_by)| found_by.pointers).filter(|pointer| !pointer.contains('*'));
+    pointers.filter_map(|pointer| record.pointer(pointer)).any(|value| match value {
+        Value::Null => false,
+        Value::String(text) => text.contains(is_control),
+        Value::Number(number) => number.is_f64(),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => true,
+    })
 }
 
 /// The scalars at a JSON pointer, in which `*` is every element of a list, as text; of a list its elements.

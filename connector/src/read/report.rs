@@ -109,8 +109,11 @@ impl ReportPlan {
                     async move {
                         let Some(records) = pages.next(&lane).await? else { return Ok(None) };
                         count();
-                        if pages.are_all_of_it() {
-                            scan.relation.account.project_schema().learn(scan.relation.table, &lists::values(&records));
+                        // What cannot be looked into is shown all the same.
+                        if pages.are_all_of_it()
+                            && let Ok(values) = lists::values(report.path, &records)
+                        {
+                            scan.relation.account.project_schema().learn(scan.relation.table, &values);
                         }
                         let batch = report.projection.rows(&records, &report.constants, &scan, report.path, report.keep)?;
                         Ok(Some((batch, (pages, report))))

@@ -221,7 +221,7 @@ async fn schema_records(account: &Account, table: &Table, retry_for: Duration) -
     match &table.read {
         Some(Read::List(call)) => {
             let records = lists::fetch_all(&lane(account, call.path, retry_for), call, table).await?;
-            Ok(records.map(|records| lists::values(&records)))
+            records.map(|records| lists::values(call.path, &records)).transpose()
         }
         _ => Ok(None),
     }

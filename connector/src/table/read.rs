@@ -58,9 +58,10 @@ pub(crate) struct FoundBy {
 }
 
 impl Lookup {
-    /// Whether the text of a `fail`, in lower case, means that the record does not exist.
+    /// Whether the text of a `fail`, in lower case, means that the record does not exist: these words and no others, which could say that it is
+    /// not known yet.
     pub(crate) fn is_not_found(&self, words: &str) -> bool {
-        self.not_found_words.iter().any(|expected| words.contains(expected))
+        self.not_found_words.contains(&words.trim_matches(|c: char| c == '.' || c.is_whitespace()))
     }
 }
 

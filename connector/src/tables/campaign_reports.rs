@@ -26,7 +26,7 @@ pub(crate) static TABLE: Table = Table {
         key_location: KeyLocation::Body,
         answer: AnswerForm::success(Payload::Record("result")),
         not_found_codes: &[200, 409, 500],
-        not_found_words: &["no result", "hasn't been completed"],
+        not_found_words: &["this target has no result as of yet", "this target hasn't been completed"],
         no_key_words: &["invalid campaign id"],
         not_found_statuses: &[409],
         found_by: &[],

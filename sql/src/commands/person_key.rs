@@ -102,7 +102,7 @@ pub(crate) async fn look_up(session: &Session, keys: &[PersonKey]) -> Result<Has
                 format!("SELECT {column} AS lookup_key, identity, object_id AS device FROM clevertap.profiles WHERE {column} IN ({list})");
             for batch in session.rows(&text).await? {
                 for row in 0..batch.num_rows() {
-                    let cell = |column| cell(&batch, column, row);
+                    let cell = |column| cell(&batch, column, row).map(|text| text.filter(|text| !text.is_empty()));
                     let Some(value) = cell("lookup_key")? else { continue };
                     let person = match (cell("identity")?, cell("device")?) {
                         (Some(identity), _) => PersonKey::new(KeyKind::Identity, identity),

@@ -60,6 +60,14 @@ async fn nobody_is_gone_by_an_answer_that_names_an_error_or_is_of_another_status
         (201, NOBODY),
         (206, NOBODY),
         (410, NOT_FOUND),
+        // Words that go on may say that it is not known yet.
+        (404, r#"{"status":"fail","error":"Profile not found: the shard is read again, try again","code":404}"#),
+        // An erasure by e-mail would take the identity from here.
+        (200, r#"{"status":"success","record":{"identity":["u1","u2"]}}"#),
+        (200, r#"{"status":"success","record":{"identity":1.0e2,"all_identities":"u1"}}"#),
+        (200, r#"{"status":"success","record":{"identity":"u1","objectId":{"a":1}}}"#),
+        (200, "{\"status\":\"success\",\"record\":{\"identity\":\"u2\\u0000\",\"all_identities\":\"u1\"}}"),
+        (200, r#"{"status":"success","record":{"identity":"u1","Identity":"u2"}}"#),
         (400, NOT_FOUND),
     ] {
         let world = scripted(&[odd]);
@@ -89,6 +97,39 @@ async fn a_count_or_a_list_is_what_it_says_only_when_it_is_finished_and_names_no
         let error = scripted(&[(200, body)]).refused(query).await;
         assert!(error.contains("[CT-304]") && error.contains("it names the error"), "{body}: {error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_not_whole_where_a_key_says_that_there_is_more_or_stands_in_other_letters() {
+    for (query, body) in [
+        ("SELECT event_name FROM clevertap.event_schema", r#"{"status":"success","events":[{"name":"A"}],"has_more":true}"#),
+        ("SELECT event_name FROM clevertap.event_schema", r#"{"status":"success","events":[{"name":"A"}],"truncated":true}"#),
+        ("SELECT segment_id FROM clevertap.segments", r#"{"segments":[{"id":1}],"total_count":1,"nextCursor":"q0"}"#),
+    ] {
+        let error = scripted(&[(200, body)]).refused(query).await;
+        assert!(error.contains("[CT-304]") && error.contains("is not complete"), "{body}: {error}");
+    }
+    for (query, body) in [
+        ("SELECT event_name FROM clevertap.event_schema", r#"{"status":"success","events":[],"Events":[{"name":"A"}]}"#),
+        ("SELECT segment_id FROM clevertap.segments", r#"{"segments":[],"total_count":0,"Total_Count":7}"#),
+    ] {
+        let world = World::new();
+        world.set("retry_for_ms", 20_000).await;
+        world.transport.change_answers(move |_, _| Answer::new(200, body));
+        let error = world.refused(query).await;
+        assert!(error.contains("[CT-303]") && error.contains("something else than the others"), "{body}: {error}");
+    }
+    // A record that cannot be looked into is none that is not there: no twin of a property is ruled out by it.
+    let world = World::new();
+    world.transport.change_answers(|call, answer| match call.path.as_str() {
+        "/getSchema" => Answer::new(200, r#"{"status":"success","events":[{"name":"Charged","total":1e400}]}"#),
+        _ => answer,
+    });
+    let checked = "SET clevertap.schema_check = 'error'";
+    world.rows(checked).await;
+    let error = world.refused("INSERT INTO clevertap.events (identity, event_name, event_time) VALUES ('u1', 'charged', 1767225600)").await;
+    assert!(error.contains("cannot be looked into"), "{error}");
+    assert!(world.sent_to("/1/upload").is_empty());
 }
 
 #[tokio::test(start_paused = true)]

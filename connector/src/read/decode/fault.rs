@@ -48,6 +48,8 @@ pub(super) enum FaultKind {
     TooDeep,
     /// The page is not an object.
     NotObject,
+    /// More records than a page has.
+    TooMany,
 }
 
 impl Fault {
@@ -57,6 +59,7 @@ impl Fault {
             FaultKind::UnexpectedEnd if record.is_some() => return PageError::new("ends in the middle of a record", self.at),
             FaultKind::UnexpectedEnd => return PageError::new("ends too early", self.at),
             FaultKind::NotObject => return PageError::new("is not a JSON object", self.at),
+            FaultKind::TooMany => return PageError::new("has more records than any page that was asked for", self.at),
             FaultKind::Syntax => "broken JSON",
             FaultKind::Control => "a control character in a string",
             FaultKind::Escape => "a broken escape in a string",

@@ -51,7 +51,7 @@ use self::strings::StringMap;
 pub(crate) use self::time::is_time_value;
 use self::tree::Tree;
 use self::walk::Walk;
-use crate::client::says_error;
+use crate::client::{is_otherwise, says_error, says_more};
 
 /// Reads the pages of one scan.
 #[derive(Debug)]
@@ -65,6 +65,9 @@ pub(crate) struct PageDecoder {
     bits: Vec<u8>,
     cpu: CpuFeatures,
 }
+
+/// Most records of a page: CleverTap was seen to give 50,000. Each takes memory in every column, however small it is.
+const PAGE_ROWS_MAX: usize = 1_000_000;
 
 /// A decoded page.
 #[derive(Debug)]
@@ -102,10 +105,12 @@ struct Envelope {
     seen: [u32; 4],
     /// Whether a key that means nothing holds an object or a list.
     other_container: bool,
-    /// Whether a key that means nothing says that there is more: it looks like a cursor, or like `has_more`.
+    /// Whether a key that means nothing says that there is more.
     says_more: bool,
     /// Whether the page names an error.
     says_error: bool,
+    /// Whether a key says something else than the ones that are read.
+    says_otherwise: bool,
     rows: usize,
     /// The record being walked, for error messages.
     record: Option<usize>,
@@ -115,7 +120,7 @@ struct Envelope {
 
 impl Envelope {
     /// Keeps the value of a key of `page`.
-    fn note(&mut self, key: &str, value: ByteSpan, page: &str) {
+    fn note(&mut self, key: &str, value: ByteSpan, page: &str, records_key: &str) {
         let json = || page.get(value.written().start()..value.written().end());
         let (place, known) = match key {
             "status" => (&mut self.status, EnvelopeKey::Status),
@@ -125,9 +130,9 @@ impl Envelope {
             "code" => return self.says_error |= says_error(None, json()),
             _ => {
                 self.other_container |= value.kind() == JsonKind::Nested;
-                let key = key.to_ascii_lowercase();
-                let is_of_the_next = ["cursor", "next", "more"].iter().any(|word| key.contains(word)) && !key.contains("prev");
-                self.says_more |= is_of_the_next && value.is_value() && !json().is_some_and(|json| ["false", "\"\"", "0"].contains(&json));
+                let json = json().unwrap_or_default();
+                self.says_otherwise |= is_otherwise(key, json, &["next_cursor", "cursor", records_key]);
+                self.says_more |= value.is_value() && says_more(key, json);
                 return;
             }
         };
@@ -143,6 +148,9 @@ impl Envelope {
         }
         if self.says_error {
             return Some("it names an error");
+        }
+        if self.says_otherwise {
+            return Some("a key says something else than the ones that are read");
         }
         let has_records = self.seen[EnvelopeKey::Records as usize] > 0;
         if !has_records && self.other_container {
@@ -239,7 +247,7 @@ impl PageDecoder {
                 self.records(walk, at, envelope)?
             } else {
                 let (kind, end) = walk.value(at, 1)?;
-                envelope.note(&key, ByteSpan::new(kind, at, end), walk.page);
+                envelope.note(&key, ByteSpan::new(kind, at, end), walk.page, &self.records_key);
                 end
             };
             at = walk.blanks(at);
@@ -266,6 +274,9 @@ impl PageDecoder {
         let mut is_open = walk.byte(at) != Some(b']');
         while is_open {
             envelope.record = Some(envelope.rows);
+            if envelope.rows == PAGE_ROWS_MAX {
+                return Err(Fault { kind: FaultKind::TooMany, at });
+            }
             let row = &mut self.spans[envelope.rows % BLOCK..];
             let end = if walk.byte(at) == Some(b'{') {
                 walk.object(&mut Record { tree: &mut self.tree, row }, 0, at, 2)?

@@ -63,6 +63,9 @@ pub(super) fn follow(page: &mut Page, request: &Request, earlier: Earlier) -> Re
     if !is_opening && !is_partial && next_cursor.is_none() && cursor.is_some() && !earlier.knows_cursor && !earlier.is_partial_chain {
         return incomplete("without a next_cursor and with a cursor that was not asked for, and whether it is the last page is not known");
     }
+    if is_opening && page.rows == 0 && next_cursor.is_some() && cursor.is_some() && next_cursor != cursor {
+        return incomplete("without records and with two cursors, and which is that of the first page is not known");
+    }
     let named = next_cursor.or_else(|| cursor.filter(|_| is_opening || is_partial));
     let asked_for = request.verbatim.as_ref().map(|(_, cursor)| cursor);
     match named {

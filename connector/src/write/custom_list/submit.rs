@@ -143,7 +143,7 @@ impl Calls {
         let mut pages = ListPages::new(call, tables::segments());
         let mut names = BTreeSet::new();
         while let Some(records) = pages.next(&self.listing).await? {
-            for record in lists::values(&records) {
+            for record in lists::values(call.path, &records)? {
                 let name = self.list.existing_name.iter().find_map(|pointer| record.pointer(pointer)?.as_str());
                 names.insert(name.ok_or_else(|| Error::Answer(format!("{} lists one without a name.", call.path)))?.to_owned());
             }
@@ -167,16 +167,18 @@ impl Calls {
         let taken = std::slice::from_ref(&self.list.taken);
         let request =
             Request::post(self.list.completion_path, Value::Object(body).to_string(), Resend::Appends).understanding_errors(taken);
+        // The answer, if it is none of an understood error: `readable` is not called for those.
         let read = Mutex::new(None);
         let readable = |answer: &Answer| {
-            *read.lock().unwrap_or_else(PoisonError::into_inner) = serde_json::from_slice::<Value>(&answer.body).ok();
-            is_success(answer)
+            let value = serde_json::from_slice::<Value>(&answer.body);
+            let is_read = value.is_ok();
+            *read.lock().unwrap_or_else(PoisonError::into_inner) = Some(value.unwrap_or_default());
+            is_read && is_success(answer)
         };
         let sent = self.completion.send(&request, readable, Arrived::No, &self.may_have_arrived).await;
         let read = read.into_inner().unwrap_or_else(PoisonError::into_inner);
         let no = |fate, error: Error| Submitted::No { fate, code: error.code().to_owned(), reason: error.sentence(), stop: Some(error) };
         match sent.outcome {
-            // `readable` is not called for an understood error.
             Outcome::Answered(_) if read.is_none() => Submitted::No {
                 fate: Fate::Rejected,
                 code: format!("CLEVERTAP-{}", self.list.taken),

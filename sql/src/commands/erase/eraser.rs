@@ -23,6 +23,19 @@ use datafusion_clevertap::{Account, Error};
 /// Between two look-ups of somebody who is not there: what makes one answer wrong for a moment should not make both.
 const LOOKED_UP_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
+/// Most people whose look-up is answered in no known form before the look-ups end: then it is not the person.
+const UNREAD_MAX: usize = 10;
+
+/// What look-ups of many people brought.
+#[derive(Debug, Default)]
+pub(super) struct LookedUp {
+    /// Those who are there.
+    pub(super) found: HashMap<PersonKey, PersonKey>,
+    /// Those whose look-up was answered in no known form, and the first such answer.
+    pub(super) unread: BTreeSet<PersonKey>,
+    pub(super) why: Option<String>,
+}
+
 /// One command, while it runs.
 pub(super) struct Eraser<'a> {
     pub(super) session: Session,
@@ -96,6 +109,33 @@ impl<'a> Eraser<'a> {
             found.extend(self.look_up_once(gone).await?);
         }
         Ok(found)
+    }
+
+    /// Looks up each of `people` as [`Self::look_up_surely`] does. An answer of no known form says nothing of its own person, and everything else
+    /// of the others.
+    ///
+    /// # Errors
+    /// The look-ups', [`Failure::Unanswered`] among them; a signal.
+    pub(super) async fn look_up_each(&mut self, people: BTreeSet<PersonKey>) -> Result<LookedUp> {
+        let mut looked = LookedUp::default();
+        let mut parts = vec![people];
+        while let Some(mut part) = parts.pop() {
+            match self.look_up_surely(&part, &part).await {
+                Ok(found) => looked.found.extend(found),
+                Err(Failure::Failed(why)) if looked.unread.len() < UNREAD_MAX => match part.iter().nth(part.len() / 2).cloned() {
+                    Some(middle) if part.len() > 1 => {
+                        let second = part.split_off(&middle);
+                        parts.extend([second, part]);
+                    }
+                    _ => {
+                        looked.unread.extend(part);
+                        looked.why.get_or_insert(why);
+                    }
+                },
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(looked)
     }
 
     async fn look_up_once(&mut self, people: Vec<PersonKey>) -> Result<HashMap<PersonKey, PersonKey>> {

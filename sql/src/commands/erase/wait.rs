@@ -11,7 +11,7 @@ use rand::{Rng, seq::IteratorRandom};
 
 use super::{
     super::person_key::PersonKey,
-    eraser::Eraser,
+    eraser::{Eraser, LookedUp},
     log::{LogEntry, LogEvent, RequestState},
 };
 use crate::failure::{Failure, Result};
@@ -85,20 +85,29 @@ impl Eraser<'_> {
         Ok(())
     }
 
-    /// Looks up the people behind `keys`, logs who is gone and who is there, and returns the number of those who are gone.
+    /// Looks up the people behind `keys`, logs who is gone and who is there, and returns the number of those who are gone. Of somebody whose
+    /// look-up is answered in no known form nothing is logged.
     ///
     /// # Errors
     /// The look-ups', [`Failure::Unanswered`] among them; the log's; Ctrl-C.
     pub(super) async fn check(&mut self, keys: &[PersonKey]) -> Result<usize> {
         let people: BTreeSet<PersonKey> = keys.iter().filter_map(|key| self.log.request(key)?.person.clone()).collect();
-        let found = self.look_up_surely(&people, &people).await?;
+        let asked_for = people.len();
+        let LookedUp { found, unread, why } = self.look_up_each(people).await?;
         let looked = keys.iter().filter_map(|key| {
             let request = self.log.request(key)?;
-            let what = if found.contains_key(request.person.as_ref()?) { LogEvent::There } else { LogEvent::Gone };
+            let person = request.person.as_ref().filter(|person| !unread.contains(person))?;
+            let what = if found.contains_key(person) { LogEvent::There } else { LogEvent::Gone };
             Some(LogEntry { key: key.clone(), what, person: None, requested_at: request.requested_at })
         });
         let looked: Vec<LogEntry> = looked.collect();
         self.append(&looked).await?;
+        if let Some(why) = why {
+            return Err(Failure::Failed(format!(
+                "{} of {asked_for} people could not be looked up; what the log knows of them stays, and the others are as it says now: {why}",
+                unread.len()
+            )));
+        }
         Ok(looked.iter().filter(|entry| entry.what == LogEvent::Gone).count())
     }
 }

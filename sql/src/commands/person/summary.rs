@@ -3,11 +3,14 @@
 //! In: the `events` of a look-up, `{"Charged":{"count":12,"first_seen":1767000000,"last_seen":1767225000}}`, in epoch seconds. Out:
 //! each name with its count and its days, which are the project's.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, SecondsFormat};
 use chrono_tz::Tz;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
 
 use crate::failure::{Failure, Result};
 
@@ -38,6 +41,33 @@ struct Entry {
     last_seen: i64,
 }
 
+/// The entries of a summary, each name once: of two entries of one name nobody can say which is meant.
+struct Entries(BTreeMap<String, Entry>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of event names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = BTreeMap::new();
+                while let Some((name, entry)) = map.next_entry()? {
+                    if entries.insert(name, entry).is_some() {
+                        return Err(A::Error::custom("a name is there twice"));
+                    }
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
 impl EventSummary {
     /// The summary as a list, sorted by name.
     ///
@@ -49,7 +79,7 @@ impl EventSummary {
                 "CleverTap's summary of this person's events {name} is of a shape that this version does not read. Please report this. [CT-304]"
             ))
         };
-        let entries: BTreeMap<String, Entry> = serde_json::from_str(summary).map_err(|_| unread("as a whole"))?;
+        let Entries(entries) = serde_json::from_str(summary).map_err(|_| unread("as a whole"))?;
         entries
             .into_iter()
             .map(|(event_name, Entry { count, first_seen, last_seen })| {
@@ -94,7 +124,14 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_read_is_an_error() {
         for summary in
-            [r#"{"Charged":{"count":2}}"#, r#"{"Charged":7}"#, "[]", r#"{"A":{"count":-1,"first_seen":1767225600,"last_seen":1767225600}}"#]
+            [
+                r#"{"Charged":{"count":2}}"#,
+                r#"{"Charged":7}"#,
+                "[]",
+                r#"{"A":{"count":-1,"first_seen":1767225600,"last_seen":1767225600}}"#,
+                r#"{"A":{"count":1,"count":9,"first_seen":1767225600,"last_seen":1767225600}}"#,
+                r#"{"A":{"count":9,"first_seen":1767225600,"last_seen":1767225600},"A":{"count":1,"first_seen":1767225600,"last_seen":1767225600}}"#,
+            ]
         {
             assert_eq!(EventSummary::parse(summary, Tz::UTC).unwrap_err().code(), 1, "{summary}");
         }

@@ -444,6 +444,24 @@ async fn look_ups_that_are_not_answered_are_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_up_of_no_known_form_says_nothing_of_the_others() {
+    let (world, log) = (world(), tempfile::tempdir().unwrap());
+    for identity in ["ada", "bob", "123", "00123"] {
+        once(&world, log.path(), &["--identity", identity]).await;
+    }
+    tokio::time::advance(30 * HOUR).await;
+    world.intercept(|call| {
+        let is_bob = call.url.path() == LOOK_UP && call.url.query().is_some_and(|query| query.contains("identity=bob"));
+        is_bob.then(|| Ok(Answer::new(200, r#"{"status":"success","data":{}}"#)))
+    });
+    let finished = once(&world, log.path(), &["status"]).await;
+    let why = finished.ended.unwrap_err().to_string();
+    assert!(why.contains("1 of 4 people could not be looked up") && why.contains("[CT-304]"), "{why}");
+    let finished = once(&world, log.path(), &["status", "--offline"]).await;
+    assert_eq!(finished.rows, ["identity 00123 gone", "identity 123 gone", "identity ada gone", "identity bob requested"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_right_to_erase_or_a_person_nothing_is_looked_up() {
     let (world, log) = (world(), tempfile::tempdir().unwrap());
     let never = || Interrupts::from(futures::stream::pending());

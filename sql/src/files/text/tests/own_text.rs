@@ -121,6 +121,8 @@ async fn identifiers_are_the_files_own_characters() {
             "INSERT INTO clevertap.events SELECT 'Seen' AS event_name, day AS identity, 1767225600 AS event_time FROM '@/a.csv'",
             ["2026-01-05", "2026-01-06"],
         ),
+        // Fields of text are too.
+        ("INSERT INTO clevertap.profiles SELECT n AS identity, flag AS name, id AS customer_type FROM '@/a.csv'", ["True", "1.10"]),
     ] {
         let world = World::new();
         let files = Files::of(&[("a.csv", ODD)], Some(world.account.clone()));
