@@ -31,8 +31,8 @@ mod secret;
 mod tests;
 pub mod transport;
 
-pub(crate) use append_gate::Gate;
 pub(crate) use answer_keys::{SAYS_OTHERWISE, is_otherwise, says_error, says_more, says_otherwise};
+pub(crate) use append_gate::Gate;
 pub(crate) use classify::{Fail, IN_PROGRESS, contradiction_of, failure_of, has_status, is_success};
 pub(crate) use concurrency::{Api, LimitNow};
 pub(crate) use connection::{Client, ClientSettings};

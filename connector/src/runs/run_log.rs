@@ -1,19 +1,24 @@
 //! How far a load of files had come, beside its failed rows: so that the same statement over the same files can go on where it ended.
 //!
 //! In: what the settling room knows, now and then, at the end, and when it is dropped. Out: small files, each with all of it; the last one
-//! counts. A process that was killed leaves what it knew up to a minute before; of a run that lasted less, nothing.
+//! counts. A process that was killed leaves what it knew up to a minute before. While a run goes on in a folder of this machine, it holds a lock
+//! there, which ends with its process: so that nobody takes it for one that was killed.
 
+use std::fs::{self, File, TryLockError};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::storage::Folder;
+use crate::storage::{Folder, on_disk};
 
 /// The ending of its files: no kind of file that is queried.
 const ENDING: &str = ".log";
 const STEM: &str = "_run-";
+/// The ending of the file that a run holds a lock on.
+const LOCK_ENDING: &str = ".lock";
 
 /// How often it is written while a run goes on.
 const EVERY: Duration = Duration::from_secs(60);
@@ -48,6 +53,9 @@ pub struct RunLog {
     pub ended: bool,
     /// Whether every row of the source is settled.
     pub complete: bool,
+    /// Whether its process is at work: known where the folder is one of this machine, whose file systems have locks.
+    #[serde(skip)]
+    pub running: bool,
 }
 
 /// A file as it was when it was read.
@@ -99,6 +107,10 @@ impl RunLog {
             }
         }
         logs.sort_by_key(|log| log.began);
+        for log in logs.iter_mut().filter(|log| !log.ended) {
+            let lock = lock_path(folder, &log.run_uid).and_then(|path| File::open(path).ok());
+            log.running = lock.is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+        }
         Ok(logs)
     }
 }
@@ -109,6 +121,40 @@ pub fn fingerprint(text: &str) -> String {
     format!("{hash:016x}")
 }
 
+/// The file that a run holds a lock on; a bucket has none.
+fn lock_path(folder: &Folder, run_uid: &str) -> Option<PathBuf> {
+    match folder {
+        Folder::Local(folder) => Some(folder.join(format!("{STEM}{run_uid}{LOCK_ENDING}"))),
+        Folder::Bucket { .. } => None,
+    }
+}
+
+/// The lock of a run that is at work. Its file goes with it; that of a process that was killed stays, and nobody holds it.
+#[derive(Debug)]
+struct RunLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl RunLock {
+    /// `None` where there are no locks.
+    fn take(path: PathBuf) -> Option<Self> {
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).ok()?;
+        let lock = Self { path, _file: file };
+        lock._file.try_lock().ok().map(|()| lock)
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        fs::remove_file(&self.path).ok();
+    }
+}
+
 /// Writes the log of a run.
 #[derive(Debug)]
 pub(crate) struct RunLogFile {
@@ -116,11 +162,12 @@ pub(crate) struct RunLogFile {
     log: RunLog,
     parts: usize,
     due: Instant,
+    lock: Option<RunLock>,
 }
 
 impl RunLogFile {
     pub(crate) fn new(folder: Folder, log: RunLog) -> Self {
-        Self { folder, log, parts: 0, due: Instant::now() + EVERY }
+        Self { folder, log, parts: 0, due: Instant::now() + EVERY, lock: None }
     }
 
     /// Whether a minute has passed since it was written.
@@ -128,14 +175,13 @@ impl RunLogFile {
         self.due <= Instant::now()
     }
 
-    /// Whether the run goes on with another, whose rows would else be thought unsent; it is written before a row leaves.
-    pub(crate) fn continues(&self) -> bool {
-        self.log.continues.is_some()
-    }
-
+    /// Writes it; the first one, before a row leaves, takes the lock too.
     pub(crate) async fn write(&mut self, settled: impl Iterator<Item = (u64, u64)>, end: Option<bool>) -> Result<()> {
         let (name, bytes) = self.next(settled, end)?;
         let put = self.folder.put_new(&name, bytes).await;
+        if let Some(path) = lock_path(&self.folder, &self.log.run_uid).filter(|_| self.parts == 1 && put.is_ok() && end.is_none()) {
+            self.lock = on_disk(move || Ok(RunLock::take(path))).await.ok().flatten();
+        }
         self.written(put)
     }
 

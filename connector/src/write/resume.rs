@@ -73,6 +73,9 @@ pub(super) fn settled_before(job: &Job, source: Option<&Source>, columns: &Schem
     if now.statement != before.statement {
         return refuse("its text is another one");
     }
+    if before.running {
+        return refuse("that one still runs; wait for its end, or stop it with Ctrl-C, and go on then");
+    }
     if before.complete {
         return refuse("every row of that one is settled; clevertap-sql resend sends what was not accepted");
     }

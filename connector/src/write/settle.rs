@@ -137,7 +137,7 @@ impl Settler {
         self
     }
 
-    /// Writes how far the run has come, when a minute has passed; before the first row, where it goes on with another; and at its end.
+    /// Writes how far the run has come: before the first row, when a minute has passed, and at its end.
     ///
     /// # Errors
     /// [`Error::Storage`] if the place does not take it.
@@ -145,9 +145,8 @@ impl Settler {
         let end = self.log_end(at);
         let Some(log) = &mut self.log else { return Ok(()) };
         let is_due = match at {
-            LogAt::Begin => log.continues(),
             LogAt::Run => log.is_due(),
-            LogAt::End { .. } => true,
+            LogAt::Begin | LogAt::End { .. } => true,
         };
         if is_due { log.write(self.settled.iter(), end).await } else { Ok(()) }
     }

@@ -22,6 +22,11 @@ pub struct TextError {
     pub remedy: Option<String>,
 }
 
+/// An option as it is given to the reader, in SQL.
+pub(crate) fn option(name: &str, value: &str) -> String {
+    format!("OPTIONS ({name} {value}) of CREATE EXTERNAL TABLE")
+}
+
 impl TextError {
     pub(crate) fn new(file: &Arc<str>, what: impl Into<String>) -> Self {
         Self { file: Arc::clone(file), line: None, column: None, what: what.into(), remedy: None }

@@ -338,6 +338,46 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_load_that_still_runs_is_not_gone_on_with_and_one_that_was_killed_at_once_is_known() {
+        let (world, folder) = people(9_000);
+        let folder = folder.path();
+        let load = seen(folder);
+        world.emulator.add_fault(Fault::new(What::Slow { ms: 60_000 }).on(UPLOAD));
+        let first = script(&world, folder, "--failed-rows", &load);
+        let second = async {
+            tokio::time::sleep(Duration::from_secs(70)).await;
+            script(&world, folder, "--resume", &load).await.0.unwrap_err().to_string()
+        };
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!(first.0.unwrap(), Completion::Done);
+        assert!(second.contains("still runs; wait for its end, or stop it with Ctrl-C"), "{second}");
+        assert_eq!((world.emulator.events_stored(), most(&world)), (9_000, Some(1)));
+
+        let (world, folder) = people(9_000);
+        let folder = folder.path();
+        let load = seen(folder);
+        world.emulator.add_fault(Fault::new(What::HangBefore).on(UPLOAD));
+        // Dropped before a minute has passed; what a kill leaves is the first file of its log.
+        let cut = tokio::time::timeout(Duration::from_secs(5), script(&world, folder, "--failed-rows", &load)).await;
+        assert!(cut.is_err());
+        // What was dropped settles.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        for file in fs::read_dir(folder.join("failed")).unwrap().map(|file| file.unwrap().path()) {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            assert!(!name.ends_with(".lock"), "{name}");
+            if !name.ends_with("-000001.log") {
+                fs::remove_file(&file).unwrap();
+            }
+        }
+        world.emulator.clear_faults();
+        let told = script(&world, folder, "--resume", &load).await.0.unwrap_err().to_string();
+        assert!(told.contains("that one was killed"), "{told}");
+        let (ended, said) = script(&world, folder, "--resume", &format!("SET clevertap.in_doubt = 'resend'; {load}")).await;
+        assert_eq!(ended.unwrap(), Completion::Done, "{said}");
+        assert_eq!(world.emulator.events_stored(), 9_000);
+    }
+
     /// Loads, goes on and sends again in any order, each of which may stop: no event is stored twice, and in the end none is missing.
     #[tokio::test(start_paused = true)]
     async fn whatever_is_done_after_a_load_that_stopped_each_event_is_stored_once() {

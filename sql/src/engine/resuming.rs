@@ -39,12 +39,16 @@ impl Resuming {
         let script = script(statements);
         let Some(last) = runs.iter().rfind(|run| run.script.as_deref() == Some(&script)) else {
             return Err(if runs.is_empty() {
-                "nothing is known there of a load. It has to read files, and of one that was killed in its first minute nothing is left"
-                    .to_owned()
+                "nothing is known there of a load that read files; only those can be gone on with".to_owned()
             } else {
                 "the loads there are of another script than this one; SET alone may differ".to_owned()
             });
         };
+        if last.running {
+            return Err(
+                "the last load of this script there still runs; wait for its end, or stop it with Ctrl-C, and go on then".to_owned()
+            );
+        }
         if last.complete {
             return Err("the last load of this script there came to its end; clevertap-sql resend sends what was not accepted".to_owned());
         }

@@ -35,7 +35,7 @@ pub(super) async fn all_of(
     store: &dyn ObjectStore,
     would_be_read: impl Fn(&ObjectMeta) -> bool,
 ) -> Result<Vec<ObjectMeta>> {
-    let mut files: Vec<ObjectMeta> = match url.is_collection() && url.get_glob().is_none() {
+    let mut files: Vec<ObjectMeta> = match url.is_collection() || url.get_glob().is_some() {
         true => store.list(Some(url.prefix())).try_collect().await?,
         false => url.list_all_files(state, store, "").await?.try_collect().await?,
     };
@@ -55,7 +55,9 @@ pub(super) async fn all_of(
             );
         }
     }
-    files.retain(|file| url.contains(&file.location, true));
+    // DataFusion takes a pattern for that of one folder's files, unless it is told that folders below are meant.
+    let is_of_one_folder = !url.get_glob().as_ref().is_some_and(|glob| glob.as_str().contains("**"));
+    files.retain(|file| url.contains(&file.location, is_of_one_folder));
     Ok(files)
 }
 

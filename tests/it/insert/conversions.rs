@@ -143,6 +143,16 @@ async fn a_calendar_number_is_no_time_and_is_read_as_the_reject_says() {
         ]
     );
     assert_eq!(counts, "2 accepted, 1 rejected, 0 unsent");
+    // The same days read as seconds, of UTC and of the project's zone.
+    for at in ["to_timestamp(at)", "to_timestamp(at) AT TIME ZONE 'Asia/Kolkata'"] {
+        world
+            .rows(&format!(
+                "INSERT INTO clevertap.events SELECT id AS identity, 'Seen' AS event_name, {at} AS event_time FROM {people} WHERE id <> 'b'"
+            ))
+            .await;
+        assert_eq!(world.last_run().tally.rejected, 2, "{at}");
+        assert!(world.account.failed_rows().last().is_some_and(|row| row.reason.contains("is an instant of August 1970")), "{at}");
+    }
     world.rows(&format!("INSERT INTO clevertap.events SELECT id AS identity, 'Seen' AS event_name, ct_event_time(at, 'yyyymmdd', 'Asia/Kolkata') AS event_time FROM {people} WHERE id = 'a'")).await;
-    assert!(world.account.failed_rows().len() == 1 && world.last_run().tally.accepted == 1);
+    assert_eq!((world.account.failed_rows().len(), world.last_run().tally.accepted), (5, 1));
 }

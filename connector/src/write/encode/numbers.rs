@@ -9,7 +9,7 @@ use super::block::{Block, ROWS_MAX};
 use super::digits::{FIFTEEN_DIGITS, Form, SIXTEEN_DIGITS, WIDTH, texts};
 use super::kernels::Key;
 use super::reject::EPOCH_SECONDS_MAX;
-use super::time::may_be_a_calendar_day;
+use super::time::{is_a_day_as_seconds, may_be_a_calendar_day};
 use super::value::LIKE_A_CALENDAR_DATE;
 
 /// Numbers of one [`Form`], with a minus if negative, and `AFTER` behind each unless it is 0. If `TRIMMED`, a trailing zero is left
@@ -109,7 +109,7 @@ pub(super) fn unsigned(value: u64) -> Parts {
 /// The instant of a record, in epoch seconds of at most ten digits.
 #[inline(always)]
 pub(super) fn seconds(value: i64) -> Parts {
-    signed(if value <= EPOCH_SECONDS_MAX { value } else { i64::MAX })
+    signed(if value <= EPOCH_SECONDS_MAX && !is_a_day_as_seconds(value) { value } else { i64::MAX })
 }
 
 /// The same of a whole number, which may be a day of the calendar: that is left to the cell writer.

@@ -26,6 +26,15 @@ const CALENDAR_DAYS: (i64, u64) = (19_700_101, 20_991_231 - 19_700_101);
 /// The same with the hour, as 2026010510: seconds of the years 2032 to 2036.
 const CALENDAR_HOURS: (i64, u64) = (1_970_010_100, 2_099_123_123 - 1_970_010_100);
 
+/// Instants of August 1970, which such days are when they are read as seconds, in any zone.
+const DAYS_AS_SECONDS: (i64, u64) = (CALENDAR_DAYS.0 - 86_400, CALENDAR_DAYS.1 + 2 * 86_400);
+
+/// Whether an instant is probably a day such as 20260105 that was read as seconds.
+#[inline(always)]
+pub(super) fn is_a_day_as_seconds(instant: i64) -> bool {
+    is_within(instant, DAYS_AS_SECONDS)
+}
+
 /// Whether a whole number lies where such numbers do.
 #[inline(always)]
 pub(super) fn may_be_a_calendar_day(value: i64) -> bool {

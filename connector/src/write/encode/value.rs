@@ -5,8 +5,8 @@
 
 use super::bind::{Column, Values};
 use super::cell;
-use super::reject::{Checked, EPOCH_SECONDS_MAX, LEVELS_MAX, TEXT_BYTES_MAX, TIME_RANGE, date_range, depth, long_text, problem};
-use super::time::{OUT_OF_RANGE, is_a_calendar_day};
+use super::reject::{Checked, EPOCH_SECONDS_MAX, LEVELS_MAX, Problem, TEXT_BYTES_MAX, TIME_RANGE, date_range, depth, long_text, problem};
+use super::time::{OUT_OF_RANGE, is_a_calendar_day, is_a_day_as_seconds};
 
 /// How the values of one field are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,11 +193,11 @@ fn whole_seconds(seconds: i64) -> Checked<i64> {
     if !is_a_calendar_day(seconds) {
         return Ok(seconds);
     }
-    Err(problem(
-        TIME_RANGE,
-        "looks like a day of the calendar, written as a number; expected epoch seconds. Read it with ct_event_time, its format ('yyyymmdd' or \
-         'yyyymmddhh') and its zone",
-    ))
+    Err(a_calendar_day("looks like a day of the calendar, written as a number; expected epoch seconds"))
+}
+
+fn a_calendar_day(what: &str) -> Box<Problem> {
+    problem(TIME_RANGE, format!("{what}. Read it with ct_event_time, its format ('yyyymmdd' or 'yyyymmddhh') and its zone"))
 }
 
 /// The instant at `at` in epoch seconds of at most ten digits.
@@ -206,6 +206,9 @@ pub(super) fn epoch_seconds(values: &Values, at: usize) -> Checked<i64> {
         Values::Int(array) => whole_seconds(array.value(at))?,
         Values::UInt(array) => whole_seconds(i64::try_from(array.value(at)).unwrap_or(i64::MAX))?,
         Values::Seconds(seconds) if seconds[at] == OUT_OF_RANGE => return Err(problem(TIME_RANGE, date_range().reason)),
+        Values::Seconds(seconds) if is_a_day_as_seconds(seconds[at]) => {
+            return Err(a_calendar_day("is an instant of August 1970, as a day such as 20260105 is when it is read as seconds"));
+        }
         Values::Seconds(seconds) => seconds[at],
         _ => i64::MAX,
     };

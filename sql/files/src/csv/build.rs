@@ -1,13 +1,21 @@
 //! Cells to Arrow.
 //!
 //! In: the cells of one column, some rows at a time. Out: an array. A cell that is not of the type ends the reading; none becomes NULL but
-//! empty ones and the author's marks.
+//! empty ones and the author's marks. Where the first pass found the type, a value says all that its cell says; a declared one may say less, as 7
+//! of `007`.
 
+use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::types::{Date32Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType};
-use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray, StringBuilder, StringViewBuilder};
+use arrow::array::types::{
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray, PrimitiveBuilder, StringBuilder, StringViewBuilder,
+};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::kernels::cast_utils::Parser;
 use arrow::datatypes::{DataType, TimeUnit};
 
 use super::cell::boolean::boolean;
@@ -26,6 +34,28 @@ pub(crate) enum Builder {
     Boolean(Values<bool>),
     Date(Values<i32>),
     Instant(Values<i64>, TimeUnit, Option<Arc<str>>, Zones),
+    /// A number of a declared type.
+    Declared(Box<dyn Declared>),
+}
+
+/// The array of a declared number, as Arrow reads its text.
+pub(crate) trait Declared: fmt::Debug + Send {
+    /// Whether the text is one.
+    fn append(&mut self, text: Option<&str>) -> bool;
+
+    fn finish(&mut self) -> ArrayRef;
+}
+
+impl<T: ArrowPrimitiveType + Parser + fmt::Debug> Declared for PrimitiveBuilder<T> {
+    fn append(&mut self, text: Option<&str>) -> bool {
+        let value = text.map(T::parse);
+        self.append_option(value.flatten());
+        value.is_none_or(|value| value.is_some())
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(self.finish())
+    }
 }
 
 /// Values, and which are none.
@@ -63,9 +93,22 @@ pub(crate) enum Odd {
 }
 
 impl Builder {
-    /// `None` for a type that text is not read as.
-    pub(crate) fn new(data_type: &DataType) -> Option<Self> {
+    /// `None` for a type that text is not read as. `was_found` is whether the first pass found the type.
+    pub(crate) fn new(data_type: &DataType, was_found: bool) -> Option<Self> {
+        fn declared<T: ArrowPrimitiveType + Parser + fmt::Debug>() -> Builder {
+            Builder::Declared(Box::new(PrimitiveBuilder::<T>::new()))
+        }
         Some(match data_type {
+            DataType::Int8 => declared::<Int8Type>(),
+            DataType::Int16 => declared::<Int16Type>(),
+            DataType::Int32 => declared::<Int32Type>(),
+            DataType::Int64 if !was_found => declared::<Int64Type>(),
+            DataType::UInt8 => declared::<UInt8Type>(),
+            DataType::UInt16 => declared::<UInt16Type>(),
+            DataType::UInt32 => declared::<UInt32Type>(),
+            DataType::UInt64 => declared::<UInt64Type>(),
+            DataType::Float32 => declared::<Float32Type>(),
+            DataType::Float64 => declared::<Float64Type>(),
             DataType::Utf8View => Self::View(StringViewBuilder::new()),
             DataType::Utf8 => Self::Utf8(StringBuilder::new()),
             DataType::Int64 => Self::Integer(Values::new()),
@@ -83,8 +126,15 @@ impl Builder {
     pub(crate) fn append(&mut self, block: &Block<'_>, cells: Cells<'_>) -> Result<(), Odd> {
         let data = block.data;
         match self {
-            Self::View(builder) => cells.texts(block, |text| builder.append_option(text)),
-            Self::Utf8(builder) => cells.texts(block, |text| builder.append_option(text)),
+            Self::View(builder) => cells.texts(block, |text| {
+                builder.append_option(text);
+                true
+            }),
+            Self::Utf8(builder) => cells.texts(block, |text| {
+                builder.append_option(text);
+                true
+            }),
+            Self::Declared(builder) => cells.texts(block, |text| builder.append(text)),
             Self::Integer(values) => cells.read(block, values, |at, len| integer(data, at, len)),
             Self::Decimal(values, precision, scale) => {
                 let (bound, scale) = (10_i128.checked_pow((*precision).into()).unwrap_or(i128::MAX).unsigned_abs(), *scale);
@@ -105,6 +155,7 @@ impl Builder {
         match self {
             Self::View(builder) => Arc::new(builder.finish()),
             Self::Utf8(builder) => Arc::new(builder.finish()),
+            Self::Declared(builder) => builder.finish(),
             Self::Integer(values) => Arc::new(primitive(values)),
             Self::Decimal(values, precision, scale) => {
                 let (values, nulls) = values.take();
@@ -197,7 +248,7 @@ impl Cells<'_> {
     }
 
     #[inline(always)]
-    fn texts(&self, block: &Block<'_>, mut append: impl FnMut(Option<&str>)) -> Result<(), Odd> {
+    fn texts(&self, block: &Block<'_>, mut append: impl FnMut(Option<&str>) -> bool) -> Result<(), Odd> {
         let mut unescaped = Vec::new();
         for (cell, record) in self.each().zip(self.records) {
             if self.is_null(block.data, cell, record)? {
@@ -210,7 +261,9 @@ impl Cells<'_> {
             } else {
                 block.text.get(cell.start()..cell.start() + cell.len())
             };
-            append(Some(text.ok_or(Odd::NotOfType { line: record.line })?));
+            if !text.is_some_and(|text| append(Some(text))) {
+                return Err(Odd::NotOfType { line: record.line });
+            }
         }
         Ok(())
     }

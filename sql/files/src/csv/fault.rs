@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::feed::RECORD_BYTES_MAX;
 use super::structure::{Fault, Machine};
-use crate::error::TextError;
+use crate::error::{TextError, option};
 
 /// A byte as one writes it in an option.
 pub(crate) fn quoted(byte: u8) -> String {
@@ -18,7 +18,10 @@ pub(crate) fn quoted(byte: u8) -> String {
     }
 }
 
-pub(crate) const ESCAPE: &str = "quotes in it stand behind a backslash: escape = '\\'";
+/// What to write where quotes stand behind backslashes.
+pub(crate) fn escape() -> String {
+    format!("quotes in it stand behind a backslash: {}", option("escape", "'\\'"))
+}
 
 /// The error of a fault in the first pass.
 pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextError {
@@ -28,12 +31,16 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
     match fault {
         Fault::OpenQuote(line) => {
             let error = told(line, "the quote that opens here is never closed".to_owned());
-            error.remedy(if has_backslashes(line) { ESCAPE } else { "close it, or double a quote that is text" })
+            error.remedy(if has_backslashes(line) { escape() } else { "close it, or double a quote that is text".to_owned() })
         }
         Fault::TextBehindQuote { line, at_line } => {
             let place = if at_line == line { String::new() } else { format!(" in line {at_line}") };
             let error = told(line, format!("the quote that opens a cell here is closed{place}, and text follows, not a separator"));
-            error.remedy(if has_backslashes(line) { ESCAPE } else { "close the cell before it, or double a quote that is text" })
+            error.remedy(if has_backslashes(line) {
+                escape()
+            } else {
+                "close the cell before it, or double a quote that is text".to_owned()
+            })
         }
         Fault::Cells { line, found, expected } => {
             let cells = |count: usize| if count == 1 { "1 cell".to_owned() } else { format!("{count} cells") };
@@ -41,9 +48,14 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
             let error =
                 told(line, format!("the record has {}, the first one has {}, separated by {separator}", cells(found), cells(expected)));
             if has_backslashes(line) {
-                error.remedy(ESCAPE)
+                error.remedy(escape())
             } else if expected == 1 {
-                error.remedy("quote cells with separators, or give the separator, as in delimiter = ';'")
+                error.remedy(format!(
+                    "quote cells with separators, give the separator, as in {}, or remove what stands above the names of the columns",
+                    option("delimiter", "';'")
+                ))
+            } else if found == 1 {
+                error.remedy("remove the line if it is no row (a comment, a total, the end mark of a dump), or quote cells with separators or line ends")
             } else {
                 error.remedy("quote cells with separators or line ends")
             }
@@ -53,10 +65,10 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
             error.remedy("write one kind of line end, and quote cells that have others")
         }
         Fault::TooLong(line) => too_long(file, line),
-        Fault::NotUtf8(line) => {
-            told(line, "bytes are no UTF-8".to_owned()).remedy("encoding = 'windows-1252' reads Western European text of Windows")
-        }
-        Fault::Nul(line) => told(line, "a byte is zero, as in no text file in UTF-8".to_owned()).remedy("encoding = 'utf-16' reads UTF-16"),
+        Fault::NotUtf8(line) => told(line, "bytes are no UTF-8".to_owned())
+            .remedy(format!("{} reads Western European text of Windows", option("encoding", "'windows-1252'"))),
+        Fault::Nul(line) => told(line, "a byte is zero, as in no text file in UTF-8".to_owned())
+            .remedy(format!("{} reads UTF-16", option("encoding", "'utf-16'"))),
         Fault::Changed(line) => changed(file, line),
         Fault::NotOfType { line, .. } | Fault::Missing { line, .. } => told(line, "a cell is not of the type of its column".to_owned()),
     }

@@ -10,7 +10,7 @@ use super::cell::number::number;
 use super::cell::time::date;
 use super::facts::{Facts, KINDS};
 use super::mask::BLOCK;
-use crate::error::TextError;
+use crate::error::{TextError, option};
 
 /// The first record of a file that begins with names.
 #[derive(Debug)]
@@ -45,7 +45,9 @@ impl Header {
             warnings.push(told("the file has a header and no row".to_owned()));
         }
         if is_row {
-            warnings.push(told("the first line looks like a row, and is read as names of columns".to_owned()).remedy("has_header = false"));
+            warnings.push(
+                told("the first line looks like a row, and is read as names of columns".to_owned()).remedy(option("has_header", "false")),
+            );
         }
         let (mut named, mut places, mut folded) = (Vec::new(), HashMap::new(), HashMap::<_, String>::new());
         for (at, name) in self.names.into_iter().enumerate() {
@@ -70,7 +72,7 @@ impl Header {
             if let Some(before) = places.insert(name.clone(), place) {
                 let error = told(format!("columns {before} and {place} have the same name"));
                 return Err(if is_row {
-                    error.remedy("has_header = false")
+                    error.remedy(option("has_header", "false"))
                 } else {
                     error.column(&name).remedy("give one of them another")
                 });

@@ -10,7 +10,7 @@ use arrow::datatypes::Schema;
 
 use super::header::numbered;
 use super::layout::{Column, Layout, schema};
-use crate::error::TextError;
+use crate::error::{TextError, option};
 
 /// The columns of a folder.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ impl Layout {
 fn missing(layout: &Layout, other: &Layout, name: &str) -> TextError {
     if layout.names_are_a_row || other.names_are_a_row {
         let what = format!("the file begins with other names of columns than {}, and one of them with a row", other.file);
-        return TextError::new(&layout.file, what).remedy("has_header = false, if all do");
+        return TextError::new(&layout.file, what).remedy(format!("{}, if all do", option("has_header", "false")));
     }
     let alike = layout.columns.iter().find(|column| column.name.to_lowercase() == name.to_lowercase());
     let what = match alike {

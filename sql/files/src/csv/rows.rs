@@ -48,11 +48,11 @@ impl Rows {
         let outputs = schema.fields().iter().zip(columns).map(|(field, column)| {
             let column =
                 layout.columns.get(*column).ok_or_else(|| TextError::new(&layout.file, "a column was asked for that is not there"))?;
-            let builder = Builder::new(field.data_type()).ok_or_else(|| {
+            let was_found = holds(column, field.data_type(), layout.options.types);
+            let builder = Builder::new(field.data_type(), was_found).ok_or_else(|| {
                 let what = format!("text is not read as {}", field.data_type());
                 TextError::new(&layout.file, what).column(field.name()).remedy("read the column as text, and cast it")
             })?;
-            let was_found = holds(column, field.data_type(), layout.options.types);
             Ok(Output { source: column.source, builder, was_found, nullable: field.is_nullable() })
         });
         let outputs = outputs.collect::<Result<_, _>>()?;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::dialect::{Found, detect, separator_line};
 use super::facts::Facts;
-use super::fault::{ESCAPE, explain, quoted, too_long};
+use super::fault::{escape, explain, quoted, too_long};
 use super::feed::{Block, Feed, RECORD_BYTES_MAX};
 use super::header::{Header, numbered};
 use super::layout::{Column, Layout, Split};
 use super::options::{Options, Types};
 use super::structure::{Dialect, Fault};
-use crate::error::TextError;
+use crate::error::{TextError, option};
 
 /// Bytes from which the separator is known.
 const HEAD_BYTES: usize = 64 << 10;
@@ -81,7 +81,7 @@ impl Scan {
         if let Some((stated, len)) = separator_line(head.get(skipped..).unwrap_or_default()) {
             if let Some(other) = delimiter.filter(|other| *other != stated) {
                 let what = format!("the first line says that {} separates, and delimiter is {}", quoted(stated), quoted(other));
-                let remedy = format!("delimiter = {}, or a line of names before it if it is a row", quoted(stated));
+                let remedy = format!("{}, or a line of names before it if it is a row", option("delimiter", &quoted(stated)));
                 return Err(TextError::new(&self.file, what).line(1).remedy(remedy));
             }
             delimiter = Some(stated);
@@ -98,7 +98,7 @@ impl Scan {
             Found::NeedsMore => return Err(too_long(&self.file, line)),
             Found::Ambiguous(one, other) => {
                 let what = format!("both {} and {} split all first records evenly", quoted(one), quoted(other));
-                let remedy = format!("delimiter = {}, or the other", quoted(one));
+                let remedy = format!("{}, or the other", option("delimiter", &quoted(one)));
                 return Err(TextError::new(&self.file, what).line(line).remedy(remedy));
             }
         };
@@ -130,7 +130,9 @@ fn refuse_options(file: &Arc<str>, options: &Options) -> Result<(), TextError> {
 
 /// Errors for bytes that are no text in UTF-8, as their first bytes say.
 fn refuse_other_formats(file: &Arc<str>, head: &[u8]) -> Result<(), TextError> {
-    let utf16 = |which: &str| Err(TextError::new(file, "the file is in UTF-16").line(1).remedy(format!("encoding = '{which}' reads it")));
+    let utf16 = |which: &str| {
+        Err(TextError::new(file, "the file is in UTF-16").line(1).remedy(format!("{} reads it", option("encoding", &format!("'{which}'")))))
+    };
     match head {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => utf16("utf-16"),
         [first, 0, second, 0, ..] if *first != 0 && *second != 0 => utf16("utf-16le"),
@@ -210,7 +212,7 @@ impl Body {
         let machine = &self.feed.machine;
         if let (Some(line), Some(other)) = (machine.noticed.backslash_closes, machine.noticed.stray_closing) {
             let what = format!("a backslash stands before a quote that closes its cell, and line {other} has one that opens none");
-            return Err(TextError::new(file, what).line(line).remedy(format!("{ESCAPE}; or quote the cell of line {other}")));
+            return Err(TextError::new(file, what).line(line).remedy(format!("{}; or quote the cell of line {other}", escape())));
         }
         if let Some(line) = machine.noticed.unsure_escape() {
             let what = "the escape stands before others in cells that are not quoted, where some programs mean it and some do not";
@@ -234,8 +236,9 @@ impl Body {
         }
         if let (1, Some((separator, line))) = (cells, other_separator) {
             let what = format!("the file has one column, and {} in it is read as text", quoted(separator));
-            warnings
-                .push(TextError::new(file, what).line(line).remedy(format!("delimiter = {}, if it separates cells", quoted(separator))));
+            warnings.push(
+                TextError::new(file, what).line(line).remedy(format!("{}, if it separates cells", option("delimiter", &quoted(separator)))),
+            );
         }
         let names_are_a_row = header.as_ref().is_some_and(Header::is_row);
         let names = match header {

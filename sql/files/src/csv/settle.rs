@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 
 use super::cell::number::DIGITS_MAX;
 use super::facts::{Facts, KINDS, Kind};
-use crate::error::TextError;
+use crate::error::{TextError, option};
 
 /// Seconds between which an instant has nanoseconds: of the years 1678 to 2261.
 const NANOSECONDS: std::ops::Range<i64> = -9_214_560_000..9_214_646_400;
@@ -116,7 +116,7 @@ fn mixed(name: &str, facts: &Facts, kinds: &[Kind]) -> Option<TextError> {
     let (found, remedy) = match first {
         Kind::Mark => {
             let mark = facts.mark.unwrap_or_default();
-            (format!("\"{mark}\""), Some(format!("null = '{mark}'")))
+            (format!("\"{mark}\""), Some(format!("{} makes it NULL", option("null", &format!("'{mark}'")))))
         }
         Kind::Text => (facts.shape.clone().unwrap_or_default(), None),
         Kind::Number => ("a number".to_owned(), None),

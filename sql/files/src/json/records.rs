@@ -8,6 +8,7 @@ use std::sync::Arc;
 use memchr::{memchr_iter, memchr2, memchr3};
 
 use crate::TextError;
+use crate::error::option;
 
 /// Bytes of a record. A file whose first brace is never closed is one record.
 const RECORD_BYTES_MAX: usize = 256 << 20;
@@ -114,7 +115,7 @@ impl Records {
             _ => None,
         };
         if let Some(name) = utf_16 {
-            return Err(self.error("the file is UTF-16").remedy(format!("encoding = '{name}' reads it")));
+            return Err(self.error("the file is UTF-16").remedy(format!("{} reads it", option("encoding", &format!("'{name}'")))));
         }
         if self.pending.starts_with(BOM) {
             self.pending.drain(..BOM.len());

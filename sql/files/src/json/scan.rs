@@ -11,6 +11,7 @@ use super::{
     records::Records,
 };
 use crate::TextError;
+use crate::error::option;
 
 /// Learns what the columns of a file are, over every byte.
 #[derive(Debug)]
@@ -64,6 +65,6 @@ pub(super) fn utf8<'a>(record: &'a [u8], origin: &Origin) -> Result<&'a str, Tex
         let before = record.get(..error.valid_up_to()).unwrap_or_default();
         let line = origin.line + memchr::memchr_iter(b'\n', before).count() as u64;
         let at = Origin { line, ..origin.clone() };
-        at.error("these bytes are no UTF-8").remedy("encoding = 'windows-1252' reads what Windows wrote")
+        at.error("these bytes are no UTF-8").remedy(format!("{} reads what Windows wrote", option("encoding", "'windows-1252'")))
     })
 }

@@ -168,13 +168,19 @@ fn what_is_no_json_is_told_with_its_line_and_without_its_content() {
 #[test]
 fn other_encodings_are_told_with_the_option_that_reads_them() {
     let utf_16: Vec<u8> = "\u{feff}{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(read_bytes(&utf_16), "f.json, line 1: the file is UTF-16; encoding = 'utf-16' reads it");
-    assert_eq!(read_bytes(&utf_16[2..]), "f.json, line 1: the file is UTF-16; encoding = 'utf-16' reads it");
+    assert_eq!(read_bytes(&utf_16), "f.json, line 1: the file is UTF-16; OPTIONS (encoding 'utf-16') of CREATE EXTERNAL TABLE reads it");
+    assert_eq!(
+        read_bytes(&utf_16[2..]),
+        "f.json, line 1: the file is UTF-16; OPTIONS (encoding 'utf-16') of CREATE EXTERNAL TABLE reads it"
+    );
     let utf_16be: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_be_bytes).collect();
-    assert_eq!(read_bytes(&utf_16be), "f.json, line 1: the file is UTF-16; encoding = 'utf-16be' reads it");
+    assert_eq!(
+        read_bytes(&utf_16be),
+        "f.json, line 1: the file is UTF-16; OPTIONS (encoding 'utf-16be') of CREATE EXTERNAL TABLE reads it"
+    );
     assert_eq!(
         read_bytes(b"{\"a\":1}\n{\"a\":\n\"Zo\xeb\"}\n"),
-        "f.json, line 3: these bytes are no UTF-8; encoding = 'windows-1252' reads what Windows wrote"
+        "f.json, line 3: these bytes are no UTF-8; OPTIONS (encoding 'windows-1252') of CREATE EXTERNAL TABLE reads what Windows wrote"
     );
 }
 

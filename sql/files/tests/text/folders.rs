@@ -83,7 +83,7 @@ fn files_of_different_tables_are_an_error_that_names_both() {
 
 #[test]
 fn a_row_that_is_read_as_a_header_is_not_repeated() {
-    let told = "the file begins with other names of columns than b.csv, and one of them with a row; has_header = false, if all do";
+    let told = "the file begins with other names of columns than b.csv, and one of them with a row; OPTIONS (has_header false) of CREATE EXTERNAL TABLE, if all do";
     for (one, other) in [("id,email\n", "17,a@example.org\n"), ("17,a@example.org\n", "18,b@example.org\n"), ("u-1,+4917\n", "u-2,x\n")] {
         assert_eq!(read(&[("a.csv", one), ("b.csv", other)]), format!("error: a.csv: {told}"));
     }

@@ -68,7 +68,11 @@ fn quotes_behind_backslashes_are_read_with_the_escape_that_the_message_names() {
         ("id,note,city\nu-1,\"ends \\\"\",Pune\n", 2, "u-1|ends \"|Pune"),
     ] {
         let told = read(file);
-        assert!(told.starts_with(&format!("error: f.csv, line {line}: ")) && told.ends_with("backslash: escape = '\\'"), "{told}");
+        assert!(
+            told.starts_with(&format!("error: f.csv, line {line}: "))
+                && told.ends_with("backslash: OPTIONS (escape '\\') of CREATE EXTERNAL TABLE"),
+            "{told}"
+        );
         let read = read_with(file, &escape);
         assert_eq!(read.split_once('\n').unwrap().1, right);
     }
@@ -81,7 +85,7 @@ fn quotes_behind_backslashes_are_read_with_the_escape_that_the_message_names() {
     assert_eq!(
         read(both),
         "error: f.csv, line 2: a backslash stands before a quote that closes its cell, and line 3 has one that opens none; quotes in it \
-         stand behind a backslash: escape = '\\'; or quote the cell of line 3"
+         stand behind a backslash: OPTIONS (escape '\\') of CREATE EXTERNAL TABLE; or quote the cell of line 3"
     );
     assert_eq!(read_with(both, &escape), "note Utf8View\na\"\nb");
     assert_eq!(read("note\n\"C:\\\"\n\"5\"\" disk\"\n").split_once('\n').unwrap().1, "C:\\\n5\" disk");
@@ -119,11 +123,15 @@ fn a_record_with_more_or_fewer_cells_than_the_first_is_an_error_with_its_line() 
     assert_eq!(read("a,b,c\n1,2,3\n1,2\n"), told(3, "2 cells"));
     assert_eq!(read("a,b,c\n1,2,3\n\"x\ny\",2,3\n1,2,3,4"), told(5, "4 cells"));
     assert_eq!(read("a,b,c\n1,2,3,\n"), told(2, "4 cells"));
-    assert_eq!(read("a,b,c\n\n\n1,2,3\n   \n"), told(5, "1 cell"));
+    assert_eq!(
+        read("a,b,c\n\n\n1,2,3\n   \n"),
+        "error: f.csv, line 5: the record has 1 cell, the first one has 3 cells, separated by ','; remove the line if it is no row (a comment, a \
+         total, the end mark of a dump), or quote cells with separators or line ends"
+    );
     assert_eq!(
         read("note\nhello, world\n"),
-        "error: f.csv, line 2: the record has 2 cells, the first one has 1 cell, separated by ','; quote cells with separators, or give the \
-         separator, as in delimiter = ';'"
+        "error: f.csv, line 2: the record has 2 cells, the first one has 1 cell, separated by ','; quote cells with separators, give the \
+         separator, as in OPTIONS (delimiter ';') of CREATE EXTERNAL TABLE, or remove what stands above the names of the columns"
     );
 }
 
@@ -144,7 +152,7 @@ fn the_separator_is_the_one_that_splits_all_records_evenly() {
     assert_eq!(read("sep=;\r\na;b\r\n1;x\r\n2;y\r\n"), rows);
     assert_eq!(read("\u{feff}\"sep=^\"\na^b\n1^x\n2^y\n"), rows);
     let comma = Options { delimiter: Some(b','), has_header: false, ..Options::default() };
-    let told = "error: f.csv, line 1: the first line says that ';' separates, and delimiter is ','; delimiter = ';', or a line of \
+    let told = "error: f.csv, line 1: the first line says that ';' separates, and delimiter is ','; OPTIONS (delimiter ';') of CREATE EXTERNAL TABLE, or a line of \
                 names before it if it is a row";
     assert_eq!(read_with("sep=;\n1;x\n", &comma), told);
     assert_eq!(read_with("\"sep=;\"\n1,x\n", &comma), told);
@@ -157,7 +165,7 @@ fn the_separator_is_the_one_that_splits_all_records_evenly() {
 fn a_separator_that_is_not_sure_is_never_a_silently_wrong_table() {
     assert_eq!(
         read("a,b;c\n1,2;3\n"),
-        "error: f.csv, line 1: both ',' and ';' split all first records evenly; delimiter = ',', or the other"
+        "error: f.csv, line 1: both ',' and ';' split all first records evenly; OPTIONS (delimiter ',') of CREATE EXTERNAL TABLE, or the other"
     );
     let semicolon = Options { delimiter: Some(b';'), ..Options::default() };
     assert_eq!(read_with("a,b;c\n1,2;3\n", &semicolon).lines().nth(1), Some("1,2|3"));
@@ -165,13 +173,13 @@ fn a_separator_that_is_not_sure_is_never_a_silently_wrong_table() {
     for text in ["note\na;b\n", "note\n1|2\n3\n", "a:b\n1;2\n"] {
         let told = read(text);
         assert!(
-            told.contains("! f.csv, line 2: the file has one column, and ") && told.contains("in it is read as text; delimiter = "),
+            told.contains("! f.csv, line 2: the file has one column, and ") && told.contains("in it is read as text; OPTIONS (delimiter "),
             "{told}"
         );
     }
     // The separator was stated, and is another.
     let told = read_with("a,b\n1,2\n", &semicolon);
-    assert!(told.contains("the file has one column, and ',' in it is read as text; delimiter = ',', if it separates cells"), "{told}");
+    assert!(told.contains("the file has one column, and ',' in it is read as text; OPTIONS (delimiter ',') of CREATE EXTERNAL TABLE, if it separates cells"), "{told}");
 }
 
 #[test]
@@ -234,7 +242,9 @@ fn a_byte_order_mark_is_no_part_of_the_first_name() {
 #[test]
 fn bytes_that_are_no_utf8_are_told_with_line_and_remedy() {
     let told = |line: u64| {
-        format!("error: f.csv, line {line}: bytes are no UTF-8; encoding = 'windows-1252' reads Western European text of Windows")
+        format!(
+            "error: f.csv, line {line}: bytes are no UTF-8; OPTIONS (encoding 'windows-1252') of CREATE EXTERNAL TABLE reads Western European text of Windows"
+        )
     };
     assert_eq!(read(b"id,name\n1,Jos\xe9\n"), told(2));
     assert_eq!(read(b"id,na\xefve\n1,x\n"), told(1));
@@ -295,16 +305,22 @@ fn utf16_and_other_formats_are_told_with_what_reads_them() {
         (false, u16::to_be_bytes, "utf-16be"),
     ] {
         let said = read(utf16("id,name\r\n1,x\r\n", mark, bytes));
-        assert_eq!(said, format!("error: f.csv, line 1: the file is in UTF-16; encoding = '{name}' reads it"));
+        assert_eq!(
+            said,
+            format!("error: f.csv, line 1: the file is in UTF-16; OPTIONS (encoding '{name}') of CREATE EXTERNAL TABLE reads it")
+        );
     }
     // Without a mark, and without Latin letters at its beginning.
     for (bytes, name) in [(u16::to_le_bytes as fn(u16) -> [u8; 2], "utf-16le"), (u16::to_be_bytes, "utf-16be")] {
         let said = read(utf16("名前,市\r\n一,二\r\n", false, bytes));
-        assert_eq!(said, format!("error: f.csv, line 1: the file is in UTF-16; encoding = '{name}' reads it"));
+        assert_eq!(
+            said,
+            format!("error: f.csv, line 1: the file is in UTF-16; OPTIONS (encoding '{name}') of CREATE EXTERNAL TABLE reads it")
+        );
     }
     assert_eq!(
         read("a,b\n1,2\n3,\0\n"),
-        "error: f.csv, line 3: a byte is zero, as in no text file in UTF-8; encoding = 'utf-16' reads UTF-16"
+        "error: f.csv, line 3: a byte is zero, as in no text file in UTF-8; OPTIONS (encoding 'utf-16') of CREATE EXTERNAL TABLE reads UTF-16"
     );
     for magic in [&b"\x1f\x8b\x08\0"[..], b"PK\x03\x04zz", b"PAR1zz", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0", b"BZh91AY&SY"]
     {

@@ -7,8 +7,8 @@ use crate::{read, read_with, typed};
 #[test]
 fn one_null_mark_that_makes_a_column_text_is_told_with_the_option_that_reads_it() {
     let file = "id\tcity\tvisits\tat\nu-1\tPune\t3\t2026-01-05\nu-2\t\\N\t\\N\t\\N\n";
-    let told = "! f.csv, line 3, column \"visits\": \"\\N\" makes \"visits\" text; null = '\\N'\n\
-                ! f.csv, line 3, column \"at\": \"\\N\" makes \"at\" text; null = '\\N'";
+    let told = "! f.csv, line 3, column \"visits\": \"\\N\" makes \"visits\" text; OPTIONS (null '\\N') of CREATE EXTERNAL TABLE makes it NULL\n\
+                ! f.csv, line 3, column \"at\": \"\\N\" makes \"at\" text; OPTIONS (null '\\N') of CREATE EXTERNAL TABLE makes it NULL";
     let read = read(file);
     assert!(read.starts_with("id Utf8View, city Utf8View, visits Utf8View, at Utf8View") && read.ends_with(told), "{read}");
     let nulls = Options { null: vec!["\\N".to_owned()], ..Options::default() };
@@ -16,12 +16,21 @@ fn one_null_mark_that_makes_a_column_text_is_told_with_the_option_that_reads_it(
     assert_eq!(mended, "id Utf8View, city Utf8View, visits Int64, at Date32\nu-1|Pune|3|2026-01-05\nu-2|~|~|~");
     for mark in ["NULL", "null", "NA", "N/A", "n/a", "-", "None", "nan", "#N/A", "?"] {
         let said = typed(&["1", "2", mark, "4", "", mark]);
-        assert_eq!(said, format!("Utf8View\n! f.csv, line 4, column \"c\": \"{mark}\" makes \"c\" text; null = '{mark}'"));
+        assert_eq!(
+            said,
+            format!(
+                "Utf8View\n! f.csv, line 4, column \"c\": \"{mark}\" makes \"c\" text; OPTIONS (null '{mark}') of CREATE EXTERNAL TABLE makes it NULL"
+            )
+        );
     }
     // However many there are, and wherever they begin.
     let mut many = vec!["NA"; 300];
     many.push("7");
-    assert!(typed(&many).ends_with("! f.csv, line 2, column \"c\": \"NA\" makes \"c\" text; null = 'NA'"));
+    assert!(
+        typed(&many).ends_with(
+            "! f.csv, line 2, column \"c\": \"NA\" makes \"c\" text; OPTIONS (null 'NA') of CREATE EXTERNAL TABLE makes it NULL"
+        )
+    );
 }
 
 #[test]
@@ -84,16 +93,20 @@ fn a_file_without_a_header_is_told_and_read_with_the_option_that_the_message_nam
     let file = "17,a@example.org\n18,b@example.org\n";
     let told = read(file);
     assert!(
-        told.ends_with("! f.csv, line 1: the first line looks like a row, and is read as names of columns; has_header = false"),
+        told.ends_with("! f.csv, line 1: the first line looks like a row, and is read as names of columns; OPTIONS (has_header false) of CREATE EXTERNAL TABLE"),
         "{told}"
     );
     // What may be somebody's is not repeated.
     for row in ["+4917,x,+4917\n", "a@example.org,1,1\n", "u-1,2026-01-05,u-1\n"] {
         let told = read(row.to_owned() + row);
-        assert!(told.starts_with("error: f.csv, line 1: columns ") && told.ends_with(" have the same name; has_header = false"), "{told}");
+        assert!(
+            told.starts_with("error: f.csv, line 1: columns ")
+                && told.ends_with(" have the same name; OPTIONS (has_header false) of CREATE EXTERNAL TABLE"),
+            "{told}"
+        );
     }
     let told = read("a@example.org,17\nb@example.org,18\nc@example.org,NA\n");
-    assert!(told.ends_with("! f.csv, line 3, column \"column_2\": \"NA\" makes \"column_2\" text; null = 'NA'"), "{told}");
+    assert!(told.ends_with("! f.csv, line 3, column \"column_2\": \"NA\" makes \"column_2\" text; OPTIONS (null 'NA') of CREATE EXTERNAL TABLE makes it NULL"), "{told}");
     assert!(!read("17,Anna,ANNA\n18,x,y\n").contains("differ"));
     let headless = Options { has_header: false, ..Options::default() };
     assert_eq!(read_with(file, &headless), "column_1 Int64, column_2 Utf8View\n17|a@example.org\n18|b@example.org");

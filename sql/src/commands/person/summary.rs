@@ -123,16 +123,14 @@ mod tests {
 
     #[test]
     fn an_entry_that_cannot_be_read_is_an_error() {
-        for summary in
-            [
-                r#"{"Charged":{"count":2}}"#,
-                r#"{"Charged":7}"#,
-                "[]",
-                r#"{"A":{"count":-1,"first_seen":1767225600,"last_seen":1767225600}}"#,
-                r#"{"A":{"count":1,"count":9,"first_seen":1767225600,"last_seen":1767225600}}"#,
-                r#"{"A":{"count":9,"first_seen":1767225600,"last_seen":1767225600},"A":{"count":1,"first_seen":1767225600,"last_seen":1767225600}}"#,
-            ]
-        {
+        for summary in [
+            r#"{"Charged":{"count":2}}"#,
+            r#"{"Charged":7}"#,
+            "[]",
+            r#"{"A":{"count":-1,"first_seen":1767225600,"last_seen":1767225600}}"#,
+            r#"{"A":{"count":1,"count":9,"first_seen":1767225600,"last_seen":1767225600}}"#,
+            r#"{"A":{"count":9,"first_seen":1767225600,"last_seen":1767225600},"A":{"count":1,"first_seen":1767225600,"last_seen":1767225600}}"#,
+        ] {
             assert_eq!(EventSummary::parse(summary, Tz::UTC).unwrap_err().code(), 1, "{summary}");
         }
         for seconds in [0, -5, 1_767_225_600_000_i64, 4_133_980_800] {

@@ -39,7 +39,7 @@ impl<'a> Continued<'a> {
         Some(match last {
             _ if last.settled.iter().any(|(first, end)| (*first..=*end).contains(&row)) => Later::Done,
             RunLog { complete: true, .. } => Later::Done,
-            RunLog { ended: true, .. } => Later::Left,
+            RunLog { ended: true, .. } | RunLog { running: true, .. } => Later::Left,
             _ => Later::Lost,
         })
     }

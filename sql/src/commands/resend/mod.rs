@@ -34,7 +34,7 @@ use crate::{
     failure::{Completion, Failure, Result},
     terminal::{console::Console, interrupt::Interrupts, output::Output},
 };
-use datafusion_clevertap::{Account, records_table, runs::RunLog};
+use datafusion_clevertap::{Account, records_table, runs::RunLog, storage::Folder};
 
 /// The schema of the tables of this command.
 const SCHEMA: &str = "resend";
@@ -55,6 +55,11 @@ pub(crate) async fn resend(
 ) -> Result<Completion> {
     let session = Session::open(Some(account.clone()), Some(&flags.folder))?;
     let folder = session.folder(&flags.folder).map_err(|why| Failure::Usage(format!("failed rows cannot be read from there: {why}")))?;
+    if let Folder::Local(path) = &folder
+        && !path.is_dir()
+    {
+        return Err(Failure::Usage(format!("{} is no folder that --failed-rows wrote: it is not there", path.display())));
+    }
     // One after the other, in the order of the failed rows; a reject stops nothing, and names were checked when the records were mapped.
     for option in ["clevertap.on_reject = 'skip'", "clevertap.schema_check = 'off'", "datafusion.execution.target_partitions = 1"] {
         session.rows(&format!("SET {option}")).await?;
@@ -62,7 +67,8 @@ pub(crate) async fn resend(
     session.rows(&format!("SET datafusion.execution.batch_size = {BATCH_ROWS}")).await?;
     let runs = RunLog::read_all(&folder).await.map_err(|error| Failure::Failed(error.to_string()))?;
     let log = ResendLog::read(folder).await?;
-    let Selection { tables, left_out } = plan(&session, flags, &log, &Continued::of(&runs)).await?;
+    let of_others = runs.iter().filter(|run| run.account != account.id()).map(|run| run.run_uid.as_str()).collect();
+    let Selection { tables, left_out } = plan(&session, flags, &log, &Continued::of(&runs), &of_others).await?;
     left_out.iter().for_each(|line| console.say(line));
     if tables.is_empty() {
         console.say("nothing was sent");

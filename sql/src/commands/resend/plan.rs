@@ -1,6 +1,6 @@
 //! Which failed rows are sent again, and which are left out, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -37,6 +37,7 @@ pub(super) struct Selection {
 /// Why a row is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum LeftOut {
+    Account,
     Done,
     DryRun,
     NoRecord,
@@ -51,6 +52,7 @@ enum LeftOut {
 impl LeftOut {
     fn sentence(self, rows: u64) -> String {
         let why = match self {
+            Self::Account => "are of another account than this one",
             Self::Done => "were sent again before",
             Self::DryRun => "are of dry runs; --dry-runs sends them",
             Self::NoRecord => {
@@ -85,11 +87,17 @@ fn table_of(name: &str) -> &str {
     if name.ends_with('"') { "events" } else { name.rsplit_once('.').map_or(name, |(_, table)| table) }
 }
 
-/// Reads all failed rows but their records, and selects.
+/// Reads all failed rows but their records, and selects. `of_others` are the runs of other accounts.
 ///
 /// # Errors
 /// A folder without failed rows, or one that cannot be read.
-pub(super) async fn plan(session: &Session, flags: &ResendFlags, log: &ResendLog, continued: &Continued<'_>) -> Result<Selection> {
+pub(super) async fn plan(
+    session: &Session,
+    flags: &ResendFlags,
+    log: &ResendLog,
+    continued: &Continued<'_>,
+    of_others: &HashSet<&str>,
+) -> Result<Selection> {
     let again = failed_again(session, flags, log).await?;
     let columns = "run_uid, row_number, table_name, fate, code, dry_run, record = '{}' AS has_no_record, \
                    record LIKE '%\"$incr\":%' OR record LIKE '%\"$decr\":%' AS changes_numbers";
@@ -116,7 +124,8 @@ pub(super) async fn plan(session: &Session, flags: &ResendFlags, log: &ResendLog
                 standing: log.standing(&key.0, key.1, &again),
                 later: continued.later(&key.0, key.1),
             };
-            match row.selected(flags) {
+            let is_of_another = of_others.contains(key.0.as_str());
+            match if is_of_another { Err(LeftOut::Account) } else { row.selected(flags) } {
                 Ok(table) => tables.entry(table).or_default().push(key.clone()),
                 Err(why) => *left_out.entry(why).or_default() += 1,
             }

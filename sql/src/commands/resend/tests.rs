@@ -218,3 +218,26 @@ async fn of_two_at_once_one_stops_before_it_sends() {
     assert!(refused.contains("another resend is at work in "), "{refused}");
     assert_eq!(world.emulator.events_by_identity().into_values().max(), Some(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_another_account_are_left_out_and_a_folder_that_is_not_there_is_told() {
+    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (ended, said) = again(&world, folder.path(), &[]).await;
+    assert!(ended.unwrap_err().to_string().contains("it is not there"), "{said}");
+
+    fs::write(folder.path().join("people.csv"), "id\np1\np2\n").unwrap();
+    world.emulator.add_fault(Fault::new(What::Unauthorized).on(UPLOAD));
+    let path = folder.path().display();
+    load(&world, folder.path(), &format!("INSERT INTO clevertap.profiles SELECT id AS identity, 1 AS \"N\" FROM '{path}/people.csv'"))
+        .await
+        .unwrap_err();
+    let other = World::with(clevertap_emulator::Settings { account_id: "OTHER-1".into(), ..clevertap_emulator::Settings::default() });
+    let (ended, said) = again(&other, folder.path(), &[]).await;
+    assert_eq!(
+        (ended.unwrap(), said.as_str()),
+        (Completion::Done, "left out: 2 rows are of another account than this one\nnothing was sent\n")
+    );
+    world.emulator.clear_faults();
+    let (_, said) = again(&world, folder.path(), &[]).await;
+    assert!(said.contains("clevertap.profiles: 2 accepted"), "{said}");
+}

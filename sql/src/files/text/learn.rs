@@ -138,6 +138,8 @@ impl Learning {
         // Collected, since a closure that borrows would not live across the first await.
         let passes: Vec<_> = passes.collect();
         let layouts: Vec<Layout> = futures::stream::iter(passes).buffered(FILES_AT_ONCE).try_collect().await?;
+        let empty = files.iter().filter(|file| file.meta.size == 0 && files.len() > 1);
+        self.note(empty.map(|file| format!("{}: the file is empty, and adds no row", file.name)));
         let (mut csv, mut json) = (Vec::new(), Vec::new());
         for layout in layouts {
             match layout {

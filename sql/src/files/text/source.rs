@@ -86,8 +86,8 @@ fn read_as(declared: &FieldRef, learnt: &Field, format: TextFormat) -> FieldRef 
 
 /// Whether cells of CSV are read as the type, or as text, which is cast.
 fn is_read(data_type: &DataType) -> bool {
-    use DataType::{Boolean, Date32, Decimal128, Int64, Timestamp, Utf8, Utf8View};
-    matches!(data_type, Utf8 | Utf8View | Int64 | Decimal128(..) | Boolean | Date32 | Timestamp(..))
+    use DataType::{Boolean, Date32, Decimal128, Float32, Float64, Timestamp, Utf8, Utf8View};
+    data_type.is_integer() || matches!(data_type, Utf8 | Utf8View | Float32 | Float64 | Decimal128(..) | Boolean | Date32 | Timestamp(..))
 }
 
 /// For each declared column the learnt one: of its name, or, where a header has none of the names, of its place.

@@ -230,10 +230,10 @@ def encoded(rng, text, packed):
         mark = "\ufeff" if rng.random() < 0.1 or text.startswith("\ufeff") else ""
         return (mark + text).encode(), ""
     if name != "windows-1252":
-        return data, f"encoding = '{name.replace('6-', '6')}'"
+        return data, f"OPTIONS (encoding '{name.replace('6-', '6')}')"
     # A file that happens to be UTF-8 too is read as that.
     is_both = data.decode(errors="replace").encode() == data
-    return text.encode() if is_both else data, "" if is_both else "encoding = 'windows-1252'"
+    return text.encode() if is_both else data, "" if is_both else "OPTIONS (encoding 'windows-1252')"
 
 
 def case(seed, packed):

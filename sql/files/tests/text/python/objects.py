@@ -140,7 +140,7 @@ def case(seed):
     data = (mark + text).encode()
     if not needs and len(text) > 8 and rng.random() < 0.05:
         name, option = rng.choice([("utf-16", "utf-16"), ("utf-16-le", "utf-16"), ("utf-16-be", "utf-16be")])
-        data, needs = text.encode(name), f"encoding = '{option}'"
+        data, needs = text.encode(name), f"OPTIONS (encoding '{option}')"
     cases.send(f"{seed}-{writer.__name__}.json", data, needs, names, cells)
 
 

@@ -86,6 +86,13 @@ async fn a_folder_holds_one_kind_of_file_and_other_files_that_are_never_read() {
     }
     let files = Files::new(&[first, ("readme.txt", b"x"), ("_SUCCESS", b""), (".a.csv.crc", b"x")]);
     assert_eq!(files.read("").await, "id Int64; 1");
+    let files = Files::new(&[first, ("b.csv", b"")]);
+    assert_eq!(files.read("").await, "id Int64; 1");
+    assert_eq!(files.notes(), ["b.csv: the file is empty, and adds no row"]);
+    let files = Files::new(&[first, ("x/b.csv", b"id\n2\n"), ("x/y/c.csv", b"id\n3\n"), ("x/d.txt", b"")]);
+    for (pattern, ids) in [("@/**/*.csv", "1; 2; 3"), ("@/*.csv", "1"), ("@/x/**/*.csv", "2; 3"), ("@/x/*.csv", "2")] {
+        assert_eq!(files.run(&format!("SELECT id FROM '{pattern}' ORDER BY id")).await, format!("id Int64; {ids}"), "{pattern}");
+    }
 }
 
 #[tokio::test]
@@ -134,7 +141,7 @@ async fn an_encoding_is_told_and_read_by_the_option_that_is_told() {
     let files = Files::new(&[("a.csv", b"id,name\n1,Zo\xeb\n"), ("b.csv", &utf_16)]);
     for (name, encoding) in [("a", "windows-1252"), ("b", "utf-16")] {
         let said = files.read(&format!("{name}.csv")).await;
-        assert!(said.contains(&format!("encoding = '{encoding}'")), "{said}");
+        assert!(said.contains(&format!("OPTIONS (encoding '{encoding}')")), "{said}");
         files.run(&format!("CREATE EXTERNAL TABLE {name} STORED AS CSV LOCATION '@/{name}.csv' OPTIONS (encoding '{encoding}')")).await;
         assert_eq!(files.run(&format!("SELECT * FROM {name}")).await, "id Int64, name Utf8View; 1 Zoë");
     }
@@ -146,7 +153,9 @@ async fn an_encoding_is_told_and_read_by_the_option_that_is_told() {
 async fn a_null_mark_is_told_and_read_by_the_option_that_is_told() {
     let files = Files::new(&[("a.tsv", b"id\tcity\tn\tday\nu-1\tPune\t3\t2026-01-05\nu-2\t\\N\t\\N\t\\N\n")]);
     assert!(files.read("a.tsv").await.starts_with("id Utf8View, city Utf8View, n Utf8View"));
-    assert!(files.notes().contains(&"a.tsv, line 3, column \"n\": \"\\N\" makes \"n\" text; null = '\\N'".to_owned()));
+    assert!(files.notes().contains(
+        &"a.tsv, line 3, column \"n\": \"\\N\" makes \"n\" text; OPTIONS (null '\\N') of CREATE EXTERNAL TABLE makes it NULL".to_owned()
+    ));
     files.run("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '@/a.tsv' OPTIONS (null '\\N')").await;
     assert_eq!(files.run("SELECT * FROM t").await, "id Utf8View, city Utf8View, n Int64, day Date32; u-1 Pune 3 2026-01-05; u-2");
 }
