@@ -168,6 +168,8 @@ pub struct Outcome {
     pub run_uid: Arc<str>,
     /// The four counts.
     pub tally: Tally,
+    /// Rows that a dry run found good: none of the four counts has them.
+    pub checked: u64,
     /// Whether every row of the source was read.
     pub input_complete: bool,
     /// Every row up to here is accepted, rejected or in doubt: resume after it.
@@ -178,9 +180,10 @@ pub struct Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let checked = if self.checked > 0 { format!(", {} checked and not sent, as in a dry run", self.checked) } else { String::new() };
         write!(
             f,
-            "{}: {} (run {}, settled through row {}, input {}; failed rows in {}).",
+            "{}: {}{checked} (run {}, settled through row {}, input {}; failed rows in {}).",
             self.table,
             self.tally,
             self.run_id,
@@ -312,6 +315,7 @@ mod tests {
             run_id: 7,
             run_uid: "0198".into(),
             tally: Tally { read: 6000, accepted: 1997, rejected: 3, in_doubt: 0, unsent: 4000 },
+            checked: 0,
             input_complete: false,
             settled_through: 2000,
             failed_rows: "clevertap.failed_rows".into(),

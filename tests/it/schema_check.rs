@@ -235,6 +235,14 @@ async fn names_without_end_are_reported_up_to_a_thousand() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dry_run_that_is_refused_says_how_many_rows_were_checked() {
+    let world = known("error").await;
+    world.set("dry_run", "local").await;
+    let told = world.refused("INSERT INTO clevertap.profiles (identity, \"New\") VALUES ('a', 1), ('b', 2), ('c', 3)").await;
+    assert!(told.contains("0 unsent of 3 rows read, 3 checked and not sent, as in a dry run (run"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dry_run_marks_what_is_new_and_makes_nothing_known() {
     for how in ["local", "server"] {
         let world = known("warn").await;

@@ -179,7 +179,7 @@ fn hash(record: &RawRecord) -> u64 {
 /// # Errors
 /// [`Error::Answer`] for one that no value can hold, such as a number that there is not: without it the list would not be whole.
 pub(crate) fn values(path: &str, records: &[Box<RawValue>]) -> Result<Vec<Value>> {
-    let value = |(at, record): (usize, &Box<RawValue>)| {
+    let value = |(at, record): (usize, &RawValue)| {
         serde_json::from_str(record.get()).map_err(|_| {
             Error::Answer(format!(
                 "{path} lists a record (number {}) that cannot be looked into: it has objects and lists more than 127 deep in each other, numbers \
@@ -188,7 +188,7 @@ pub(crate) fn values(path: &str, records: &[Box<RawValue>]) -> Result<Vec<Value>
             ))
         })
     };
-    records.iter().enumerate().map(value).collect()
+    records.iter().map(AsRef::as_ref).enumerate().map(value).collect()
 }
 
 /// The request for a page of a list.

@@ -144,8 +144,8 @@ impl RunLock {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).ok()?;
-        let lock = Self { path, _file: file };
-        lock._file.try_lock().ok().map(|()| lock)
+        file.try_lock().ok()?;
+        Some(Self { path, _file: file })
     }
 }
 

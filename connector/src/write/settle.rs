@@ -327,13 +327,13 @@ impl Settler {
     /// [`Error::Stopped`] for `stopped`, [`Error::Rejected`] where rejects stopped it, [`Error::InDoubt`] if rows are in doubt.
     pub(crate) fn end(&mut self, stopped: Option<Stopped>, input_complete: bool) -> Result<u64> {
         let stopped = stopped.or_else(|| self.watch_panicked.then(|| self.panicked()));
-        let (tally, settled_through) = {
+        let (tally, checked, settled_through) = {
             let mut run = self.run.get();
             let tally = run.tally;
             if self.lists && input_complete && tally.accepted + tally.rejected + tally.in_doubt == tally.read {
                 run.settled_through = run.tally.read;
             }
-            (run.tally, run.settled_through)
+            (run.tally, run.checked, run.settled_through)
         };
         let failed_rows = self.failed_rows_place(&tally, stopped.as_ref());
         let outcome = || {
@@ -342,6 +342,7 @@ impl Settler {
                 run_id: self.run_id,
                 run_uid: Arc::clone(&self.run_uid),
                 tally,
+                checked,
                 input_complete,
                 settled_through,
                 failed_rows: failed_rows.clone(),

@@ -108,7 +108,9 @@ fn a_type_that_is_declared_is_checked_cell_by_cell() {
     let told = load(&layout, file, &declared(DataType::Int64), &[1], &[9]).unwrap_err().to_string();
     assert_eq!(told, "f.csv, line 2, column \"b\": a cell is no Int64; declare the column as VARCHAR, or mend the cell");
     let told = load(&layout, file, &declared(DataType::Float64), &[1], &[9]).unwrap_err().to_string();
-    assert_eq!(told, "f.csv, column \"b\": text is not read as Float64; read the column as text, and cast it");
+    assert_eq!(told, "f.csv, line 2, column \"b\": a cell is no Float64; declare the column as VARCHAR, or mend the cell");
+    let told = load(&layout, file, &declared(DataType::Time32(TimeUnit::Second)), &[1], &[9]).unwrap_err().to_string();
+    assert_eq!(told, "f.csv, column \"b\": text is not read as Time32(s); read the column as text, and cast it");
     let times = b"b\n1990-12-31T10:00:00.5\n";
     let layout = scan("f.csv", times, &Options::default(), &[9]).unwrap();
     let zone = || Some(Arc::from("+00:00"));

@@ -91,7 +91,11 @@ fn an_event_time_is_an_instant_or_epoch_seconds() {
     let seconds = ["20260230", "20261301", "2026010124", "19691231", "21000101"];
     assert_eq!(of(Arc::new(days), &rules()), [&[day; 6][..], &seconds[..]].concat());
     assert_eq!(of(Arc::new(UInt64Array::from(vec![20_260_101])), &rules()), [day]);
-    assert_eq!(of(Arc::new(TimestampSecondArray::from(vec![20_260_101]).with_timezone("UTC")), &rules()), ["20260101"]);
+    // The same days that were read as seconds, by to_timestamp.
+    let august = "CT-504 event_time is an instant of August 1970, as a day such as 20260105 is when it is read as seconds. Read it with ct_event_time, its \
+                  format ('yyyymmdd' or 'yyyymmddhh') and its zone";
+    let days = TimestampSecondArray::from(vec![20_260_101, 19_500_000, 21_200_000]).with_timezone("UTC");
+    assert_eq!(of(Arc::new(days), &rules()), [august, "19500000", "21200000"]);
     let null = "CT-503 event_time is NULL; expected the time of the event. What ct_event_time or TRY_CAST does not read is NULL, too; WHERE leaves such rows out";
     assert_eq!(of(instants(&[None, Some(0)]), &rules()), [null, "0"]);
 

@@ -76,18 +76,22 @@ async fn a_cast_to_text_gives_the_cells_own_characters_wherever_it_stands() {
 
 #[tokio::test]
 async fn a_declared_number_is_text_as_it_stands_under_a_cast() {
-    let files = Files::new(&[("a.csv", b"id,n\n007,1\n7,2\n"), ("odd.csv", b"id,n\n1,2\nx7,3\n"), ("c.json", b"{\"id\":1.5,\"l\":[1]}\n{\"id\":1.10}\n")]);
+    let files = Files::new(&[
+        ("a.csv", b"id,n\n007,1\n7,2\n"),
+        ("odd.csv", b"id,n\n1,2\nx7,3\n"),
+        ("c.json", b"{\"id\":1.5,\"l\":[1]}\n{\"id\":1.10}\n"),
+    ]);
     files.run("CREATE EXTERNAL TABLE t (id INT, n INT) STORED AS CSV LOCATION '@/a.csv'").await;
     assert_eq!(files.run("SELECT id, id::text AS t FROM t ORDER BY n").await, "id Int32, t Utf8View; 7 007; 7 7");
     files.run("CREATE EXTERNAL TABLE wide (id BIGINT, n DOUBLE) STORED AS CSV LOCATION '@/a.csv'").await;
-    assert_eq!(
-        files.run("SELECT id, id::text AS t, n FROM wide ORDER BY n").await,
-        "id Int64, t Utf8View, n Float64; 7 007 1.0; 7 7 2.0"
-    );
+    assert_eq!(files.run("SELECT id, id::text AS t, n FROM wide ORDER BY n").await, "id Int64, t Utf8View, n Float64; 7 007 1.0; 7 7 2.0");
     for declared in ["INT", "BIGINT", "TINYINT UNSIGNED", "FLOAT", "DOUBLE", "DECIMAL(5,1)"] {
         files.run(&format!("CREATE OR REPLACE EXTERNAL TABLE odd (id {declared}, n INT) STORED AS CSV LOCATION '@/odd.csv'")).await;
         let told = files.run("SELECT * FROM odd").await;
-        assert!(told.starts_with("odd.csv, line 3, column \"id\": a cell is no ") && told.ends_with("or mend the cell"), "{declared}: {told}");
+        assert!(
+            told.starts_with("odd.csv, line 3, column \"id\": a cell is no ") && told.ends_with("or mend the cell"),
+            "{declared}: {told}"
+        );
     }
     files.run("CREATE EXTERNAL TABLE j (id VARCHAR, l VARCHAR) STORED AS JSON LOCATION '@/c.json'").await;
     assert_eq!(files.run("SELECT * FROM j").await, "id Utf8View, l Utf8View; 1.5 [1]; 1.10");
