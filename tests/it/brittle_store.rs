@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -21,14 +21,21 @@ use crate::world::World;
 pub(crate) struct BrittleStore {
     bucket: InMemory,
     takes: AtomicI64,
+    /// Whether it takes small files of text all the same, as a full disk may.
+    takes_logs: AtomicBool,
 }
 
 impl BrittleStore {
     /// As `s3://acme` of a session.
     pub(crate) fn of(world: &World, takes: i64) -> Arc<Self> {
-        let store = Arc::new(Self { bucket: InMemory::new(), takes: AtomicI64::new(takes) });
+        let store = Arc::new(Self { bucket: InMemory::new(), takes: AtomicI64::new(takes), takes_logs: AtomicBool::new(false) });
         world.ctx.register_object_store(ObjectStoreUrl::parse("s3://acme").expect("a URL").as_ref(), Arc::clone(&store) as _);
         store
+    }
+
+    /// Logs are taken however full it is.
+    pub(crate) fn always_take_logs(&self) {
+        self.takes_logs.store(true, Ordering::SeqCst);
     }
 
     /// From now on it takes so many files more.
@@ -46,7 +53,8 @@ impl fmt::Display for BrittleStore {
 #[async_trait]
 impl ObjectStore for BrittleStore {
     async fn put_opts(&self, path: &Path, bytes: PutPayload, options: PutOptions) -> Result<PutResult> {
-        if self.takes.fetch_sub(1, Ordering::SeqCst) > 0 {
+        let is_log = self.takes_logs.load(Ordering::SeqCst) && path.as_ref().ends_with(".log");
+        if is_log || self.takes.fetch_sub(1, Ordering::SeqCst) > 0 {
             return self.bucket.put_opts(path, bytes, options).await;
         }
         Err(Error::PermissionDenied { path: path.to_string(), source: "403 Forbidden".into() })

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use url::{Position, Url};
 
 use crate::error::{Error, Result};
+use crate::fate::Fate;
 use crate::runs::failed_rows::{FailedRow, batch};
 use crate::storage::{Folder, shown};
 
@@ -83,6 +84,11 @@ impl FailedRowsFile {
     /// Rows that are in files.
     pub(crate) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// The rows that are in no file yet, with their fates.
+    pub(crate) fn unwritten(&self) -> impl Iterator<Item = (u64, Fate)> + '_ {
+        self.rows.iter().map(|row| (row.row_number, row.fate))
     }
 
     /// Why the last file was not written, if it was not.

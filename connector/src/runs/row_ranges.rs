@@ -26,6 +26,20 @@ impl RowRanges {
         self.ranges.insert(first, last);
     }
 
+    /// Takes a row out.
+    pub(crate) fn remove(&mut self, row: u64) {
+        let Some((first, last)) = self.ranges.range(..=row).next_back().map(|(first, last)| (*first, *last)).filter(|(_, last)| *last >= row) else {
+            return;
+        };
+        self.ranges.remove(&first);
+        if first < row {
+            self.ranges.insert(first, row - 1);
+        }
+        if row < last {
+            self.ranges.insert(row + 1, last);
+        }
+    }
+
     /// The ranges, first and last row, in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.ranges.iter().map(|(first, last)| (*first, *last))

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::runs::row_ranges::RowRanges;
 use crate::storage::{Folder, on_disk};
 
 /// The ending of its files: no kind of file that is queried.
@@ -47,8 +48,17 @@ pub struct RunLog {
     pub appends: bool,
     /// The run that this one goes on with.
     pub continues: Option<String>,
-    /// Rows that are accepted, rejected or in doubt, as ranges: first and last, from 1. Those of the runs before are among them.
+    /// Rows that are accepted, or whose failed rows are in the folder, as ranges: first and last, from 1. Those of the runs before are among them.
     pub settled: Vec<(u64, u64)>,
+    /// Rows in doubt that the folder did not take: nothing else tells of them.
+    #[serde(default)]
+    pub unwritten_in_doubt: Vec<(u64, u64)>,
+    /// Rows that were rejected, in this run and those that it goes on with.
+    #[serde(default)]
+    pub rejected: u64,
+    /// Rows that are in doubt, in this run and those that it goes on with.
+    #[serde(default)]
+    pub in_doubt: u64,
     /// Whether it ended, or was dropped. If not, rows that are not settled may have left since.
     pub ended: bool,
     /// Whether every row of the source is settled.
@@ -121,6 +131,19 @@ pub fn fingerprint(text: &str) -> String {
     format!("{hash:016x}")
 }
 
+/// How far a run has come.
+#[derive(Debug, Default)]
+pub(crate) struct RunProgress {
+    pub(crate) settled: RowRanges,
+    pub(crate) unwritten_in_doubt: RowRanges,
+    /// Rows of this run.
+    pub(crate) rejected: u64,
+    /// Rows of this run.
+    pub(crate) in_doubt: u64,
+    /// Once the run has ended: whether every row is settled.
+    pub(crate) end: Option<bool>,
+}
+
 /// The file that a run holds a lock on; a bucket has none.
 fn lock_path(folder: &Folder, run_uid: &str) -> Option<PathBuf> {
     match folder {
@@ -160,6 +183,8 @@ impl Drop for RunLock {
 pub(crate) struct RunLogFile {
     folder: Folder,
     log: RunLog,
+    /// Rejected and in doubt in the runs that this one goes on with.
+    before: (u64, u64),
     parts: usize,
     due: Instant,
     lock: Option<RunLock>,
@@ -167,7 +192,7 @@ pub(crate) struct RunLogFile {
 
 impl RunLogFile {
     pub(crate) fn new(folder: Folder, log: RunLog) -> Self {
-        Self { folder, log, parts: 0, due: Instant::now() + EVERY, lock: None }
+        Self { folder, before: (log.rejected, log.in_doubt), log, parts: 0, due: Instant::now() + EVERY, lock: None }
     }
 
     /// Whether a minute has passed since it was written.
@@ -176,8 +201,9 @@ impl RunLogFile {
     }
 
     /// Writes it; the first one, before a row leaves, takes the lock too.
-    pub(crate) async fn write(&mut self, settled: impl Iterator<Item = (u64, u64)>, end: Option<bool>) -> Result<()> {
-        let (name, bytes) = self.next(settled, end)?;
+    pub(crate) async fn write(&mut self, progress: RunProgress) -> Result<()> {
+        let end = progress.end;
+        let (name, bytes) = self.next(progress)?;
         let put = self.folder.put_new(&name, bytes).await;
         if let Some(path) = lock_path(&self.folder, &self.log.run_uid).filter(|_| self.parts == 1 && put.is_ok() && end.is_none()) {
             self.lock = on_disk(move || Ok(RunLock::take(path))).await.ok().flatten();
@@ -186,15 +212,16 @@ impl RunLogFile {
     }
 
     /// The same before it returns; a bucket takes nothing so.
-    pub(crate) fn write_now(&mut self, settled: impl Iterator<Item = (u64, u64)>, end: Option<bool>) -> Result<()> {
-        let (name, bytes) = self.next(settled, end)?;
+    pub(crate) fn write_now(&mut self, progress: RunProgress) -> Result<()> {
+        let (name, bytes) = self.next(progress)?;
         let put = self.folder.put_new_now(&name, &bytes);
         self.written(put)
     }
 
-    /// `end` is whether every row is settled, once the run has ended.
-    fn next(&mut self, settled: impl Iterator<Item = (u64, u64)>, end: Option<bool>) -> Result<(String, Vec<u8>)> {
-        self.log.settled = settled.collect();
+    fn next(&mut self, RunProgress { settled, unwritten_in_doubt, rejected, in_doubt, end }: RunProgress) -> Result<(String, Vec<u8>)> {
+        self.log.settled = settled.iter().collect();
+        self.log.unwritten_in_doubt = unwritten_in_doubt.iter().collect();
+        (self.log.rejected, self.log.in_doubt) = (self.before.0 + rejected, self.before.1 + in_doubt);
         (self.log.ended, self.log.complete) = (end.is_some(), end == Some(true));
         self.parts += 1;
         self.due = Instant::now() + EVERY;

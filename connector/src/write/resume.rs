@@ -28,6 +28,8 @@ pub(super) fn log_of(job: &Job, source: Option<&Source>, columns: &Schema) -> Op
         order: source.order.as_deref().map(fingerprint),
         appends: appends(job, columns),
         continues: job.context.resume.as_ref().map(|resume| resume.run_uid.clone()),
+        rejected: job.context.resume.as_ref().map_or(0, |resume| resume.rejected),
+        in_doubt: job.context.resume.as_ref().map_or(0, |resume| resume.in_doubt),
         ..RunLog::default()
     })
 }
@@ -98,6 +100,16 @@ pub(super) fn settled_before(job: &Job, source: Option<&Source>, columns: &Schem
             "that one was killed, so that rows after the last that is known of may be stored, too. SET clevertap.in_doubt = 'resend' if it is \
              acceptable that they are stored twice",
         );
+    }
+    if let Some((first, _)) = before.unwritten_in_doubt.first()
+        && (before.appends || now.appends)
+        && job.options.in_doubt != InDoubt::Resend
+    {
+        let rows: u64 = before.unwritten_in_doubt.iter().map(|(first, last)| last - first + 1).sum();
+        return refuse(&format!(
+            "{rows} rows in doubt of that one, from row {first} on, are not in its folder, which did not take them. SET clevertap.in_doubt = 'resend' \
+             if it is acceptable that they are stored twice"
+        ));
     }
     Ok(before.settled.iter().copied().collect())
 }

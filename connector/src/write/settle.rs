@@ -21,7 +21,7 @@ use crate::redact::without_values;
 use crate::runs::failed_rows::FailedRow;
 use crate::runs::failed_rows_file::{self, FailedRowsFile};
 use crate::runs::row_ranges::RowRanges;
-use crate::runs::run_log::{RunLog, RunLogFile};
+use crate::runs::run_log::{RunLog, RunLogFile, RunProgress};
 use crate::runs::{LiveRun, Status};
 use crate::table::Resend;
 use crate::write::encode::Reject;
@@ -142,19 +142,39 @@ impl Settler {
     /// # Errors
     /// [`Error::Storage`] if the place does not take it.
     pub(crate) async fn write_log(&mut self, at: LogAt) -> Result<()> {
-        let end = self.log_end(at);
-        let Some(log) = &mut self.log else { return Ok(()) };
-        let is_due = match at {
-            LogAt::Run => log.is_due(),
-            LogAt::Begin | LogAt::End { .. } => true,
-        };
-        if is_due { log.write(self.settled.iter(), end).await } else { Ok(()) }
+        if !self.log.as_ref().is_some_and(|log| !matches!(at, LogAt::Run) || log.is_due()) {
+            return Ok(());
+        }
+        let progress = self.progress(at);
+        match &mut self.log {
+            Some(log) => log.write(progress).await,
+            None => Ok(()),
+        }
     }
 
-    /// Of a run that ended: whether every row is settled.
-    fn log_end(&self, at: LogAt) -> Option<bool> {
-        let LogAt::End { input_complete } = at else { return None };
-        Some(input_complete && self.run.get().tally.unsent == 0)
+    /// What its log says of the run. A row whose failed row is in no file is not settled for who goes on: nothing else tells of it.
+    fn progress(&self, at: LogAt) -> RunProgress {
+        let mut tally = self.run.get().tally;
+        let mut settled = self.settled.clone();
+        let mut unwritten_in_doubt = RowRanges::default();
+        let mut is_all_written = true;
+        for (row, fate) in self.file.iter().flat_map(FailedRowsFile::unwritten) {
+            is_all_written = false;
+            settled.remove(row);
+            match fate {
+                Fate::Rejected => tally.rejected -= 1,
+                Fate::InDoubt => {
+                    tally.in_doubt -= 1;
+                    unwritten_in_doubt.add(row, row);
+                }
+                Fate::Unsent => {}
+            }
+        }
+        let end = match at {
+            LogAt::End { input_complete } => Some(input_complete && tally.unsent == 0 && is_all_written),
+            LogAt::Begin | LogAt::Run => None,
+        };
+        RunProgress { settled, unwritten_in_doubt, rejected: tally.rejected, in_doubt: tally.in_doubt, end }
     }
 
     fn note(&mut self, first: u64, last: u64) {
@@ -403,9 +423,10 @@ impl Settler {
 
     /// Ends the run of a stream that was dropped. Nobody waits for it, so that its failed rows are written now, where that can be.
     pub(crate) fn cancelled(&mut self) {
-        let end = self.log_end(LogAt::End { input_complete: false });
-        let logged = self.log.as_mut().and_then(|log| log.write_now(self.settled.iter(), end).err());
-        let unwritten = self.file.as_mut().and_then(|file| file.write_now().err()).or(logged);
+        let unwritten = self.file.as_mut().and_then(|file| file.write_now().err());
+        let progress = self.progress(LogAt::End { input_complete: false });
+        let logged = self.log.as_mut().and_then(|log| log.write_now(progress).err());
+        let unwritten = unwritten.or(logged);
         let mut run = self.run.get();
         run.failed_rows_written = self.file.as_ref().map_or(0, FailedRowsFile::written);
         if let Some(error) = unwritten {

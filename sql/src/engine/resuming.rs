@@ -88,8 +88,15 @@ impl Step {
         match self {
             Self::Skip => Some("skipped: it had ended before the load stopped".to_owned()),
             Self::Run(context) => {
-                let settled: u64 = context.resume.as_ref()?.settled.iter().map(|(first, last)| last - first + 1).sum();
-                Some(format!("goes on: {settled} rows were settled before, and are not sent again"))
+                let before = context.resume.as_ref()?;
+                let settled: u64 = before.settled.iter().map(|(first, last)| last - first + 1).sum();
+                let failed = match (before.rejected, before.in_doubt) {
+                    (0, 0) => String::new(),
+                    (rejected, in_doubt) => {
+                        format!("; of the load so far {rejected} were rejected and {in_doubt} are in doubt, which resend is for (clevertap-sql resend DIR)")
+                    }
+                };
+                Some(format!("goes on: {settled} rows were settled before, and are not sent again{failed}"))
             }
         }
     }

@@ -1,9 +1,15 @@
 //! Evidence is a promise: a load whose failed rows cannot be written does not begin, or stops, and says which rows are where.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clevertap_emulator::What;
-use datafusion_clevertap::{Error, ErrorKind, runs::Status};
+use datafusion_clevertap::{
+    Error, ErrorKind,
+    runs::{RunContext, RunLog, Status},
+    storage::Folder,
+};
 
 use crate::brittle_store::BrittleStore;
 use crate::world::{Target, World};
@@ -120,4 +126,38 @@ async fn a_dropped_load_does_not_claim_what_its_bucket_does_not_have() {
     let run = world.last_run();
     assert_eq!((run.status, run.failed_rows_written, run.error_code.as_deref()), (Status::Cancelled, 0, Some("CT-102")));
     assert!(run.error.is_some_and(|error| error.contains("a dropped statement sends nothing to a bucket")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_whose_evidence_was_not_taken_are_none_that_a_load_goes_on_behind() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut csv = "id,mail\n".to_owned();
+    (1..=40_000).for_each(|row| writeln!(csv, "p{row},no-address").expect("written"));
+    let path = folder.path().join("people.csv");
+    std::fs::write(&path, csv).expect("written");
+    for (option, value) in [("failed_rows_to", "s3://acme/failed/"), ("on_reject", "skip"), ("upload_concurrency", "1")] {
+        world.set(option, value).await;
+    }
+    world.rows("SET datafusion.execution.target_partitions = 1").await;
+    world.ctx.register_csv("people", path.to_str().expect("text"), Default::default()).await.expect("registered");
+    // The proof, and one file of 10,000 rows.
+    let bucket = BrittleStore::of(&world, 2);
+    bucket.always_take_logs();
+    let load = "INSERT INTO clevertap.profiles SELECT id AS identity, mail AS email FROM people";
+    world.run(load).await.expect_err("evidence is a promise");
+    let run = world.last_run();
+    assert!(run.failed_rows_written == 10_000 && run.tally.rejected > 10_000, "{run:?}");
+
+    bucket.take(i64::MAX);
+    let url = "s3://acme/failed/".parse().expect("a URL");
+    let logs = RunLog::read_all(&Folder::Bucket { store: bucket, prefix: "failed".into(), url }).await.expect("a log");
+    let [log] = &logs[..] else { panic!("{logs:?}") };
+    assert_eq!((log.rejected, log.ended, log.complete), (10_000, true, false));
+    let context = RunContext { script: None, resume: Some(log.clone()) };
+    world.ctx.state_ref().write().config_mut().set_extension(Arc::new(context));
+    world.run(load).await.expect("the rest");
+    world.ctx.register_parquet("failed", "s3://acme/failed/", Default::default()).await.expect("registered");
+    let rows = world.rows("SELECT count(*), count(DISTINCT source_row) FROM failed WHERE fate = 'rejected'").await;
+    assert_eq!(crate::seed::lines(&rows), ["| 40000 | 40000 |"]);
 }
