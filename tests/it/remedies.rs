@@ -29,9 +29,9 @@ const REMEDIES: [Remedy; 39] = [
         "\"identity\":\"a\"",
     ),
     remedy(
-        "write AS \"{name}\" in the source",
-        "INSERT INTO clevertap.profiles (identity, email) SELECT 'a@example.org' AS email, 'a' AS identity",
-        "INSERT INTO clevertap.profiles (identity, email) SELECT 'a' AS \"identity\", 'a@example.org' AS email",
+        "give both in one order",
+        "INSERT INTO clevertap.profiles (identity, \"Home\", \"Work\") SELECT 'a' AS id, 'Goa' AS work, 'Pune' AS home",
+        "INSERT INTO clevertap.profiles (identity, \"Home\", \"Work\") SELECT 'a' AS id, 'Pune' AS home, 'Goa' AS work",
         "\"identity\":\"a\"",
     ),
     remedy(

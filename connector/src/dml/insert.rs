@@ -193,12 +193,13 @@ fn rename(source: LogicalPlan, columns: &[String], table: &ClevertapTable) -> Re
     }
     // `(identity, email) SELECT email, identity` sends each person's address as the identity, and nobody means that.
     for (at, (field, name)) in fields.iter().zip(columns).enumerate() {
-        let other = columns.iter().position(|other| *other == field.name).filter(|_| field.name != *name);
+        let other = columns.iter().position(|other| other.eq_ignore_ascii_case(&field.name)).filter(|other| *other != at);
+        let other = other.filter(|_| !field.name.eq_ignore_ascii_case(name));
         if let Some(other) = other {
             return Err(Error::Unwritable(format!(
                 "INSERT INTO {} takes its columns by their place in the list, and the names of its source stand in another order: {} is \"{name}\" in \
                  the list and \"{there}\" in the source, and \"{there}\" is {} in the list. Leave the list out, and each column goes by its name; or \
-                 write AS \"{name}\" in the source",
+                 give both in one order",
                 table.qualified(),
                 at + 1,
                 other + 1,

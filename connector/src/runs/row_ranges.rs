@@ -28,7 +28,9 @@ impl RowRanges {
 
     /// Takes a row out.
     pub(crate) fn remove(&mut self, row: u64) {
-        let Some((first, last)) = self.ranges.range(..=row).next_back().map(|(first, last)| (*first, *last)).filter(|(_, last)| *last >= row) else {
+        let Some((first, last)) =
+            self.ranges.range(..=row).next_back().map(|(first, last)| (*first, *last)).filter(|(_, last)| *last >= row)
+        else {
             return;
         };
         self.ranges.remove(&first);

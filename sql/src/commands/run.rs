@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args};
 use super::resend::log::ResendLog;
 use crate::{
     engine::{
+        literals::argument,
         resuming::Resuming,
         runner::Runner,
         script::{self, Statement},
@@ -128,10 +129,12 @@ pub(crate) async fn run(
         runner.resume(resuming);
     }
     let completion = runner.run_all(&statements).await;
+    // A load that was refused before its first row ended nowhere.
     if let (Err(_), Some(place)) = (&completion, place)
+        && runner.session.has_written()
         && resume(&runner.session, place, &statements).await.is_ok()
     {
-        let place = without_secrets(place);
+        let place = argument(&without_secrets(place));
         runner.console.say(&format!("the same command with --resume {place} in the place of --failed-rows goes on where this ended"));
     }
     if let Some(partial) = runner.close(completion.is_err())? {

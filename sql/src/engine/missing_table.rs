@@ -8,7 +8,7 @@ use datafusion::{
 };
 
 use super::rewrites::tables;
-use crate::{failure::sentence, nearest::nearest};
+use crate::{failure::sentence, files::listing::reads_as, nearest::nearest};
 
 /// The schema that DataFusion itself fills.
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -24,6 +24,9 @@ pub(super) fn hint(ctx: &SessionContext, text: &str, error: &DataFusionError) ->
     };
     let missing = tables(text).into_iter().find(is_missing)?;
 
+    if let Some(read) = reads_as(missing.table()) {
+        return Some(format!("'{}' is a file, and its ending says nothing of its kind: {read}", missing.table()));
+    }
     let catalog = ctx.catalog(&defaults.default_catalog)?;
     let mut known = Vec::new();
     for schema in catalog.schema_names().into_iter().filter(|schema| schema != INFORMATION_SCHEMA) {

@@ -93,7 +93,9 @@ impl Step {
                 let failed = match (before.rejected, before.in_doubt) {
                     (0, 0) => String::new(),
                     (rejected, in_doubt) => {
-                        format!("; of the load so far {rejected} were rejected and {in_doubt} are in doubt, which resend is for (clevertap-sql resend DIR)")
+                        format!(
+                            "; of the load so far {rejected} were rejected and {in_doubt} are in doubt, which resend is for (clevertap-sql resend DIR)"
+                        )
                     }
                 };
                 Some(format!("goes on: {settled} rows were settled before, and are not sent again{failed}"))

@@ -132,6 +132,11 @@ impl Session {
         }
     }
 
+    /// Whether a statement has begun to write to CleverTap.
+    pub(crate) fn has_written(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| !account.runs().is_empty())
+    }
+
     /// The failure of a statement: of one that writes files, what the disk or the bucket said.
     pub(crate) fn failure(&self, error: DataFusionError) -> Failure {
         match self.upload_error.take() {

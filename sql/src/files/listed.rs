@@ -61,7 +61,17 @@ pub(super) async fn all_of(
     Ok(files)
 }
 
-/// The files at some places of one store that have an ending; without one, all that are not hidden.
+/// Whether a file is hidden (`.a.csv`, `_a.csv`), and neither it nor hidden ones are named.
+pub(super) fn is_hidden(file: &ObjectMeta, url: &ListingTableUrl) -> bool {
+    const HIDDEN: [char; 2] = ['.', '_'];
+    let names_hidden = || {
+        let glob = url.get_glob().as_ref();
+        glob.is_some_and(|glob| glob.as_str().rsplit('/').next().is_some_and(|last| last.starts_with(HIDDEN)))
+    };
+    file.location.filename().is_some_and(|name| name.starts_with(HIDDEN)) && *url.prefix() != file.location && !names_hidden()
+}
+
+/// The files at some places of one store that have an ending; without one, all. A hidden one (`.a.csv`, `_a.csv`) is none of them, unless it is named.
 ///
 /// # Errors
 /// The store's.
@@ -71,13 +81,10 @@ pub(super) async fn list(
     store: &dyn ObjectStore,
     wanted: Option<&str>,
 ) -> Result<Vec<ListedFile>> {
-    let is_read = |name: &str, meta: &ObjectMeta| match wanted {
-        Some(wanted) => ending(name) == Some(wanted),
-        None => !name.starts_with(['.', '_']) || urls.iter().any(|url| *url.prefix() == meta.location),
-    };
     let mut files = Vec::new();
     for url in urls {
-        let is_read = |meta: &ObjectMeta| is_read(meta.location.filename().unwrap_or_default(), meta);
+        let is_wanted = |name: &str| wanted.is_none_or(|wanted| ending(name) == Some(wanted));
+        let is_read = |meta: &ObjectMeta| !is_hidden(meta, url) && is_wanted(meta.location.filename().unwrap_or_default());
         for meta in all_of(url, state, store, is_read).await?.into_iter().filter(is_read) {
             let below: Vec<&str> = url.strip_prefix(&meta.location).into_iter().flatten().collect();
             let below = below.join("/");

@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    path::Path,
     sync::{Arc, OnceLock},
 };
 
@@ -125,6 +126,14 @@ fn file_type_of(path: &str) -> Option<FileType> {
     FILE_TYPES.iter().find(|(ending, _)| last.eq_ignore_ascii_case(ending)).map(|(_, file_type)| *file_type)
 }
 
+/// How a file of this machine is read whose name does not say what it is; `None` where there is none.
+pub(crate) fn reads_as(path: &str) -> Option<String> {
+    let name = format!("'{}'", path.replace('\'', "''"));
+    Path::new(path)
+        .is_file()
+        .then(|| format!("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION {name} reads it as CSV, and STORED AS JSON or PARQUET as those"))
+}
+
 /// The table over the file or folder at `path`. The first file of a folder with a known ending decides its format; a file that would
 /// be misread under it, or left out although it looks like data, is refused.
 async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<Learning>) -> Result<Arc<dyn TableProvider>> {
@@ -134,11 +143,14 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<
         .await?;
     let known = |file: &ObjectMeta| {
         let name = file.location.filename()?;
-        Some((file_type_of(name)?, ending(name)?.to_owned()))
+        if listed::is_hidden(file, &url) { None } else { Some((file_type_of(name)?, ending(name)?.to_owned())) }
     };
     let Some((file_type, ending_read)) = all.iter().find_map(known) else {
         if all.is_empty() && file_type_of(path).is_some() {
             return plan_err!("there is no such file");
+        }
+        if let Some(read) = reads_as(path) {
+            return plan_err!("its ending says nothing of its kind: {read}");
         }
         let endings: Vec<_> = FILE_TYPES.iter().map(|(ending, _)| format!(".{ending}")).collect();
         return plan_err!("no file is there whose name ends in {}", endings.join(", "));

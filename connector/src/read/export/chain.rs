@@ -145,6 +145,13 @@ impl Chains {
     async fn read_all_events(&self, window: &Window, mut decoder: PageDecoder, sender: &Sender) -> Result<Option<PageDecoder>, ChainError> {
         let account = &self.scan.relation.account;
         let is_of_events = self.plan.call.time.is_some();
+        if !is_of_events {
+            let message = format!(
+                "{}: these are the people of the project's events; who did none that CleverTap exports is not among them",
+                self.scan.relation.qualified()
+            );
+            account.runs_kept().warn_reader("CT-624", "", 1, message);
+        }
         for event in schema_discovery::events_now(account, self.retry_for).await?.keys() {
             let constants = constants(is_of_events.then_some(event.as_str()), window);
             match self.read_window(window, event, decoder, &constants, sender).await {

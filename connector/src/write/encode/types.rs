@@ -94,7 +94,9 @@ fn epoch_seconds(data_type: &DataType, context: &Context) -> Result<Role, String
             "expected a timestamp or whole epoch seconds; write ct_event_time({x}, 'yyyy-mm-dd hh:mi:ss', 'UTC') with its own format and zone, or \
              CAST({x} AS bigint)",
         )),
-        other => Err(with_type(other, "expected a timestamp or whole epoch seconds; write CAST({x} AS bigint)")),
+        other => {
+            Err(with_type(other, "expected a timestamp or whole epoch seconds; if these are epoch seconds, write CAST({x} AS bigint)"))
+        }
     }
 }
 

@@ -26,10 +26,11 @@ use std::collections::BTreeSet;
 
 use super::person_key::{KeyKind, PersonKey, PersonKeyFlags};
 use crate::{
+    engine::literals::argument,
     failure::{Completion, Failure, Result},
     terminal::{confirm::Interactive, console::Console, interrupt::Interrupts, output::RowsWritten},
 };
-use datafusion_clevertap::{Access, Account, Options};
+use datafusion_clevertap::{Access, Account, Options, redact::without_secrets};
 use eraser::Eraser;
 use log::RequestState;
 use log_store::LogStore;
@@ -133,7 +134,7 @@ pub(crate) async fn erase(
     let written = eraser.interrupts.or(report.write(&eraser.log, keys.iter())).await.flatten();
     requested.and(waited)?;
     eraser.say_left_out(written?);
-    eraser.verdict(&keys)
+    eraser.verdict(&keys, flags.log.as_deref())
 }
 
 impl Eraser<'_> {
@@ -170,7 +171,7 @@ impl Eraser<'_> {
     }
 
     /// How the command ends, by the states of `keys` in the log.
-    fn verdict(&mut self, keys: &BTreeSet<PersonKey>) -> Result<Completion> {
+    fn verdict(&mut self, keys: &BTreeSet<PersonKey>, log: Option<&str>) -> Result<Completion> {
         let count =
             |wanted: &[RequestState]| keys.iter().filter(|key| self.log.state(key).is_some_and(|state| wanted.contains(&state))).count();
         let (waiting, overdue) = (count(&[RequestState::Requested]), count(&[RequestState::StillThere]));
@@ -184,8 +185,9 @@ impl Eraser<'_> {
         }
         if waiting > 0 {
             self.console.say(&format!(
-                "CleverTap has taken {waiting} requests, and carries them out within a day. clevertap-sql erase status tells when they are \
+                "CleverTap has taken {waiting} requests, and carries them out within a day. clevertap-sql erase status{} tells when they are \
                  done; their log is {}",
+                log.map(|log| format!(" --log {}", argument(&without_secrets(log)))).unwrap_or_default(),
                 self.log
             ));
         }

@@ -145,10 +145,13 @@ fn clashing(name: &str, clash: &Clash, other: &FileColumns<'_>, file: &FileColum
             let how = match is_text(theirs) && is_text(own) && is_plain(&path, other) && is_plain(&path, file) {
                 true => {
                     let last = identifier(path.last().unwrap_or(&name));
-                    let select = |file: &FileColumns<'_>| {
-                        format!("SELECT CAST({} AS VARCHAR) AS {last} FROM {}", expression(&path), literal(file.path))
+                    let select = |file: &FileColumns<'_>, data_type: &DataType| {
+                        let text = format!("CAST({} AS VARCHAR)", expression(&path));
+                        // 8003.0 is the number that another file has as 8003.
+                        let text = if data_type.is_floating() { format!("regexp_replace({text}, '\\.0$', '')") } else { text };
+                        format!("SELECT {text} AS {last} FROM {}", literal(file.path))
                     };
-                    format!(", with a CAST: {} UNION ALL {}", select(other), select(file))
+                    format!(", with a CAST: {} UNION ALL {}", select(other, theirs), select(file, own))
                 }
                 false => format!(": FROM {}", literal(file.path)),
             };

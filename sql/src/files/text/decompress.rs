@@ -74,7 +74,9 @@ impl Compression {
         })
         .map_err(|error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), "the compressed file ends too early: it is not whole"),
-            _ => error,
+            kind => {
+                io::Error::new(kind, format!("its ending says that it is compressed, and it is not so ({error}); name it by what it is"))
+            }
         })
         .boxed()
     }

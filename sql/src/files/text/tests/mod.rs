@@ -289,3 +289,30 @@ async fn rows_are_added_to_a_table_and_read_back() {
     files.run("INSERT INTO u VALUES ('008', 2)").await;
     assert_eq!(files.run("SELECT * FROM u ORDER BY n").await, "id Utf8View, n Int64; 007 1; 008 2");
 }
+
+#[tokio::test]
+async fn kinds_that_differ_between_files_are_told_of_the_file_that_has_them() {
+    let files = Files::new(&[("a.ndjson", b"{\"id\":\"1\"}\n"), ("b.ndjson", b"{\"id\":2}\n{\"id\":3}\n")]);
+    assert_eq!(files.read("").await, "id Utf8View; 1; 2; 3");
+    assert_eq!(files.notes(), ["b.ndjson, line 1, column \"id\": a number here, a text in a.ndjson: all its values are read as text"]);
+}
+
+#[tokio::test]
+async fn hidden_files_of_a_folder_are_read_where_they_are_named() {
+    let files = Files::new(&[("a.csv", b"id\n1\n"), (".a.csv", b"id\n2\n"), ("_b.csv", b"id\n3\n"), ("._a.csv", b"\0\x05")]);
+    for (place, ids) in [("@/", "1"), ("@/*.csv", "1"), ("@/_b.csv", "3"), ("@/_*.csv", "3"), ("@/.a.csv", "2")] {
+        assert_eq!(files.run(&format!("SELECT id FROM '{place}' ORDER BY id")).await, format!("id Int64; {ids}"), "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_name_does_not_say_what_it_is_can_be_read_as_the_error_says() {
+    let files = Files::new(&[("people.dat", b"id\n1\n"), ("no.csv.gz", b"id\n1\n2\n3\n4\n5\n6\n7\n")]);
+    let told = files.run("SELECT * FROM '@/people.dat'").await;
+    let (_, remedy) = told.split_once("says nothing of its kind: ").expect(&told);
+    let (create, _) = remedy.split_once(" reads it as CSV").expect(&told);
+    files.run(create).await;
+    assert_eq!(files.run("SELECT * FROM t").await, "id Int64; 1");
+    let told = files.run("SELECT * FROM '@/no.csv.gz'").await;
+    assert!(told.contains("its ending says that it is compressed, and it is not so (invalid gzip header)"), "{told}");
+}
