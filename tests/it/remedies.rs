@@ -89,7 +89,7 @@ const REMEDIES: [Remedy; 39] = [
         "\"ts\":1767312000",
     ),
     remedy(
-        "expected a timestamp or whole epoch seconds; write CAST({x} AS bigint)",
+        "if these are epoch seconds, write CAST({x} AS bigint)",
         "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, 1767312000.5 AS event_time",
         "INSERT INTO clevertap_events.\"E\" SELECT 'a' AS identity, CAST(1767312000.5 AS bigint) AS event_time",
         "\"ts\":1767312000",

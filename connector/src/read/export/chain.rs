@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::chain_error::ChainError;
 use super::follow::{Earlier, Follow, follow, is_no_page, is_partial};
 use super::memory::{MemoryGuard, ReadMemory};
 use super::next_cursor::{could_be_a_page, peek_cursor};
@@ -58,40 +59,6 @@ pub(crate) struct Chains {
     pub(crate) rows_sent: AtomicUsize,
     pub(crate) page_rows: usize,
     pub(crate) retry_for: Duration,
-}
-
-/// Why a page could not be fetched.
-enum ChainError {
-    /// The cursor has expired.
-    Expired,
-    /// CleverTap does not export the event.
-    NotExported(Error),
-    Other(DataFusionError),
-}
-
-impl From<Error> for ChainError {
-    fn from(error: Error) -> Self {
-        Self::Other(error.into())
-    }
-}
-
-impl From<DataFusionError> for ChainError {
-    fn from(error: DataFusionError) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl ChainError {
-    /// The error of a page after the first: the export was taken on, so that a refusal of one page is none of the event.
-    fn of_page(self) -> Self {
-        let Self::Other(error) = self else { return self };
-        match Error::find(&error) {
-            Some(refused @ Error::Refused(_)) => {
-                Error::Unavailable(format!("{} The export is not complete; asked for again, it may be", refused.sentence())).into()
-            }
-            _ => Self::Other(error),
-        }
-    }
 }
 
 /// A page before decoding.

@@ -11,6 +11,7 @@
 //! ```
 
 mod chain;
+mod chain_error;
 mod follow;
 mod memory;
 mod next_cursor;
