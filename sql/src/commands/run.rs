@@ -13,13 +13,13 @@ use crate::{
         resuming::Resuming,
         runner::Runner,
         script::{self, Statement},
-        session::Session,
+        session::{Session, SessionSettings},
     },
     failure::{Completion, Failure, Result},
     files::atomic_file::FileAccess,
     terminal::{confirm::Interactive, console::Console, format::Format, interrupt::Interrupts, output::Output},
 };
-use datafusion_clevertap::{Account, redact::without_secrets, runs::RunLog};
+use datafusion_clevertap::{redact::without_secrets, runs::RunLog};
 
 /// What is run, and where its results go.
 #[derive(Debug, Args)]
@@ -100,7 +100,7 @@ impl Source {
 pub(crate) async fn run(
     flags: ScriptFlags,
     sources: Vec<Source>,
-    account: Option<Account>,
+    settings: impl Into<SessionSettings>,
     interactive: Interactive,
     console: &mut Console,
 ) -> Result<Completion> {
@@ -108,7 +108,7 @@ pub(crate) async fn run(
         return Err(Failure::Usage("nothing was given to run; expected -c SQL, -f FILE, or one of the commands demo, check, person and erase (--help has the rest)".into()));
     }
     let place = flags.resume.as_deref().or(flags.failed_rows.as_deref());
-    let mut session = Session::open(account, place)?;
+    let mut session = Session::with(settings, place)?;
     if interactive == Interactive::Terminal {
         session.confirm_erasures();
     }

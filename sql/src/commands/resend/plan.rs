@@ -13,6 +13,7 @@ use super::{
     continued::{Continued, Later},
     flags::{FateFlag, ResendFlags},
     log::{FailedRows, ResendLog, RowKey, Standing},
+    owner::Owner,
 };
 use crate::{
     engine::{
@@ -37,6 +38,7 @@ pub(super) struct Selection {
 /// Why a row is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum LeftOut {
+    OtherAccount,
     Done,
     DryRun,
     NoRecord,
@@ -51,6 +53,7 @@ enum LeftOut {
 impl LeftOut {
     fn sentence(self, rows: u64) -> String {
         let why = match self {
+            Self::OtherAccount => "were written to another account; --account NAME sends those of NAME, which is a name in clevertap.toml",
             Self::Done => "were sent again before",
             Self::DryRun => "are of dry runs; --dry-runs sends them",
             Self::NoRecord => {
@@ -89,7 +92,13 @@ fn table_of(name: &str) -> &str {
 ///
 /// # Errors
 /// A folder without failed rows, or one that cannot be read.
-pub(super) async fn plan(session: &Session, flags: &ResendFlags, log: &ResendLog, continued: &Continued<'_>) -> Result<Selection> {
+pub(super) async fn plan(
+    session: &Session,
+    flags: &ResendFlags,
+    log: &ResendLog,
+    continued: &Continued<'_>,
+    owner: &Owner<'_>,
+) -> Result<Selection> {
     let again = failed_again(session, flags, log).await?;
     let columns = "run_uid, row_number, table_name, fate, code, dry_run, record = '{}' AS has_no_record, \
                    record LIKE '%\"$incr\":%' OR record LIKE '%\"$decr\":%' AS changes_numbers";
@@ -108,6 +117,7 @@ pub(super) async fn plan(session: &Session, flags: &ResendFlags, log: &ResendLog
                 continue;
             }
             let row = Row {
+                is_of_account: owner.has(&key.0, &text(&names)),
                 table: TABLES.into_iter().find(|table| *table == table_of(&text(&names))),
                 fate: fate(&text(&fates)),
                 is_dry_run: flag(&batch, 5, at),
@@ -147,6 +157,7 @@ async fn failed_again(session: &Session, flags: &ResendFlags, log: &ResendLog) -
 }
 
 struct Row {
+    is_of_account: bool,
     /// `None` where its records are not sent again.
     table: Option<&'static str>,
     fate: FateFlag,
@@ -161,6 +172,9 @@ struct Row {
 impl Row {
     /// Its table, if it is sent again.
     fn selected(&self, flags: &ResendFlags) -> Result<&'static str, LeftOut> {
+        if !self.is_of_account {
+            return Err(LeftOut::OtherAccount);
+        }
         if self.standing == Standing::Done {
             return Err(LeftOut::Done);
         }
