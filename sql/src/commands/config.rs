@@ -11,7 +11,7 @@ use arrow::{
 };
 
 use crate::{
-    config::{Config, Described, FILE_NAME, Origin, Source, shown},
+    config::{Config, Described, Origin, Source, shown},
     failure::{Completion, Result},
     terminal::{console::Console, output::Output},
 };
@@ -78,8 +78,8 @@ fn print(rows: &[Row], config: &Config, output: &mut Output) -> Result<()> {
             section = &row.section;
             output.say(format_args!("\n[{section}]"))?;
         }
-        let from = match &config.file {
-            Some(file) => row.from.replace(&format!("{}:", file.shown), &format!("{FILE_NAME}:")),
+        let from = match config.file.as_ref().and_then(|file| Some((file, Path::new(&file.shown).file_name()?.to_str()?))) {
+            Some((file, name)) => row.from.replace(&format!("{}:", file.shown), &format!("{name}:")),
             None => row.from.clone(),
         };
         output.say(format_args!("{:keys$}  {:values$}  {from}", row.key, row.value))?;
@@ -176,7 +176,8 @@ mod tests {
     fn shown(text: &str, flags: &AccountFlags, format: Format) -> (String, String) {
         let variables = [("SHOP", "hush-1"), ("HOME", "/home/ada"), ("CLEVERTAP_TIME_ZONE", "UTC")];
         let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        let file = FoundFile { shown: "clevertap.toml".into(), origin: Origin::Named, folder: "/project".into(), text: text.into() };
+        let file =
+            FoundFile { shown: "/project/clevertap.toml".into(), origin: Origin::Named, folder: "/project".into(), text: text.into() };
         let loaded = Config::of_file(Some(file), flags, &variable).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let to = folder.path().join("out");
@@ -201,7 +202,7 @@ mod tests {
         let flags = AccountFlags { account: Some("shop".into()), region: Some("sg1".into()), read_only: true, ..AccountFlags::default() };
         let (printed, said) = shown(FILE, &flags, Format::Table);
         let expected = "
-file               clevertap.toml                       --config
+file               /project/clevertap.toml              --config
 state              ~/.local/share/clevertap-sql         default
 account            shop                                 --account
 session time zone  UTC                                  CLEVERTAP_TIME_ZONE
@@ -227,9 +228,12 @@ nulls              delete                               clevertap.toml:13
 all others have their defaults (sql/README.md, Options)
 ";
         assert_eq!(printed, expected.trim_start());
-        assert!(said.starts_with("account lab (clevertap.toml:5) is not open: its passcode_file /home/ada/lab is not there\n"), "{said}");
+        assert!(
+            said.starts_with("account lab (/project/clevertap.toml:5) is not open: its passcode_file /home/ada/lab is not there\n"),
+            "{said}"
+        );
         let (json, _) = shown(FILE, &flags, Format::Ndjson);
-        assert!(json.contains(r#"{"key":"accounts.shop.passcode","value":"set","from":"SHOP, clevertap.toml:4"}"#), "{json}");
+        assert!(json.contains(r#"{"key":"accounts.shop.passcode","value":"set","from":"SHOP, /project/clevertap.toml:4"}"#), "{json}");
         assert!(!format!("{printed}{said}{json}").contains("hush"));
     }
 }

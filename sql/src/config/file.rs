@@ -24,7 +24,7 @@ use datafusion_clevertap::{Access, Region};
 /// Sections of other builds.
 const OTHERS: [&str; 4] = ["databases", "syncs", "serve", "cluster"];
 /// How the names of variables begin that the file of the working folder may name.
-const VARIABLES: &str = "CLEVERTAP_";
+pub(crate) const VARIABLES: &str = "CLEVERTAP_PASSCODE";
 
 /// The whole file.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +68,7 @@ impl FileConfig {
     /// [`Failure::Usage`](crate::failure::Failure::Usage) with a line for each fault.
     pub(crate) fn read(file: &FoundFile) -> Result<Self> {
         let faults = Faults::new(&file.shown, &file.text);
-        let table = parse(&file.text, &faults);
+        let table = parse(&file.text, &faults)?;
         let reader = Reader::new(file, &faults);
         let config = Self::read_sections(Section::new(String::new(), &table, &faults), &reader);
         faults.none_or_all()?;
@@ -149,6 +149,9 @@ impl AccountSection {
                 reader.refuse_in_working_folder(&span, key, why);
             }
         }
+        if section.key("account_id").is_none() {
+            reader.faults.add(&name.span, format!("[accounts.{}] has no account_id (dashboard, Settings > Project)", name.value));
+        }
         let id = section.text("account_id");
         let region = section.parsed("region", parse_region);
         let endpoint = section.text("endpoint");
@@ -156,9 +159,6 @@ impl AccountSection {
         let in_variable = section.parsed("passcode_env", parse_variable);
         let in_file = section.text("passcode_file");
         let access = section.parsed("access", parse_access);
-        if id.is_none() {
-            reader.faults.add(&name.span, format!("[accounts.{}] has no account_id (dashboard, Settings > Project)", name.value));
-        }
         section.finish();
 
         if let Some(variable) = in_variable.as_ref().filter(|variable| !variable.value.starts_with(VARIABLES)) {

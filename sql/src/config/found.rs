@@ -97,7 +97,7 @@ impl FoundFile {
 }
 
 /// `~/.config/clevertap-sql`, or that of `XDG_CONFIG_HOME`; `None` where no home is known.
-fn users_folder(variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+pub(crate) fn users_folder(variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     home_folder(variable, "XDG_CONFIG_HOME", ".config")
 }
 

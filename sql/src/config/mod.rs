@@ -27,8 +27,8 @@ use std::path::Path;
 pub(crate) use self::{
     account::{ACCOUNT_ID, AccountFlags, Described, DescribedAccounts, ENDPOINT, NAME, PASSCODE, REGION, TIME_ZONE},
     accounts::{Accounts, OpenAccount, how_to_set_an_account},
-    file::{NamedPlace, parse_variable},
-    found::{FILE_NAME, FoundFile, Origin, shown, users_file},
+    file::{NamedPlace, VARIABLES, parse_variable},
+    found::{FILE_NAME, FoundFile, Origin, shown, users_file, users_folder},
     options::OptionValue,
     value::{Source, Sourced, parse_name, parse_region, parse_time_zone},
 };

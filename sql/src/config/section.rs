@@ -62,7 +62,7 @@ impl<'f> Faults<'f> {
     ///
     /// # Errors
     /// [`Failure::Usage`] with a line for each fault, as they follow each other in the file.
-    pub(super) fn none_or_all(self) -> Result<()> {
+    pub(super) fn none_or_all(&self) -> Result<()> {
         let mut found = self.found.take();
         found.sort();
         found.dedup();
@@ -77,14 +77,18 @@ impl<'f> Faults<'f> {
     }
 }
 
-/// The whole text, as TOML; what is none is a fault.
-pub(super) fn parse<'f>(text: &'f str, faults: &Faults<'_>) -> DeTable<'f> {
+/// The whole text, as TOML.
+///
+/// # Errors
+/// [`Failure::Usage`] with a line for each place that is none. What follows from such a place is not told.
+pub(super) fn parse<'f>(text: &'f str, faults: &Faults<'_>) -> Result<DeTable<'f>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         // The message says what was expected, and holds nothing of the file.
         faults.add(&error.span().unwrap_or_default(), format!("this is not TOML: {}", error.message().replace('\n', "; ")));
     }
-    table.into_inner()
+    faults.none_or_all()?;
+    Ok(table.into_inner())
 }
 
 /// A table of the file: what is left of it to be asked for.
@@ -224,7 +228,10 @@ mod tests {
 
     fn faults(text: &str) -> String {
         let faults = Faults::new("x.toml", text);
-        let table = parse(text, &faults);
+        let table = match parse(text, &faults) {
+            Ok(table) => table,
+            Err(failure) => return failure.to_string(),
+        };
         let mut file = Section::new(String::new(), &table, &faults);
         file.text("state");
         if let Some(mut shop) = file.section("shop") {
@@ -258,7 +265,7 @@ mod tests {
     fn what_is_not_toml_is_told_with_its_place_and_nothing_of_its_text() {
         let text = faults("state = hush-1\n[shop\nregion = 'in1'\nregion = 'in1'\n");
         assert!(text.starts_with("x.toml:1:9: this is not TOML: "), "{text}");
-        assert!(text.contains("x.toml:2:6: this is not TOML: ") && !text.contains("hush"), "{text}");
+        assert!(text.contains("\nx.toml:2:6: this is not TOML: ") && !text.contains("hush") && !text.contains("no key"), "{text}");
         let twice = faults("[shop]\nregion = 'in1'\nregion = 'sg1'\n");
         assert!(twice.starts_with("x.toml:3:1: this is not TOML: duplicate key"), "{twice}");
     }

@@ -56,6 +56,14 @@ pub(crate) struct SessionSettings {
     pub(crate) options: Vec<OptionValue>,
 }
 
+impl SessionSettings {
+    /// The folder of failed rows that the options name, where rows are written at all.
+    pub(crate) fn failed_rows_to(&self) -> Option<String> {
+        let option = self.options.iter().find(|option| option.name == "failed_rows_to" && !option.value.value.is_empty());
+        option.filter(|_| !self.accounts.open.is_empty()).map(|option| option.value.value.clone())
+    }
+}
+
 /// One account alone, as commands have it that make their own statements: `[options]` are not for them.
 impl From<OpenAccount> for SessionSettings {
     fn from(account: OpenAccount) -> Self {

@@ -97,3 +97,19 @@ fn init_takes_its_answers_from_a_pipe_and_the_program_then_runs_with_its_file() 
     assert_eq!(world.emulator.report().profiles, 1);
     assert!(!ended.stderr.contains("of this folder is used"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_load_whose_failed_rows_go_where_the_file_says_goes_on_from_there() {
+    let world = World::new(Settings::default());
+    let people: String = (1..=9_000).map(|row| format!("p{row},{}\n", if row == 2 { "nobody" } else { "a@example.org" })).collect();
+    fs::write(world.path("people.csv"), format!("id,email\n{people}")).expect("written");
+    let text = account(&world, "[files]\npeople = 'people.csv'\n[options]\nfailed_rows_to = 'failed/'\nupload_concurrency = 1\n");
+    fs::write(world.path("own.toml"), text).expect("written");
+    let load = ["--config", "own.toml", "-c", "INSERT INTO shop.profiles SELECT id AS identity, email FROM people"];
+    let stopped = run(&world, &load);
+    assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+    let place = world.path("failed/").display().to_string();
+    assert!(stopped.stderr.contains(&format!("the same command with --resume {place} goes on where this ended")), "{}", stopped.stderr);
+    let ended = run(&world, &[&load[..], &["--resume", &place]].concat());
+    assert_eq!((ended.code, world.emulator.report().profiles), (Some(0), 8_999), "{}", ended.stderr);
+}

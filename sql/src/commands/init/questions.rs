@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::dialog::Dialog;
 use crate::{
     config::{
-        ACCOUNT_ID, AccountFlags, ENDPOINT, FILE_NAME, NAME, Origin, PASSCODE, REGION, TIME_ZONE, parse_name, parse_region,
+        ACCOUNT_ID, AccountFlags, ENDPOINT, FILE_NAME, NAME, Origin, PASSCODE, REGION, TIME_ZONE, VARIABLES, parse_name, parse_region,
         parse_time_zone, parse_variable, shown, users_file,
     },
     failure::{Failure, Result},
@@ -143,8 +143,8 @@ async fn passcode(target: &Target, dialog: &mut Dialog<'_>) -> Result<Passcode> 
         return dialog.ask_hidden("Passcode (it is not shown): ").await.map(Passcode::Typed);
     }
     let name = |text: &str| match parse_variable(text)? {
-        name if is_of_folder && !name.starts_with("CLEVERTAP_") => {
-            Err("the file of a working folder names no other variables than those that begin with CLEVERTAP_".to_owned())
+        name if is_of_folder && !name.starts_with(VARIABLES) => {
+            Err(format!("the file of a working folder names no other variables than those that begin with {VARIABLES}"))
         }
         name => Ok(name),
     };
