@@ -86,6 +86,9 @@ enum Command {
     /// The whole thing against an emulated CleverTap; no account is needed
     Demo(DemoFlags),
     /// Ask for an account, try it, and write a commented clevertap.toml
+    ///
+    /// --account-id, --region, --time-zone, --endpoint and --account (its name) answer questions that are then not asked; --config FILE says where
+    /// the file is to be.
     Init,
     /// Show what is in force, and where each value came from
     Config(ConfigFlags),

@@ -198,6 +198,29 @@ mod tests {
                         [files]\nusers = 'https://ada:hush-2@h/x.csv?X-Amz-Signature=hush-3'\n[options]\nnulls = 'delete'\n";
 
     #[test]
+    fn the_page_shows_what_is_printed_for_its_example() {
+        let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+        let block = |begin: &str| page.split(begin).nth(1).and_then(|rest| rest.split("```").next()).unwrap().to_owned();
+        let (example, expected) = (block("```toml\n"), block("```text\n$ clevertap-sql --account shop config\n"));
+        let variable = |name: &str| match name {
+            "HOME" => Some("/home/ada".to_owned()),
+            "SHOP_PASSCODE" => Some("hush".to_owned()),
+            _ => None,
+        };
+        let shown = "~/.config/clevertap-sql/clevertap.toml".to_owned();
+        let file = FoundFile { shown, origin: Origin::User, folder: "/home/ada/.config/clevertap-sql".into(), text: example };
+        let flags = AccountFlags { account: Some("shop".into()), ..AccountFlags::default() };
+        let loaded = Config::of_file(Some(file), &flags, &variable).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("out");
+        let mut output = Output::open(Some(Format::Table), Some(&to), FileAccess::Default).unwrap();
+        config(&ConfigFlags { json: false }, &loaded, variable, &mut output, &mut Stderr::default().console()).unwrap();
+        output.close(false).unwrap();
+        let printed = read(&to);
+        assert!(printed.starts_with(expected.trim_end().trim_end_matches('…')), "{printed}");
+    }
+
+    #[test]
     fn each_value_is_shown_with_its_place_and_no_secret() {
         let flags = AccountFlags { account: Some("shop".into()), region: Some("sg1".into()), read_only: true, ..AccountFlags::default() };
         let (printed, said) = shown(FILE, &flags, Format::Table);

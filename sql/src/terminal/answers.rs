@@ -33,19 +33,16 @@ impl Answers {
     /// # Errors
     /// [`Failure::Usage`] where no line comes any more; [`Failure::Stopped`] by a signal; where a secret would be shown.
     pub(crate) async fn ask(&mut self, question: &str, echo: Echo, console: &mut Console, interrupts: &mut Interrupts) -> Result<String> {
-        // Answers that nobody types have no end of a line behind the question.
         let is_typed = matches!(self, Self::Stdin) && std::io::stdin().is_terminal();
+        // Before the question: who answers it at once is not shown either. Dropped by a signal too, so that the terminal shows again what is typed.
+        let hidden = if is_typed && echo == Echo::Hidden { Some(HiddenInput::begin()?) } else { None };
+        // Answers that nobody types have no end of a line behind the question.
         console.ask(question, if is_typed { Answer::OnItsLine } else { Answer::Below });
         let line = match self {
             Self::Lines(lines) => lines.pop_front().map(|line| line + "\n").unwrap_or_default(),
-            Self::Stdin => {
-                // Dropped by a signal too: the terminal shows again what is typed.
-                let hidden = if echo == Echo::Hidden { Some(HiddenInput::begin()?) } else { None };
-                let line = interrupts.or(read_line()).await;
-                drop(hidden);
-                line?
-            }
+            Self::Stdin => interrupts.or(read_line()).await?,
         };
+        drop(hidden);
         // An empty line has its end.
         if line.is_empty() {
             return Err(Failure::Usage(format!("the input ended before this was answered: {}", question.trim_end())));
@@ -56,16 +53,13 @@ impl Answers {
 
 /// A terminal that shows nothing of what is typed, until it is dropped.
 #[cfg(unix)]
-struct HiddenInput(Option<rustix::termios::Termios>);
+struct HiddenInput(rustix::termios::Termios);
 
 #[cfg(unix)]
 impl HiddenInput {
     fn begin() -> Result<Self> {
-        use rustix::termios::{LocalModes, OptionalActions, isatty, tcgetattr, tcsetattr};
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
         let stdin = std::io::stdin();
-        if !isatty(&stdin) {
-            return Ok(Self(None));
-        }
         let shown = |error: rustix::io::Errno| Failure::Failed(format!("the terminal would show what is typed: {error}"));
         let before = tcgetattr(&stdin).map_err(shown)?;
         let mut hidden = before.clone();
@@ -73,17 +67,15 @@ impl HiddenInput {
         // The end of the line is shown, so that what is printed next has a line of its own.
         hidden.local_modes.insert(LocalModes::ECHONL);
         tcsetattr(&stdin, OptionalActions::Flush, &hidden).map_err(shown)?;
-        Ok(Self(Some(before)))
+        Ok(Self(before))
     }
 }
 
 #[cfg(unix)]
 impl Drop for HiddenInput {
     fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            // Where the terminal is gone, nobody types.
-            rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, before).ok();
-        }
+        // Where the terminal is gone, nobody types.
+        rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &self.0).ok();
     }
 }
 
@@ -94,9 +86,6 @@ struct HiddenInput;
 #[cfg(not(unix))]
 impl HiddenInput {
     fn begin() -> Result<Self> {
-        if std::io::stdin().is_terminal() {
-            return Err(Failure::Usage("a passcode is not typed here, since it would be shown: put it into a variable".into()));
-        }
-        Ok(Self)
+        Err(Failure::Usage("a passcode is not typed here, since it would be shown: put it into a variable".into()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -112,4 +112,32 @@ fn a_load_whose_failed_rows_go_where_the_file_says_goes_on_from_there() {
     assert!(stopped.stderr.contains(&format!("the same command with --resume {place} goes on where this ended")), "{}", stopped.stderr);
     let ended = run(&world, &[&load[..], &["--resume", &place]].concat());
     assert_eq!((ended.code, world.emulator.report().profiles), (Some(0), 8_999), "{}", ended.stderr);
+}
+
+#[test]
+fn a_passcode_that_is_typed_at_a_terminal_is_not_shown_and_gets_into_its_own_file() {
+    let world = World::new(Settings::default());
+    let flags = format!("--config own.toml --account shop --account-id X --region in1 --time-zone UTC --endpoint {}", world.server.url());
+    let mut script = Command::new("script");
+    script.args(["-qec", &format!("{} init {flags}", env!("CARGO_BIN_EXE_clevertap-sql")), "/dev/null"]);
+    script.envs(world.program(&[]).get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(world.folder.path());
+    // Without util-linux there is no terminal to be had.
+    let Ok(mut process) = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn() else { return };
+    let (mut input, mut output) = (process.stdin.take().expect("a pipe"), process.stdout.take().expect("a pipe"));
+    let mut shown = String::new();
+    // The passcode is not that of the account, which is then refused.
+    for (question, answer) in [("Number [1]: ", "2"), ("(it is not shown): ", "hush-typed"), ("yes or no [no]: ", "yes")] {
+        while !shown.contains(question) {
+            let mut bytes = [0; 512];
+            let read = output.read(&mut bytes).expect("the terminal");
+            assert!(read > 0, "it ended before {question}: {shown}");
+            shown.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        }
+        input.write_all(format!("{answer}\r").as_bytes()).expect("typed");
+    }
+    output.read_to_string(&mut shown).expect("the terminal");
+    process.wait().expect("the end");
+    assert!(shown.contains("own.toml was written") && !shown.contains("hush"), "{shown}");
+    assert_eq!(fs::read_to_string(world.path("shop.passcode")).expect("a file"), "hush-typed\n");
+    assert!(!fs::read_to_string(world.path("own.toml")).expect("a file").contains("hush"));
 }
