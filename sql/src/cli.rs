@@ -5,6 +5,7 @@
 use std::{
     ffi::OsString,
     io::{IsTerminal, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -13,18 +14,22 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     commands::{
         check,
+        config::{self, ConfigFlags},
         demo::{self, DemoFlags},
         erase::{self, EraseFlags},
+        init::{self, Dialog, InitPlace},
         person::{self, PersonFlags},
         resend::{self, ResendFlags},
         run::{self, ScriptFlags, Source},
     },
-    config::{AccountFlags, how_to_set_an_account},
+    config::{AccountFlags, Config},
     failure::{Completion, Failure, Result},
     files::atomic_file::FileAccess,
     terminal::{
+        answers::Answers,
         confirm::Interactive,
         console::{Console, Verbosity},
+        format::Format,
         interrupt::Interrupts,
         masked_line::MaskedLine,
         output::Output,
@@ -34,10 +39,11 @@ use crate::{
 
 const AFTER_HELP: &str = "\
 Environment: CLEVERTAP_ACCOUNT_ID, CLEVERTAP_PASSCODE (there is no flag for it), CLEVERTAP_REGION, CLEVERTAP_ENDPOINT,
-CLEVERTAP_TIME_ZONE, CLEVERTAP_ERASURE_LOG. Buckets: AWS_*, GOOGLE_*, AZURE_*. Logs: RUST_LOG.
+CLEVERTAP_TIME_ZONE, CLEVERTAP_ERASURE_LOG. In their place: clevertap.toml (clevertap-sql init). Buckets: AWS_*, GOOGLE_*, AZURE_*. Logs: RUST_LOG.
 Exit codes: 0 done, 1 failed, 2 usage, 3 done with rejected rows skipped.
 
   clevertap-sql demo
+  clevertap-sql init
   clevertap-sql -c \"SELECT count(*) FROM 'users.parquet'\"
   clevertap-sql person --email ada@example.org -o ada.json
   clevertap-sql --allow-erase erase --file leavers.csv --wait
@@ -54,6 +60,11 @@ pub(crate) struct Cli {
     verbosity: VerbosityFlags,
     #[command(flatten)]
     account: AccountFlags,
+
+    /// The file of configuration, in place of clevertap.toml in the working folder or ~/.config/clevertap-sql/clevertap.toml
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Account")]
+    config: Option<PathBuf>,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -74,6 +85,13 @@ struct VerbosityFlags {
 enum Command {
     /// The whole thing against an emulated CleverTap; no account is needed
     Demo(DemoFlags),
+    /// Ask for an account, try it, and write a commented clevertap.toml
+    ///
+    /// --account-id, --region, --time-zone, --endpoint and --account (its name) answer questions that are then not asked; --config FILE says where
+    /// the file is to be.
+    Init,
+    /// Show what is in force, and where each value came from
+    Config(ConfigFlags),
     #[command(flatten)]
     OfAccount(AccountCommand),
 }
@@ -132,7 +150,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli, Vec<Sour
 }
 
 async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Option<String>, console: &mut Console) -> Result<Completion> {
-    let Cli { script, account, command, .. } = cli;
+    let Cli { script, account, command, config: config_file, .. } = cli;
     if command.is_some() && script.is_given() {
         return Err(Failure::Usage("-c, -f, --format, -o, --failed-rows and --resume belong to a script, not to a command; person and erase have an -o of their own, which comes after \
              the command's name".into()));
@@ -142,20 +160,31 @@ async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Opt
         return demo::demo(&flags, stdout()?, console).await;
     }
 
-    let opened = account.open(&variable)?;
+    let working_folder = Path::new("");
+    if matches!(command, Some(Command::Init)) {
+        let place = InitPlace { named: config_file.as_deref(), working_folder, flags: &account, variable: &variable };
+        let dialog = Dialog { answers: Answers::Stdin, console, interrupts: Interrupts::listen()? };
+        return init::init(&place, dialog, &mut stdout()?).await;
+    }
+    let config = Config::load(config_file.as_deref(), working_folder, &account, &variable)?;
+    if let Some(Command::Config(flags)) = &command {
+        let format = flags.json.then_some(Format::Ndjson);
+        return config::config(flags, &config, &variable, &mut Output::open(format, None, FileAccess::Default)?, console);
+    }
+    if let Some(notice) = config.notice() {
+        console.say(&notice);
+    }
     let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let interactive = if is_terminal { Interactive::Terminal } else { Interactive::Script };
     let Some(Command::OfAccount(command)) = command else {
-        return run::run(script, sources, opened.map(|opened| opened.account), interactive, console).await;
+        return run::run(script, sources, config, interactive, console).await;
     };
-    let Some(opened) = opened else {
-        return Err(Failure::Usage(format!("this command needs an account:\n{}", how_to_set_an_account())));
-    };
+    let opened = config.accounts.into_default()?;
     match command {
         AccountCommand::Check => Interrupts::listen()?.or(check::check(&opened, &mut stdout()?)).await?,
-        AccountCommand::Person(flags) => person::person(&flags, opened.account, console, Interrupts::listen()?).await,
-        AccountCommand::Resend(flags) => resend::resend(&flags, opened.account, stdout()?, console, Interrupts::listen()?).await,
-        AccountCommand::Erase(flags) => erase::erase(&flags, opened.account, variable, interactive, console, Interrupts::listen()?).await,
+        AccountCommand::Person(flags) => person::person(&flags, opened, console, Interrupts::listen()?).await,
+        AccountCommand::Resend(flags) => resend::resend(&flags, opened, stdout()?, console, Interrupts::listen()?).await,
+        AccountCommand::Erase(flags) => erase::erase(&flags, opened, variable, interactive, console, Interrupts::listen()?).await,
     }
 }
 

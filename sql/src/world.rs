@@ -99,6 +99,17 @@ impl World {
         Self { emulator, account, transport, id, opened: AtomicU64::new(SEED) }
     }
 
+    /// A second project with the id `id`, reached as the first is.
+    pub(crate) fn beside(&self, id: &str) -> Self {
+        let settings = Settings { account_id: id.to_owned(), time_zone: chrono_tz::Asia::Kolkata, seed: SEED, ..Settings::default() };
+        let (emulator, transport) = (Emulator::new(settings), Arc::clone(&self.transport));
+        lock(&transport.emulators).push((id.to_owned(), emulator.clone()));
+        // Numbers of its own, far from those of the first.
+        let seed = SEED << 32;
+        let account = open(id, &transport, Access::Erase, self.account.clock(), seed);
+        Self { emulator, account, transport, id: id.to_owned(), opened: AtomicU64::new(seed) }
+    }
+
     /// The same account as another process opens it, without what this one remembers.
     pub(crate) fn reopen(&self) -> Account {
         self.with_access(Access::Erase)

@@ -31,15 +31,17 @@ pub(crate) struct ProbeLine {
 /// # Errors
 /// [`Failure::Failed`] if a probe was refused, or if no call can succeed.
 pub(crate) async fn check(opened: &OpenAccount, output: &mut Output) -> Result<Completion> {
-    let OpenAccount { id, account } = opened;
+    let OpenAccount { id, account, .. } = opened;
     output.say(format_args!("host        {}", account.host()))?;
     output.say(format_args!("account     {id}"))?;
     output.say(format_args!("access      {}", access(account.access())))?;
     match account.time_zone() {
         Some(zone) => output.say(format_args!("time zone   {zone}"))?,
-        None => output.say(format_args!("time zone   not set: event_time can be neither read nor filtered (--time-zone)"))?,
+        None => output.say(format_args!(
+            "time zone   not set: event_time can be neither read nor filtered (--time-zone, or time_zone in clevertap.toml)"
+        ))?,
     }
-    if let Some(fault) = shared_fault(account).await? {
+    if let Some(fault) = shared_fault(opened).await? {
         return Err(Failure::Failed(format!("{fault} Calls of other kinds fail in the same way: nothing else was checked.")));
     }
     let lines = probe(account).await;
@@ -65,18 +67,19 @@ const NOBODY: &str = "datafusion-clevertap-check";
 
 /// The error of a look-up, if a count and an upload (which stores nothing) fail with the same code. One API that is refused may be a matter
 /// of rights; three of different kinds are the account's credentials, or the host.
-async fn shared_fault(account: &Account) -> Result<Option<String>> {
-    let session = Session::open(Some(account.clone()), None)?;
+async fn shared_fault(opened: &OpenAccount) -> Result<Option<String>> {
+    let session = Session::with(opened.clone(), None)?;
     // One attempt each: the probes try again where that may help.
     for option in ["retry_for_ms = 1", "timeout_ms = 10000", "dry_run = 'server'", "schema_check = 'off'"] {
         session.rows(&format!("SET clevertap.{option}")).await?;
     }
+    let [profiles, counts] = ["profiles", "event_counts"].map(|table| session.table(table));
     let mut statements = vec![
-        format!("SELECT identity FROM clevertap.profiles WHERE identity = '{NOBODY}'"),
-        format!("SELECT events FROM clevertap.event_counts WHERE event_name = '{NOBODY}' AND event_date = '2026-01-01'"),
+        format!("SELECT identity FROM {profiles} WHERE identity = '{NOBODY}'"),
+        format!("SELECT events FROM {counts} WHERE event_name = '{NOBODY}' AND event_date = '2026-01-01'"),
     ];
-    if account.access() >= Access::Write {
-        statements.push(format!("INSERT INTO clevertap.profiles SELECT '{NOBODY}' AS identity"));
+    if opened.account.access() >= Access::Write {
+        statements.push(format!("INSERT INTO {profiles} SELECT '{NOBODY}' AS identity"));
     }
     let results = join_all(statements.iter().map(|statement| session.rows(statement))).await;
     let faults: Vec<Option<&Error>> = results.iter().map(|result| result.as_ref().err().and_then(Error::find)).collect();
@@ -149,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("stdout.txt");
         let mut output = Output::open(Some(Format::Table), Some(&path), FileAccess::Default).unwrap();
-        let completion = Box::pin(check(&OpenAccount { id: account.id().to_owned(), account }, &mut output)).await;
+        let completion = Box::pin(check(&OpenAccount::from(account), &mut output)).await;
         output.close(false).unwrap();
         (std::fs::read_to_string(path).unwrap(), completion)
     }

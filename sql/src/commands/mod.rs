@@ -6,6 +6,8 @@
 //! run      script ─> statements ─> engine/runner ─> results          (-c SQL, -f FILE; no command word)
 //! check    account ─> one small call an API ─> one line each
 //! demo     generated files ─> emulator ─> the same runner ─> figures that must add up
+//! config   the configuration ─> each value, and where it came from
+//! init     answers ─> check ─> a commented clevertap.toml
 //! person   one key ─> look-up ─> exports ─> one JSON document
 //! erase    keys ─> look-ups ─> log, DELETE, log ─> wait ─> report
 //! resend   failed rows ─> log, the same records, log
@@ -14,8 +16,10 @@
 //! `person_key` holds the keys that `person` and `erase` share.
 
 pub(crate) mod check;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod erase;
+pub(crate) mod init;
 pub(crate) mod person;
 mod person_key;
 pub(crate) mod resend;

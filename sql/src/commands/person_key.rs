@@ -97,9 +97,8 @@ pub(crate) async fn look_up(session: &Session, keys: &[PersonKey]) -> Result<Has
     for kind in KeyKind::ALL {
         let values: Vec<&str> = keys.iter().filter(|key| key.kind == kind).map(|key| key.value.as_str()).collect();
         for chunk in values.chunks(KEYS_A_QUERY) {
-            let (column, list) = (kind.column(), literals(chunk.iter().copied()));
-            let text =
-                format!("SELECT {column} AS lookup_key, identity, object_id AS device FROM clevertap.profiles WHERE {column} IN ({list})");
+            let (column, list, profiles) = (kind.column(), literals(chunk.iter().copied()), session.table("profiles"));
+            let text = format!("SELECT {column} AS lookup_key, identity, object_id AS device FROM {profiles} WHERE {column} IN ({list})");
             for batch in session.rows(&text).await? {
                 for row in 0..batch.num_rows() {
                     let cell = |column| cell(&batch, column, row).map(|text| text.filter(|text| !text.is_empty()));

@@ -14,13 +14,13 @@ use crate::{
         resuming::Resuming,
         runner::Runner,
         script::{self, Statement},
-        session::Session,
+        session::{Session, SessionSettings},
     },
     failure::{Completion, Failure, Result},
     files::atomic_file::FileAccess,
     terminal::{confirm::Interactive, console::Console, format::Format, interrupt::Interrupts, output::Output},
 };
-use datafusion_clevertap::{Account, redact::without_secrets, runs::RunLog};
+use datafusion_clevertap::{redact::without_secrets, runs::RunLog};
 
 /// What is run, and where its results go.
 #[derive(Debug, Args)]
@@ -101,15 +101,18 @@ impl Source {
 pub(crate) async fn run(
     flags: ScriptFlags,
     sources: Vec<Source>,
-    account: Option<Account>,
+    settings: impl Into<SessionSettings>,
     interactive: Interactive,
     console: &mut Console,
 ) -> Result<Completion> {
     if sources.is_empty() {
         return Err(Failure::Usage("nothing was given to run; expected -c SQL, -f FILE, or one of the commands demo, check, person and erase (--help has the rest)".into()));
     }
-    let place = flags.resume.as_deref().or(flags.failed_rows.as_deref());
-    let mut session = Session::open(account, place)?;
+    let settings = settings.into();
+    let in_flags = flags.resume.as_deref().or(flags.failed_rows.as_deref());
+    let in_file = settings.failed_rows_to();
+    let mut session = Session::with(settings, in_flags)?;
+    let place = in_flags.or(in_file.as_deref());
     if interactive == Interactive::Terminal {
         session.confirm_erasures();
     }
@@ -135,7 +138,8 @@ pub(crate) async fn run(
         && resume(&runner.session, place, &statements).await.is_ok()
     {
         let place = argument(&without_secrets(place));
-        runner.console.say(&format!("the same command with --resume {place} in the place of --failed-rows goes on where this ended"));
+        let flag = if in_flags.is_some() { " in the place of --failed-rows" } else { "" };
+        runner.console.say(&format!("the same command with --resume {place}{flag} goes on where this ended"));
     }
     if let Some(partial) = runner.close(completion.is_err())? {
         console.say(&format!("{} holds the results up to the error, not all", partial.display()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::session::Session;
+use super::{runs::RunMark, session::Session};
 use crate::terminal::{console::Console, interrupt::Interrupts, progress::RunView};
 
 /// How long a statement that was stopped waits for answers to what is in flight: less than the ten seconds after which a container is killed.
@@ -42,13 +42,13 @@ pub(crate) enum EndStep {
 /// The ending of one statement.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    last_run: u64,
+    last_run: RunMark,
     stage: Stage,
 }
 
 impl Ending {
-    /// For a statement whose runs come after the run `last_run`.
-    pub(crate) fn of_runs_after(last_run: u64) -> Self {
+    /// For a statement whose runs come after `last_run`.
+    pub(crate) fn of_runs_after(last_run: RunMark) -> Self {
         Self { last_run, stage: Stage::Running }
     }
 
@@ -72,7 +72,7 @@ impl Ending {
 
     /// The step after [`Self::next`].
     pub(crate) fn advance(&mut self, session: &Session, console: &mut Console) -> EndStep {
-        let is_running = session.runs_after(self.last_run).iter().any(RunView::is_running);
+        let is_running = session.runs_after(&self.last_run).iter().any(RunView::is_running);
         match self.stage {
             Stage::Running => {
                 if is_running {
@@ -82,7 +82,7 @@ impl Ending {
                 EndStep::Stop
             }
             Stage::Settling(_) if is_running => {
-                session.abort_runs_after(self.last_run);
+                session.abort_runs_after(&self.last_run);
                 self.stage = Stage::Aborting(Instant::now() + EVIDENCE_WITHIN);
                 EndStep::Abort
             }

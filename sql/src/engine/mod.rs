@@ -19,6 +19,9 @@ mod missing_table;
 pub(crate) mod resuming;
 mod rewrites;
 pub(crate) mod runner;
+pub(crate) mod runs;
 pub(crate) mod script;
 pub(crate) mod session;
+#[cfg(test)]
+mod tests;
 mod wide_rows;

@@ -11,7 +11,6 @@ use std::{
 };
 
 use datafusion::{common::runtime::JoinSet, physical_plan::SendableRecordBatchStream};
-use datafusion_clevertap::runs::RunWarning;
 use futures::TryStreamExt;
 use indicatif::ProgressBar;
 use tokio::{
@@ -22,6 +21,7 @@ use tokio::{
 use super::{
     ending::{DROPPED_WITHIN, EndStep, Ending},
     resuming::{Resuming, Step},
+    runs::{AccountWarning, RunMark},
     script::{Statement, StatementKind},
     session::Session,
 };
@@ -91,15 +91,15 @@ impl<'a> Runner<'a> {
     /// The statement's; [`Failure::Stopped`] after a signal, even if the statement reached its end.
     pub(crate) async fn run_one(&mut self, text: &str) -> Result<Vec<RunView>> {
         let last_run = self.session.last_run();
-        let mut told = self.session.warnings();
+        let mut told = Vec::new();
+        self.session.warnings_beside(&mut told, |_| true);
         self.console.begin();
-        let result = self.watch(text, last_run, &mut told).await;
+        let result = self.watch(text, &last_run, &mut told).await;
         self.console.note(&self.session.take_file_notes());
-        let runs = self.session.runs_after(last_run);
+        let runs = self.session.runs_after(&last_run);
         let counts = if matches!(result, Err(Failure::Written(_))) { Counts::Printed } else { Counts::ToPrint };
         self.console.end(&runs, counts);
-        let mut warnings = self.session.warnings();
-        warnings.retain(|warning| !told.contains(warning));
+        let warnings = self.session.warnings_beside(&mut told, |_| true);
         self.console.warn(&warnings);
         if let Some(left_out) = result?.left_out() {
             self.console.say(&left_out);
@@ -112,16 +112,17 @@ impl<'a> Runner<'a> {
 
     /// Executes a statement while its runs and what was found of names are shown, its confirmations asked and signals caught; `told` are
     /// the warnings that were shown.
-    async fn watch(&mut self, text: &str, last_run: u64, told: &mut Vec<RunWarning>) -> Result<RowsWritten> {
+    async fn watch(&mut self, text: &str, last_run: &RunMark, told: &mut Vec<AccountWarning>) -> Result<RowsWritten> {
         let Self { session, output, console, interrupts, .. } = self;
         let (stop, stopped) = watch::channel(false);
-        let work = Execution { session: session.clone(), text: text.to_owned(), last_run, bar: console.progress_bar(), stopped };
+        let work =
+            Execution { session: session.clone(), text: text.to_owned(), last_run: last_run.clone(), bar: console.progress_bar(), stopped };
         // A set of one: it can be dropped and waited for.
         let mut execution = JoinSet::new();
         execution.spawn(work.run(Arc::downgrade(output)));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut ending = Ending::of_runs_after(last_run);
+        let mut ending = Ending::of_runs_after(last_run.clone());
         loop {
             tokio::select! {
                 biased;
@@ -158,10 +159,7 @@ impl<'a> Runner<'a> {
                     console.note(&session.take_file_notes());
                     console.tick(&session.runs_after(last_run), session.files_progress());
                     // What speaks of names and not of rows is complete: names last for ever, and a load may take hours.
-                    let mut found = session.warnings();
-                    found.retain(|warning| warning.rows == 0 && !told.contains(warning));
-                    console.warn(&found);
-                    told.extend(found);
+                    console.warn(&session.warnings_beside(told, |warning| warning.rows == 0));
                 }
             }
         }
@@ -183,7 +181,7 @@ impl<'a> Runner<'a> {
 struct Execution {
     session: Session,
     text: String,
-    last_run: u64,
+    last_run: RunMark,
     /// Cleared before the first row.
     bar: ProgressBar,
     stopped: watch::Receiver<bool>,
@@ -207,7 +205,7 @@ impl Execution {
         tokio::pin!(execution);
         tokio::select! {
             biased;
-            () = told(&mut stopped) => if session.stop_runs_after(last_run) == 0 {
+            () = told(&mut stopped) => if session.stop_runs_after(&last_run) == 0 {
                 return Err(Failure::Stopped);
             },
             result = &mut execution => return result,
@@ -339,7 +337,7 @@ mod tests {
         let mut runner = Runner::new(Session::open(Some(account), None).unwrap(), output, &mut console, Interrupts::from(waits));
         let text = "INSERT INTO clevertap.profiles SELECT value AS identity FROM generate_series(1, 200000)";
         let failure = runner.run_all(&split(&format!("{text}; {text}")).unwrap()).await.unwrap_err();
-        (failure, runner.session.runs_after(0))
+        (failure, runner.session.runs_after(&RunMark::default()))
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
-//! The session that statements run in: DataFusion, files by path, and an account's tables.
+//! The session that statements run in: DataFusion, files by path, and the tables of accounts.
 //!
-//! In: an account or none, the folder of failed rows. Out: a context; statements enter by [`Session::sql`].
+//! In: accounts, one or several or none, the views and options of the configuration, the folder of failed rows. Out: a context; statements
+//! enter by [`Session::sql`]. Each account is two schemas, `<name>` and `<name>_events`, and counts its runs by itself.
 
 use std::{fmt, sync::Arc};
 
@@ -16,13 +17,15 @@ use datafusion::{
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 
+use chrono_tz::Tz;
+
 use super::{
     memory, missing_table,
     rewrites::{rewrite, shows_tables},
     wide_rows::NarrowBatches,
 };
 use crate::{
-    config::how_to_set_an_account,
+    config::{Accounts, Config, NAME, NamedPlace, OpenAccount, OptionValue, how_to_set_an_account},
     failure::{Failure, Result, sentence},
     files::{
         listing::{CsvCells, enable_file_tables},
@@ -30,30 +33,63 @@ use crate::{
         text::learn::Learning,
         uploads::UploadError,
     },
-    terminal::{
-        confirm::{Confirmation, Confirmations},
-        progress::RunView,
-    },
+    terminal::confirm::{Confirmation, Confirmations},
 };
 use datafusion_clevertap::{
-    Account, ClevertapSql, FailedRow, Options,
+    Account, ClevertapSql, Options,
     hooks::FateWatch,
     optimizer,
     redact::without_values,
     register,
-    runs::{RunContext, RunWarning, fingerprint},
+    runs::{RunContext, fingerprint},
     storage::Folder,
 };
 use url::Url;
 
-/// The schema of the account's tables.
-pub(crate) const NAME: &str = "clevertap";
+/// What a session is opened with, besides where failed rows go.
+#[derive(Debug, Default)]
+pub(crate) struct SessionSettings {
+    pub(crate) accounts: Accounts,
+    /// Views over files, opened when a statement names them.
+    pub(crate) files: Vec<NamedPlace>,
+    /// What SET sets before the first statement.
+    pub(crate) options: Vec<OptionValue>,
+}
 
-/// A session, and the account behind it. Clones are one session.
+impl SessionSettings {
+    /// The folder of failed rows that the options name, where rows are written at all.
+    pub(crate) fn failed_rows_to(&self) -> Option<String> {
+        let option = self.options.iter().find(|option| option.name == "failed_rows_to" && !option.value.value.is_empty());
+        option.filter(|_| !self.accounts.open.is_empty()).map(|option| option.value.value.clone())
+    }
+}
+
+/// One account alone, as commands have it that make their own statements: `[options]` are not for them.
+impl From<OpenAccount> for SessionSettings {
+    fn from(account: OpenAccount) -> Self {
+        Self { accounts: account.into(), ..Self::default() }
+    }
+}
+
+impl From<Config> for SessionSettings {
+    fn from(config: Config) -> Self {
+        let Config { accounts, files, options, .. } = config;
+        Self { accounts, files, options }
+    }
+}
+
+/// An account that nobody has named, or none.
+impl From<Option<Account>> for SessionSettings {
+    fn from(account: Option<Account>) -> Self {
+        Self { accounts: account.map(|account| OpenAccount::from(account).into()).unwrap_or_default(), ..Self::default() }
+    }
+}
+
+/// A session, and the accounts behind it. Clones are one session.
 #[derive(Clone)]
 pub(crate) struct Session {
     ctx: SessionContext,
-    account: Option<Account>,
+    pub(super) accounts: Accounts,
     confirmations: Option<Arc<Confirmations>>,
     upload_error: UploadError,
     learning: Arc<Learning>,
@@ -61,30 +97,40 @@ pub(crate) struct Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("Session").field("accounts", &self.accounts).finish_non_exhaustive()
     }
 }
 
 impl Session {
-    /// A session over files, and over `account` if there is one; rows that are not accepted go to the folder `failed_rows` too.
+    /// A session over files, and over `account` if there is one, under the name [`NAME`].
+    ///
+    /// # Errors
+    /// As [`Session::with`].
+    pub(crate) fn open(account: Option<Account>, failed_rows: Option<&str>) -> Result<Self> {
+        Self::with(account, failed_rows)
+    }
+
+    /// A session over files, and over the accounts if there are any; rows that are not accepted go to the folder `failed_rows` too.
     ///
     /// # Errors
     /// [`Failure::Usage`] for `failed_rows` without an account; [`Failure::Failed`] from DataFusion.
-    pub(crate) fn open(account: Option<Account>, failed_rows: Option<&str>) -> Result<Self> {
-        Self::build(account, failed_rows, CsvCells::Typed)
+    pub(crate) fn with(settings: impl Into<SessionSettings>, failed_rows: Option<&str>) -> Result<Self> {
+        Self::build(settings.into(), failed_rows, CsvCells::Typed)
     }
 
     /// A session that reads every cell of a CSV file as text: `00123` is not the person `123`.
     ///
     /// # Errors
     /// [`Failure::Failed`] from DataFusion.
-    pub(crate) fn with_text_cells(account: Account) -> Result<Self> {
-        Self::build(Some(account), None, CsvCells::Text)
+    pub(crate) fn with_text_cells(account: OpenAccount) -> Result<Self> {
+        Self::build(account.into(), None, CsvCells::Text)
     }
 
-    fn build(account: Option<Account>, failed_rows: Option<&str>, cells: CsvCells) -> Result<Self> {
+    fn build(settings: SessionSettings, failed_rows: Option<&str>, cells: CsvCells) -> Result<Self> {
+        let SessionSettings { accounts, files, options } = settings;
         let mut config = SessionConfig::new().with_information_schema(true);
-        if let Some(zone) = account.as_ref().and_then(Account::time_zone) {
+        // The first account that is registered would set its own.
+        if let Some(zone) = accounts.time_zone.or(accounts.open.first().map(|_| Tz::UTC)) {
             config.options_mut().execution.time_zone = Some(zone.name().to_owned());
         }
         let stores = ObjectStores::default();
@@ -100,16 +146,27 @@ impl Session {
         let state =
             optimizer::install(SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime.build_arc()?))
                 .with_physical_optimizer_rule(Arc::new(NarrowBatches));
-        let (mut ctx, learning) = enable_file_tables(SessionContext::new_with_state(state.build()), cells);
-        match (&account, failed_rows) {
-            (Some(account), _) => register(&ctx, NAME, account)?,
-            (None, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", how_to_set_an_account()))),
-            (None, None) => datafusion_clevertap_udfs::register(&mut ctx)?,
+        let files = files.into_iter().map(|files| (files.name, files.place.value)).collect();
+        let (mut ctx, learning) = enable_file_tables(SessionContext::new_with_state(state.build()), cells, files);
+        for OpenAccount { name, account, .. } in &accounts.open {
+            register(&ctx, name, account)?;
         }
-        if let Some(folder) = failed_rows {
-            ctx.state_ref().write().config_mut().options_mut().set("clevertap.failed_rows_to", folder)?;
+        match (accounts.open.is_empty(), failed_rows) {
+            (true, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", not_open(&accounts)))),
+            (true, None) => datafusion_clevertap_udfs::register(&mut ctx)?,
+            (false, _) => {}
         }
-        Ok(Self { ctx, account, confirmations: None, upload_error, learning })
+        let of_file = options.iter().map(|option| (option.name.as_str(), option.value.value.as_str()));
+        for (name, value) in of_file.chain(failed_rows.map(|folder| ("failed_rows_to", folder))) {
+            ctx.state_ref().write().config_mut().options_mut().set(&format!("clevertap.{name}"), value)?;
+        }
+        Ok(Self { ctx, accounts, confirmations: None, upload_error, learning })
+    }
+
+    /// The name of a table of the account that is used by default, as SQL takes it: `clevertap.profiles`.
+    pub(crate) fn table(&self, name: &str) -> String {
+        let schema = self.accounts.by_default().map_or(NAME, |account| account.name.as_str());
+        TableReference::partial(schema, name).to_quoted_string()
     }
 
     /// Plans one statement; SET and CREATE, which DataFusion executes while planning, are done afterwards.
@@ -121,12 +178,10 @@ impl Session {
         self.upload_error.take();
         let planned = self.ctx.clevertap_sql(&rewrite(text)).await;
         match planned {
-            Err(error) if self.account.is_none() && names_account_tables(text) => {
-                Err(DataFusionError::Plan(format!("{}\nNo account is open. To open one:\n{}", sentence(&error), how_to_set_an_account())))
-            }
-            Err(error) => Err(match missing_table::hint(&self.ctx, text, &error) {
-                Some(text) => DataFusionError::Plan(text),
-                None => error,
+            Err(error) => Err(match (self.closed_hint(text), missing_table::hint(&self.ctx, text, &error)) {
+                (Some(hint), _) => DataFusionError::Plan(format!("{}\n{hint}", sentence(&error))),
+                (None, Some(text)) => DataFusionError::Plan(text),
+                (None, None) => error,
             }),
             planned => planned,
         }
@@ -134,7 +189,16 @@ impl Session {
 
     /// Whether a statement has begun to write to CleverTap.
     pub(crate) fn has_written(&self) -> bool {
-        self.account.as_ref().is_some_and(|account| !account.runs().is_empty())
+        self.accounts.open.iter().any(|opened| !opened.account.runs().is_empty())
+    }
+
+    /// Why the tables that `text` names are not there: their account is not open.
+    fn closed_hint(&self, text: &str) -> Option<String> {
+        if let Some(closed) = self.accounts.closed.iter().find(|closed| names_tables_of(text, &closed.name)) {
+            return Some(closed.why.clone());
+        }
+        let is_without = self.accounts.open.is_empty() && names_tables_of(text, NAME);
+        is_without.then(|| format!("No account is open. To open one:\n{}", not_open(&self.accounts)))
     }
 
     /// The failure of a statement: of one that writes files, what the disk or the bucket said.
@@ -145,11 +209,13 @@ impl Session {
         }
     }
 
-    /// What to add to the result of `text`: SHOW TABLES without an account says how to list the tables of CleverTap.
+    /// What to add to the result of `text`: SHOW TABLES says how to list the tables of accounts that are not open.
     pub(crate) fn hint(&self, text: &str) -> Option<String> {
-        let is_short = self.account.is_none() && shows_tables(text);
-        is_short
-            .then(|| format!("no account is open, and the tables of CleverTap are not listed. To open one:\n{}", how_to_set_an_account()))
+        let is_short = (self.accounts.open.is_empty() || !self.accounts.closed.is_empty()) && shows_tables(text);
+        is_short.then(|| match self.accounts.open.is_empty() {
+            true => format!("no account is open, and the tables of CleverTap are not listed. To open one:\n{}", not_open(&self.accounts)),
+            false => not_open(&self.accounts),
+        })
     }
 
     /// The one number that is the result of `text`.
@@ -243,14 +309,6 @@ impl Session {
         }
     }
 
-    /// The runs that began after the run `last`, oldest first.
-    pub(crate) fn runs_after(&self, last: u64) -> Vec<RunView> {
-        let runs = self.account.as_ref().map(Account::runs).unwrap_or_default();
-        let mut runs: Vec<RunView> = runs.into_iter().filter(|run| run.run_id > last).map(RunView::from).collect();
-        runs.sort_by_key(|run| run.run_id);
-        runs
-    }
-
     /// What is to be told of the files that were looked at since it was asked for last.
     pub(crate) fn take_file_notes(&self) -> Vec<String> {
         self.learning.take_notes()
@@ -261,47 +319,27 @@ impl Session {
         self.learning.progress()
     }
 
-    /// The rows of the runs after the run `last` that were not accepted.
-    pub(crate) fn failed_after(&self, last: u64) -> Vec<FailedRow> {
-        let rows = self.account.as_ref().map(Account::failed_rows).unwrap_or_default();
-        rows.into_iter().filter(|row| row.run_id > last).collect()
-    }
-
-    /// The number of the last run; 0 where there is none.
-    pub(crate) fn last_run(&self) -> u64 {
-        self.runs_after(0).last().map_or(0, |run| run.run_id)
-    }
-
     /// Whether rows that are not accepted go to a folder too.
     pub(crate) fn keeps_failed_rows(&self) -> bool {
         self.ctx.copied_config().options().extensions.get::<Options>().is_some_and(|options| options.failed_rows_to.is_some())
     }
-
-    /// The warnings of all statements so far.
-    pub(crate) fn warnings(&self) -> Vec<RunWarning> {
-        self.account.as_ref().map(Account::warnings).unwrap_or_default()
-    }
-
-    /// Has the running ones of the runs after the run `last` settle what is in flight and end; returns their number.
-    pub(crate) fn stop_runs_after(&self, last: u64) -> usize {
-        self.end_runs_after(last, Account::stop)
-    }
-
-    /// The same, with what is in flight in doubt.
-    pub(crate) fn abort_runs_after(&self, last: u64) {
-        self.end_runs_after(last, Account::abort);
-    }
-
-    fn end_runs_after(&self, last: u64, end: impl Fn(&Account, u64) -> bool) -> usize {
-        let end = |run: &RunView| self.account.as_ref().is_some_and(|account| end(account, run.run_id));
-        self.runs_after(last).iter().filter(|run| run.is_running() && end(run)).count()
-    }
 }
 
 /// `clevertap.profiles`, `clevertap_events."Charged"`, `SET clevertap.on_reject`; not a path that happens to hold the word.
-fn names_account_tables(text: &str) -> bool {
+fn names_tables_of(text: &str, schema: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    text.contains(&format!("{NAME}.")) || text.contains(&format!("{NAME}_events."))
+    let begins_a_word = |at: usize| !text.get(..at).unwrap_or_default().ends_with(|before: char| before.is_alphanumeric() || before == '_');
+    [format!("{schema}."), format!("{schema}_events.")]
+        .iter()
+        .any(|name| text.match_indices(name.as_str()).any(|(at, _)| begins_a_word(at)))
+}
+
+/// How to open the accounts that are not.
+fn not_open(accounts: &Accounts) -> String {
+    if accounts.closed.is_empty() {
+        return how_to_set_an_account();
+    }
+    accounts.closed.iter().map(|closed| closed.why.clone()).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use clevertap_files::csv::Types;
 use datafusion::{
-    catalog::{DynamicFileCatalog, TableProvider, UrlTableFactory},
+    catalog::{TableProvider, UrlTableFactory},
     common::{DataFusionError, Result, plan_err},
     datasource::listing::ListingTableUrl,
     execution::SessionState,
@@ -22,6 +22,7 @@ use datafusion::{
 use object_store::ObjectMeta;
 
 use super::{
+    catalogs::{FileCatalogs, FileViews},
     listed,
     parquet::{factory::ParquetTableFactory, source::ParquetSource, table::ParquetTable},
     text::{
@@ -66,12 +67,13 @@ pub(crate) enum CsvCells {
 /// The session's state at the time a path is resolved.
 type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
 
-/// Lets `ctx` query files by path.
-pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells) -> (SessionContext, Arc<Learning>) {
+/// Lets `ctx` query files by path, and by the names of views.
+pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells, views: FileViews) -> (SessionContext, Arc<Learning>) {
     let learning = Arc::new(Learning::default());
     let tables = Arc::new(FileTables { state: OnceLock::new(), cells, learning: Arc::clone(&learning) });
     let known = Arc::clone(ctx.state_ref().read().catalog_list());
-    let catalogs = Arc::new(DynamicFileCatalog::new(known, Arc::clone(&tables) as Arc<dyn UrlTableFactory>));
+    let schema = ctx.copied_config().options().catalog.default_schema.clone();
+    let catalogs = Arc::new(FileCatalogs::new(known, Arc::clone(&tables) as Arc<dyn UrlTableFactory>, views, schema));
     let mut builder = ctx.into_state_builder().with_catalog_list(catalogs);
     for (name, format) in [("CSV", TextFormat::Csv), ("JSON", TextFormat::Json), ("NDJSON", TextFormat::Json)] {
         builder = builder.with_table_factory(name.to_owned(), Arc::new(TextTableFactory::new(format, &learning)));

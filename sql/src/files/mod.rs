@@ -3,7 +3,8 @@
 //! In: a path or URL in a statement; bytes for a file. Out: a table; a file that is complete or absent.
 //!
 //! ```text
-//! FROM 'path' ─> listing ─┬─> object_stores   the folder or bucket behind a URL; uploads: none is left half written
+//! FROM 'path' or a view of [files] ─> catalogs ─> listing
+//!                 listing ─┬─> object_stores   the folder or bucket behind a URL; uploads: none is left half written
 //!                         ├─> text            CSV and JSON, read twice   ─┬─> listed, hive   files, and columns in the names of folders
 //!                         └─> parquet         footers first, then rows   ─┘   appended       INSERT adds a file
 //! -o FILE ─────> atomic_file
@@ -11,6 +12,7 @@
 
 mod appended;
 pub(crate) mod atomic_file;
+pub(crate) mod catalogs;
 mod hive;
 mod listed;
 pub(crate) mod listing;

@@ -4,9 +4,11 @@
 //! seconds elsewhere, and one line a run at the end. Nothing here writes to stdout.
 
 use std::{
+    collections::HashSet,
     fmt,
     io::{self, Write},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -49,8 +51,8 @@ pub(crate) struct Console {
     began: Instant,
     line_at: Instant,
     line_every: Duration,
-    /// The last run whose mapping was printed.
-    introduced: u64,
+    /// The runs whose mapping was printed.
+    introduced: HashSet<Arc<str>>,
     progress_only: bool,
 }
 
@@ -78,7 +80,7 @@ impl Console {
             began: Instant::now(),
             line_at: Instant::now(),
             line_every: LINE_EVERY,
-            introduced: 0,
+            introduced: HashSet::new(),
             progress_only: false,
         }
     }
@@ -94,6 +96,16 @@ impl Console {
     pub(crate) fn prompt(&mut self, question: &str) {
         self.clear();
         self.print(question);
+    }
+
+    /// Asks something of the person at the terminal, under every verbosity.
+    pub(crate) fn ask(&mut self, question: &str, answer: Answer) {
+        match answer {
+            Answer::Below => self.print(question.trim_end()),
+            Answer::OnItsLine => {
+                write!(self.to, "{}", shown(question)).and_then(|()| self.to.flush()).ok();
+            }
+        }
     }
 
     /// Prints why the program ends, and returns its exit code.
@@ -174,7 +186,7 @@ impl Console {
             self.say(&format!("warning: {message}{rows} [{code}]"));
         }
         if let Some(more) = warnings.len().checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {
-            self.say(&format!("and {more} warnings more: clevertap.warnings"));
+            self.say(&format!("and {more} warnings more, in the table warnings of the account"));
         }
     }
 
@@ -182,9 +194,9 @@ impl Console {
     ///
     /// For a dry run this waits until it has ended, since its mapping marks new names by then.
     fn introduce(&mut self, runs: &[RunView]) {
-        let due = |run: &&RunView| run.run_id > self.introduced && !(run.is_running() && run.has_dry_run_option());
+        let due = |run: &&RunView| !(self.introduced.contains(&run.run_uid) || run.is_running() && run.has_dry_run_option());
         for run in runs.iter().filter(due).cloned().collect::<Vec<_>>() {
-            self.introduced = run.run_id;
+            self.introduced.insert(Arc::clone(&run.run_uid));
             if !run.mapping.is_empty() {
                 self.say(&format!("{}: columns become fields: {}", run.table, run.mapping.trim_end()));
             }
@@ -221,6 +233,13 @@ fn shown(text: &str) -> String {
     };
     let more = if rest.is_empty() { String::new() } else { format!("… ({} characters more)", rest.chars().count()) };
     format!("{}{more}", visible(start))
+}
+
+/// Where the answer to a question is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    OnItsLine,
+    Below,
 }
 
 /// Whether the four counts of a run have been printed.

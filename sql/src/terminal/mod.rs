@@ -10,6 +10,7 @@
 //! text ────> visible    what others wrote, as a terminal may have it; masked_line: a line of a log
 //! ```
 
+pub(crate) mod answers;
 #[cfg(test)]
 mod captured;
 pub(crate) mod confirm;

@@ -2,7 +2,7 @@
 //!
 //! In: the connector's [`Run`]. Out: [`RunView`], and one line each for `console`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use datafusion_clevertap::{Options, Run, Tally};
 
@@ -10,6 +10,10 @@ use datafusion_clevertap::{Options, Run, Tally};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RunView {
     pub(crate) run_id: u64,
+    /// Unique, whatever the account.
+    pub(crate) run_uid: Arc<str>,
+    /// The schema of its account: `clevertap`.
+    pub(crate) schema: String,
     pub(crate) table: String,
     pub(crate) status: String,
     pub(crate) tally: Tally,
@@ -48,6 +52,8 @@ impl RunView {
     pub(super) fn sample(status: &str) -> Self {
         Self {
             run_id: 3,
+            run_uid: "a-run".into(),
+            schema: "clevertap".into(),
             table: "clevertap.profiles".into(),
             status: status.into(),
             tally: Tally { read: 10, accepted: 8, rejected: 2, in_doubt: 0, unsent: 0 },
@@ -60,10 +66,14 @@ impl RunView {
     }
 }
 
-impl From<Run> for RunView {
-    fn from(run: Run) -> Self {
-        let Run { run_id, table_name: table, status, changed_options, mapping, samples, checked, tally, failed_rows_written, .. } = run;
-        Self { run_id, table, status: status.to_string(), tally, checked, failed_rows_written, changed_options, mapping, samples }
+impl RunView {
+    /// A run of the account whose schema is `schema`.
+    pub(crate) fn new(schema: &str, run: Run) -> Self {
+        let Run {
+            run_id, run_uid, table_name: table, status, changed_options, mapping, samples, checked, tally, failed_rows_written, ..
+        } = run;
+        let (schema, status) = (schema.to_owned(), status.to_string());
+        Self { run_id, run_uid, schema, table, status, tally, checked, failed_rows_written, changed_options, mapping, samples }
     }
 }
 
@@ -102,7 +112,7 @@ pub(super) fn failed_rows_line(run: &RunView) -> Option<String> {
     let rows_max = option("clevertap.failed_rows_max").and_then(|max| max.trim_matches('\'').parse().ok());
     let rows_max = rows_max.unwrap_or(Options::default().failed_rows_max as u64);
     let last = if rows > rows_max { format!(" (the last {rows_max} of {rows})") } else { String::new() };
-    Some(format!("rows that were not accepted: clevertap.failed_rows WHERE run_id = {run_id}{last}, {kept}"))
+    Some(format!("rows that were not accepted: {}.failed_rows WHERE run_id = {run_id}{last}, {kept}", run.schema))
 }
 
 /// Rows a second, rounded.

@@ -7,10 +7,12 @@
 //! erasures   erase and person under signals
 //! broken     panics of libraries, statements that are too deep
 //! terminal   what reaches a terminal and a closed one
+//! config     clevertap.toml in the working folder, named, and asked for
 //! ```
 #![cfg(unix)]
 
 mod broken;
+mod config;
 mod erasures;
 mod signals;
 mod terminal;

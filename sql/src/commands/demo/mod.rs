@@ -275,6 +275,8 @@ mod tests {
 
     fn run(rejected: u64) -> RunView {
         RunView {
+            run_uid: "a-run".into(),
+            schema: "clevertap".into(),
             run_id: 1,
             table: "clevertap.profiles".into(),
             status: "partial".into(),

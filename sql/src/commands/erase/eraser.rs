@@ -14,11 +14,12 @@ use super::{
     log_store::LogStore,
 };
 use crate::{
+    config::OpenAccount,
     engine::{ending::EVIDENCE_WITHIN, session::Session},
     failure::{Failure, Result},
     terminal::{confirm::Interactive, console::Console, interrupt::Interrupts},
 };
-use datafusion_clevertap::{Account, Error};
+use datafusion_clevertap::Error;
 
 /// Between two look-ups of somebody who is not there: what makes one answer wrong for a moment should not make both.
 const LOOKED_UP_AGAIN_AFTER: Duration = Duration::from_secs(3);
@@ -53,13 +54,13 @@ impl<'a> Eraser<'a> {
     /// # Errors
     /// The log's, or DataFusion's.
     pub(super) async fn open(
-        account: Account,
+        account: OpenAccount,
         store: LogStore,
         interactive: Interactive,
         console: &'a mut Console,
         mut interrupts: Interrupts,
     ) -> Result<Self> {
-        let log = interrupts.or(ErasureLog::open(store, &account)).await??;
+        let log = interrupts.or(ErasureLog::open(store, &account.account)).await??;
         let session = Session::with_text_cells(account)?;
         Ok(Self { session, log, console, interrupts, interactive, rng: StdRng::from_os_rng() })
     }

@@ -3,12 +3,13 @@
 //! In: objects, each under a new name. Out: the same. An object is complete or absent, and never changes. In a folder it is a file that
 //! only its owner can read, since it holds identifiers, and is on the disk before the call returns.
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion_clevertap::storage::Folder;
 
 use crate::{
+    config::users_folder,
     failure::{Failure, Result},
     files::object_stores::ObjectStores,
 };
@@ -36,13 +37,12 @@ impl LogStore {
     pub(crate) fn open(flag: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let variable = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
         let Some(text) = flag.map(str::to_owned).or_else(|| variable(ERASURE_LOG)) else {
-            let home = || variable("HOME").map(|home| PathBuf::from(home).join(".config"));
-            let Some(config) = variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home) else {
+            let Some(folder) = users_folder(&variable) else {
                 return Err(Failure::Usage(format!(
                     "there is no home to keep the log of erasures in: --log or {ERASURE_LOG} names a folder or a bucket"
                 )));
             };
-            return Ok(Self(Folder::Local(config.join("clevertap-sql").join("erasures"))));
+            return Ok(Self(Folder::Local(folder.join("erasures"))));
         };
         let store_of = |url: &url::Url| ObjectStores::default().get_store(url).map_err(|error| error.strip_backtrace());
         let folder = Folder::parse(&text, store_of);

@@ -26,11 +26,12 @@ use std::collections::BTreeSet;
 
 use super::person_key::{KeyKind, PersonKey, PersonKeyFlags};
 use crate::{
+    config::OpenAccount,
     engine::literals::argument,
     failure::{Completion, Failure, Result},
     terminal::{confirm::Interactive, console::Console, interrupt::Interrupts, output::RowsWritten},
 };
-use datafusion_clevertap::{Access, Account, Options, redact::without_secrets};
+use datafusion_clevertap::{Access, Options, redact::without_secrets};
 use eraser::Eraser;
 use log::RequestState;
 use log_store::LogStore;
@@ -92,12 +93,13 @@ struct StatusFlags {
 /// arrive or was refused, or somebody is still there after `--wait`.
 pub(crate) async fn erase(
     flags: &EraseFlags,
-    account: Account,
+    account: impl Into<OpenAccount>,
     variable: impl Fn(&str) -> Option<String>,
     interactive: Interactive,
     console: &mut Console,
     interrupts: Interrupts,
 ) -> Result<Completion> {
+    let account = account.into();
     let store = LogStore::open(flags.log.as_deref(), variable)?;
     let key = flags.key.key();
     let names_people = key.is_some() || flags.file.is_some();
@@ -115,8 +117,8 @@ pub(crate) async fn erase(
     if !names_people {
         return Err(Failure::Usage("erase needs one of --identity, --email, --object-id and --file, or the word status".into()));
     }
-    if account.access() < Access::Erase {
-        return Err(Failure::Usage("erase cannot be undone, and needs --allow-erase".into()));
+    if account.account.access() < Access::Erase {
+        return Err(Failure::Usage("erase cannot be undone, and needs --allow-erase, or access = \"erase\" in clevertap.toml".into()));
     }
     let mut eraser = Eraser::open(account, store, interactive, console, interrupts).await?;
     let keys = match (&flags.file, key) {

@@ -14,6 +14,7 @@ use crate::{
     engine::{
         ending::{EndStep, Ending},
         literals::literals,
+        runs::RunMark,
     },
     failure::{Failure, Result},
     terminal::confirm::{self, Interactive},
@@ -156,12 +157,12 @@ impl Eraser<'_> {
     /// Runs one DELETE. Returns the fate of everybody who was not accepted, and the failure if it ended early.
     async fn delete(&mut self, kind: KeyKind, people: &[(&PersonKey, &Vec<PersonKey>)]) -> (HashMap<String, LogEvent>, Result<()>) {
         let values = people.iter().map(|(person, _)| person.value.as_str());
-        let text = format!("DELETE FROM clevertap.profiles WHERE {} IN ({})", kind.column(), literals(values.clone()));
+        let text = format!("DELETE FROM {} WHERE {} IN ({})", self.session.table("profiles"), kind.column(), literals(values.clone()));
         let last = self.session.last_run();
-        let ended = self.execute(&text, last).await;
+        let ended = self.execute(&text, &last).await;
 
         let mut fates = HashMap::new();
-        for row in self.session.failed_after(last) {
+        for row in self.session.failed_after(&last) {
             let what = match row.fate {
                 Fate::Rejected => LogEvent::Rejected,
                 Fate::InDoubt => LogEvent::InDoubt,
@@ -174,7 +175,7 @@ impl Eraser<'_> {
                 fates.insert(identifier, what);
             }
         }
-        let runs = self.session.runs_after(last);
+        let runs = self.session.runs_after(&last);
         let (accepted, in_doubt) = runs.iter().fold((0, 0), |(a, d), run| (a + run.tally.accepted, d + run.tally.in_doubt));
         if accepted + fates.len() as u64 != people.len() as u64 {
             // A row that was never read has no failed row. If nothing can have been accepted it is unsent, else in doubt.
@@ -187,10 +188,10 @@ impl Eraser<'_> {
     }
 
     /// Executes the statement; signals end it as they end every statement.
-    async fn execute(&mut self, text: &str, last: u64) -> Result<()> {
+    async fn execute(&mut self, text: &str, last: &RunMark) -> Result<()> {
         let Self { session, interrupts, console, .. } = self;
         let mut execution = Box::pin(session.rows(text));
-        let mut ending = Ending::of_runs_after(last);
+        let mut ending = Ending::of_runs_after(last.clone());
         loop {
             tokio::select! {
                 biased;

@@ -45,7 +45,8 @@ impl AccessRequest<'_> {
         for summary in summaries {
             let (from, to) = summary.days;
             let text = format!(
-                "SELECT events FROM clevertap.event_counts WHERE event_name = {} AND event_date BETWEEN '{from}' AND '{to}'",
+                "SELECT events FROM {} WHERE event_name = {} AND event_date BETWEEN '{from}' AND '{to}'",
+                self.session.table("event_counts"),
                 literal(&summary.event_name)
             );
             match self.session.count(&text).await {
@@ -85,7 +86,8 @@ impl AccessRequest<'_> {
     async fn look_up(&mut self, key: &PersonKey) -> Result<Person> {
         let text = format!(
             "SELECT identity, object_id, name, email, phone, all_identities, properties, platforms, events \
-             FROM clevertap.profiles WHERE {}",
+             FROM {} WHERE {}",
+            self.session.table("profiles"),
             key.condition()
         );
         let batches = self.session.rows(&text).await?;
@@ -148,7 +150,7 @@ impl AccessRequest<'_> {
             let by = names.devices.first().map(|device| PersonKey::new(KeyKind::ObjectId, device));
             let by = by.or_else(|| person.email.as_ref().map(|email| PersonKey::new(KeyKind::Email, email)));
             if let Some(by) = by {
-                let text = format!("SELECT identity, properties FROM clevertap.profiles WHERE {}", by.condition());
+                let text = format!("SELECT identity, properties FROM {} WHERE {}", self.session.table("profiles"), by.condition());
                 for batch in self.session.rows(&text).await?.iter().filter(|batch| batch.num_rows() > 0) {
                     let same =
                         by.kind == KeyKind::ObjectId || same_json(cell(batch, "properties", 0)?.as_deref(), person.properties.as_deref());
@@ -237,8 +239,9 @@ impl AccessRequest<'_> {
             return Err(ExportError::Failed(Failure::Failed("CleverTap shows neither identity nor object_id of this person".into())));
         }
         let text = format!(
-            "SELECT event_time, identity, object_id, platform, properties, session FROM clevertap.events \
+            "SELECT event_time, identity, object_id, platform, properties, session FROM {} \
              WHERE event_name = {} AND event_date BETWEEN '{from}' AND '{to}' AND ({})",
+            self.session.table("events"),
             literal(&outcome.event_name),
             conditions.join(" OR ")
         );

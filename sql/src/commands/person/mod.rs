@@ -24,11 +24,11 @@ use datafusion::common::runtime::SpawnedTask;
 
 use super::person_key::PersonKeyFlags;
 use crate::{
+    config::OpenAccount,
     engine::session::Session,
     failure::{Completion, Failure, Result},
     terminal::{console::Console, interrupt::Interrupts},
 };
-use datafusion_clevertap::Account;
 use document::Document;
 use export::AccessRequest;
 
@@ -53,19 +53,25 @@ pub(crate) struct PersonFlags {
 /// # Errors
 /// [`Failure::Usage`] without a key or a time zone; [`Failure::Failed`] if nobody has the key, or an export breaks off: then there is no
 /// document.
-pub(crate) async fn person(flags: &PersonFlags, account: Account, console: &mut Console, mut interrupts: Interrupts) -> Result<Completion> {
+pub(crate) async fn person(
+    flags: &PersonFlags,
+    account: impl Into<OpenAccount>,
+    console: &mut Console,
+    mut interrupts: Interrupts,
+) -> Result<Completion> {
+    let opened = account.into();
     let Some(key) = flags.key.key() else {
         return Err(Failure::Usage("person needs one of --identity, --email and --object-id".into()));
     };
-    let Some(zone) = account.time_zone() else {
+    let Some(zone) = opened.account.time_zone() else {
         return Err(Failure::Usage(
-            "person needs the project's time zone (--time-zone or CLEVERTAP_TIME_ZONE): CleverTap writes the time of events without one"
+            "person needs the project's time zone (--time-zone, CLEVERTAP_TIME_ZONE, or time_zone in clevertap.toml): CleverTap writes the time of events without one"
                 .into(),
         ));
     };
     // Before the first call: the export may take hours.
-    let started_at = account.clock().now();
-    let mut request = AccessRequest { session: Session::open(Some(account), None)?, started_at, console };
+    let started_at = opened.account.clock().now();
+    let mut request = AccessRequest { session: Session::with(opened, None)?, started_at, console };
     if flags.cost {
         interrupts.or(request.say_cost(&key, zone)).await??;
         return Ok(Completion::Done);

@@ -12,6 +12,7 @@
 mod continued;
 mod flags;
 pub(super) mod log;
+mod owner;
 mod pending;
 mod plan;
 #[cfg(test)]
@@ -26,15 +27,17 @@ pub(crate) use self::flags::ResendFlags;
 use self::{
     continued::Continued,
     log::{LogLine, ResendLog},
+    owner::Owner,
     pending::{Accepted, Pending},
     plan::{Selection, failed_rows, plan},
 };
 use crate::{
+    config::OpenAccount,
     engine::{runner::Runner, session::Session},
     failure::{Completion, Failure, Result},
     terminal::{console::Console, interrupt::Interrupts, output::Output},
 };
-use datafusion_clevertap::{Account, records_table, runs::RunLog, storage::Folder};
+use datafusion_clevertap::{records_table, runs::RunLog, storage::Folder};
 
 /// The schema of the tables of this command.
 const SCHEMA: &str = "resend";
@@ -48,12 +51,14 @@ const BATCH_ROWS: usize = 2_000;
 /// [`Failure::Usage`] for a place that is none; those of the statements.
 pub(crate) async fn resend(
     flags: &ResendFlags,
-    account: Account,
+    account: impl Into<OpenAccount>,
     output: Output,
     console: &mut Console,
     interrupts: Interrupts,
 ) -> Result<Completion> {
-    let session = Session::open(Some(account.clone()), Some(&flags.folder))?;
+    let opened = account.into();
+    let account = &opened.account;
+    let session = Session::with(opened.clone(), Some(&flags.folder))?;
     let folder = session.folder(&flags.folder).map_err(|why| Failure::Usage(format!("failed rows cannot be read from there: {why}")))?;
     if let Folder::Local(path) = &folder
         && !path.is_dir()
@@ -67,8 +72,7 @@ pub(crate) async fn resend(
     session.rows(&format!("SET datafusion.execution.batch_size = {BATCH_ROWS}")).await?;
     let runs = RunLog::read_all(&folder).await.map_err(|error| Failure::Failed(error.to_string()))?;
     let log = ResendLog::read(folder).await?;
-    let of_others = runs.iter().filter(|run| run.account != account.id()).map(|run| run.run_uid.as_str()).collect();
-    let Selection { tables, left_out } = plan(&session, flags, &log, &Continued::of(&runs), &of_others).await?;
+    let Selection { tables, left_out } = plan(&session, flags, &log, &Continued::of(&runs), &Owner::new(&opened, &runs)).await?;
     left_out.iter().for_each(|line| console.say(line));
     if tables.is_empty() {
         console.say("nothing was sent");
@@ -82,7 +86,7 @@ pub(crate) async fn resend(
     let mut ended = Ok(());
     for (table, rows) in tables {
         let runs_before = account.runs().len();
-        let result = resend_table(&mut runner, flags, &account, &table, rows, &log, &accepted).await;
+        let result = resend_table(&mut runner, flags, &opened, &table, rows, &log, &accepted).await;
         // Also after a signal: what was accepted must not be sent a second time, and what was not taken is not in doubt.
         let mut lines = accepted.take();
         let ended_runs = account.runs().into_iter().skip(runs_before).filter(|run| run.finished_at.is_some());
@@ -103,7 +107,7 @@ pub(crate) async fn resend(
 async fn resend_table(
     runner: &mut Runner<'_>,
     flags: &ResendFlags,
-    account: &Account,
+    opened: &OpenAccount,
     table: &str,
     rows: Vec<log::RowKey>,
     log: &Arc<Mutex<ResendLog>>,
@@ -112,12 +116,12 @@ async fn resend_table(
     let session = &runner.session;
     let failed = session.sql(&failed_rows(&flags.folder, "run_uid, row_number, record", Some(table))).await?;
     let failed = failed.create_physical_plan().await?;
-    let pending = Pending::new(failed, rows, account.clone(), Arc::clone(log), accepted.clone());
+    let pending = Pending::new(failed, rows, opened.account.clone(), Arc::clone(log), accepted.clone());
     let pending = StreamingTable::try_new(
         Arc::clone(datafusion::physical_plan::streaming::PartitionStream::schema(&pending)),
         vec![Arc::new(pending)],
     )?;
-    let target = records_table(account, crate::engine::session::NAME, table).map_err(|error| Failure::Failed(error.to_string()))?;
+    let target = records_table(&opened.account, &opened.name, table).map_err(|error| Failure::Failed(error.to_string()))?;
     session.add_table(SCHEMA, "failed", Arc::new(pending))?;
     session.add_table(SCHEMA, "records", target)?;
     let runs = runner.run_one(&format!("INSERT INTO {SCHEMA}.records SELECT record FROM {SCHEMA}.failed")).await?;

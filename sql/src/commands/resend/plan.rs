@@ -1,6 +1,6 @@
 //! Which failed rows are sent again, and which are left out, and why.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use arrow::{
     array::{AsArray, RecordBatch},
@@ -13,6 +13,7 @@ use super::{
     continued::{Continued, Later},
     flags::{FateFlag, ResendFlags},
     log::{FailedRows, ResendLog, RowKey, Standing},
+    owner::Owner,
 };
 use crate::{
     engine::{
@@ -37,7 +38,7 @@ pub(super) struct Selection {
 /// Why a row is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum LeftOut {
-    Account,
+    OtherAccount,
     Done,
     DryRun,
     NoRecord,
@@ -52,7 +53,7 @@ enum LeftOut {
 impl LeftOut {
     fn sentence(self, rows: u64) -> String {
         let why = match self {
-            Self::Account => "are of another account than this one",
+            Self::OtherAccount => "were written to another account; --account NAME sends those of NAME, which is a name in clevertap.toml",
             Self::Done => "were sent again before",
             Self::DryRun => "are of dry runs; --dry-runs sends them",
             Self::NoRecord => {
@@ -87,7 +88,7 @@ fn table_of(name: &str) -> &str {
     if name.ends_with('"') { "events" } else { name.rsplit_once('.').map_or(name, |(_, table)| table) }
 }
 
-/// Reads all failed rows but their records, and selects. `of_others` are the runs of other accounts.
+/// Reads all failed rows but their records, and selects. `owner` is the account that they are sent to.
 ///
 /// # Errors
 /// A folder without failed rows, or one that cannot be read.
@@ -96,7 +97,7 @@ pub(super) async fn plan(
     flags: &ResendFlags,
     log: &ResendLog,
     continued: &Continued<'_>,
-    of_others: &HashSet<&str>,
+    owner: &Owner<'_>,
 ) -> Result<Selection> {
     let again = failed_again(session, flags, log).await?;
     let columns = "run_uid, row_number, table_name, fate, code, dry_run, record = '{}' AS has_no_record, \
@@ -116,6 +117,7 @@ pub(super) async fn plan(
                 continue;
             }
             let row = Row {
+                is_of_account: owner.has(&key.0, &text(&names)),
                 table: TABLES.into_iter().find(|table| *table == table_of(&text(&names))),
                 fate: fate(&text(&fates)),
                 is_dry_run: flag(&batch, 5, at),
@@ -124,8 +126,7 @@ pub(super) async fn plan(
                 standing: log.standing(&key.0, key.1, &again),
                 later: continued.later(&key.0, key.1),
             };
-            let is_of_another = of_others.contains(key.0.as_str());
-            match if is_of_another { Err(LeftOut::Account) } else { row.selected(flags) } {
+            match row.selected(flags) {
                 Ok(table) => tables.entry(table).or_default().push(key.clone()),
                 Err(why) => *left_out.entry(why).or_default() += 1,
             }
@@ -156,6 +157,7 @@ async fn failed_again(session: &Session, flags: &ResendFlags, log: &ResendLog) -
 }
 
 struct Row {
+    is_of_account: bool,
     /// `None` where its records are not sent again.
     table: Option<&'static str>,
     fate: FateFlag,
@@ -170,6 +172,9 @@ struct Row {
 impl Row {
     /// Its table, if it is sent again.
     fn selected(&self, flags: &ResendFlags) -> Result<&'static str, LeftOut> {
+        if !self.is_of_account {
+            return Err(LeftOut::OtherAccount);
+        }
         if self.standing == Standing::Done {
             return Err(LeftOut::Done);
         }

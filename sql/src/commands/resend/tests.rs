@@ -6,11 +6,13 @@ use clevertap_emulator::{Fault, What};
 
 use super::*;
 use crate::{
+    config::OpenAccount,
     engine::script::split,
     files::atomic_file::FileAccess,
     terminal::format::Format,
     world::{Stderr, World},
 };
+use datafusion_clevertap::Account;
 
 const UPLOAD: &str = "/1/upload";
 
@@ -220,24 +222,56 @@ async fn of_two_at_once_one_stops_before_it_sends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_of_another_account_are_left_out_and_a_folder_that_is_not_there_is_told() {
+async fn a_folder_that_is_not_there_is_told() {
     let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
     let (ended, said) = again(&world, folder.path(), &[]).await;
     assert!(ended.unwrap_err().to_string().contains("it is not there"), "{said}");
+}
 
-    fs::write(folder.path().join("people.csv"), "id\np1\np2\n").unwrap();
-    world.emulator.add_fault(Fault::new(What::Unauthorized).on(UPLOAD));
-    let path = folder.path().display();
-    load(&world, folder.path(), &format!("INSERT INTO clevertap.profiles SELECT id AS identity, 1 AS \"N\" FROM '{path}/people.csv'"))
-        .await
-        .unwrap_err();
-    let other = World::with(clevertap_emulator::Settings { account_id: "OTHER-1".into(), ..clevertap_emulator::Settings::default() });
-    let (ended, said) = again(&other, folder.path(), &[]).await;
-    assert_eq!(
-        (ended.unwrap(), said.as_str()),
-        (Completion::Done, "left out: 2 rows are of another account than this one\nnothing was sent\n")
+#[tokio::test(start_paused = true)]
+async fn rows_of_two_accounts_in_one_folder_are_each_sent_to_their_own() {
+    let (shop, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let lab = shop.beside("LAB-000-000Z");
+    let named = |name: &str, account: Account| OpenAccount { name: name.to_owned(), ..OpenAccount::from(account) };
+    let failed = folder.path().join("failed").display().to_string();
+    let users = folder.path().join("users.csv");
+    fs::write(&users, "id\na\nb\n").unwrap();
+    for (name, world) in [("shop", &shop), ("lab", &lab)] {
+        let settings = crate::engine::session::SessionSettings::from(named(name, world.account.clone()));
+        let session = Session::with(settings, Some(&failed)).unwrap();
+        world.emulator.add_fault(Fault::new(What::Unauthorized));
+        session.rows("SET clevertap.schema_check = 'off'").await.unwrap();
+        for write in [
+            format!("INSERT INTO {name}.profiles SELECT id AS identity, '{name}' AS \"Of\" FROM '{}'", users.display()),
+            format!("INSERT INTO {name}_events.\"Seen\" SELECT 'a' AS identity, now() AS event_time"),
+        ] {
+            session.rows(&write).await.unwrap_err();
+        }
+        world.emulator.clear_faults();
+    }
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        flags: ResendFlags,
+    }
+    let flags = <Flags as clap::Parser>::parse_from(["resend", &failed]).flags;
+    let send = async |account: OpenAccount| {
+        let stderr = Stderr::default();
+        let ended = resend(&flags, account, output(folder.path()), &mut stderr.console(), Interrupts::listen().unwrap()).await;
+        (ended.unwrap(), stderr.text())
+    };
+    let (_, said) = send(named("lab", lab.reopen())).await;
+    assert!(
+        said.contains(
+            "left out: 3 rows were written to another account; --account NAME sends those of NAME, which is a name in clevertap.toml\n"
+        ),
+        "{said}"
     );
-    world.emulator.clear_faults();
-    let (_, said) = again(&world, folder.path(), &[]).await;
-    assert!(said.contains("clevertap.profiles: 2 accepted"), "{said}");
+    assert_eq!((lab.emulator.report().profiles, lab.emulator.events_stored()), (2, 1), "{said}");
+    assert_eq!((shop.emulator.report().profiles, shop.emulator.events_stored()), (0, 0));
+    // The id in the log of a run counts, whatever the account is called by now; where there is no log, its name does.
+    let (_, said) = send(named("renamed", shop.reopen())).await;
+    assert_eq!((shop.emulator.report().profiles, shop.emulator.events_stored()), (2, 0), "{said}");
+    let (_, said) = send(named("shop", shop.reopen())).await;
+    assert_eq!((shop.emulator.report().profiles, shop.emulator.events_stored()), (2, 1), "{said}");
 }
