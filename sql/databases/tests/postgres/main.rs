@@ -1,0 +1,10 @@
+//! PostgreSQL as a user relies on it: SQL in, rows back, under faults. Against a real server, which a script of the workspace installs and starts.
+
+mod faults;
+mod filters;
+mod proxy;
+mod reads;
+mod server;
+mod tls;
+mod types;
+mod writes;
