@@ -41,6 +41,7 @@ impl Reached {
                 rows: None,
                 is_view: false,
                 exists: false,
+                is_transactional: true,
             });
         }
         let Some(relation) = found else { return Ok(None) };

@@ -91,8 +91,11 @@ fn driver(settings: &DatabaseSettings) -> Result<Arc<dyn Driver>> {
     match settings.kind() {
         #[cfg(feature = "postgres")]
         Kind::Postgres => Ok(Arc::new(crate::postgres::Postgres::new(settings)?)),
+        #[cfg(feature = "mysql")]
+        Kind::Mysql => Ok(Arc::new(crate::mysql::Mysql::new(settings)?)),
         #[cfg(feature = "sqlite")]
         Kind::Sqlite => Ok(Arc::new(crate::sqlite::Sqlite::new(settings))),
+        #[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
         kind => Err(Error::Setting(format!(
             "database \"{}\": this build has no {}; build it with --features postgres,mysql,sqlite",
             settings.name,

@@ -83,6 +83,20 @@ impl From<Error> for DataFusionError {
     }
 }
 
+/// What was being done, and so what an error may say of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doing {
+    Reading,
+    Writing,
+}
+
+impl Doing {
+    /// What became of the target, at a sentence's end.
+    pub(crate) fn effect(self) -> &'static str {
+        if self == Self::Writing { ". Nothing was changed" } else { "" }
+    }
+}
+
 /// A name as it is shown in a message: cut to a line's length, without control characters.
 pub(crate) fn shown(name: &str) -> String {
     const CHARS_MAX: usize = 80;

@@ -104,7 +104,7 @@ fn boolean(column: &Column, value: bool, dialect: &dyn Dialect) -> Option<Condit
 
 fn compared(column: &Column, op: Operator, value: &ScalarValue, dialect: &dyn Dialect) -> Option<Condition> {
     let op = match (column.comparison, op) {
-        (Comparison::Exact | Comparison::Float | Comparison::Text | Comparison::Uuid, Operator::Eq) => "=",
+        (column, Operator::Eq) if column != Comparison::Never => "=",
         (Comparison::Exact, Operator::NotEq) => "<>",
         (Comparison::Exact, Operator::Lt) => "<",
         (Comparison::Exact, Operator::Gt) => ">",
@@ -130,7 +130,8 @@ fn literal(column: &Column, value: &ScalarValue, dialect: &dyn Dialect) -> Optio
     match (column.comparison, text) {
         (Comparison::Never, _) => None,
         (Comparison::Uuid, Some(text)) if !is_canonical_uuid(text) => None,
-        (Comparison::Text | Comparison::Uuid, None) => None,
+        (Comparison::NarrowText, Some(text)) if !text.is_ascii() => None,
+        (Comparison::Text | Comparison::NarrowText | Comparison::Uuid, None) => None,
         (Comparison::Exact | Comparison::Float, Some(_)) => None,
         _ if !is_finite => None,
         (Comparison::Exact | Comparison::Float, None) if value.data_type() != column.data_type => None,

@@ -12,15 +12,17 @@
 //! | room, lowest first | holds |
 //! |---|---|
 //! | `error`, `settings`, `options` | what an embedder sees |
+//! | `tls` | what is wrong with a certificate |
 //! | `relation`, `dialect`, `filter` | a table as it was described; SQL text; which filters mean the same there |
 //! | `write/` | a write as it is planned, its conversions, its path |
-//! | `driver` | what a database must be able to do |
+//! | `answer`, `driver` | rows that become a batch; what a database must be able to do |
 //! | `postgres/`, `mysql/`, `sqlite/` | one database each, behind a feature of its name |
 //! | `scan`, `table`, `catalog`, `dml`, `database` | what DataFusion sees |
 //!
 //! Absent, on purpose: openssl, aws-lc, `unsafe`; a pool of connections; a password or a cell in an error, a log or EXPLAIN; DDL that
 //! commits inside of a write.
 
+mod answer;
 mod catalog;
 mod database;
 mod dialect;
@@ -28,6 +30,8 @@ mod dml;
 mod driver;
 pub mod error;
 mod filter;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -37,6 +41,8 @@ mod settings;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod table;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod tls;
 mod write;
 
 pub use database::Database;

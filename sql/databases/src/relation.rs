@@ -19,6 +19,8 @@ pub(crate) enum Comparison {
     Float,
     /// Text: equality alone. A collation may hold more for equal than there is here, never less, and it may order in any way.
     Text,
+    /// Text of a set of characters that is not Unicode: equality with ASCII, since a literal that the set lacks is an error.
+    NarrowText,
     /// A UUID, which is text here: equality with its canonical form.
     Uuid,
 }
@@ -44,7 +46,7 @@ pub(crate) struct Column {
     pub(crate) sql_type: String,
     /// Whether `data_type` is text for want of a better one: then it is cast to text to be read, and back to be written.
     pub(crate) is_cast: bool,
-    /// Most characters of a text.
+    /// Most characters of a text; of an instant, the digits of its fraction.
     pub(crate) chars_max: Option<usize>,
     pub(crate) unnamed: Unnamed,
     pub(crate) comparison: Comparison,
@@ -67,6 +69,8 @@ pub(crate) struct Relation {
     pub(crate) is_view: bool,
     /// Whether it is there. If it is not, a write makes it.
     pub(crate) exists: bool,
+    /// Whether a write of it can be undone.
+    pub(crate) is_transactional: bool,
 }
 
 impl Relation {

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -253,6 +254,20 @@ impl Address {
             _ if self.is_socket() => shown(&self.host),
             _ => format!("{}:{}", shown(&self.host), self.port),
         }
+    }
+}
+
+/// Whether a file of passwords may be read by nobody else.
+pub(crate) fn is_private(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        !path.exists() || fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 == 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        true
     }
 }
 

@@ -6,16 +6,16 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Builder, Decimal256Builder, ListArray, PrimitiveBuilder, RecordBatch,
-    RecordBatchOptions, StringBuilder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Builder, Decimal256Builder, ListArray, PrimitiveBuilder, RecordBatch, StringBuilder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
     ArrowNativeType, ArrowNativeTypeOp, DataType, Date32Type, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, SchemaRef, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type, i256,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type, i256,
 };
 
-use crate::error::{Error, Result, shown};
+use crate::answer::Answer;
+use crate::error::Result;
 
 /// Days and microseconds from PostgreSQL's epoch, the year 2000, to that of Arrow.
 pub(super) const EPOCH_DAYS: i32 = 10_957;
@@ -24,9 +24,6 @@ pub(super) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// What begins each COPY: the signature, eleven bytes; then flags and the length of an extension that nobody has made yet.
 pub(super) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-
-/// Once a batch has so many bytes it is handed on, however few its rows.
-const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// What is wrong with a value, and what helps.
 type Fault = &'static str;
@@ -273,70 +270,47 @@ fn numeric<N: ArrowNativeType + ArrowNativeTypeOp>(mut bytes: &[u8], scale: i32)
 
 /// Decodes the messages of one COPY.
 pub(super) struct Decoder {
-    qualified: String,
-    schema: SchemaRef,
+    answer: Answer,
     columns: Vec<Cells>,
     has_begun: bool,
-    /// Rows of batches that were handed on, and of this one.
-    before: usize,
-    rows: usize,
-    bytes: usize,
-    rows_max: usize,
 }
 
 impl Decoder {
-    pub(super) fn new(qualified: String, schema: SchemaRef, rows_max: usize) -> Result<Self> {
-        let column = |field: &FieldRef| {
-            let unread = || Error::Unreadable(format!("{qualified}: column \"{}\" has a type that is not read", shown(field.name())));
-            Cells::new(field.data_type()).ok_or_else(unread)
-        };
-        let columns = schema.fields().iter().map(column).collect::<Result<_>>()?;
-        Ok(Self { qualified, schema, columns, has_begun: false, before: 0, rows: 0, bytes: 0, rows_max: rows_max.max(1) })
+    pub(super) fn new(answer: Answer) -> Result<Self> {
+        Ok(Self { columns: answer.columns(Cells::new)?, answer, has_begun: false })
     }
 
     /// Takes a message.
     pub(super) fn push(&mut self, mut message: &[u8]) -> Result<()> {
-        let broken = |decoder: &Self| decoder.fault(None, BROKEN);
-        self.bytes += message.len();
+        let broken = |decoder: &Self| decoder.answer.fault(None, BROKEN);
         if !self.has_begun {
             let rest = message.strip_prefix(SIGNATURE).and_then(|rest| rest.split_at_checked(8)).ok_or_else(|| broken(self))?;
             message = rest.1;
             self.has_begun = true;
         }
         while !message.is_empty() {
+            let length = message.len();
             match i16::from_be_bytes(take(&mut message).map_err(|_| broken(self))?) {
                 -1 => break,
                 count if usize::try_from(count) == Ok(self.columns.len()) => {}
                 _ => return Err(broken(self)),
             }
-            for at in 0..self.columns.len() {
-                value(&mut message).and_then(|cell| self.columns[at].append(cell)).map_err(|fault| self.fault(Some(at), fault))?;
+            for (at, cells) in self.columns.iter_mut().enumerate() {
+                let appended = value(&mut message).and_then(|cell| cells.append(cell));
+                appended.map_err(|fault| self.answer.fault(Some(at), fault))?;
             }
-            self.rows += 1;
+            self.answer.add_row(length - message.len());
         }
         Ok(())
     }
 
-    fn fault(&self, column: Option<usize>, fault: Fault) -> Error {
-        let row = self.before + self.rows + 1;
-        let column = column.map_or("the row", |at| self.schema.field(at).name());
-        Error::Unreadable(format!("{}, row {row} of the answer: \"{}\" {fault}", self.qualified, shown(column)))
-    }
-
     /// Whether there are enough rows for a batch.
     pub(super) fn is_full(&self) -> bool {
-        self.rows >= self.rows_max || self.bytes >= BATCH_BYTES_MAX
+        self.answer.is_full()
     }
 
     /// The rows since the last batch, if there are any.
     pub(super) fn batch(&mut self) -> datafusion::error::Result<Option<RecordBatch>> {
-        if self.rows == 0 {
-            return Ok(None);
-        }
-        let columns = self.columns.iter_mut().map(Cells::finish).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        self.before += self.rows;
-        (self.rows, self.bytes) = (0, 0);
-        Ok(Some(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?))
+        self.answer.batch(|| self.columns.iter_mut().map(Cells::finish).collect())
     }
 }

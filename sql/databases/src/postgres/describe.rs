@@ -9,8 +9,8 @@ use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-use super::fault::{Doing, of_statement};
-use crate::error::{Error, Result};
+use super::fault::of_statement;
+use crate::error::{Doing, Error, Result};
 use crate::relation::{Column, Comparison, Listed, Relation, Unnamed};
 
 /// Tables and views of all schemas but those of the server itself.
@@ -79,6 +79,7 @@ pub(super) async fn relation(client: &Client, schema: &str, table: &str) -> Resu
         rows: (rows >= 0.0).then_some(rows as u64),
         is_view: cell(&found, 1)?,
         exists: true,
+        is_transactional: true,
     }))
 }
 

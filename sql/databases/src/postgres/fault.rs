@@ -8,16 +8,9 @@ use std::io;
 
 use tokio_postgres::error::DbError;
 
-use super::tls;
-use crate::error::{Error, shown};
+use crate::error::{Doing, Error, shown};
 use crate::settings::Address;
-
-/// What was being done, and so what an error may say of the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    Reading,
-    Writing,
-}
+use crate::tls;
 
 /// An error while connecting.
 pub(super) fn of_connecting(error: &tokio_postgres::Error, address: &Address) -> Error {
@@ -56,12 +49,6 @@ pub(super) fn of_statement(error: &tokio_postgres::Error, qualified: &str, doing
     match error.as_db_error() {
         Some(refusal) => of_server(refusal, qualified, doing),
         None => Error::Unavailable(format!("{qualified}: the connection to PostgreSQL ended before the statement did{}", doing.effect())),
-    }
-}
-
-impl Doing {
-    fn effect(self) -> &'static str {
-        if self == Self::Writing { ". Nothing was changed" } else { "" }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::settings::{Address, Password};
+use crate::settings::{Address, Password, is_private};
 
 /// The password of the first line that fits: of the file that `PGPASSFILE` names, or `~/.pgpass`.
 pub(super) fn password(address: &Address, user: &str) -> Option<Password> {
@@ -41,17 +41,6 @@ fn fields(line: &str) -> Vec<String> {
         }
     }
     fields
-}
-
-#[cfg(unix)]
-fn is_private(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 == 0) || !path.exists()
-}
-
-#[cfg(not(unix))]
-fn is_private(_: &Path) -> bool {
-    true
 }
 
 #[cfg(test)]

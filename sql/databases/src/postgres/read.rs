@@ -13,10 +13,11 @@ use futures::{StreamExt, TryStreamExt};
 use tokio_postgres::CopyOutStream;
 
 use super::decode::Decoder;
-use super::fault::{Doing, of_statement};
+use super::fault::of_statement;
 use super::snapshot::{Lent, Statement};
+use crate::answer::Answer;
 use crate::driver::Query;
-use crate::error::Result;
+use crate::error::{Doing, Result};
 
 /// A query that runs. It is ended when this is dropped before its end.
 struct Running {
@@ -31,7 +32,7 @@ pub(super) async fn read(
     query: Query,
     rows_max: usize,
 ) -> Result<BoxStream<'static, DataFusionResult<RecordBatch>>> {
-    let decoder = Decoder::new(query.qualified.clone(), query.schema, rows_max)?;
+    let decoder = Decoder::new(Answer::new(query.qualified.clone(), query.schema, rows_max))?;
     let lent = statement.connection(&query.qualified).await?;
     let sql = format!("COPY ({}) TO STDOUT (FORMAT binary)", query.sql);
     let copy = lent.connection().client.copy_out(sql.as_str()).await;

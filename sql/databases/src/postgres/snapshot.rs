@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::connect::{Connection, Connector};
-use super::fault::{Doing, of_statement};
-use crate::error::{Error, Result};
+use super::fault::of_statement;
+use crate::error::{Doing, Error, Result};
 
 /// How often it is looked whether a statement is over.
 const LOOK: Duration = Duration::from_millis(100);

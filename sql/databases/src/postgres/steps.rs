@@ -43,7 +43,7 @@ impl Sql<'_> {
         let names = list(job.columns.iter().map(name));
         if job.mode == Mode::Append && !job.relation.is_view && job.columns.iter().all(|column| !column.is_cast) {
             let ingest = format!("COPY {target} ({names}) FROM STDIN (FORMAT binary)");
-            return Steps { before, ingest, numbered: false, merge: Vec::new() };
+            return Steps { before, ingest, numbered: false, between: Vec::new(), merge: Vec::new() };
         }
         let staged = |column: &Column| match (&column.data_type, column.is_cast) {
             (DataType::List(_), true) => format!("NULL::text[] AS {}", name(column)),
@@ -56,7 +56,7 @@ impl Sql<'_> {
             "CREATE TEMPORARY TABLE {stage} ON COMMIT DROP AS SELECT 0::bigint AS {row}, {staged} FROM {target} WHERE false"
         ));
         let ingest = format!("COPY {stage} ({row}, {names}) FROM STDIN (FORMAT binary)");
-        Steps { before, ingest, numbered: true, merge: self.merge() }
+        Steps { before, ingest, numbered: true, between: Vec::new(), merge: self.merge() }
     }
 
     fn stage(&self) -> String {

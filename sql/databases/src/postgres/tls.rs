@@ -1,6 +1,6 @@
-//! TLS by rustls and ring: who the server must be, and what is said when it is not.
+//! TLS by rustls and ring: who the server must be.
 //!
-//! In: a mode in libpq's words, a file of authorities or none. Out: a handshake for tokio-postgres, and sentences for what can go wrong.
+//! In: a mode in libpq's words, a file of authorities or none. Out: a handshake for tokio-postgres.
 
 use std::fmt;
 use std::fs::File;
@@ -127,33 +127,6 @@ impl ServerCertVerifier for Lenient {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// What is wrong with a handshake, in words.
-pub(super) fn words(error: &rustls::Error, host: &str) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(problem) => {
-            let what = match problem {
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                    "has expired; whoever runs the server renews it".into()
-                }
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                    "is not valid yet; look at the clocks of both machines".into()
-                }
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    format!("is not for {host}; connect by a name that it has, or set sslmode=verify-ca")
-                }
-                CertificateError::UnknownIssuer => {
-                    "is of an authority that is not trusted here; set sslrootcert to that authority's certificate".into()
-                }
-                CertificateError::Revoked => "has been revoked".into(),
-                _ => "does not prove who it is".to_owned(),
-            };
-            format!("its certificate {what}")
-        }
-        rustls::Error::AlertReceived(alert) => format!("it ended the TLS handshake ({})", alert.as_str().unwrap_or("no reason")),
-        _ => "the TLS handshake did not come about".into(),
     }
 }
 

@@ -13,9 +13,9 @@ use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage};
 
 use super::connect::{Connection, Connector};
 use super::encode::{Encoder, begin, end};
-use super::fault::{Doing, is_transient, of_statement};
+use super::fault::{is_transient, of_statement};
 use super::steps::steps;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::write::job::Job;
 use crate::write::path::{Session, Steps, load};
 use crate::write::rows::Rows;

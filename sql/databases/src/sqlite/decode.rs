@@ -2,17 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions,
-    StringBuilder,
-};
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::array::{ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, RecordBatch, StringBuilder};
+use arrow::datatypes::DataType;
 use rusqlite::types::ValueRef;
 
-use crate::error::{Error, Result, shown};
-
-/// Once a batch has so many bytes it is handed on, however few its rows.
-const BATCH_BYTES_MAX: usize = 8 << 20;
+use crate::answer::Answer;
+use crate::error::Result;
 
 /// What is wrong with a value.
 type Fault = &'static str;
@@ -118,54 +113,33 @@ fn decimal(text: &str, precision: u8, scale: usize) -> Option<i128> {
 
 /// Decodes the rows of one query.
 pub(super) struct Decoder {
-    qualified: String,
-    schema: SchemaRef,
+    answer: Answer,
     columns: Vec<Cells>,
-    before: usize,
-    rows: usize,
-    bytes: usize,
-    rows_max: usize,
 }
 
 impl Decoder {
-    pub(super) fn new(qualified: String, schema: SchemaRef, rows_max: usize) -> Result<Self> {
-        let column = |field: &FieldRef| {
-            let unread = || Error::Unreadable(format!("{qualified}: column \"{}\" has a type that is not read", shown(field.name())));
-            Cells::new(field.data_type()).ok_or_else(unread)
-        };
-        let columns = schema.fields().iter().map(column).collect::<Result<_>>()?;
-        Ok(Self { qualified, schema, columns, before: 0, rows: 0, bytes: 0, rows_max: rows_max.max(1) })
+    pub(super) fn new(answer: Answer) -> Result<Self> {
+        Ok(Self { columns: answer.columns(Cells::new)?, answer })
     }
 
     pub(super) fn push(&mut self, row: &rusqlite::Row<'_>) -> Result<()> {
-        for at in 0..self.columns.len() {
-            let appended = row.get_ref(at).map_err(|_| OTHER).and_then(|value| self.columns[at].append(value));
-            self.bytes += appended.map_err(|fault| self.fault(at, fault))?;
+        let mut bytes = 0;
+        for (at, cells) in self.columns.iter_mut().enumerate() {
+            let appended = row.get_ref(at).map_err(|_| OTHER).and_then(|value| cells.append(value));
+            bytes += appended.map_err(|fault| self.answer.fault(Some(at), fault))?;
         }
-        self.rows += 1;
+        self.answer.add_row(bytes);
         Ok(())
-    }
-
-    fn fault(&self, at: usize, fault: Fault) -> Error {
-        let row = self.before + self.rows + 1;
-        Error::Unreadable(format!("{}, row {row} of the answer: \"{}\" {fault}", self.qualified, shown(self.schema.field(at).name())))
     }
 
     /// Whether there are enough rows for a batch.
     pub(super) fn is_full(&self) -> bool {
-        self.rows >= self.rows_max || self.bytes >= BATCH_BYTES_MAX
+        self.answer.is_full()
     }
 
     /// The rows since the last batch, if there are any.
     pub(super) fn batch(&mut self) -> datafusion::error::Result<Option<RecordBatch>> {
-        if self.rows == 0 {
-            return Ok(None);
-        }
-        let columns = self.columns.iter_mut().map(Cells::finish).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        self.before += self.rows;
-        (self.rows, self.bytes) = (0, 0);
-        Ok(Some(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?))
+        self.answer.batch(|| self.columns.iter_mut().map(Cells::finish).collect())
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) fn relation(connection: &Connection, schema: &str, table: &str) -> ru
         rows: None,
         is_view,
         exists: true,
+        is_transactional: true,
     }))
 }
 

@@ -2,18 +2,11 @@
 
 use rusqlite::ErrorCode;
 
-use crate::error::{Error, shown};
-
-/// What was being done, and so what an error may say of the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    Reading,
-    Writing,
-}
+use crate::error::{Doing, Error, shown};
 
 /// An error of a statement.
 pub(super) fn of(error: &rusqlite::Error, place: &str, doing: Doing) -> Error {
-    let effect = if doing == Doing::Writing { ". Nothing was changed" } else { "" };
+    let effect = doing.effect();
     let rusqlite::Error::SqliteFailure(failure, message) = error else {
         return Error::Refused(format!("{place}: SQLite answers in a form that this version does not read{effect}"));
     };

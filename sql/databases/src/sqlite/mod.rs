@@ -26,10 +26,10 @@ use tokio::sync::mpsc::Sender;
 
 use self::decode::Decoder;
 use self::dialect::SqliteDialect;
-use self::fault::Doing;
+use crate::answer::Answer;
 use crate::dialect::Dialect;
 use crate::driver::{Driver, Query};
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::relation::{Listed, Relation};
 use crate::settings::{Access, DatabaseSettings};
 use crate::write::job::Job;
@@ -102,7 +102,8 @@ impl Driver for Sqlite {
 
     async fn read(&self, query: Query, task: Arc<TaskContext>) -> Result<BoxStream<'static, DataFusionResult<RecordBatch>>> {
         let connection = self.run(Ok).await?;
-        let decoder = Decoder::new(query.qualified.clone(), Arc::clone(&query.schema), task.session_config().batch_size())?;
+        let answer = Answer::new(query.qualified.clone(), Arc::clone(&query.schema), task.session_config().batch_size());
+        let decoder = Decoder::new(answer)?;
         let interrupt = Interrupt(connection.get_interrupt_handle());
         let mut batches = RecordBatchReceiverStreamBuilder::new(Arc::clone(&query.schema), 2);
         let sender = batches.tx();

@@ -46,6 +46,7 @@ pub(super) fn steps(job: &Job) -> Steps {
         before: vec![format!("CREATE TEMP TABLE {STAGE_PREFIX}rows (number INTEGER PRIMARY KEY, {staged})")],
         ingest: format!("INSERT INTO {stage} (number, {staged}) VALUES ({places})"),
         numbered: true,
+        between: Vec::new(),
         merge,
     }
 }

@@ -12,10 +12,10 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::describe::prefers_numbers;
-use super::fault::{self, Doing};
+use super::fault;
 use super::steps::steps;
 use crate::dialect::decimal;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::write::convert::value_error;
 use crate::write::job::Job;
 use crate::write::path::{Session, Steps, load};

@@ -67,6 +67,8 @@ fn can_become(from: &DataType, to: &DataType) -> bool {
         (Family::Other | Family::List, _) | (_, Family::Other) => from == to,
         (Family::Binary, other) | (other, Family::Binary) => other == Family::Binary,
         (_, Family::Text) | (Family::Text, _) => true,
+        // A boolean of MySQL.
+        (Family::Boolean, _) if to == &DataType::Int8 => true,
         (from, to) => from == to,
     };
     fits && (from == to || arrow::compute::can_cast_types(from, to))

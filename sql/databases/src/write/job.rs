@@ -59,6 +59,12 @@ impl Job {
     pub(crate) fn plan(relation: Arc<Relation>, source: &Schema, mode: Mode, upsert_key: &[String]) -> Result<Self> {
         let qualified = relation.qualified();
         let refused = |problem: String| Error::Statement(format!("{qualified}: {problem}"));
+        if !relation.is_transactional {
+            return Err(refused(
+                "its engine has no transactions, so a write that fails would leave half of it; ALTER TABLE … ENGINE = InnoDB changes that"
+                    .into(),
+            ));
+        }
         let mut columns = Vec::with_capacity(source.fields().len());
         for field in source.fields() {
             let column = relation.column(field.name()).ok_or_else(|| {

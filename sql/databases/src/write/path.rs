@@ -22,6 +22,8 @@ pub(crate) struct Steps {
     pub(crate) ingest: String,
     /// Whether each row is led by its number.
     pub(crate) numbered: bool,
+    /// What commits, and so stands between the rows and the merge.
+    pub(crate) between: Vec<String>,
     /// From the staging table to the target.
     pub(crate) merge: Vec<String>,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Steps {
 impl Steps {
     /// All, in order, for EXPLAIN.
     pub(crate) fn shown(&self) -> Vec<String> {
-        self.before.iter().chain([&self.ingest]).chain(&self.merge).cloned().collect()
+        self.before.iter().chain([&self.ingest]).chain(&self.between).chain(&self.merge).cloned().collect()
     }
 }
 
@@ -59,6 +61,9 @@ pub(crate) async fn load(session: &mut dyn Session, job: &Job, steps: &Steps, ro
             rows.sent
         ))
         .into());
+    }
+    for sql in &steps.between {
+        session.execute(sql).await?;
     }
     session.merge(steps).await?;
     Ok(taken)

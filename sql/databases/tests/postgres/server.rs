@@ -34,7 +34,7 @@ fn start() -> Option<Server> {
     let folder = tempfile::tempdir().expect("a folder").keep();
     // The server has a user of its own.
     std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("permissions");
-    let has_tls = crate::tls::make_certificates(&folder);
+    let has_tls = crate::certificates::make_certificates(&folder);
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/postgresql.sh");
     let arguments = [port.to_string(), std::process::id().to_string()];
