@@ -50,14 +50,16 @@ fn own_types(dml: &DmlStatement) -> Result<Option<LogicalPlan>> {
     let declared = dml.target.schema();
     let is_of_planner = projection.expr.len() == declared.fields().len()
         && projection.expr.iter().zip(declared.fields()).all(|(expr, field)| match expr {
-            Expr::Alias(alias) => alias.name == *field.name() && matches!(uncast(&alias.expr), Expr::Column(_) | Expr::Literal(..)),
+            Expr::Alias(alias) => {
+                alias.name == *field.name() && (matches!(uncast(&alias.expr), Expr::Column(_)) || is_padding(&alias.expr))
+            }
             _ => false,
         });
     if !is_of_planner {
         return Ok(None);
     }
     let own = |expr: &Expr| match expr {
-        Expr::Alias(alias) if !matches!(uncast(&alias.expr), Expr::Literal(..)) => Some(uncast(&alias.expr).clone().alias(&alias.name)),
+        Expr::Alias(alias) if !is_padding(&alias.expr) => Some(uncast(&alias.expr).clone().alias(&alias.name)),
         _ => None,
     };
     let columns: Vec<_> = projection.expr.iter().filter_map(own).collect();
@@ -73,7 +75,9 @@ fn own_values(values: &Values) -> Result<LogicalPlan> {
     let empty = DFSchema::empty();
     let mut rows = values.values.clone();
     for at in 0..values.schema.fields().len() {
-        let types = values.values.iter().map(|row| uncast(&row[at]).get_type(&empty)).collect::<Result<Vec<_>>>()?;
+        let types = values.values.iter().map(|row| uncast(&row[at]).get_type(&empty)).collect::<Result<Vec<_>>>();
+        // Of a parameter it is not known.
+        let Ok(types) = types else { continue };
         let types: Vec<_> = types.into_iter().filter(|data_type| !data_type.is_null()).collect();
         if types.iter().all(|data_type| data_type == &types[0] || data_type.is_numeric() && types[0].is_numeric()) {
             for row in &mut rows {
@@ -82,6 +86,11 @@ fn own_values(values: &Values) -> Result<LogicalPlan> {
         }
     }
     LogicalPlanBuilder::values(rows)?.build()
+}
+
+/// NULL: a column that the statement did not list.
+fn is_padding(expr: &Expr) -> bool {
+    matches!(uncast(expr), Expr::Literal(value, _) if value.is_null())
 }
 
 fn uncast(expr: &Expr) -> &Expr {

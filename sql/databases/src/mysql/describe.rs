@@ -67,7 +67,9 @@ fn column(row: Row) -> Result<Column> {
     let whole = |signed: DataType, unsigned: DataType| (if is_unsigned { unsigned } else { signed }, Comparison::Exact);
     let (data_type, comparison) = match kind.as_str() {
         "tinyint" => whole(DataType::Int8, DataType::UInt8),
-        "smallint" | "year" => whole(DataType::Int16, DataType::UInt16),
+        "smallint" => whole(DataType::Int16, DataType::UInt16),
+        // A number of two digits may be taken for a year of this century.
+        "year" => (DataType::Int16, Comparison::Never),
         "mediumint" | "int" => whole(DataType::Int32, DataType::UInt32),
         "bigint" => whole(DataType::Int64, DataType::UInt64),
         // It is compared as the double that it is not.

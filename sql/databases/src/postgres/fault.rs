@@ -54,7 +54,7 @@ pub(super) fn of_statement(error: &tokio_postgres::Error, qualified: &str, doing
 
 /// The row of a COPY that the server was at, from 1.
 fn row(refusal: &DbError) -> Option<u64> {
-    let (_, line) = refusal.where_()?.lines().next()?.rsplit_once(", line ")?;
+    let (_, line) = refusal.where_()?.lines().next()?.split_once(", line ")?;
     line.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 

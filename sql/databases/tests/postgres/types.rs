@@ -241,5 +241,5 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
         }
     }
     let error = refusal(&ctx, "INSERT INTO shop.fit.t (id, da) SELECT 1, INTERVAL '1 day'").await;
-    assert!(error.contains("date") && error.contains("Interval"), "{error}");
+    assert!(error.contains("Date32") && error.contains("Interval"), "{error}");
 }

@@ -7,6 +7,7 @@ use datafusion::dataframe::DataFrameWriteOptions;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::dml::InsertOp;
+use datafusion::prelude::{col, lit};
 
 use crate::server::{refusal, rows, server, session, session_of, shown};
 
@@ -40,10 +41,16 @@ async fn an_insert_appends_and_leaves_what_it_does_not_list_to_the_database() {
     assert!(!error.contains("secret") && !error.contains("(1)"), "{error}");
     let error = refusal(&ctx, "INSERT INTO shop.append.u (u) VALUES ('secret')").await;
     assert!(error.contains("a value does not fit its column (SQLSTATE 22P02)") && !error.contains("secret"), "{error}");
+    // A plan of one's own, whose columns are literals.
+    let own = ctx.sql("SELECT 'dan' AS name").await.unwrap();
+    let own = own.select([lit(7).alias("id"), col("name").alias("name"), lit("own").alias("plan"), lit("x").alias("big")]).unwrap();
+    assert!(own.clone().write_table("shop.append.t", DataFrameWriteOptions::new()).await.unwrap_err().to_string().contains("generated"));
+    own.drop_columns(&["big"]).unwrap().write_table("shop.append.t", DataFrameWriteOptions::new()).await.unwrap();
+    assert_eq!(peer.rows("(SELECT * FROM append.t WHERE id = 7)").await, "(7,dan,own,DAN)");
     for statement in ["DELETE FROM shop.append.t", "UPDATE shop.append.t SET name = 'x'", "TRUNCATE TABLE shop.append.t"] {
         assert!(refusal(&ctx, statement).await.contains("takes INSERT INTO, INSERT OVERWRITE and REPLACE INTO"));
     }
-    assert_eq!(peer.text("SELECT count(*) FROM append.t").await, "3");
+    assert_eq!(peer.text("SELECT count(*) FROM append.t").await, "4");
 }
 
 #[tokio::test(flavor = "multi_thread")]
