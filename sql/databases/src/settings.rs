@@ -210,9 +210,9 @@ impl Address {
             }
             return Ok((Self { kind, host: String::new(), port: 0, user: None, database: file.to_owned(), tls: TlsMode::Disable }, None));
         }
-        // The parser's own message may repeat the URL.
-        let parsed =
-            Url::parse(url).map_err(|_| setting(format!("its URL is no URL; for example {scheme}://reader@db.acme.example/shop")))?;
+        // Where the host is a socket, none stands behind the user. The parser's own message may repeat the URL.
+        let parsed = Url::parse(&url.replacen("@/", "@localhost/", 1))
+            .map_err(|_| setting(format!("its URL is no URL; for example {scheme}://reader@db.acme.example/shop")))?;
         if parsed.password().is_some() {
             return Err(setting("its URL has a password in it; leave it out, and set password_env or password_file".into()));
         }
