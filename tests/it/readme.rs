@@ -15,7 +15,7 @@ const FIRST: &str = "README.md";
 const PROGRAM: &str = "sql/README.md";
 const CRATE: &str = "connector/README.md";
 const SPEED: &str = "benches/README.md";
-const PAGES: [&str; 5] = [FIRST, PROGRAM, CRATE, SPEED, "benches/peers/README.md"];
+const PAGES: [&str; 6] = [FIRST, PROGRAM, CRATE, SPEED, "benches/peers/README.md", "sql/databases/README.md"];
 
 /// Lines after which a page has its contents at the top: two screens.
 const CONTENTS_AFTER: usize = 80;

@@ -27,7 +27,10 @@ fn files(folder: &str) -> Vec<(String, String)> {
 }
 
 fn all() -> Vec<(String, String)> {
-    ["connector/src", "udfs", "sql/src", "sql/files", "tests/it", "tests/emulator/src", "benches"].into_iter().flat_map(files).collect()
+    ["connector/src", "udfs", "sql/src", "sql/databases", "sql/files", "tests/it", "tests/emulator/src", "benches"]
+        .into_iter()
+        .flat_map(files)
+        .collect()
 }
 
 const NOBODY: [String; 0] = [];

@@ -1,0 +1,53 @@
+//! What a database must be able to do; one implementation each.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use async_trait::async_trait;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use futures::stream::BoxStream;
+
+use crate::dialect::Dialect;
+use crate::error::Result;
+use crate::relation::{Listed, Relation};
+use crate::write::job::Job;
+
+/// A query for the database.
+#[derive(Debug, Clone)]
+pub(crate) struct Query {
+    /// `shop.public.orders`, for messages.
+    pub(crate) qualified: String,
+    pub(crate) sql: String,
+    /// What the columns of the answer are read as.
+    pub(crate) schema: SchemaRef,
+}
+
+/// A database.
+#[async_trait]
+pub(crate) trait Driver: Debug + Send + Sync {
+    fn dialect(&self) -> &dyn Dialect;
+
+    /// All tables and views that the user may see, but for those of the database itself.
+    async fn list(&self) -> Result<Vec<Listed>>;
+
+    /// A table; `None` if there is none of this name.
+    async fn describe(&self, schema: &str, table: &str) -> Result<Option<Relation>>;
+
+    /// For a table that a write makes: the type of a column that takes values of `data_type`, and what is read from it.
+    ///
+    /// # Errors
+    /// If there is none.
+    fn made(&self, data_type: &DataType) -> Result<(DataType, String)>;
+
+    /// Reads. Reads of one `task` see one state of the database, if it has such a thing. A stream that is dropped ends the query there.
+    async fn read(&self, query: Query, task: Arc<TaskContext>) -> Result<BoxStream<'static, DataFusionResult<RecordBatch>>>;
+
+    /// How the job will be done, in order, for EXPLAIN.
+    fn steps(&self, job: &Job) -> Vec<String>;
+
+    /// Writes all of `input` or nothing, and says how many rows there were.
+    async fn write(&self, job: Arc<Job>, input: SendableRecordBatchStream) -> DataFusionResult<u64>;
+}

@@ -1,0 +1,316 @@
+//! What is known of a database before anything is asked of it.
+//!
+//! In: a name, a URL and a password, each on its own, from whoever reads a configuration. Out: where the database is and how it is reached. A
+//! URL with a password in it is refused: it would stand in a file, a history of commands or a list of processes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::error::{Error, Result, shown};
+
+/// What statements may do to a database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// Queries alone, the default: a statement that writes is refused when it is planned.
+    #[default]
+    Read,
+    /// Queries and INSERTs.
+    Write,
+}
+
+/// A password, which no Debug shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Takes a password.
+    pub fn new(password: impl Into<String>) -> Self {
+        Self(password.into())
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// PostgreSQL: `postgres://`, `postgresql://`.
+    Postgres,
+    /// MySQL or MariaDB: `mysql://`, `mariadb://`.
+    Mysql,
+    /// SQLite: `sqlite:file.db`.
+    Sqlite,
+}
+
+impl Kind {
+    /// The name of the product.
+    #[must_use]
+    pub fn product(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Mysql => "MySQL or MariaDB",
+            Self::Sqlite => "SQLite",
+        }
+    }
+}
+
+/// How the server proves who it is: `sslmode` of the URL, in libpq's words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsMode {
+    /// No encryption.
+    Disable,
+    /// Encrypted if the server can; its certificate is not looked at.
+    Prefer,
+    /// Encrypted; the certificate is not looked at.
+    Require,
+    /// Encrypted; the certificate is of an authority that is trusted, for whatever name.
+    VerifyCa,
+    /// Encrypted; the certificate is of an authority that is trusted, for this host. The default.
+    #[default]
+    VerifyFull,
+}
+
+/// A database as a configuration describes it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DatabaseSettings {
+    /// The name of the catalogue: `shop` in `shop.public.orders`.
+    pub name: String,
+    /// The password. Without one, `.pgpass` is looked at for PostgreSQL, and `my.cnf` for MySQL.
+    pub password: Option<Password>,
+    /// What statements may do. The default is [`Access::Read`].
+    pub access: Access,
+    /// Whether a write makes a table that is not there, with columns of the source's names and types. The default is `false`: a mistyped name is
+    /// an error.
+    pub create: bool,
+    /// A file of certificates (PEM) of authorities to trust instead of the system's; `sslrootcert` of the URL names one too.
+    pub root_certificates: Option<PathBuf>,
+    /// How long connecting may take, TLS and login included. The default is 10 seconds.
+    pub connect_timeout: Duration,
+    pub(crate) address: Address,
+}
+
+/// Where a database is, from its URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) kind: Kind,
+    /// A host, or the folder of a Unix socket.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: Option<String>,
+    /// The database's name; of SQLite its file.
+    pub(crate) database: String,
+    pub(crate) tls: TlsMode,
+}
+
+impl DatabaseSettings {
+    /// Settings of the database at `url` under the name of a catalogue.
+    ///
+    /// ```
+    /// # use clevertap_databases::{Access, DatabaseSettings};
+    /// let shop = DatabaseSettings::new("shop", "postgres://loader@db.acme.example:5432/shop")?.with_access(Access::Write);
+    /// assert!(DatabaseSettings::new("shop", "postgres://loader:secret@db.acme.example/shop").is_err());
+    /// # Ok::<(), clevertap_databases::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the URL is of no known form, has a password, or has a parameter that is not known.
+    pub fn new(name: impl Into<String>, url: &str) -> Result<Self> {
+        let name = name.into();
+        let (address, root_certificates) = Address::parse(&name, url)?;
+        Ok(Self {
+            name,
+            password: None,
+            access: Access::default(),
+            create: false,
+            root_certificates,
+            connect_timeout: Duration::from_secs(10),
+            address,
+        })
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.address.kind
+    }
+
+    /// The same with a password.
+    #[must_use]
+    pub fn with_password(mut self, password: impl Into<Option<Password>>) -> Self {
+        self.password = password.into();
+        self
+    }
+
+    /// The same with another access.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The same, making tables that are missing or not.
+    #[must_use]
+    pub fn with_create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// The same with authorities of its own.
+    #[must_use]
+    pub fn with_root_certificates(mut self, file: impl Into<Option<PathBuf>>) -> Self {
+        self.root_certificates = file.into();
+        self
+    }
+
+    /// The same with another limit of connecting.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+}
+
+impl Address {
+    fn parse(name: &str, url: &str) -> Result<(Self, Option<PathBuf>)> {
+        let setting = |problem: String| Error::Setting(format!("database \"{}\": {problem}", shown(name)));
+        let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+        let kind = match scheme {
+            "postgres" | "postgresql" => Kind::Postgres,
+            "mysql" | "mariadb" => Kind::Mysql,
+            "sqlite" => Kind::Sqlite,
+            _ => {
+                return Err(setting(
+                    "its URL begins with none of postgres:// mysql:// mariadb:// sqlite: ; for example postgres://reader@db.acme.example/shop"
+                        .into(),
+                ));
+            }
+        };
+        if kind == Kind::Sqlite {
+            let file = rest.strip_prefix("//").unwrap_or(rest);
+            if file.is_empty() {
+                return Err(setting("its URL names no file; for example sqlite:/var/lib/shop.db".into()));
+            }
+            return Ok((Self { kind, host: String::new(), port: 0, user: None, database: file.to_owned(), tls: TlsMode::Disable }, None));
+        }
+        // Where the host is a socket, none stands behind the user. The parser's own message may repeat the URL.
+        let parsed = Url::parse(&url.replacen("@/", "@localhost/", 1))
+            .map_err(|_| setting(format!("its URL is no URL; for example {scheme}://reader@db.acme.example/shop")))?;
+        if parsed.password().is_some() {
+            return Err(setting("its URL has a password in it; leave it out, and set password_env or password_file".into()));
+        }
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let mut parameters: BTreeMap<String, String> =
+            parsed.query_pairs().map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
+        let tls = match parameters.remove("sslmode").or_else(|| parameters.remove("ssl-mode")).as_deref() {
+            None | Some("verify-full" | "VERIFY_IDENTITY") => TlsMode::VerifyFull,
+            Some("verify-ca" | "VERIFY_CA") => TlsMode::VerifyCa,
+            Some("require" | "REQUIRED") => TlsMode::Require,
+            Some("prefer" | "PREFERRED") => TlsMode::Prefer,
+            Some("disable" | "DISABLED") => TlsMode::Disable,
+            Some(_) => return Err(setting("sslmode is none of verify-full verify-ca require prefer disable".into())),
+        };
+        let root_certificates = parameters.remove("sslrootcert").map(PathBuf::from);
+        let folder = parameters.remove("host").or_else(|| parameters.remove("socket"));
+        if let Some(key) = parameters.keys().next() {
+            return Err(setting(format!("parameter \"{}\" of its URL is not known; these are: sslmode sslrootcert host", shown(key))));
+        }
+        let user = Some(parsed.username()).filter(|user| !user.is_empty()).map(decoded);
+        let database = decoded(parsed.path().trim_start_matches('/'));
+        if database.is_empty() {
+            return Err(setting(format!("its URL names no database; for example {scheme}://reader@db.acme.example/shop")));
+        }
+        let host = folder.or_else(|| parsed.host_str().map(decoded)).filter(|host| !host.is_empty()).unwrap_or("localhost".to_owned());
+        let port = parsed.port().unwrap_or(if kind == Kind::Postgres { 5_432 } else { 3_306 });
+        Ok((Self { kind, host, port, user, database, tls }, root_certificates))
+    }
+
+    /// Whether the server is reached by a socket of this machine's file system.
+    pub(crate) fn is_socket(&self) -> bool {
+        self.host.starts_with('/')
+    }
+
+    /// Where it is, for messages.
+    pub(crate) fn place(&self) -> String {
+        match self.kind {
+            Kind::Sqlite => shown(&self.database),
+            _ if self.is_socket() => shown(&self.host),
+            _ => format!("{}:{}", shown(&self.host), self.port),
+        }
+    }
+}
+
+/// Whether a file of passwords may be read by nobody else.
+pub(crate) fn is_private(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        !path.exists() || fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 == 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(url: &str) -> Address {
+        DatabaseSettings::new("shop", url).expect("an address").address
+    }
+
+    #[test]
+    fn a_url_says_where_a_database_is() {
+        let found = address("postgres://ann%40acme@db.example:6000/my%20shop?sslmode=require");
+        assert_eq!((found.host.as_str(), found.port, found.user.as_deref()), ("db.example", 6_000, Some("ann@acme")));
+        assert_eq!((found.database.as_str(), found.tls), ("my shop", TlsMode::Require));
+        assert_eq!(address("mariadb://db.example/shop").port, 3_306);
+        assert_eq!(address("postgres://r@/shop?host=/run/postgresql").place(), "/run/postgresql");
+        assert_eq!(address("postgres://db.example/shop").tls, TlsMode::VerifyFull);
+        assert_eq!(address("sqlite:data/shop.db").database, "data/shop.db");
+        assert_eq!(address("sqlite:///var/shop.db").database, "/var/shop.db");
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_refused_without_being_repeated() {
+        for url in [
+            "postgres://ann:hunter2@db.example/shop",
+            "postgres://db.example",
+            "oracle://hunter2/shop",
+            "postgres://db.example/shop?sslmode=hunter2",
+            "postgres://db.example:hunter2/shop",
+            "postgres://db.example/shop?sslpassword=hunter2",
+            "sqlite:",
+        ] {
+            let error = DatabaseSettings::new("shop", url).expect_err(url).to_string();
+            assert!(error.starts_with("database \"shop\": ") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_debug_shows_a_password() {
+        let settings = DatabaseSettings::new("shop", "postgres://db.example/shop").expect("settings");
+        let shown = format!("{:?}", settings.with_password(Password::new("hunter2")));
+        assert!(shown.contains("Password(…)") && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,233 @@
+//! From the source's types to the columns', without a loss that nobody asked for.
+//!
+//! In: an array of the source, the column it is written to. Out: an array of the column's type, or the first row whose value does not fit, and
+//! why. What a conversion would change is refused: a fraction in a whole number, digits behind the last of a decimal, an integer that a float
+//! does not hold, a part of a microsecond. What is inexact by nature is rounded: a float in a decimal, a double in a real.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::kernels::cmp::not_distinct;
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, Float64Type, TimeUnit};
+
+use crate::error::{Error, Result, shown};
+use crate::relation::{Column, Relation};
+
+/// Kinds of types, each of which is written to its own kind, and to or from text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Null,
+    Number,
+    Text,
+    Boolean,
+    /// Days and instants.
+    Calendar,
+    Time,
+    Interval,
+    Binary,
+    List,
+    Other,
+}
+
+fn family(data_type: &DataType) -> Family {
+    match data_type {
+        DataType::Null => Family::Null,
+        data_type if data_type.is_numeric() => Family::Number,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Family::Text,
+        DataType::Boolean => Family::Boolean,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => Family::Calendar,
+        DataType::Time32(_) | DataType::Time64(_) => Family::Time,
+        DataType::Interval(_) | DataType::Duration(_) => Family::Interval,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => Family::Binary,
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => Family::List,
+        DataType::Dictionary(_, value) => family(value),
+        _ => Family::Other,
+    }
+}
+
+/// Whether a type of the source can be written to a column at all.
+///
+/// # Errors
+/// A sentence that names both.
+pub(crate) fn check_type(from: &DataType, column: &Column) -> Result<(), String> {
+    let fits = match (from, &column.data_type) {
+        (DataType::List(from) | DataType::LargeList(from) | DataType::FixedSizeList(from, _), DataType::List(to)) => {
+            can_become(from.data_type(), to.data_type())
+        }
+        (from, to) => can_become(from, to),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(format!("column \"{}\" is {} and the source has {from}; convert it in the SELECT", shown(&column.name), column.sql_type))
+}
+
+fn can_become(from: &DataType, to: &DataType) -> bool {
+    let fits = match (family(from), family(to)) {
+        (Family::Null, _) | (Family::Text, Family::Binary) => true,
+        (Family::Other | Family::List, _) | (_, Family::Other) => from == to,
+        (Family::Binary, other) | (other, Family::Binary) => other == Family::Binary,
+        (_, Family::Text) | (Family::Text, _) => true,
+        // A boolean of MySQL.
+        (Family::Boolean, _) if to == &DataType::Int8 => true,
+        (from, to) => from == to,
+    };
+    fits && (from == to || arrow::compute::can_cast_types(from, to))
+}
+
+/// One column of one batch.
+#[derive(Debug)]
+pub(crate) struct Conversion<'c> {
+    pub(crate) column: &'c Column,
+    pub(crate) qualified: &'c Relation,
+    /// The number of the batch's first row in the source, from 1.
+    pub(crate) first_row: u64,
+    pub(crate) is_key: bool,
+}
+
+const LENIENT: CastOptions<'static> = CastOptions { safe: true, format_options: arrow::util::display::FormatOptions::new() };
+
+impl Conversion<'_> {
+    /// The same values in the column's type.
+    ///
+    /// # Errors
+    /// [`Error::Value`] with the first row that does not fit.
+    pub(crate) fn convert(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        let to = &self.column.data_type;
+        let converted = if array.data_type() == to { ArrayRef::clone(array) } else { self.cast(array)? };
+        if converted.null_count() > 0
+            && (!self.column.nullable || self.is_key)
+            && let Some(at) = (0..converted.len()).find(|at| converted.is_null(*at))
+        {
+            let why = if self.is_key { "which is of the key, is NULL" } else { "is NULL, and the column is NOT NULL" };
+            return Err(self.refuse(at, &format!("{why}; coalesce gives it a value, or WHERE leaves the row out")));
+        }
+        match to {
+            DataType::Utf8 => self.check_texts(&converted)?,
+            DataType::List(element) if element.data_type() == &DataType::Utf8 => {
+                let lists = converted.as_list::<i32>();
+                let has_nul = |at: &usize| {
+                    lists.is_valid(*at) && lists.value(*at).as_string::<i32>().iter().flatten().any(|text| text.contains('\0'))
+                };
+                if lists.values().as_string::<i32>().value_data().contains(&0)
+                    && let Some(at) = (0..lists.len()).find(has_nul)
+                {
+                    return Err(self.refuse(at, "has a list with a NUL character, which the database cannot store"));
+                }
+            }
+            _ => {}
+        }
+        Ok(converted)
+    }
+
+    fn cast(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        let to = &self.column.data_type;
+        let unsupported = |_| Error::Statement(format!("{}: {}", self.qualified.qualified(), self.misfit(array.data_type())));
+        // A dictionary's values are looked at one by one.
+        if let DataType::Dictionary(_, value) = array.data_type() {
+            let values = cast(array, value).map_err(unsupported)?;
+            return if values.data_type() == to { Ok(values) } else { self.cast(&values) };
+        }
+        let converted = cast_with_options(array, to, &LENIENT).map_err(unsupported)?;
+        let lost = |at: &usize| array.is_valid(*at) && converted.is_null(*at);
+        if converted.null_count() > array.logical_null_count()
+            && let Some(at) = (0..array.len()).find(lost)
+        {
+            return Err(self.refuse(at, &format!("is {} that {} cannot hold", noun(array.data_type()), self.column.sql_type)));
+        }
+        if let Some((at, why)) = self.changed(array, &converted).map_err(unsupported)? {
+            return Err(self.refuse(at, &why));
+        }
+        Ok(converted)
+    }
+
+    /// The first row whose value became another.
+    fn changed(&self, from: &ArrayRef, to: &ArrayRef) -> arrow::error::Result<Option<(usize, String)>> {
+        let by_round_trip = |why: String| {
+            let back = cast_with_options(to, from.data_type(), &LENIENT)?;
+            Ok(first_false(&not_distinct(&back, from)?).map(|at| (at, why)))
+        };
+        match (from.data_type(), to.data_type()) {
+            (float, whole) if float.is_floating() && whole.is_integer() => {
+                let numbers = cast(from, &DataType::Float64)?;
+                let numbers = numbers.as_primitive::<Float64Type>();
+                let fraction = (0..numbers.len()).find(|at| numbers.is_valid(*at) && numbers.value(*at).fract() != 0.0);
+                Ok(fraction.map(|at| (at, "has a fraction, and the column takes whole numbers; round() takes it away".into())))
+            }
+            (DataType::Float64, DataType::Float32) => {
+                let (wide, narrow) = (from.as_primitive::<Float64Type>(), cast(to, &DataType::Float64)?);
+                let narrow = narrow.as_primitive::<Float64Type>();
+                let overflow =
+                    (0..wide.len()).find(|at| wide.is_valid(*at) && wide.value(*at).is_finite() && !narrow.value(*at).is_finite());
+                Ok(overflow.map(|at| (at, format!("is a number that {} cannot hold", self.column.sql_type))))
+            }
+            (whole, float) if whole.is_integer() && float.is_floating() => by_round_trip(format!(
+                "is a whole number that {} does not hold exactly; CAST it to double says that this is meant",
+                self.column.sql_type
+            )),
+            (decimal, whole) if decimal.is_decimal() && whole.is_integer() => {
+                by_round_trip("has a fraction, and the column takes whole numbers; round() takes it away".into())
+            }
+            (decimal, DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)) if decimal.is_decimal() => {
+                by_round_trip(format!("has more than {scale} digits behind the point; round(…, {scale}) takes them away"))
+            }
+            (DataType::Timestamp(..), DataType::Date32) => {
+                by_round_trip("has a time of day, and the column takes days; date_trunc('day', …) takes it away".into())
+            }
+            (DataType::Timestamp(TimeUnit::Nanosecond, zone), DataType::Timestamp(TimeUnit::Microsecond, other)) if zone == other => {
+                by_round_trip(
+                    "has parts of a microsecond, which the column cannot hold; date_trunc('microsecond', …) takes them away".into(),
+                )
+            }
+            (DataType::Time64(TimeUnit::Nanosecond), DataType::Time64(TimeUnit::Microsecond)) => {
+                by_round_trip("has parts of a microsecond, which the column cannot hold".into())
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn check_texts(&self, texts: &ArrayRef) -> Result<()> {
+        let texts = texts.as_string::<i32>();
+        if texts.value_data().contains(&0)
+            && let Some(at) = (0..texts.len()).find(|at| texts.is_valid(*at) && texts.value(*at).contains('\0'))
+        {
+            return Err(
+                self.refuse(at, "has a NUL character, which the database cannot store; regexp_replace(…, '\\x00', '', 'g') takes it away")
+            );
+        }
+        let Some(max) = self.column.chars_max else { return Ok(()) };
+        // No text has more characters than bytes.
+        let too_long = |at: &usize| texts.is_valid(*at) && texts.value(*at).len() > max && texts.value(*at).chars().count() > max;
+        match (0..texts.len()).find(too_long) {
+            Some(at) => Err(self.refuse(at, &format!("has more than {max} characters; left(…, {max}) shortens it"))),
+            None => Ok(()),
+        }
+    }
+
+    fn misfit(&self, from: &DataType) -> String {
+        format!("column \"{}\" is {} and the source has {from}", shown(&self.column.name), self.column.sql_type)
+    }
+
+    /// An error at a row of the batch.
+    pub(crate) fn refuse(&self, at: usize, why: &str) -> Error {
+        value_error(self.qualified, self.first_row + at as u64, self.column, why)
+    }
+}
+
+/// A value of a source's row, from 1, that does not fit its column.
+pub(crate) fn value_error(relation: &Relation, row: u64, column: &Column, why: &str) -> Error {
+    Error::Value(format!("{}, row {row} of the source: \"{}\" {why}. Nothing was changed", relation.qualified(), shown(&column.name)))
+}
+
+fn first_false(same: &BooleanArray) -> Option<usize> {
+    same.values().iter().position(|same| !same)
+}
+
+fn noun(data_type: &DataType) -> &'static str {
+    match family(data_type) {
+        Family::Number => "a number",
+        Family::Text => "a text",
+        Family::Calendar => "a date",
+        Family::Interval => "an interval",
+        _ => "a value",
+    }
+}

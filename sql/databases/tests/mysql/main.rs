@@ -1,0 +1,11 @@
+//! MySQL as a user relies on it: SQL in, rows back, under faults. Against a real MariaDB, which a script of the workspace installs and starts.
+
+#[path = "../certificates.rs"]
+mod certificates;
+mod faults;
+mod filters;
+#[path = "../proxy.rs"]
+mod proxy;
+mod server;
+mod types;
+mod writes;
