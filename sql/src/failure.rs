@@ -88,6 +88,9 @@ impl From<DataFusionError> for Failure {
         {
             return Self::ReaderGone;
         }
+        if let Some(of_database) = clevertap_databases::Error::find(&error) {
+            return Self::Failed(of_database.to_string());
+        }
         match Error::find(&error) {
             Some(ours) if ours.tally().is_some() => Self::Written(ours.to_string()),
             Some(ours) => Self::Failed(ours.to_string()),

@@ -11,7 +11,7 @@ use arrow::{
 };
 
 use crate::{
-    config::{Config, Described, Origin, Source, shown},
+    config::{Config, ConfiguredDatabase, Described, Origin, Source, shown},
     failure::{Completion, Result},
     terminal::{console::Console, output::Output},
 };
@@ -59,8 +59,9 @@ pub(crate) fn config(
     } else {
         print(&rows, config, output)?
     }
-    for closed in &config.accounts.closed {
-        console.say(&closed.why);
+    let databases = config.databases.iter().filter_map(|database| database.opened.as_ref().err());
+    for why in config.accounts.closed.iter().map(|closed| &closed.why).chain(databases) {
+        console.say(why);
     }
     if config.described.default.is_none() && config.described.accounts.len() > 1 {
         console.say("check, person, erase and resend are about one account: --account NAME says which");
@@ -119,6 +120,7 @@ fn rows(config: &Config, variable: &dyn Fn(&str) -> Option<String>) -> Vec<Row> 
         None => Row::new("", "session time zone", "UTC", Source::Default.to_string()),
     });
     config.described.accounts.iter().for_each(|account| of_account(account, config, variable, &mut rows));
+    config.databases.iter().for_each(|database| of_database(database, config, variable, &mut rows));
     let of_files = config.files.iter().map(|files| ("files", &files.name, shown(files.place.value.as_ref(), variable), &files.place.from));
     let of_options = config.options.iter().map(|option| (OPTIONS, &option.name, option.value.value.clone(), &option.value.from));
     rows.extend(of_files.chain(of_options).map(|(section, name, value, from)| Row::new(section, name, value, from.to_string())));
@@ -151,15 +153,29 @@ fn of_account(account: &Described, config: &Config, variable: &dyn Fn(&str) -> O
         Err(_) => "none is meant for this account".to_owned(),
         Ok(place) => match &place.from {
             Source::Variable(name) => (*name).to_owned(),
-            from => {
-                let text = place.value.to_string();
-                let beside = config.file.as_ref().and_then(|file| Path::new(&text).strip_prefix(&file.folder).ok());
-                format!("{}, {from}", beside.map_or_else(|| shown(text.as_ref(), variable), |path| path.display().to_string()))
-            }
+            from => format!("{}, {from}", shown_place(&place.value.to_string(), config, variable)),
         },
     };
     push("passcode", is_set, from);
     push("access", &account.access.value.to_string(), account.access.from.to_string());
+}
+
+/// Where a secret is: the name of a variable, or a file as it stands beside the configuration.
+fn shown_place(place: &str, config: &Config, variable: &dyn Fn(&str) -> Option<String>) -> String {
+    let beside = config.file.as_ref().and_then(|file| Path::new(place).strip_prefix(&file.folder).ok());
+    beside.map_or_else(|| shown(place.as_ref(), variable), |path| path.display().to_string())
+}
+
+fn of_database(database: &ConfiguredDatabase, config: &Config, variable: &dyn Fn(&str) -> Option<String>, rows: &mut Vec<Row>) {
+    let section = format!("databases.{}", database.name);
+    let mut push = |key, value: &str, from: String| rows.push(Row::new(&section, key, value, from));
+    push("url", &database.url.value, database.url.from.to_string());
+    if let Some(place) = &database.password {
+        let is_set = if database.opened.is_ok() { "set" } else { "not set" };
+        push("password", is_set, format!("{}, {}", shown_place(&place.value.to_string(), config, variable), place.from));
+    }
+    let access = if database.access.value == clevertap_databases::Access::Write { "write" } else { "read" };
+    push("access", access, database.access.from.to_string());
 }
 
 #[cfg(test)]
@@ -195,6 +211,7 @@ mod tests {
 
     const FILE: &str = "[accounts.shop]\naccount_id = 'S-1'\nregion = 'in1'\npasscode_env = 'SHOP'\n\
                         [accounts.lab]\naccount_id = 'L-1'\nendpoint = 'https://lab.example'\npasscode_file = '/home/ada/lab'\naccess = 'read'\n\
+                        [databases.crm]\nurl = 'postgres://reader@db.example/crm'\npassword_env = 'SHOP'\n\
                         [files]\nusers = 'https://ada:hush-2@h/x.csv?X-Amz-Signature=hush-3'\n[options]\nnulls = 'delete'\n";
 
     #[test]
@@ -243,11 +260,16 @@ endpoint           https://lab.example                  clevertap.toml:7
 passcode           not set                              ~/lab, clevertap.toml:8
 access             read                                 --read-only
 
+[databases.crm]
+url                postgres://…@db.example/crm          clevertap.toml:11
+password           set                                  SHOP, clevertap.toml:12
+access             read                                 default
+
 [files]
-users              https://…@h/x.csv?X-Amz-Signature=…  clevertap.toml:11
+users              https://…@h/x.csv?X-Amz-Signature=…  clevertap.toml:14
 
 [options]
-nulls              delete                               clevertap.toml:13
+nulls              delete                               clevertap.toml:16
 all others have their defaults (sql/README.md, Options)
 ";
         assert_eq!(printed, expected.trim_start());

@@ -11,18 +11,19 @@ use std::collections::HashMap;
 use chrono_tz::Tz;
 
 use super::{
+    databases::DatabaseSection,
     found::FoundFile,
     options::OptionValue,
     passcode::PasscodePlace,
     reader::{Reader, SENDS_ROWS},
     section::{Faults, Located, Section, parse},
-    value::{Source, Sourced, parse_access, parse_name, parse_region, parse_time_zone, with_scheme},
+    value::{Source, Sourced, parse_access, parse_name, parse_region, parse_time_zone, parse_variable, with_scheme},
 };
 use crate::failure::Result;
 use datafusion_clevertap::{Access, Region};
 
 /// Sections of other builds.
-const OTHERS: [&str; 4] = ["databases", "syncs", "serve", "cluster"];
+const OTHERS: [&str; 3] = ["syncs", "serve", "cluster"];
 /// How the names of variables begin that the file of the working folder may name.
 pub(crate) const VARIABLES: &str = "CLEVERTAP_PASSCODE";
 
@@ -33,6 +34,8 @@ pub(crate) struct FileConfig {
     pub(crate) state: Option<Sourced<String>>,
     /// `[accounts.NAME]`, in the order of the file.
     pub(super) accounts: Vec<AccountSection>,
+    /// `[databases.NAME]`, in the order of the file.
+    pub(super) databases: Vec<DatabaseSection>,
     /// `[files]`, in the order of the file.
     pub(crate) files: Vec<NamedPlace>,
     /// `[options]`, in the order of the file.
@@ -82,6 +85,7 @@ impl FileConfig {
         let config = Self {
             state: file.text("state").map(|state| reader.sourced(reader.place(&state.value), &state.span)),
             accounts: file.section("accounts").map(|section| AccountSection::read_all(section, reader)).unwrap_or_default(),
+            databases: file.section("databases").map(|section| DatabaseSection::read_all(section, reader)).unwrap_or_default(),
             files: file.section("files").map(|section| NamedPlace::read_all(section, reader)).unwrap_or_default(),
             options: file.section("options").map(|section| OptionValue::read_all(section, reader)).unwrap_or_default(),
         };
@@ -204,14 +208,4 @@ impl NamedPlace {
         }
         files
     }
-}
-
-/// The name of a variable. A passcode in its place is not shown.
-pub(crate) fn parse_variable(text: &str) -> Result<String, String> {
-    let is_name = !text.starts_with(|first: char| first.is_ascii_digit())
-        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-    if is_name {
-        return Ok(text.to_owned());
-    }
-    Err("passcode_env is not the name of a variable; expected one, as CLEVERTAP_PASSCODE, and the passcode in the variable".to_owned())
 }

@@ -1,17 +1,19 @@
 //! The configuration: flags, the environment and `clevertap.toml`, in this order key by key.
 //!
-//! In: flags, a look-up of variables, the working folder. Out: [`Config`]: the accounts, the views of `[files]`, the `[options]`, the place of
+//! In: flags, a look-up of variables, the working folder. Out: [`Config`]: the accounts, the databases, the views of `[files]`, the `[options]`, the place of
 //! `state`, each with where it came from; or every fault of the file at once, with line and column.
 //!
 //! ```text
 //! found      --config, else ./clevertap.toml, else ~/.config/clevertap-sql/clevertap.toml: one of them
 //!   └─▶ file       one struct a section, read by `section` (TOML with places), `reader`, `options`, `passcode`, `value`
+//!         ├─▶ databases  opened, and not connected to
 //!         └─▶ account    what flags, variables and the file say of each account, and which one is used by default
 //!               └─▶ accounts   opened, or not, and why
 //! ```
 
 mod account;
 mod accounts;
+mod databases;
 mod file;
 mod found;
 mod options;
@@ -27,10 +29,11 @@ use std::path::Path;
 pub(crate) use self::{
     account::{ACCOUNT_ID, AccountFlags, Described, DescribedAccounts, ENDPOINT, NAME, PASSCODE, REGION, TIME_ZONE},
     accounts::{Accounts, OpenAccount, how_to_set_an_account},
-    file::{NamedPlace, VARIABLES, parse_variable},
+    databases::ConfiguredDatabase,
+    file::{NamedPlace, VARIABLES},
     found::{FILE_NAME, FoundFile, Origin, shown, users_file, users_folder},
     options::OptionValue,
-    value::{Source, Sourced, parse_name, parse_region, parse_time_zone},
+    value::{Source, Sourced, parse_name, parse_region, parse_time_zone, parse_variable},
 };
 use self::{file::FileConfig, found::users_state};
 use crate::failure::Result;
@@ -42,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) file: Option<FoundFile>,
     pub(crate) described: DescribedAccounts,
     pub(crate) accounts: Accounts,
+    pub(crate) databases: Vec<ConfiguredDatabase>,
     pub(crate) files: Vec<NamedPlace>,
     pub(crate) options: Vec<OptionValue>,
     /// Where what is to be remembered between runs is kept; `None` where no home is known.
@@ -74,7 +78,8 @@ impl Config {
         let accounts = Accounts::open(&described, &variable)?;
         let default_state = || users_state(&variable).map(|path| Sourced::new(path.display().to_string(), Source::Default));
         let state = file.state.or_else(default_state);
-        Ok(Self { file: found, described, accounts, files: file.files, options: file.options, state })
+        let databases = file.databases.into_iter().map(|database| database.open(&variable)).collect();
+        Ok(Self { file: found, described, accounts, databases, files: file.files, options: file.options, state })
     }
 
     /// What is said once of a file that nobody has named: it lies in the working folder, whoever put it there.

@@ -1,6 +1,6 @@
-//! Where the passcode of an account is, and the passcode from there.
+//! Where the passcode of an account is, or the password of a database, and the secret from there.
 //!
-//! In: the name of a variable, or a file. Out: a [`Secret`], or why there is none. No message holds a byte of it.
+//! In: the name of a variable, or a file. Out: the secret, or why there is none. No message holds a byte of it.
 
 use std::{
     fmt, fs,
@@ -35,19 +35,25 @@ impl PasscodePlace {
     /// # Errors
     /// Why there is none, as a sentence.
     pub(super) fn read(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
+        self.text("passcode", variable).map(Secret::new)
+    }
+
+    /// The same as text; `what` is what it is called: `passcode`, `password`.
+    ///
+    /// # Errors
+    /// Why there is none, as a sentence.
+    pub(super) fn text(&self, what: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
         match self {
-            Self::Variable(name) => match variable(name) {
-                Some(passcode) => Ok(Secret::new(passcode)),
-                None => Err(format!("the variable {name}, which holds its passcode, is not set: read -rs {name} && export {name}")),
-            },
-            Self::File(path) => from_file(path),
+            Self::Variable(name) => variable(name)
+                .ok_or_else(|| format!("the variable {name}, which holds its {what}, is not set: read -rs {name} && export {name}")),
+            Self::File(path) => from_file(path, what),
         }
     }
 }
 
-fn from_file(path: &Path) -> Result<Secret, String> {
+fn from_file(path: &Path, what: &str) -> Result<String, String> {
     let place = path.display();
-    let refused = |why: &str| Err(format!("its passcode_file {place} {why}"));
+    let refused = |why: &str| Err(format!("its {what}_file {place} {why}"));
     // A pipe would be waited for.
     match fs::metadata(path) {
         Ok(there) if there.is_file() => {}
@@ -62,41 +68,41 @@ fn from_file(path: &Path) -> Result<Secret, String> {
         Ok(there)
     });
     match read {
-        Ok(there) => check_permissions(&there, path)?,
+        Ok(there) => check_permissions(&there, path, what)?,
         Err(error) => return refused(&format!("was not read: {error}")),
     }
     let Ok(text) = String::from_utf8(bytes) else { return refused("is not text") };
     match text.trim() {
-        "" => refused("is empty; expected the passcode, in one line"),
-        passcode if passcode.contains(['\n', '\r']) || text.len() as u64 > BYTES_MAX => {
-            refused("has more than one line; expected the passcode alone")
+        "" => refused(&format!("is empty; expected the {what}, in one line")),
+        secret if secret.contains(['\n', '\r']) || text.len() as u64 > BYTES_MAX => {
+            refused(&format!("has more than one line; expected the {what} alone"))
         }
-        passcode => Ok(Secret::new(passcode)),
+        secret => Ok(secret.to_owned()),
     }
 }
 
 /// As ssh has it for keys: a file of the user's is for the user alone. One of root's is a secret that a container or a service was given, whose
 /// readers root has chosen; nobody else may write it.
 #[cfg(unix)]
-fn check_permissions(there: &fs::Metadata, path: &Path) -> Result<(), String> {
+fn check_permissions(there: &fs::Metadata, path: &Path, what: &str) -> Result<(), String> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let place = path.display();
     let mode = there.permissions().mode() & 0o777;
     let of_user = there.uid() == rustix::process::geteuid().as_raw();
     if !of_user && there.uid() != 0 {
-        return Err(format!("its passcode_file {place} belongs to another user; expected a file of your own"));
+        return Err(format!("its {what}_file {place} belongs to another user; expected a file of your own"));
     }
     let forbidden = if there.uid() == 0 { 0o022 } else { 0o077 };
     if mode & forbidden != 0 {
-        let what = if there.uid() == 0 { "written" } else { "read" };
-        return Err(format!("its passcode_file {place} may be {what} by others (its mode is {mode:03o}): chmod 600 {place}"));
+        let done = if there.uid() == 0 { "written" } else { "read" };
+        return Err(format!("its {what}_file {place} may be {done} by others (its mode is {mode:03o}): chmod 600 {place}"));
     }
     Ok(())
 }
 
 /// Where permissions are not Unix's, the folder's owner answers for it.
 #[cfg(not(unix))]
-fn check_permissions(_: &fs::Metadata, _: &Path) -> Result<(), String> {
+fn check_permissions(_: &fs::Metadata, _: &Path, _: &str) -> Result<(), String> {
     Ok(())
 }
 

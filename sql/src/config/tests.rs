@@ -305,3 +305,34 @@ fn the_examples_of_the_page_are_files_that_are_read() {
     let names = |config: &Config| config.described.accounts.iter().map(|account| account.name.clone()).collect::<Vec<_>>();
     assert_eq!((names(&whole), whole.files.len(), whole.options.len()), (vec!["shop".to_owned(), "lab".to_owned()], 2, 2));
 }
+
+#[test]
+fn databases_are_checked_at_their_lines_and_those_of_the_working_folder_are_read_alone() {
+    let faults_of = |origin, text: &str| faults(origin, text);
+    assert_eq!(
+        faults_of(
+            Origin::Named,
+            "[databases.shop]\nurl = 'postgres://a:hush@db.example/shop'\n[databases.two]\nurl = 'mysql://db.example/x'\naccess = 'all'\ncreate = 1\n\
+             pasword_env = 'X'\n[databases.datafusion]\nurl = 'oracle://db.example/x'\n[databases.none]\n"
+        ),
+        "clevertap.toml:2:7: database \"shop\": its URL has a password in it; leave it out, and set password_env or password_file [DB-101]\n\
+         clevertap.toml:5:10: access is \"all\"; expected read or write\n\
+         clevertap.toml:6:10: \"create\" is a number; expected true or false\n\
+         clevertap.toml:7:1: \"pasword_env\" is no key of [databases.two]; did you mean password_env?\n\
+         clevertap.toml:8:12: \"datafusion\" is the catalogue of everything else; choose another name\n\
+         clevertap.toml:9:7: database \"datafusion\": its URL begins with none of postgres:// mysql:// mariadb:// sqlite: ; for example \
+         postgres://reader@db.acme.example/shop [DB-101]\n\
+         clevertap.toml:10:12: [databases.none] has no url, such as postgres://reader@db.acme.example/shop"
+    );
+    let refused = faults_of(
+        Origin::WorkingFolder,
+        "[databases.shop]\nurl = 'postgres://db.example/shop'\npassword_env = 'AWS_SECRET'\n[databases.own]\nurl = 'sqlite:own.db'\naccess = 'write'\n",
+    );
+    assert!(refused.contains("clevertap.toml:3:1: password_env is not taken") && refused.contains("clevertap.toml:6:10: access = \"write\" is not taken"), "{refused}");
+    let read = Config::of_file(
+        Some(found(Origin::WorkingFolder, "[databases.own]\nurl = 'sqlite:own.db'\n")),
+        &AccountFlags::default(),
+        &|_| None,
+    );
+    assert!(read.unwrap().databases[0].opened.is_ok());
+}

@@ -109,6 +109,16 @@ pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The name of a variable. A passcode in its place is not shown.
+pub(crate) fn parse_variable(text: &str) -> Result<String, String> {
+    let is_name = !text.starts_with(|first: char| first.is_ascii_digit())
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    if is_name {
+        return Ok(text.to_owned());
+    }
+    Err("passcode_env is not the name of a variable; expected one, as CLEVERTAP_PASSCODE, and the passcode in the variable".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,11 +21,11 @@ use chrono_tz::Tz;
 
 use super::{
     memory, missing_table,
-    rewrites::{rewrite, shows_tables},
+    rewrites::{rewrite, shows_tables, tables},
     wide_rows::NarrowBatches,
 };
 use crate::{
-    config::{Accounts, Config, NAME, NamedPlace, OpenAccount, OptionValue, how_to_set_an_account},
+    config::{Accounts, Config, ConfiguredDatabase, NAME, NamedPlace, OpenAccount, OptionValue, how_to_set_an_account},
     failure::{Failure, Result, sentence},
     files::{
         listing::{CsvCells, enable_file_tables},
@@ -50,6 +50,8 @@ use url::Url;
 #[derive(Debug, Default)]
 pub(crate) struct SessionSettings {
     pub(crate) accounts: Accounts,
+    /// Catalogues, connected to when a statement names them.
+    pub(crate) databases: Vec<ConfiguredDatabase>,
     /// Views over files, opened when a statement names them.
     pub(crate) files: Vec<NamedPlace>,
     /// What SET sets before the first statement.
@@ -73,8 +75,8 @@ impl From<OpenAccount> for SessionSettings {
 
 impl From<Config> for SessionSettings {
     fn from(config: Config) -> Self {
-        let Config { accounts, files, options, .. } = config;
-        Self { accounts, files, options }
+        let Config { accounts, databases, files, options, .. } = config;
+        Self { accounts, databases, files, options }
     }
 }
 
@@ -90,6 +92,8 @@ impl From<Option<Account>> for SessionSettings {
 pub(crate) struct Session {
     ctx: SessionContext,
     pub(super) accounts: Accounts,
+    /// Databases that are not open, by name, each with why.
+    closed_databases: Vec<(String, String)>,
     confirmations: Option<Arc<Confirmations>>,
     upload_error: UploadError,
     learning: Arc<Learning>,
@@ -127,7 +131,7 @@ impl Session {
     }
 
     fn build(settings: SessionSettings, failed_rows: Option<&str>, cells: CsvCells) -> Result<Self> {
-        let SessionSettings { accounts, files, options } = settings;
+        let SessionSettings { accounts, databases, files, options } = settings;
         let mut config = SessionConfig::new().with_information_schema(true);
         // The first account that is registered would set its own.
         if let Some(zone) = accounts.time_zone.or(accounts.open.first().map(|_| Tz::UTC)) {
@@ -156,11 +160,18 @@ impl Session {
             (true, None) => datafusion_clevertap_udfs::register(&mut ctx)?,
             (false, _) => {}
         }
+        let mut closed_databases = Vec::new();
+        for ConfiguredDatabase { name, opened, .. } in databases {
+            match opened {
+                Ok(database) => database.register(&ctx),
+                Err(why) => closed_databases.push((name, why)),
+            }
+        }
         let of_file = options.iter().map(|option| (option.name.as_str(), option.value.value.as_str()));
         for (name, value) in of_file.chain(failed_rows.map(|folder| ("failed_rows_to", folder))) {
             ctx.state_ref().write().config_mut().options_mut().set(&format!("clevertap.{name}"), value)?;
         }
-        Ok(Self { ctx, accounts, confirmations: None, upload_error, learning })
+        Ok(Self { ctx, accounts, closed_databases, confirmations: None, upload_error, learning })
     }
 
     /// The name of a table of the account that is used by default, as SQL takes it: `clevertap.profiles`.
@@ -192,8 +203,12 @@ impl Session {
         self.accounts.open.iter().any(|opened| !opened.account.runs().is_empty())
     }
 
-    /// Why the tables that `text` names are not there: their account is not open.
+    /// Why the tables that `text` names are not there: their account or their database is not open.
     fn closed_hint(&self, text: &str) -> Option<String> {
+        let is_of = |name: &str| tables(text).iter().any(|table| table.catalog() == Some(name));
+        if let Some((_, why)) = self.closed_databases.iter().find(|(name, _)| is_of(name)) {
+            return Some(why.clone());
+        }
         if let Some(closed) = self.accounts.closed.iter().find(|closed| names_tables_of(text, &closed.name)) {
             return Some(closed.why.clone());
         }

@@ -153,3 +153,50 @@ async fn options_of_the_file_are_set_before_the_first_statement_and_set_wins_ove
     let without = Session::with(config("[options]\ncsv_types = 'text'\n", "/".as_ref()), None).unwrap();
     assert_eq!(super::literals::cell(&without.rows("SHOW clevertap.csv_types").await.unwrap()[0], "value", 0).unwrap().unwrap(), "text");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_database_of_the_file_is_read_and_written_beside_an_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute_batch("CREATE TABLE users (id TEXT PRIMARY KEY, plan TEXT, visits INTEGER)").unwrap();
+    std::fs::write(folder.path().join("users.csv"), "id,plan,visits\n007,gold,3\n8,,4\n").unwrap();
+    let text = "[databases.crm]\nurl = 'sqlite:shop.db'\naccess = 'write'\n[databases.look]\nurl = 'sqlite:shop.db'\n\
+                [databases.far]\nurl = 'postgres://reader@db.example/far'\npassword_env = 'FAR'\n[files]\nsource = 'users.csv'\n";
+    let world = World::new();
+    let Config { databases, files, .. } = config(text, folder.path());
+    let accounts = Accounts { open: vec![named("clevertap", &world.account)], ..Accounts::default() };
+    let session = Session::with(SessionSettings { accounts, databases, files, ..SessionSettings::default() }, None).unwrap();
+    let rows = async |text: &str| session.rows(text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+
+    rows("INSERT INTO crm.main.users SELECT id, plan, visits FROM source").await;
+    rows("REPLACE INTO crm.main.users SELECT '8' AS id, 'plus' AS plan, 5 AS visits").await;
+    let kept = rows("SELECT id, plan, visits FROM crm.main.users ORDER BY id").await;
+    assert_batches_eq!(
+        [
+            "+-----+------+--------+",
+            "| id  | plan | visits |",
+            "+-----+------+--------+",
+            "| 007 | gold | 3      |",
+            "| 8   | plus | 5      |",
+            "+-----+------+--------+",
+        ],
+        &kept
+    );
+    rows("SET clevertap.schema_check = 'off'").await;
+    rows("INSERT INTO clevertap.profiles SELECT id AS identity, plan AS \"Plan\", visits AS \"Visits\" FROM look.main.users").await;
+    assert_eq!(world.emulator.report().profiles, 2);
+    assert!(world.sent_to("/1/upload").concat().contains("\"identity\":\"007\""));
+
+    let refused = failed(&session, "INSERT INTO look.main.users SELECT '9' AS id, 'x' AS plan, 1 AS visits").await;
+    assert!(refused.contains("access"), "{refused}");
+    let closed = failed(&session, "SELECT * FROM far.public.users").await;
+    assert!(
+        closed.ends_with(
+            "\ndatabase far (clevertap.toml:6) is not open: the variable FAR, which holds its password, is not set: read -rs FAR && export FAR"
+        ),
+        "{closed}"
+    );
+    let missing = failed(&session, "SELECT * FROM crm.main.people").await;
+    assert!(missing.contains("not found"), "{missing}");
+}
