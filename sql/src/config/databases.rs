@@ -95,9 +95,8 @@ impl DatabaseSection {
         let Self { at, url, password, access, settings } = self;
         let name = settings.name.clone();
         let secret = password.as_ref().map(|place| place.value.text("password", variable)).transpose();
-        let opened = secret.and_then(|secret| {
-            Database::open(settings.with_password(secret.map(Password::new))).map_err(|error| error.to_string())
-        });
+        let opened =
+            secret.and_then(|secret| Database::open(settings.with_password(secret.map(Password::new))).map_err(|error| error.to_string()));
         let opened = opened.map_err(|why| format!("database {name} ({at}) is not open: {why}"));
         ConfiguredDatabase { name, url, password, access, opened }
     }

@@ -328,11 +328,14 @@ fn databases_are_checked_at_their_lines_and_those_of_the_working_folder_are_read
         Origin::WorkingFolder,
         "[databases.shop]\nurl = 'postgres://db.example/shop'\npassword_env = 'AWS_SECRET'\n[databases.own]\nurl = 'sqlite:own.db'\naccess = 'write'\n",
     );
-    assert!(refused.contains("clevertap.toml:3:1: password_env is not taken") && refused.contains("clevertap.toml:6:10: access = \"write\" is not taken"), "{refused}");
-    let read = Config::of_file(
-        Some(found(Origin::WorkingFolder, "[databases.own]\nurl = 'sqlite:own.db'\n")),
-        &AccountFlags::default(),
-        &|_| None,
+    assert!(
+        refused.contains("clevertap.toml:3:1: password_env is not taken")
+            && refused.contains("clevertap.toml:6:10: access = \"write\" is not taken"),
+        "{refused}"
     );
+    let read =
+        Config::of_file(Some(found(Origin::WorkingFolder, "[databases.own]\nurl = 'sqlite:own.db'\n")), &AccountFlags::default(), &|_| {
+            None
+        });
     assert!(read.unwrap().databases[0].opened.is_ok());
 }
