@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use async_trait::async_trait;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::{SQLOptions, SessionState};
-use datafusion::logical_expr::{DdlStatement, Explain, LogicalPlan};
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::{DdlStatement, Explain, LogicalPlan, WriteOp};
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 
@@ -138,7 +139,8 @@ async fn check_explained(state: &SessionState, explain: &Explain) -> Result<()> 
     }
 }
 
-/// Whether a plan writes to us what only scans, filters and projections feed: then one partition keeps the file's order.
+/// Whether a plan writes what only scans, filters and projections feed, to us or where of rows with one key the last one counts (REPLACE INTO,
+/// INSERT OVERWRITE): then one partition keeps the file's order.
 fn keeps_order(plan: &LogicalPlan) -> bool {
     fn simple(plan: &LogicalPlan) -> bool {
         let itself = matches!(
@@ -154,7 +156,10 @@ fn keeps_order(plan: &LogicalPlan) -> bool {
         itself && plan.inputs().into_iter().all(simple)
     }
     match plan {
-        LogicalPlan::Dml(dml) => target_of(dml).is_some() && simple(&dml.input),
+        LogicalPlan::Dml(dml) => {
+            let last_counts = matches!(dml.op, WriteOp::Insert(InsertOp::Replace | InsertOp::Overwrite));
+            (last_counts || target_of(dml).is_some()) && simple(&dml.input)
+        }
         LogicalPlan::Copy(copy) => copy.output_url.starts_with("clevertap://") && simple(&copy.input),
         LogicalPlan::Explain(explain) => keeps_order(&explain.plan),
         LogicalPlan::Analyze(analyze) => keeps_order(&analyze.input),

@@ -27,6 +27,9 @@ pub(crate) enum Failure {
     /// CleverTap did not answer within `clevertap.retry_for_ms`; it may answer later.
     #[error("{0}")]
     Unanswered(String),
+    /// CleverTap answered about one thing in a form that is none, or refused it; about others it may do better.
+    #[error("{0}")]
+    Unread(String),
     /// Ctrl-C, TERM or HUP.
     #[error("stopped by a signal (Ctrl-C, TERM or HUP)")]
     Stopped,
@@ -66,7 +69,13 @@ impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Failed(_) | Self::Written(_) | Self::Unanswered(_) | Self::Stopped | Self::NoEvidence | Self::ReaderGone => 1,
+            Self::Failed(_)
+            | Self::Written(_)
+            | Self::Unanswered(_)
+            | Self::Unread(_)
+            | Self::Stopped
+            | Self::NoEvidence
+            | Self::ReaderGone => 1,
         }
     }
 

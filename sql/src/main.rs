@@ -9,7 +9,7 @@
 //!                                    └─ files/listing: tables over files and buckets
 //! ```
 //!
-//! The rooms, lowest first; none imports a room that comes after it: `failure` (how a run ends), `process` (core files, panics), `nearest` (the name that was meant), `config` (flags, variables, clevertap.toml),
+//! The rooms, lowest first; none imports a room that comes after it: `failure` (how a run ends), `process` (core files, panics), `nearest` (the name that was meant), `literals` (values as SQL and as arguments, cells as text), `config` (flags, variables, clevertap.toml),
 //! `files` (reading by path, writing whole files), `terminal` (stdout, stderr, confirmations, Ctrl-C), `engine` (DataFusion,
 //! set up, and the runner of a script), `commands` (one file or folder a command), `cli` (flags).
 
@@ -19,6 +19,7 @@ mod config;
 mod engine;
 mod failure;
 mod files;
+mod literals;
 mod nearest;
 mod process;
 mod terminal;

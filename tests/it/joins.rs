@@ -91,6 +91,9 @@ async fn a_join_is_look_ups_where_a_sweep_is_allowed_too() {
     assert_eq!((lines_of(&world.rows(missing).await), requests(&world).1), (2, 0));
     // Everybody, since no keys can tell who is wanted.
     assert!(lines_of(&world.rows("SELECT identity FROM clevertap.profiles").await) > 0 && requests(&world).1 > 0);
+    let warnings = world.account.warnings();
+    let told: Vec<_> = warnings.iter().filter(|warning| warning.code == "CT-624").map(|warning| warning.message.as_str()).collect();
+    assert!(matches!(told[..], [one] if one.contains("who did none that CleverTap exports is not among them")), "{told:?}");
     // More keys than may be looked up, and nothing asked yet.
     world.set("lookups_max", 10).await;
     let looked_up = requests(&world).0;

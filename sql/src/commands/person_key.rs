@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use datafusion::{common::DataFusionError, error::Result};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{
+use crate::{
+    engine::session::Session,
     literals::{cell, literal, literals},
-    session::Session,
 };
 
 /// Keys of one statement, so that its text stays small.

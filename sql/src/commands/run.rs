@@ -10,7 +10,6 @@ use clap::{ArgMatches, Args};
 use super::resend::log::ResendLog;
 use crate::{
     engine::{
-        literals::argument,
         resuming::Resuming,
         runner::Runner,
         script::{self, Statement},
@@ -18,6 +17,7 @@ use crate::{
     },
     failure::{Completion, Failure, Result},
     files::atomic_file::FileAccess,
+    literals::argument,
     terminal::{confirm::Interactive, console::Console, format::Format, interrupt::Interrupts, output::Output},
 };
 use datafusion_clevertap::{redact::without_secrets, runs::RunLog};

@@ -62,21 +62,12 @@ impl DatabaseSection {
         let in_variable = section.parsed("password_env", parse_password_variable);
         let in_file = section.text("password_file");
         let access = section.parsed("access", parse_access);
-        let create = section.flag("create");
         section.finish();
 
         if let Some(access) = access.as_ref().filter(|access| access.value == Access::Write) {
             reader.refuse_in_working_folder(&access.span, "access = \"write\"", SENDS_ROWS);
         }
-        let password = match (in_variable, in_file) {
-            (Some(variable), None) => Some(reader.sourced(PasscodePlace::Variable(variable.value), &variable.span)),
-            (None, Some(file)) => Some(reader.sourced(PasscodePlace::File(reader.place(&file.value).into()), &file.span)),
-            (Some(_), Some(file)) => {
-                reader.faults.add(&file.span, "password_file and password_env are two places of one password; name one");
-                None
-            }
-            (None, None) => None,
-        };
+        let password = reader.secret("password", in_variable, in_file);
         let url = url?;
         let settings = match DatabaseSettings::new(&name.value, &beside(&url.value, reader)) {
             Ok(settings) => settings,
@@ -86,7 +77,7 @@ impl DatabaseSection {
             }
         };
         let access = access.map_or(Sourced::new(Access::Read, Source::Default), |access| reader.located(access));
-        let settings = settings.with_access(access.value).with_create(create.is_some_and(|create| create.value));
+        let settings = settings.with_access(access.value);
         Some(Self { at: reader.source(&name.span), url: reader.located(url), password, access, settings })
     }
 

@@ -172,15 +172,7 @@ impl AccountSection {
         if let Some(access) = access.as_ref().filter(|access| access.value == Access::Erase) {
             reader.refuse_in_working_folder(&access.span, "access = \"erase\"", "it permits to erase people");
         }
-        let passcode = match (in_variable, in_file) {
-            (Some(variable), None) => Some(reader.sourced(PasscodePlace::Variable(variable.value), &variable.span)),
-            (None, Some(file)) => Some(reader.sourced(PasscodePlace::File(reader.place(&file.value).into()), &file.span)),
-            (Some(_), Some(file)) => {
-                reader.faults.add(&file.span, "passcode_file and passcode_env are two places of one passcode; name one");
-                None
-            }
-            (None, None) => None,
-        };
+        let passcode = reader.secret("passcode", in_variable, in_file);
         Some(Self {
             name: name.value.clone(),
             at: reader.source(&name.span),

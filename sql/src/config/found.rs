@@ -5,10 +5,10 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
+use super::small_file::{self, NotRead};
 use crate::failure::{Failure, Result};
 
 /// The name of the file.
@@ -60,22 +60,11 @@ impl FoundFile {
     /// `None` where nothing is there.
     fn read(path: &Path, shown: String, origin: Origin) -> Result<Option<Self>> {
         let refused = |why: &str| Err(Failure::Usage(format!("{shown} {why}")));
-        // A pipe would be waited for.
-        match fs::metadata(path) {
-            Ok(there) if there.is_file() => {}
-            Ok(_) => return refused("is not a file"),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-            Err(error) => return refused(&format!("was not read: {error}")),
-        }
-        let mut bytes = Vec::new();
-        let read = fs::File::open(path).and_then(|file| {
-            let there = file.metadata()?;
-            file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-            Ok(there)
-        });
-        let there = match read {
-            Ok(there) => there,
-            Err(error) => return refused(&format!("was not read: {error}")),
+        let (there, bytes) = match small_file::read(path, BYTES_MAX) {
+            Ok(read) => read,
+            Err(NotRead::Nothing) => return Ok(None),
+            Err(NotRead::NoFile) => return refused("is not a file"),
+            Err(NotRead::Failed(error)) => return refused(&format!("was not read: {error}")),
         };
         if is_writable_by_all(&there) {
             return refused(&format!(

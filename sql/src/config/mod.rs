@@ -20,6 +20,7 @@ mod options;
 mod passcode;
 mod reader;
 mod section;
+mod small_file;
 #[cfg(test)]
 mod tests;
 mod value;

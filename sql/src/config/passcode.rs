@@ -4,10 +4,10 @@
 
 use std::{
     fmt, fs,
-    io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
+use super::small_file::{self, NotRead};
 use datafusion_clevertap::Secret;
 
 /// A passcode has a dozen characters.
@@ -54,23 +54,13 @@ impl PasscodePlace {
 fn from_file(path: &Path, what: &str) -> Result<String, String> {
     let place = path.display();
     let refused = |why: &str| Err(format!("its {what}_file {place} {why}"));
-    // A pipe would be waited for.
-    match fs::metadata(path) {
-        Ok(there) if there.is_file() => {}
-        Ok(_) => return refused("is not a file"),
-        Err(error) if error.kind() == ErrorKind::NotFound => return refused("is not there"),
-        Err(error) => return refused(&format!("was not read: {error}")),
-    }
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| {
-        let there = file.metadata()?;
-        file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-        Ok(there)
-    });
-    match read {
-        Ok(there) => check_permissions(&there, path, what)?,
-        Err(error) => return refused(&format!("was not read: {error}")),
-    }
+    let (there, bytes) = match small_file::read(path, BYTES_MAX) {
+        Ok(read) => read,
+        Err(NotRead::Nothing) => return refused("is not there"),
+        Err(NotRead::NoFile) => return refused("is not a file"),
+        Err(NotRead::Failed(error)) => return refused(&format!("was not read: {error}")),
+    };
+    check_permissions(&there, path, what)?;
     let Ok(text) = String::from_utf8(bytes) else { return refused("is not text") };
     match text.trim() {
         "" => refused(&format!("is empty; expected the {what}, in one line")),

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::{
     found::{FILE_NAME, FoundFile, Origin},
+    passcode::PasscodePlace,
     section::{Faults, Located},
     value::{Source, Sourced},
 };
@@ -46,6 +47,24 @@ impl<'f> Reader<'f> {
         let path = self.file.folder.join(text).display().to_string();
         // A folder is known by its slash.
         if text.ends_with('/') && !path.ends_with('/') { format!("{path}/") } else { path }
+    }
+
+    /// The place of a secret, by the name of a variable or by a file; `what` is what it is called: `passcode`, `password`.
+    pub(super) fn secret(
+        &self,
+        what: &str,
+        in_variable: Option<Located<String>>,
+        in_file: Option<Located<String>>,
+    ) -> Option<Sourced<PasscodePlace>> {
+        match (in_variable, in_file) {
+            (Some(variable), None) => Some(self.sourced(PasscodePlace::Variable(variable.value), &variable.span)),
+            (None, Some(file)) => Some(self.sourced(PasscodePlace::File(self.place(&file.value).into()), &file.span)),
+            (Some(_), Some(file)) => {
+                self.faults.add(&file.span, format!("{what}_file and {what}_env are two places of one {what}; name one"));
+                None
+            }
+            (None, None) => None,
+        }
     }
 
     /// A fault if the file is that of the working folder.

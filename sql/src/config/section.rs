@@ -131,16 +131,6 @@ impl<'f, 'i> Section<'f, 'i> {
         Some(Located { value: text.trim().to_owned(), span: value.span() })
     }
 
-    /// `true` or `false`.
-    pub(super) fn flag(&mut self, key: &'static str) -> Option<Located<bool>> {
-        let (_, value) = self.take(key)?;
-        let flag = value.get_ref().as_bool();
-        if flag.is_none() {
-            self.faults.add(&value.span(), format!("\"{key}\" is {}; expected true or false", kind(value.get_ref())));
-        }
-        Some(Located { value: flag?, span: value.span() })
-    }
-
     /// A text that `parse` reads; its sentence is the fault.
     pub(super) fn parsed<T>(&mut self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<Located<T>> {
         let Located { value, span } = self.text(key)?;

@@ -317,7 +317,7 @@ fn databases_are_checked_at_their_lines_and_those_of_the_working_folder_are_read
         ),
         "clevertap.toml:2:7: database \"shop\": its URL has a password in it; leave it out, and set password_env or password_file [DB-101]\n\
          clevertap.toml:5:10: access is \"all\"; expected read or write\n\
-         clevertap.toml:6:10: \"create\" is a number; expected true or false\n\
+         clevertap.toml:6:1: \"create\" is no key of [databases.two]; expected url, password_env, password_file, access\n\
          clevertap.toml:7:1: \"pasword_env\" is no key of [databases.two]; did you mean password_env?\n\
          clevertap.toml:8:12: \"datafusion\" is the catalogue of everything else; choose another name\n\
          clevertap.toml:9:7: database \"datafusion\": its URL begins with none of postgres:// mysql:// mariadb:// sqlite: ; for example \

@@ -13,7 +13,6 @@
 
 mod depth;
 pub(crate) mod ending;
-pub(crate) mod literals;
 mod memory;
 mod missing_table;
 pub(crate) mod resuming;

@@ -21,8 +21,9 @@ use datafusion::{
     },
 };
 
-use super::{literals::literal, script::cut};
+use super::script::cut;
 use crate::files::listing::is_path;
+use crate::literals::literal;
 
 /// The text to plan in place of `text`.
 pub(super) fn rewrite(text: &str) -> Cow<'_, str> {

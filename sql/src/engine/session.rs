@@ -362,7 +362,7 @@ mod tests {
     use datafusion::execution::memory_pool::MemoryLimit;
 
     use super::*;
-    use crate::{engine::literals::cell, world::World};
+    use crate::{literals::cell, world::World};
 
     /// One column of a result, as text.
     async fn column(session: &Session, text: &str, column: &str) -> Vec<String> {

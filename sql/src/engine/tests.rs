@@ -143,7 +143,7 @@ async fn options_of_the_file_are_set_before_the_first_statement_and_set_wins_ove
     let session = Session::with(config(&text, "/project".as_ref()), Some("other/")).unwrap();
     let value = async |name: &str| {
         let rows = session.rows(&format!("SELECT value FROM shop.options WHERE name = 'clevertap.{name}'")).await.unwrap();
-        super::literals::cell(&rows[0], "value", 0).unwrap().unwrap()
+        crate::literals::cell(&rows[0], "value", 0).unwrap().unwrap()
     };
     assert_eq!([value("on_reject").await, value("upload_concurrency").await, value("nested").await], ["skip", "4", "true"]);
     assert_eq!(value("failed_rows_to").await, "other/", "the flag goes before the file");
@@ -151,7 +151,7 @@ async fn options_of_the_file_are_set_before_the_first_statement_and_set_wins_ove
     assert_eq!(value("on_reject").await, "stop");
     // Without an account, too: files have options.
     let without = Session::with(config("[options]\ncsv_types = 'text'\n", "/".as_ref()), None).unwrap();
-    assert_eq!(super::literals::cell(&without.rows("SHOW clevertap.csv_types").await.unwrap()[0], "value", 0).unwrap().unwrap(), "text");
+    assert_eq!(crate::literals::cell(&without.rows("SHOW clevertap.csv_types").await.unwrap()[0], "value", 0).unwrap().unwrap(), "text");
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,6 +183,17 @@ async fn a_database_of_the_file_is_read_and_written_beside_an_account() {
         ],
         &kept
     );
+    // Of a key the last row counts, in the order of the files, however many partitions there are.
+    std::fs::create_dir(folder.path().join("days")).unwrap();
+    for day in 10..50 {
+        std::fs::write(folder.path().join(format!("days/{day}.csv")), format!("id,plan,visits\n8,plus,{day}\n")).unwrap();
+    }
+    rows("SET datafusion.execution.target_partitions = 8").await;
+    for write in ["REPLACE INTO", "INSERT OVERWRITE"] {
+        rows(&format!("{write} crm.main.users SELECT id, plan, visits FROM '{}/days/'", folder.path().display())).await;
+        assert_eq!(session.count("SELECT visits FROM crm.main.users WHERE id = '8'").await.unwrap(), 49, "{write}");
+    }
+    rows("REPLACE INTO crm.main.users SELECT id, plan, visits FROM source").await;
     rows("SET clevertap.schema_check = 'off'").await;
     rows("INSERT INTO clevertap.profiles SELECT id AS identity, plan AS \"Plan\", visits AS \"Visits\" FROM look.main.users").await;
     assert_eq!(world.emulator.report().profiles, 2);

@@ -33,7 +33,7 @@ use super::{
         own_text,
     },
 };
-use crate::failure::sentence;
+use crate::{failure::sentence, literals::literal};
 
 /// How files with one ending are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +130,7 @@ fn file_type_of(path: &str) -> Option<FileType> {
 
 /// How a file of this machine is read whose name does not say what it is; `None` where there is none.
 pub(crate) fn reads_as(path: &str) -> Option<String> {
-    let name = format!("'{}'", path.replace('\'', "''"));
+    let name = literal(path);
     Path::new(path)
         .is_file()
         .then(|| format!("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION {name} reads it as CSV, and STORED AS JSON or PARQUET as those"))

@@ -161,3 +161,37 @@ async fn rows_whose_evidence_was_not_taken_are_none_that_a_load_goes_on_behind()
     let rows = world.rows("SELECT count(*), count(DISTINCT source_row) FROM failed WHERE fate = 'rejected'").await;
     assert_eq!(crate::seed::lines(&rows), ["| 40000 | 40000 |"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_in_doubt_whose_evidence_was_not_taken_are_sent_again_by_choice_alone() {
+    let world = World::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut csv = "id,at\n".to_owned();
+    (1..=4_000).for_each(|row| writeln!(csv, "p{row},{}", 1_767_225_600 + row).expect("written"));
+    let path = folder.path().join("seen.csv");
+    std::fs::write(&path, csv).expect("written");
+    for (option, value) in [("failed_rows_to", "s3://acme/failed/"), ("schema_check", "off"), ("upload_concurrency", "1")] {
+        world.set(option, value).await;
+    }
+    world.rows("SET datafusion.execution.target_partitions = 1").await;
+    world.ctx.register_csv("seen", path.to_str().expect("text"), Default::default()).await.expect("registered");
+    // The proof, and nothing more.
+    let bucket = BrittleStore::of(&world, 1);
+    bucket.always_take_logs();
+    world.fault_once(What::ResetAfter);
+    let load = "INSERT INTO clevertap.events SELECT id AS identity, 'Seen' AS event_name, at AS event_time FROM seen";
+    world.run(load).await.expect_err("evidence is a promise");
+    assert!(world.last_run().tally.in_doubt > 0, "{:?}", world.last_run());
+
+    bucket.take(i64::MAX);
+    let url = "s3://acme/failed/".parse().expect("a URL");
+    let logs = RunLog::read_all(&Folder::Bucket { store: bucket, prefix: "failed".into(), url }).await.expect("a log");
+    let context = RunContext { script: None, resume: logs.last().cloned() };
+    world.ctx.state_ref().write().config_mut().set_extension(Arc::new(context));
+    let told = world.run(load).await.expect_err("they may be stored").to_string();
+    assert!(told.contains("rows in doubt of that one, from row 1 on, are not in its folder, which did not take them"), "{told}");
+    // The remedy.
+    world.set("in_doubt", "resend").await;
+    world.run(load).await.expect("the rest");
+    assert_eq!(world.emulator.events_by_identity().len(), 4_000);
+}

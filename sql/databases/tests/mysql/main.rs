@@ -7,5 +7,11 @@ mod filters;
 #[path = "../proxy.rs"]
 mod proxy;
 mod server;
+#[path = "../started.rs"]
+mod started;
+#[path = "../statements.rs"]
+mod statements;
 mod types;
+#[path = "../values.rs"]
+mod values;
 mod writes;

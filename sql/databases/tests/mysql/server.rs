@@ -1,50 +1,18 @@
-//! A MariaDB for all tests of this binary, each in a schema of its own.
-//!
-//! It ends, by its process id, when this process has: a script of the workspace watches it.
+//! A MariaDB for all tests of this binary.
 
-use std::io::Write as _;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use arrow::array::RecordBatch;
-use arrow::util::pretty::pretty_format_batches;
-use clevertap_databases::{Access, Database, DatabaseSettings};
-use datafusion::error::Result;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use clevertap_databases::{Access, DatabaseSettings};
+use datafusion::prelude::SessionContext;
 
-/// The server.
-pub(crate) struct Server {
-    pub(crate) port: u16,
-    pub(crate) folder: PathBuf,
-    /// Whether it speaks TLS: there is an openssl that makes certificates.
-    pub(crate) has_tls: bool,
-}
+use crate::started::{Server, start};
+pub(crate) use crate::statements::{refusal, rows, session_of, shown};
 
 /// The server. `None`, and a line that says why, where it cannot be installed.
 pub(crate) fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(start).as_ref()
-}
-
-fn start() -> Option<Server> {
-    let folder = tempfile::tempdir().expect("a folder").keep();
-    // The server has a user of its own.
-    std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("permissions");
-    let has_tls = crate::certificates::make_certificates(&folder);
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/mariadb.sh");
-    let arguments = [port.to_string(), std::process::id().to_string()];
-    let started = Command::new("bash").arg(script).arg(&folder).args(arguments).output().expect("bash");
-    let said = String::from_utf8_lossy(&started.stderr).into_owned();
-    if started.status.code() == Some(3) {
-        // To the stream itself, which is not captured: `.ci/run` counts these lines.
-        writeln!(std::io::stderr(), "skipped: {}", said.trim()).expect("stderr");
-        return None;
-    }
-    assert!(started.status.success(), "{said}");
-    Some(Server { port, folder, has_tls })
+    SERVER.get_or_init(|| start("mariadb.sh")).as_ref()
 }
 
 impl Server {
@@ -87,27 +55,4 @@ impl Server {
 /// A session with the database at `url` as `shop`.
 pub(crate) fn session(url: &str, access: Access) -> SessionContext {
     session_of(DatabaseSettings::new("shop", url).expect("settings").with_access(access))
-}
-
-pub(crate) fn session_of(settings: DatabaseSettings) -> SessionContext {
-    let ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true).with_batch_size(100));
-    Database::open(settings).expect("a database").register(&ctx);
-    ctx
-}
-
-pub(crate) async fn rows(ctx: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>> {
-    ctx.sql(sql).await?.collect().await
-}
-
-pub(crate) async fn shown(ctx: &SessionContext, sql: &str) -> String {
-    let batches = rows(ctx, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    pretty_format_batches(&batches).expect("a table").to_string()
-}
-
-/// The error of a statement.
-pub(crate) async fn refusal(ctx: &SessionContext, sql: &str) -> String {
-    match rows(ctx, sql).await {
-        Ok(_) => panic!("{sql} went through"),
-        Err(error) => error.to_string(),
-    }
 }

@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::server::{refusal, rows, server};
+use crate::values::values;
 
 type Generate = fn(&mut StdRng) -> ArrayRef;
 
@@ -74,20 +75,6 @@ async fn a_day_that_is_none_is_told_by_column_and_row_and_a_view_reads_it() {
     let error = refusal(&ctx, "SELECT d FROM shop.odd.t").await;
     assert!(error.contains("shop.odd.t, row 2 of the answer: \"d\" is no day of a calendar") && error.ends_with("[DB-203]"), "{error}");
     rows(&ctx, "SELECT d FROM shop.odd.v").await.unwrap();
-}
-
-/// `CLEVERTAP_ROWS=10000` for as many rows a type.
-fn count() -> usize {
-    std::env::var("CLEVERTAP_ROWS").map_or(300, |rows| rows.parse().expect("a number"))
-}
-
-/// Random values with NULLs, and the edges first.
-fn values<T: Clone>(rng: &mut StdRng, edges: &[T], mut random: impl FnMut(&mut StdRng) -> T) -> Vec<Option<T>> {
-    let mut values: Vec<_> = edges.iter().cloned().map(Some).collect();
-    while values.len() < count() {
-        values.push(if rng.random_ratio(1, 8) { None } else { Some(random(rng)) });
-    }
-    values
 }
 
 fn text(rng: &mut StdRng) -> String {

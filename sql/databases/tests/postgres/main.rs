@@ -8,6 +8,12 @@ mod filters;
 mod proxy;
 mod reads;
 mod server;
+#[path = "../started.rs"]
+mod started;
+#[path = "../statements.rs"]
+mod statements;
 mod tls;
 mod types;
+#[path = "../values.rs"]
+mod values;
 mod writes;

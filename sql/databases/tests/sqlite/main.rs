@@ -1,15 +1,16 @@
 //! SQLite as a user relies on it: SQL in, rows back, under faults.
 
 mod filters;
+#[path = "../statements.rs"]
+mod statements;
 mod types;
 mod writes;
 
-use arrow::array::RecordBatch;
-use arrow::util::pretty::pretty_format_batches;
-use clevertap_databases::{Access, Database, DatabaseSettings};
-use datafusion::error::Result;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use clevertap_databases::{Access, DatabaseSettings};
+use datafusion::prelude::SessionContext;
 use rusqlite::Connection;
+
+use statements::{refusal, rows, session_of as session, shown};
 
 /// A file of a test's own, in a folder that ends with it.
 struct File {
@@ -44,28 +45,5 @@ impl File {
         let sql =
             format!("SELECT coalesce(group_concat('(' || concat_ws(',', {columns}) || ')', ' ' ORDER BY {columns}), '') FROM {table}");
         self.peer().query_row(&sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
-    }
-}
-
-fn session(settings: DatabaseSettings) -> SessionContext {
-    let ctx = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true).with_batch_size(100));
-    Database::open(settings).expect("a database").register(&ctx);
-    ctx
-}
-
-async fn rows(ctx: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>> {
-    ctx.sql(sql).await?.collect().await
-}
-
-async fn shown(ctx: &SessionContext, sql: &str) -> String {
-    let batches = rows(ctx, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    pretty_format_batches(&batches).expect("a table").to_string()
-}
-
-/// The error of a statement.
-async fn refusal(ctx: &SessionContext, sql: &str) -> String {
-    match rows(ctx, sql).await {
-        Ok(_) => panic!("{sql} went through"),
-        Err(error) => error.to_string(),
     }
 }

@@ -19,8 +19,9 @@ use tokio::time::Instant;
 
 use crate::{
     config::how_to_set_an_account,
-    engine::{literals::literal, runner::Runner, session::Session},
+    engine::{runner::Runner, session::Session},
     failure::{Completion, Failure, Result},
+    literals::literal,
     terminal::{
         console::Console,
         interrupt::Interrupts,

@@ -123,7 +123,7 @@ impl<'a> Eraser<'a> {
         while let Some(mut part) = parts.pop() {
             match self.look_up_surely(&part, &part).await {
                 Ok(found) => looked.found.extend(found),
-                Err(Failure::Failed(why)) if looked.unread.len() < UNREAD_MAX => match part.iter().nth(part.len() / 2).cloned() {
+                Err(Failure::Unread(why)) if looked.unread.len() < UNREAD_MAX => match part.iter().nth(part.len() / 2).cloned() {
                     Some(middle) if part.len() > 1 => {
                         let second = part.split_off(&middle);
                         parts.extend([second, part]);
@@ -143,6 +143,7 @@ impl<'a> Eraser<'a> {
         let found = self.interrupts.or(look_up(&self.session, &people)).await?;
         found.map_err(|error| match Error::find(&error) {
             Some(unavailable @ Error::Unavailable(_)) => Failure::Unanswered(unavailable.to_string()),
+            Some(unread @ (Error::Answer(_) | Error::Refused(_))) => Failure::Unread(unread.to_string()),
             _ => Failure::from(error),
         })
     }

@@ -27,8 +27,8 @@ use std::collections::BTreeSet;
 use super::person_key::{KeyKind, PersonKey, PersonKeyFlags};
 use crate::{
     config::OpenAccount,
-    engine::literals::argument,
     failure::{Completion, Failure, Result},
+    literals::argument,
     terminal::{confirm::Interactive, console::Console, interrupt::Interrupts, output::RowsWritten},
 };
 use datafusion_clevertap::{Access, Options, redact::without_secrets};

@@ -11,11 +11,9 @@ use futures::TryStreamExt;
 
 use super::super::person_key::{KeyKind, PersonKey};
 use crate::{
-    engine::{
-        literals::{cell, literal},
-        session::Session,
-    },
+    engine::session::Session,
     failure::{Failure, Result},
+    literals::{cell, literal},
 };
 
 /// The keys of a file.

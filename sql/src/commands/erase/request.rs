@@ -13,10 +13,10 @@ use super::{
 use crate::{
     engine::{
         ending::{EndStep, Ending},
-        literals::literals,
         runs::RunMark,
     },
     failure::{Failure, Result},
+    literals::literals,
     terminal::confirm::{self, Interactive},
 };
 use datafusion_clevertap::Fate;

@@ -14,11 +14,9 @@ use super::{
     summary::{EventSummary, shown},
 };
 use crate::{
-    engine::{
-        literals::{cell, literal, literals},
-        session::Session,
-    },
+    engine::session::Session,
     failure::{Failure, Result},
+    literals::{cell, literal, literals},
     terminal::console::Console,
 };
 use datafusion_clevertap::Error;

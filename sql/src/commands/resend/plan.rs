@@ -16,11 +16,9 @@ use super::{
     owner::Owner,
 };
 use crate::{
-    engine::{
-        literals::{literal, literals},
-        session::Session,
-    },
+    engine::session::Session,
     failure::{Failure, Result},
+    literals::{literal, literals},
 };
 
 /// The tables whose rows are sent again, in this order.

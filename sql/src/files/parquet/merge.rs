@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, FieldRef, Fields, Schema};
 use datafusion::common::{Result, plan_datafusion_err, plan_err};
 
 use super::widen::{Clash, ClashKind, common};
+use crate::literals::literal;
 
 /// The columns of a file, as they are read.
 #[derive(Debug)]
@@ -200,10 +201,6 @@ fn expression(path: &[&str]) -> String {
 
 fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// The first file that lacks a column, and how many columns are so.

@@ -27,8 +27,9 @@ use super::{
         text::learn::Learning,
     },
     footer::Footer,
-    merge::{FileColumns, literal, merge, still},
+    merge::{FileColumns, merge, still},
 };
+use crate::literals::literal;
 
 /// DataFusion's name of the format.
 pub(super) const FORMAT: &str = "parquet";
