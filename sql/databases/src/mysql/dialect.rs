@@ -26,9 +26,9 @@ pub(super) fn text(text: &str, out: &mut String) {
     out.push('\'');
 }
 
-/// A day or an instant as a literal, in the years that they have.
+/// A day or an instant, in the years that they have.
 pub(super) fn date(at: NaiveDateTime, format: &str) -> Option<String> {
-    (1..=9_999).contains(&at.year()).then(|| format!("'{}'", at.format(format)))
+    (1..=9_999).contains(&at.year()).then(|| at.format(format).to_string())
 }
 
 pub(super) const DAY: &str = "%Y-%m-%d";
@@ -66,8 +66,10 @@ impl Dialect for MysqlDialect {
                 text(value, &mut literal);
                 Some(literal)
             }
-            ScalarValue::Date32(Some(days)) => Some(format!("DATE {}", date(date32_to_datetime(*days)?, DAY)?)),
-            ScalarValue::TimestampMicrosecond(Some(at), _) => Some(format!("TIMESTAMP {}", date(timestamp_us_to_datetime(*at)?, INSTANT)?)),
+            ScalarValue::Date32(Some(days)) => Some(format!("DATE '{}'", date(date32_to_datetime(*days)?, DAY)?)),
+            ScalarValue::TimestampMicrosecond(Some(at), _) => {
+                Some(format!("TIMESTAMP '{}'", date(timestamp_us_to_datetime(*at)?, INSTANT)?))
+            }
             _ => None,
         }
     }

@@ -67,6 +67,11 @@ fn column(message: &str) -> String {
     shown(name.split(['\'', '`']).next().unwrap_or("…"))
 }
 
+/// What LOAD DATA warned of, where an INSERT fails: it has taken another value in the place of one that does not fit.
+pub(super) fn of_warning(code: u16, message: String, qualified: &str, first_row: u64) -> Error {
+    of_server(&ServerError { code, message, state: String::new() }, qualified, Doing::Writing, Some(first_row))
+}
+
 fn of_server(refusal: &ServerError, qualified: &str, doing: Doing, first_row: Option<u64>) -> Error {
     let (code, effect) = (refusal.code, doing.effect());
     let row = || refusal.message.rsplit_once("at row ")?.1.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok();
@@ -80,7 +85,7 @@ fn of_server(refusal: &ServerError, qualified: &str, doing: Doing, first_row: Op
         1406 => value("is longer than its column"),
         1264 | 1690 => value("is out of the range of its column"),
         1366 | 1292 | 1265 | 1411 | 1525 | 4025 | 3140 => value("has a form or a character that its column does not take"),
-        1048 | 1364 => value("is NULL and is NOT NULL there"),
+        1048 | 1263 | 1364 => value("is NULL and is NOT NULL there"),
         1062 | 1586 => refused("a row has a key that is there already; REPLACE INTO changes such rows"),
         1451 | 1452 | 1216 | 1217 => refused("a row refers to one that is not there, or is referred to"),
         3819 => refused("a row breaks a CHECK constraint"),

@@ -95,7 +95,7 @@ impl Driver for Mysql {
     }
 
     fn steps(&self, job: &Job) -> Vec<String> {
-        steps::steps(job).shown()
+        steps::steps(job, encode::Form::Lines).shown()
     }
 
     async fn write(&self, job: Arc<Job>, input: SendableRecordBatchStream) -> DataFusionResult<u64> {

@@ -1,24 +1,24 @@
-//! A write: rows into a temporary table, then one transaction.
+//! A write: rows into a temporary table, then one transaction; of an append all in one transaction.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::connect::Connector;
-use super::encode;
-use super::fault::{is_transient, of_statement};
+use super::encode::{Chunk, Form, chunks};
+use super::fault::{is_transient, of_statement, of_warning};
 use super::steps::steps;
 use crate::error::{Doing, Error, Result};
 use crate::write::job::Job;
 use crate::write::path::{Session, Steps, load};
 use crate::write::rows::Rows;
 
-/// About how many bytes one INSERT has: a quarter of what a server takes that was not asked to take more.
-const STATEMENT_BYTES: usize = 1 << 20;
 /// How often a transaction that met a deadlock is tried.
 const TRIES: usize = 4;
 
@@ -27,6 +27,7 @@ struct Transaction {
     connection: Conn,
     connector: Arc<Connector>,
     job: Arc<Job>,
+    form: Form,
     qualified: String,
     is_over: bool,
 }
@@ -42,10 +43,14 @@ impl Drop for Transaction {
 /// Writes all of `input` or nothing.
 pub(super) async fn write(connector: &Arc<Connector>, job: Arc<Job>, input: SendableRecordBatchStream) -> DataFusionResult<u64> {
     let qualified = job.relation.qualified();
-    let connection = connector.connect().await?;
+    let mut connection = connector.connect().await?;
+    let takes_files = connection.query_first::<bool, _>("SELECT @@local_infile").await;
+    let takes_files = takes_files.map_err(|error| of_statement(&error, &qualified, Doing::Writing, None))?;
+    let form = if takes_files == Some(true) { Form::Lines } else { Form::Literals };
     let mut rows = Rows::new(input, &job);
-    let steps = steps(&job);
-    let mut transaction = Transaction { connection, connector: Arc::clone(connector), job: Arc::clone(&job), qualified, is_over: false };
+    let steps = steps(&job, form);
+    let mut transaction =
+        Transaction { connection, connector: Arc::clone(connector), job: Arc::clone(&job), form, qualified, is_over: false };
     let count = load(&mut transaction, &job, &steps, &mut rows).await?;
     transaction.is_over = true;
     Ok(count)
@@ -58,33 +63,22 @@ impl Session for Transaction {
         Ok(done.map_err(|error| self.failed(&error, None))?)
     }
 
+    /// While the server takes the rows of one batch, those of the next are encoded.
     async fn ingest(&mut self, steps: &Steps, rows: &mut Rows) -> DataFusionResult<u64> {
+        let (job, form) = (Arc::clone(&self.job), self.form);
         let mut taken = 0;
-        let mut sql = steps.ingest.clone();
-        loop {
-            let first_row = rows.sent + 1;
-            let Some(batch) = rows.next().await? else { break };
-            let mut begun = first_row;
-            for at in 0..batch.num_rows() {
-                let row = first_row + at as u64;
-                if sql.len() > steps.ingest.len() {
-                    sql.push(',');
-                }
-                encode::row(&self.job, &batch, at, row, &mut sql)?;
-                if sql.len() >= STATEMENT_BYTES || at + 1 == batch.num_rows() {
-                    let done = self.connection.query_drop(sql.as_str()).await;
-                    done.map_err(|error| self.failed(&error, Some(begun)))?;
-                    taken += self.taken(row - begun + 1);
-                    sql.truncate(steps.ingest.len());
-                    begun = row + 1;
-                }
-            }
+        let mut next = encoded(form, &job, rows).await?;
+        while let Some(chunks) = next {
+            let (sent, following) = tokio::try_join!(self.send(steps, chunks), encoded(form, &job, rows))?;
+            taken += sent;
+            next = following;
         }
         Ok(taken)
     }
 
     async fn merge(&mut self, steps: &Steps) -> DataFusionResult<()> {
-        for attempt in 1.. {
+        // An append has its rows where they belong, in its transaction.
+        for attempt in (1..).take_while(|_| !steps.merge.is_empty()) {
             match self.run(&steps.merge).await {
                 Ok(()) => break,
                 // A deadlock has undone the transaction, and the rows that were sent are still there.
@@ -104,14 +98,42 @@ impl Session for Transaction {
     }
 }
 
+/// The rows of the next batch; `None` behind the last.
+async fn encoded(form: Form, job: &Job, rows: &mut Rows) -> DataFusionResult<Option<Vec<Chunk>>> {
+    let first_row = rows.sent + 1;
+    let batch = rows.next().await?;
+    Ok(batch.map(|batch| chunks(form, job, &batch, first_row)).transpose()?)
+}
+
 impl Transaction {
-    fn failed(&self, error: &mysql_async::Error, first_row: Option<u64>) -> Error {
-        of_statement(error, &self.qualified, Doing::Writing, first_row)
+    /// Sends rows, and says how many the server took.
+    async fn send(&mut self, steps: &Steps, chunks: Vec<Chunk>) -> DataFusionResult<u64> {
+        let mut taken = 0;
+        for Chunk { text, first_row, rows } in chunks {
+            let done = match self.form {
+                Form::Literals => self.connection.query_drop(format!("{}{text}", steps.ingest)).await,
+                Form::Lines => {
+                    // Whatever file a server asks for, it is given these bytes, once.
+                    let lines = async { Ok(futures::stream::once(std::future::ready(Ok(Bytes::from(text)))).boxed()) };
+                    self.connection.set_infile_handler(lines);
+                    self.connection.query_drop(steps.ingest.as_str()).await
+                }
+            };
+            done.map_err(|error| self.failed(&error, Some(first_row)))?;
+            // A row that replaced another counts twice, so only fewer can be told.
+            taken += self.connection.affected_rows().min(rows);
+            if self.form == Form::Lines && self.connection.get_warnings() > 0 {
+                let warning = self.connection.query_first::<(String, u16, String), _>("SHOW WARNINGS LIMIT 1").await;
+                if let Some((_, code, message)) = warning.map_err(|error| self.failed(&error, None))? {
+                    return Err(of_warning(code, message, &self.qualified, first_row).into());
+                }
+            }
+        }
+        Ok(taken)
     }
 
-    /// How many of the rows of a statement the server took. A row that replaced another counts twice, so only fewer can be told.
-    fn taken(&self, sent: u64) -> u64 {
-        self.connection.affected_rows().min(sent)
+    fn failed(&self, error: &mysql_async::Error, first_row: Option<u64>) -> Error {
+        of_statement(error, &self.qualified, Doing::Writing, first_row)
     }
 
     async fn run(&mut self, steps: &[String]) -> Result<(), mysql_async::Error> {

@@ -102,3 +102,8 @@ fn of_server(refusal: &DbError, place: &str, doing: Doing) -> Error {
 pub(super) fn is_transient(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| matches!(code.code(), "40P01" | "40001"))
 }
+
+/// Whether a value is what is wrong: a data exception, or a domain's own condition.
+pub(super) fn is_of_a_value(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("22") || matches!(code.code(), "23502" | "23514"))
+}

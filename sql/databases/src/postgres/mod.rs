@@ -12,6 +12,7 @@ mod describe;
 mod dialect;
 mod encode;
 mod fault;
+mod misfit;
 mod pgpass;
 mod read;
 mod snapshot;

@@ -16,6 +16,17 @@ pub(super) fn steps(job: &Job) -> Steps {
     Sql { job, target: PostgresDialect.table(&job.relation) }.steps()
 }
 
+/// Counts the staged rows.
+pub(super) fn count(job: &Job) -> String {
+    format!("SELECT count(*) FROM {}", Sql { job, target: String::new() }.stage())
+}
+
+/// Casts a column of the staged rows from one number to another, and so fails if one of them cannot be cast.
+pub(super) fn cast(job: &Job, column: &Column, first: u64, last: u64) -> String {
+    let sql = Sql { job, target: String::new() };
+    format!("SELECT count({}) FROM {} AS s WHERE s.{} BETWEEN {first} AND {last}", Sql::value(column), sql.stage(), sql.row())
+}
+
 struct Sql<'j> {
     job: &'j Job,
     target: String,

@@ -13,7 +13,8 @@ use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage};
 
 use super::connect::{Connection, Connector};
 use super::encode::{Encoder, begin, end};
-use super::fault::{is_transient, of_statement};
+use super::fault::{is_of_a_value, is_transient, of_statement};
+use super::misfit::misfit;
 use super::steps::steps;
 use crate::error::{Doing, Error, Result};
 use crate::write::job::Job;
@@ -88,7 +89,11 @@ impl Session for Transaction {
                     tracing::warn!(table = self.qualified, attempt, "another transaction was in the way of a write; trying again");
                     self.execute(&format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
                 }
-                Err(error) => return Err(self.failed(&error).into()),
+                Err(error) => {
+                    self.execute(&format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
+                    let misfit = if is_of_a_value(&error) { misfit(self.client(), &self.job).await } else { None };
+                    return Err(misfit.unwrap_or_else(|| self.failed(&error)).into());
+                }
             }
         }
         Ok(())
@@ -152,7 +157,7 @@ async fn ask(connector: &Arc<Connector>, number: &str) -> Option<String> {
     one_text(&connection.client, &format!("SELECT pg_catalog.txid_status({number})")).await.ok()?
 }
 
-async fn one_text(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
+pub(super) async fn one_text(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
     let answer = client.simple_query(sql).await?;
     Ok(answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),

@@ -15,6 +15,13 @@ pub(crate) fn server() -> Option<&'static Server> {
     SERVER.get_or_init(|| start("mariadb.sh")).as_ref()
 }
 
+/// A server of its own that lets no client send files, as MySQL is set up from the start.
+pub(crate) fn server_without_files() -> Option<Server> {
+    let server = start("mariadb.sh")?;
+    server.run("SET GLOBAL local_infile = 0");
+    Some(server)
+}
+
 impl Server {
     /// A URL without TLS.
     pub(crate) fn url(&self) -> String {

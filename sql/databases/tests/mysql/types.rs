@@ -169,10 +169,10 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
             "date_trunc('second', TIMESTAMP '2026-01-01T00:00:00.5')",
         ),
         ("d", "arrow_cast(-62167219200000000, 'Timestamp(Microsecond, None)')", "is of a year that MySQL does not have", "NULL"),
-        ("ts", "TIMESTAMP '2100-01-01T00:00:00'", "has a form or a character that its column does not take", "NULL"),
+        ("ts", "TIMESTAMP '2100-01-01T00:00:00'", "is out of the range of its column", "NULL"),
         ("f", "CAST('NaN' AS double)", "is NaN or infinite", "CASE WHEN isnan(CAST('NaN' AS double)) THEN NULL ELSE 1.0 END"),
         ("e", "'b'", "has a form or a character that its column does not take", "'a'"),
-        ("y", "decode('000000', 'hex')", "is longer than its column", "NULL"),
+        ("y", "decode('000000', 'hex')", "has a form or a character that its column does not take", "NULL"),
     ];
     for (column, value, problem, remedy) in cases {
         let error =

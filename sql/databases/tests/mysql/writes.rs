@@ -3,7 +3,7 @@
 use clevertap_databases::{Access, DatabaseSettings};
 use datafusion::dataframe::DataFrameWriteOptions;
 
-use crate::server::{refusal, rows, server, session, session_of, shown};
+use crate::server::{refusal, rows, server, server_without_files, session, session_of, shown};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_insert_appends_and_leaves_what_it_does_not_list_to_the_database() {
@@ -33,6 +33,33 @@ async fn an_insert_appends_and_leaves_what_it_does_not_list_to_the_database() {
     assert!(listed.contains("`ä`"), "{listed}");
     let error = refusal(&session(&server.url(), Access::Read), "INSERT INTO shop.append.m VALUES (1)").await;
     assert!(error.contains("set access = \"write\""), "{error}");
+}
+
+/// What a server that takes files is sent as lines, one that takes none is sent as literals: the same rows arrive, and the same are refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_arrive_as_they_are_with_and_without_the_right_to_send_files() {
+    let (Some(with), Some(without)) = (server(), server_without_files()) else { return };
+    assert_eq!((with.run("SELECT @@local_infile").as_str(), without.run("SELECT @@local_infile").as_str()), ("1", "0"));
+    for server in [with, &without] {
+        server.schema(
+            "files",
+            "CREATE TABLE t (id INT PRIMARY KEY, text VARCHAR(99), bytes VARBINARY(9), at DATETIME(6), day DATE, n DECIMAL(5,2))",
+        );
+        let ctx = server.session();
+        let text = r"chr(9) || 'tab' || chr(10) || chr(13) || '\N \\ '' \ü😀 '";
+        let values = |id: u32| {
+            format!("{id}, {text}, decode('5c0a090027', 'hex'), TIMESTAMP '1969-12-31T23:59:59.999999', DATE '0001-01-01', -0.05")
+        };
+        let nothing = "3, NULL, NULL, NULL, NULL, NULL";
+        rows(&ctx, &format!("INSERT INTO shop.files.t VALUES ({}), (2, '', '', NULL, NULL, 1.10), ({nothing})", values(1))).await.unwrap();
+        rows(&ctx, &format!("REPLACE INTO shop.files.t VALUES ({nothing}), ({}), (4, '\\N', '', NULL, NULL, 0)", values(2))).await.unwrap();
+        let stored =
+            server.run("SELECT id, concat('[', hex(text), ']', '[', hex(bytes), ']'), text IS NULL, at, day, n FROM files.t ORDER BY id");
+        let full = "[097461620A0D5C4E205C5C2027205CC3BCF09F988020][5C0A090027],0,1969-12-31 23:59:59.999999,0001-01-01,-0.05";
+        assert_eq!(stored, format!("1,{full} 2,{full} 3,NULL,1,NULL,NULL,NULL 4,[5C4E][],0,NULL,NULL,0.00"));
+        let error = refusal(&ctx, "INSERT INTO shop.files.t (id) VALUES (9), (1)").await;
+        assert!(error.contains("a key that is there already") && server.run("SELECT count(*) FROM files.t") == "4", "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -230,3 +230,30 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
     let error = refusal(&ctx, "INSERT INTO shop.fit.t (id, da) SELECT 1, INTERVAL '1 day'").await;
     assert!(error.contains("Date32") && error.contains("Interval"), "{error}");
 }
+
+/// The server casts what has no binary form, and says of no row that it was the one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_cannot_cast_is_told_by_column_and_row() {
+    let Some(server) = server() else { return };
+    let peer = server.schema("uncast").await;
+    peer.run("CREATE TABLE uncast.t (id int PRIMARY KEY, j jsonb, u uuid); INSERT INTO uncast.t VALUES (0, '{}', NULL)").await;
+    let ctx = server.session();
+    let source = |json: u32, uuid: u32| {
+        format!(
+            "SELECT value, CASE WHEN value = {json} THEN '{{secret' ELSE '[1]' END, CASE WHEN value = {uuid} THEN 'secret' \
+             ELSE 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' END FROM generate_series(1, 1000) WHERE value <> 9999 ORDER BY value"
+        )
+    };
+    for statement in ["INSERT INTO", "INSERT OVERWRITE", "REPLACE INTO"] {
+        for (json, uuid, row, column, sql_type) in [(700, 1_000, 700, "j", "jsonb"), (700, 650, 650, "u", "uuid"), (1, 2, 1, "j", "jsonb")]
+        {
+            let error = refusal(&ctx, &format!("{statement} shop.uncast.t {}", source(json, uuid))).await;
+            let told =
+                format!("shop.uncast.t, row {row} of the source: \"{column}\" is no value of its column's type, {sql_type}; WHERE leaves");
+            assert!(error.contains(&told) && error.ends_with("[DB-202]") && !error.contains("secret"), "{error}");
+            assert_eq!(peer.rows("uncast.t").await, "(0,{},)", "{error}");
+        }
+    }
+    let mended = source(700, 9_999).replace("value <> 9999", "value <> 700");
+    rows(&ctx, &format!("INSERT INTO shop.uncast.t {mended}")).await.unwrap();
+}

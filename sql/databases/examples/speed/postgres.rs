@@ -1,80 +1,74 @@
-//! Append and read beside tokio-postgres alone, in one run: `COPY` of ready buffers, and its stream of bytes that nobody decodes.
-//!
-//! ```sh
-//! cargo run --release -p clevertap-databases --example speed -- postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable 1000000
-//! ```
-//!
-//! It makes the schema `clevertap_speed`, and drops it at its end.
+//! PostgreSQL beside tokio-postgres alone: its stream of bytes that nobody decodes, `COPY` of ready buffers, and an upsert by hand, each row of which
+//! changes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use bytes::{Bytes, BytesMut};
-use clevertap_databases::{Access, Database, DatabaseSettings};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::prelude::SessionContext;
-use futures::{SinkExt, StreamExt, TryStreamExt};
+use futures::{SinkExt, TryStreamExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_postgres::{Client, Config, CopyInSink, NoTls};
 
-const ROUNDS: usize = 3;
+use crate::{Pairs, ROUNDS, drain, session};
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(url), rows) = (arguments.next(), arguments.next().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000_u64)) else {
-        return Err(DataFusionError::Configuration("usage: speed postgres://user@host:port/database?sslmode=disable [rows]".into()));
-    };
-    let peer = connect(&url).await?;
+pub(crate) async fn compare(url: &str, rows: u64) -> Result<()> {
+    let peer = connect(url).await?;
     let run = async |sql: String| peer.batch_execute(&sql).await.map_err(external);
     run(format!(
         "DROP SCHEMA IF EXISTS clevertap_speed CASCADE; CREATE SCHEMA clevertap_speed;
          CREATE TABLE clevertap_speed.source (id bigint, email text, name text, plan text, paid numeric(12, 2), score float8, visits int, seen timestamptz);
          INSERT INTO clevertap_speed.source SELECT g, 'person' || g || '@acme.example', 'name ' || g, CASE g % 3 WHEN 0 THEN 'gold' ELSE 'free' END,
              (g % 100000) / 100.0, g * 0.5, g % 1000, '2026-01-01'::timestamptz + g * interval '1 second' FROM generate_series(1, {rows}) g;
-         CREATE TABLE clevertap_speed.peer (LIKE clevertap_speed.source); CREATE TABLE clevertap_speed.ours (LIKE clevertap_speed.source)"
+         CREATE TABLE clevertap_speed.peer (LIKE clevertap_speed.source); CREATE TABLE clevertap_speed.ours (LIKE clevertap_speed.source);
+         CREATE TABLE clevertap_speed.peer_keyed (LIKE clevertap_speed.source, PRIMARY KEY (id));
+         CREATE TABLE clevertap_speed.keyed (LIKE clevertap_speed.source, PRIMARY KEY (id))"
     ))
     .await?;
-    let ctx = SessionContext::new();
-    Database::open(DatabaseSettings::new("shop", &url)?.with_access(Access::Write))?.register(&ctx);
+    let ctx = session(url)?;
     let batches = ctx.sql("SELECT * FROM shop.clevertap_speed.source").await?.collect().await?;
     ctx.register_table("batches", Arc::new(MemTable::try_new(batches[0].schema(), vec![batches])?))?;
 
-    // The best of each.
-    let mut times = [Duration::MAX; 4];
-    for _ in 0..ROUNDS {
-        run("TRUNCATE clevertap_speed.peer, clevertap_speed.ours; CHECKPOINT".into()).await?;
+    let mut pairs = Pairs::new(rows, "tokio-postgres");
+    for round in 1..=ROUNDS {
+        run(format!(
+            "TRUNCATE clevertap_speed.peer, clevertap_speed.ours, clevertap_speed.peer_keyed, clevertap_speed.keyed;
+             INSERT INTO clevertap_speed.peer_keyed SELECT id, email, name, plan, -{round} FROM clevertap_speed.source;
+             INSERT INTO clevertap_speed.keyed SELECT * FROM clevertap_speed.peer_keyed;
+             VACUUM ANALYZE clevertap_speed.peer_keyed, clevertap_speed.keyed; CHECKPOINT"
+        ))
+        .await?;
         let started = Instant::now();
         let buffers = copy_out(&peer).await?;
-        times[0] = times[0].min(started.elapsed());
+        pairs.peer("read", started);
         let started = Instant::now();
-        let mut stream = ctx.sql("SELECT * FROM shop.clevertap_speed.source").await?.execute_stream().await?;
-        let mut read = 0;
-        while let Some(batch) = stream.next().await {
-            let batch: RecordBatch = batch?;
-            read += batch.num_rows() as u64;
-        }
-        times[1] = times[1].min(started.elapsed());
+        let read = drain(&ctx, "SELECT * FROM shop.clevertap_speed.source").await?;
+        pairs.ours("read", started);
+        assert_eq!(read, rows);
         let started = Instant::now();
-        copy_in(&peer, buffers).await?;
-        times[2] = times[2].min(started.elapsed());
+        copy_in(&peer, "clevertap_speed.peer", buffers.clone()).await?;
+        pairs.peer("append", started);
         let started = Instant::now();
         ctx.sql("INSERT INTO shop.clevertap_speed.ours SELECT * FROM batches").await?.collect().await?;
-        times[3] = times[3].min(started.elapsed());
-        assert_eq!(read, rows);
+        pairs.ours("append", started);
+        let started = Instant::now();
+        run("CREATE TEMP TABLE stage (LIKE clevertap_speed.source)".into()).await?;
+        copy_in(&peer, "stage", buffers).await?;
+        run("INSERT INTO clevertap_speed.peer_keyed AS t SELECT * FROM stage ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name,
+                 plan = excluded.plan, paid = excluded.paid, score = excluded.score, visits = excluded.visits, seen = excluded.seen
+             WHERE (t.email, t.name, t.plan, t.paid, t.score, t.visits, t.seen) IS DISTINCT FROM
+                 (excluded.email, excluded.name, excluded.plan, excluded.paid, excluded.score, excluded.visits, excluded.seen);
+             DROP TABLE stage"
+            .into())
+        .await?;
+        pairs.peer("upsert", started);
+        let started = Instant::now();
+        ctx.sql("REPLACE INTO shop.clevertap_speed.keyed SELECT * FROM batches").await?.collect().await?;
+        pairs.ours("upsert", started);
     }
-    #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    let rates = times.map(|time| rows as f64 / time.as_secs_f64() / 1_000.0);
-    for (what, peer, ours) in [("read", rates[0], rates[1]), ("append", rates[2], rates[3])] {
-        #[expect(clippy::print_stdout, reason = "what it is for")]
-        {
-            println!("{what}: tokio-postgres {peer:.0} krows/s, this crate {ours:.0} krows/s, {:.2}x", ours / peer);
-        }
-    }
+    pairs.print();
     run("DROP SCHEMA clevertap_speed CASCADE".into()).await
 }
 
@@ -112,8 +106,8 @@ async fn copy_out(client: &Client) -> Result<Vec<Bytes>> {
     Ok(chunks)
 }
 
-async fn copy_in(client: &Client, chunks: Vec<Bytes>) -> Result<()> {
-    let sink: CopyInSink<Bytes> = client.copy_in("COPY clevertap_speed.peer FROM STDIN (FORMAT binary)").await.map_err(external)?;
+async fn copy_in(client: &Client, table: &str, chunks: Vec<Bytes>) -> Result<()> {
+    let sink: CopyInSink<Bytes> = client.copy_in(&format!("COPY {table} FROM STDIN (FORMAT binary)")).await.map_err(external)?;
     let mut sink = std::pin::pin!(sink);
     for chunk in chunks {
         sink.feed(chunk).await.map_err(external)?;
