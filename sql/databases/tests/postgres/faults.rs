@@ -112,6 +112,25 @@ async fn a_table_that_changes_under_a_plan_is_told() {
     assert_eq!(peer.rows("changed.t").await, "(9)");
 }
 
+/// What a server says whose disk is full, while it takes rows and while it merges them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_leaves_the_table_as_it_was() {
+    let Some(server) = server() else { return };
+    let peer = server.schema("filled").await;
+    peer.run(
+        "CREATE TABLE filled.t (id int PRIMARY KEY, name text); INSERT INTO filled.t VALUES (1, 'ann');
+         CREATE FUNCTION filled.disk() RETURNS trigger LANGUAGE plpgsql AS
+             $$BEGIN IF NEW.id = 900 THEN RAISE EXCEPTION 'could not extend file of ann' USING ERRCODE = '53100'; END IF; RETURN NEW; END$$;
+         CREATE TRIGGER disk BEFORE INSERT ON filled.t FOR EACH ROW EXECUTE FUNCTION filled.disk()",
+    )
+    .await;
+    for statement in ["INSERT INTO", "INSERT OVERWRITE", "REPLACE INTO"] {
+        let error = refusal(&server.session(), &format!("{statement} shop.filled.t SELECT value, 'x' FROM range(2, 1000)")).await;
+        assert!(error.contains("the server's disk is full (SQLSTATE 53100). Nothing was changed") && !error.contains("ann"), "{error}");
+        assert_eq!(peer.rows("filled.t").await, "(1,ann)");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_cannot_be_reached_is_told_with_its_place() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

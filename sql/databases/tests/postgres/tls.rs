@@ -2,7 +2,7 @@
 
 use clevertap_databases::{Access, Database, DatabaseSettings, Password};
 
-use crate::server::{refusal, server, session, session_of, shown};
+use crate::server::{refusal, rows, server, session, session_of, shown};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_is_refused_says_why_and_no_password() {
@@ -59,6 +59,22 @@ async fn a_certificate_is_looked_at_as_the_mode_says() {
         let error = refusal(&session(&url(host, &format!("sslmode={mode}"), authority), Access::Read), "SELECT * FROM shop.tls.v").await;
         assert!(error.contains("was not trusted: ") && error.contains(problem), "{error}");
     }
+    // The server reads its certificate again. This one has lasted for the second in which it was made.
+    let (certificate, good) = (server.folder.join("server.crt"), std::fs::read(server.folder.join("server.crt")).unwrap());
+    std::fs::copy(server.folder.join("expired.crt"), &certificate).unwrap();
+    peer.run("SELECT pg_reload_conf()").await;
+    let mut error = String::new();
+    for _ in 0..50 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let ctx = session(&url("localhost", "sslmode=verify-full", "ca"), Access::Read);
+        if let Err(problem) = rows(&ctx, "SELECT * FROM shop.tls.v").await {
+            error = problem.to_string();
+            break;
+        }
+    }
+    assert!(error.contains("was not trusted: its certificate has expired; whoever runs the server renews it"), "{error}");
+    std::fs::write(&certificate, good).unwrap();
+    peer.run("SELECT pg_reload_conf()").await;
     let missing = DatabaseSettings::new("shop", &url("localhost", "sslmode=verify-full", "missing")).unwrap();
     let error = Database::open(missing).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("missing.crt cannot be read: entity not found"), "{error}");
