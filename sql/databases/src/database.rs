@@ -95,9 +95,11 @@ fn driver(settings: &DatabaseSettings) -> Result<Arc<dyn Driver>> {
         Kind::Mysql => Ok(Arc::new(crate::mysql::Mysql::new(settings)?)),
         #[cfg(feature = "sqlite")]
         Kind::Sqlite => Ok(Arc::new(crate::sqlite::Sqlite::new(settings))),
-        #[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+        #[cfg(feature = "adbc")]
+        Kind::Adbc => Ok(Arc::new(crate::adbc::Adbc::new(settings)?)),
+        #[cfg(not(all(feature = "adbc", feature = "mysql", feature = "postgres", feature = "sqlite")))]
         kind => Err(Error::Setting(format!(
-            "database \"{}\": this build has no {}; build it with --features postgres,mysql,sqlite",
+            "database \"{}\": this build has no {}; build it with --features adbc,postgres,mysql,sqlite",
             settings.name,
             kind.product()
         ))),

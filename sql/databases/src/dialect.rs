@@ -11,6 +11,11 @@ pub(crate) trait Dialect: Debug + Send + Sync {
     /// A name, quoted.
     fn name(&self, name: &str) -> String;
 
+    /// The name of a column there, quoted.
+    fn column(&self, column: &Column) -> String {
+        self.name(&column.name)
+    }
+
     /// The expression that reads a column as its Arrow type.
     fn read(&self, column: &Column) -> String;
 
@@ -23,6 +28,11 @@ pub(crate) trait Dialect: Debug + Send + Sync {
     /// The list of a SELECT of these expressions, of which there may be none.
     fn select(&self, expressions: &[String]) -> String {
         expressions.join(", ")
+    }
+
+    /// Whether `LIMIT 3` stands at the end of a query.
+    fn takes_limit(&self) -> bool {
+        true
     }
 
     /// A table with its schema.

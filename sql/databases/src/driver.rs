@@ -45,6 +45,14 @@ pub(crate) trait Driver: Debug + Send + Sync {
     /// Reads. Reads of one `task` see one state of the database, if it has such a thing. A stream that is dropped ends the query there.
     async fn read(&self, query: Query, task: Arc<TaskContext>) -> Result<BoxStream<'static, DataFusionResult<RecordBatch>>>;
 
+    /// Whether the job can be done here.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn check(&self, _: &Job) -> Result<()> {
+        Ok(())
+    }
+
     /// How the job will be done, in order, for EXPLAIN.
     fn steps(&self, job: &Job) -> Vec<String>;
 

@@ -94,7 +94,7 @@ pub(crate) fn condition(expr: &Expr, relation: &Relation, dialect: &dyn Dialect)
 }
 
 fn test(column: &Column, test: &str, dialect: &dyn Dialect) -> Condition {
-    let sql = format!("{} {test}", dialect.name(&column.name));
+    let sql = format!("{} {test}", dialect.column(column));
     Condition { shown: sql.clone(), sql }
 }
 

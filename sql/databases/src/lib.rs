@@ -1,4 +1,4 @@
-//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite.
+//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite, Snowflake and others by ADBC drivers.
 //!
 //! [`Database::open`] takes [`DatabaseSettings`] and [`Database::register`] puts the database into a `SessionContext`: `shop.public.orders` is read
 //! by SELECT and written by INSERT INTO (append), INSERT OVERWRITE (replace) and REPLACE INTO (upsert). Nothing is connected to before a
@@ -16,12 +16,14 @@
 //! | `relation`, `dialect`, `filter` | a table as it was described; SQL text; which filters mean the same there |
 //! | `write/` | a write as it is planned, its conversions, its path |
 //! | `answer`, `driver` | rows that become a batch; what a database must be able to do |
-//! | `postgres/`, `mysql/`, `sqlite/` | one database each, behind a feature of its name |
+//! | `postgres/`, `mysql/`, `sqlite/`, `adbc/` | one database each, behind a feature of its name |
 //! | `scan`, `table`, `catalog`, `dml`, `database` | what DataFusion sees |
 //!
 //! Absent, on purpose: openssl, aws-lc, `unsafe`; a pool of connections; a password or a cell in an error, a log or EXPLAIN; DDL that
 //! commits inside of a write.
 
+#[cfg(feature = "adbc")]
+mod adbc;
 mod answer;
 mod catalog;
 mod database;

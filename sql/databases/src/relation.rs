@@ -39,6 +39,8 @@ pub(crate) enum Unnamed {
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
     pub(crate) name: String,
+    /// Its name there, if it may be another: `ID` for `id`.
+    pub(crate) stored: Option<String>,
     /// The type it is read as, and written from.
     pub(crate) data_type: DataType,
     pub(crate) nullable: bool,

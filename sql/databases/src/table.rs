@@ -55,6 +55,7 @@ impl DatabaseTable {
             let (data_type, sql_type) = self.driver.made(field.data_type())?;
             Ok(Column {
                 name: field.name().clone(),
+                stored: None,
                 data_type,
                 nullable: true,
                 sql_type,
@@ -109,7 +110,7 @@ impl TableProvider for DatabaseTable {
                 sql.push_str(of(condition));
             }
             // A condition may be wider than its filter: rows that it lets pass would use the limit up.
-            if let Some(limit) = limit.filter(|_| filters.is_empty()) {
+            if let Some(limit) = limit.filter(|_| filters.is_empty() && dialect.takes_limit()) {
                 sql.push_str(&format!(" LIMIT {limit}"));
             }
             sql
@@ -141,6 +142,7 @@ impl TableProvider for DatabaseTable {
             None => Vec::new(),
         };
         let job = Job::plan(relation, &input.schema(), Mode::of(op), &upsert_key)?;
+        self.driver.check(&job)?;
         Ok(Arc::new(WriteExec::new(input, Arc::clone(&self.driver), Arc::new(job))))
     }
 

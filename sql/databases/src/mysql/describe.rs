@@ -88,6 +88,7 @@ fn column(row: Row) -> Result<Column> {
     let is_temporal = matches!(data_type, DataType::Timestamp(..));
     let is_text = matches!(kind.as_str(), "char" | "varchar");
     Ok(Column {
+        stored: None,
         is_cast: data_type == DataType::Utf8 && comparison == Comparison::Never,
         is_loosely_equal: false,
         // Of an instant, the digits of its fraction.

@@ -97,6 +97,7 @@ fn column(row: &Row) -> Result<Column> {
         data_type: known.data_type,
         nullable: !cell::<bool>(row, 7)?,
         sql_type: cell(row, 6)?,
+        stored: None,
         is_cast: known.is_cast,
         chars_max: known.chars_max,
         unnamed: match (is_generated, has_default) {

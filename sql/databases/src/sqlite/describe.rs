@@ -55,6 +55,7 @@ pub(super) fn relation(connection: &Connection, schema: &str, table: &str) -> ru
             sql_type: if declared.is_empty() { NO_TYPE.to_owned() } else { declared },
             data_type,
             name,
+            stored: None,
             is_cast: false,
             chars_max: None,
             unnamed: match (hidden, has_default) {
