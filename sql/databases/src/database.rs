@@ -97,9 +97,12 @@ fn driver(settings: &DatabaseSettings) -> Result<Arc<dyn Driver>> {
         Kind::Sqlite => Ok(Arc::new(crate::sqlite::Sqlite::new(settings))),
         #[cfg(feature = "adbc")]
         Kind::Adbc => Ok(Arc::new(crate::adbc::Adbc::new(settings)?)),
-        #[cfg(not(all(feature = "adbc", feature = "mysql", feature = "postgres", feature = "sqlite")))]
+        #[cfg(feature = "bigquery")]
+        Kind::Bigquery => Ok(Arc::new(crate::bigquery::Bigquery::new(settings)?)),
+        #[expect(clippy::allow_attributes, reason = "of a build with all features nothing is left")]
+        #[allow(unreachable_patterns, reason = "of a build with all features nothing is left")]
         kind => Err(Error::Setting(format!(
-            "database \"{}\": this build has no {}; build it with --features adbc,postgres,mysql,sqlite",
+            "database \"{}\": this build has no {}; build it with --features adbc,bigquery,postgres,mysql,sqlite",
             settings.name,
             kind.product()
         ))),

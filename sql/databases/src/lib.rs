@@ -1,4 +1,5 @@
-//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite, Snowflake and others by ADBC drivers.
+//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite, BigQuery, Snowflake and
+//! others by ADBC drivers.
 //!
 //! [`Database::open`] takes [`DatabaseSettings`] and [`Database::register`] puts the database into a `SessionContext`: `shop.public.orders` is read
 //! by SELECT and written by INSERT INTO (append), INSERT OVERWRITE (replace) and REPLACE INTO (upsert). Nothing is connected to before a
@@ -15,8 +16,8 @@
 //! | `tls` | what is wrong with a certificate |
 //! | `relation`, `dialect`, `filter` | a table as it was described; SQL text; which filters mean the same there |
 //! | `write/` | a write as it is planned, its conversions, its path |
-//! | `answer`, `driver` | rows that become a batch; what a database must be able to do |
-//! | `postgres/`, `mysql/`, `sqlite/`, `adbc/` | one database each, behind a feature of its name |
+//! | `answer`, `cells`, `driver` | rows that become a batch, cells that come as text; what a database must be able to do |
+//! | `postgres/`, `mysql/`, `sqlite/`, `bigquery/`, `adbc/` | one database each, behind a feature of its name |
 //! | `scan`, `table`, `catalog`, `dml`, `database` | what DataFusion sees |
 //!
 //! Absent, on purpose: openssl, aws-lc, `unsafe`; a pool of connections; a password or a cell in an error, a log or EXPLAIN; DDL that
@@ -25,7 +26,12 @@
 #[cfg(feature = "adbc")]
 mod adbc;
 mod answer;
+#[cfg(feature = "bigquery")]
+mod bigquery;
+mod bigquery_url;
 mod catalog;
+#[cfg(any(feature = "bigquery", feature = "postgres"))]
+mod cells;
 mod database;
 mod dialect;
 mod dml;
@@ -45,6 +51,8 @@ mod sqlite;
 mod table;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod tls;
+#[cfg(any(feature = "bigquery", feature = "postgres"))]
+mod unique;
 mod write;
 
 pub use database::Database;

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::bigquery_url;
 use crate::error::{Error, Result, shown};
 
 /// What statements may do to a database.
@@ -58,6 +60,8 @@ pub enum Kind {
     Sqlite,
     /// Whatever has an ADBC driver, such as Snowflake: [`DatabaseSettings::adbc`].
     Adbc,
+    /// BigQuery: `bigquery://project`.
+    Bigquery,
 }
 
 impl Kind {
@@ -69,6 +73,7 @@ impl Kind {
             Self::Mysql => "MySQL or MariaDB",
             Self::Sqlite => "SQLite",
             Self::Adbc => "ADBC",
+            Self::Bigquery => "BigQuery",
         }
     }
 }
@@ -107,12 +112,13 @@ pub struct DatabaseSettings {
     pub root_certificates: Option<PathBuf>,
     /// How long connecting may take, TLS and login included. The default is 10 seconds.
     pub connect_timeout: Duration,
-    /// Options of an ADBC driver, by their own names: `adbc.snowflake.sql.account`.
+    /// Options of an ADBC driver, by their own names: `adbc.snowflake.sql.account`; of BigQuery the parameters of its URL.
     pub options: BTreeMap<String, String>,
     /// Options of an ADBC driver whose values are secrets.
     pub secret_options: BTreeMap<String, Password>,
     /// Where rows wait before the database loads them: the URL of a folder of a bucket, `s3://acme/tmp/`.
     pub staging: Option<String>,
+    pub(crate) endpoint: Option<String>,
     pub(crate) address: Address,
 }
 
@@ -161,6 +167,13 @@ impl DatabaseSettings {
     /// [`Error::Setting`] if the URL is of no known form, has a password, or has a parameter that is not known.
     pub fn new(name: impl Into<String>, url: &str) -> Result<Self> {
         let name = name.into();
+        if let Some(rest) = url.strip_prefix("bigquery:") {
+            let parsed = bigquery_url::parse(rest);
+            let (project, options) = parsed.map_err(|problem| Error::Setting(format!("database \"{}\": {problem}", shown(&name))))?;
+            let address =
+                Address { kind: Kind::Bigquery, host: String::new(), port: 0, user: None, database: project, tls: TlsMode::default() };
+            return Ok(Self { options, ..Self::of(name, address) });
+        }
         let (address, root_certificates) = Address::parse(&name, url)?;
         Ok(Self { root_certificates, ..Self::of(name, address) })
     }
@@ -191,6 +204,7 @@ impl DatabaseSettings {
             options: BTreeMap::new(),
             secret_options: BTreeMap::new(),
             staging: None,
+            endpoint: None,
             address,
         }
     }
@@ -250,6 +264,21 @@ impl DatabaseSettings {
         self
     }
 
+    /// The same with a stand-in for Google's servers: `http://127.0.0.1:9050` of BigQuery's. Without a password none is sent there.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] unless it is on this machine, which keeps rows and tokens from going elsewhere.
+    pub fn with_endpoint(mut self, url: &str) -> Result<Self> {
+        let host = Url::parse(url).ok().and_then(|url| url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()));
+        let is_own = host.is_some_and(|host| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()));
+        if !is_own {
+            let name = shown(&self.name);
+            return Err(Error::Setting(format!("database \"{name}\": its endpoint is not on this machine, such as http://127.0.0.1:9050")));
+        }
+        self.endpoint = Some(url.to_owned());
+        Ok(self)
+    }
+
     /// The same with a folder of a bucket for rows that wait to be loaded.
     #[must_use]
     pub fn with_staging(mut self, url: &str) -> Self {
@@ -268,7 +297,7 @@ impl Address {
             "sqlite" => Kind::Sqlite,
             _ => {
                 return Err(setting(
-                    "its URL begins with none of postgres:// mysql:// mariadb:// sqlite: ; for example postgres://reader@db.acme.example/shop"
+                    "its URL begins with none of postgres:// mysql:// mariadb:// sqlite: bigquery:// ; for example postgres://reader@db.acme.example/shop"
                         .into(),
                 ));
             }
@@ -320,7 +349,7 @@ impl Address {
     /// Where it is, for messages.
     pub(crate) fn place(&self) -> String {
         match self.kind {
-            Kind::Sqlite | Kind::Adbc => shown(&self.database),
+            Kind::Sqlite | Kind::Adbc | Kind::Bigquery => shown(&self.database),
             _ if self.is_socket() => shown(&self.host),
             _ => format!("{}:{}", shown(&self.host), self.port),
         }

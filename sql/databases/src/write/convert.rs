@@ -64,7 +64,7 @@ pub(crate) fn check_type(from: &DataType, column: &Column) -> Result<(), String>
 fn can_become(from: &DataType, to: &DataType) -> bool {
     let fits = match (family(from), family(to)) {
         (Family::Null, _) | (Family::Text, Family::Binary) => true,
-        (Family::Other | Family::List, _) | (_, Family::Other) => from == to,
+        (Family::Other | Family::List, _) | (_, Family::Other) => is_held(from, to),
         (Family::Binary, other) | (other, Family::Binary) => other == Family::Binary,
         (_, Family::Text) | (Family::Text, _) => true,
         // A boolean of MySQL.
@@ -72,6 +72,30 @@ fn can_become(from: &DataType, to: &DataType) -> bool {
         (from, to) => from == to,
     };
     fits && (from == to || arrow::compute::can_cast_types(from, to))
+}
+
+/// Whether a type holds every value of another as it is, down to the fields of a struct.
+fn is_held(from: &DataType, to: &DataType) -> bool {
+    let items = |data_type: &DataType| match data_type {
+        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => Some(field.data_type().clone()),
+        _ => None,
+    };
+    match (from, to) {
+        (DataType::Struct(from), DataType::Struct(to)) => {
+            from.len() == to.len()
+                && from.iter().zip(to).all(|(from, to)| from.name() == to.name() && is_held(from.data_type(), to.data_type()))
+        }
+        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, DataType::Utf8) => true,
+        (DataType::Binary | DataType::LargeBinary | DataType::BinaryView, DataType::Binary) => true,
+        (DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32, DataType::Int64) => {
+            true
+        }
+        (DataType::Float32, DataType::Float64) => true,
+        (from, to) => match (items(from), items(to)) {
+            (Some(from), Some(to)) => is_held(&from, &to),
+            _ => from == to,
+        },
+    }
 }
 
 /// One column of one batch.

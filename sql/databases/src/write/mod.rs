@@ -10,5 +10,7 @@
 pub(crate) mod convert;
 pub(crate) mod exec;
 pub(crate) mod job;
+#[cfg(any(feature = "bigquery", feature = "postgres"))]
+pub(crate) mod parquet;
 pub(crate) mod path;
 pub(crate) mod rows;
