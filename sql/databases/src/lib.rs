@@ -1,4 +1,4 @@
-//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite.
+//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite; and tables of Delta Lake.
 //!
 //! [`Database::open`] takes [`DatabaseSettings`] and [`Database::register`] puts the database into a `SessionContext`: `shop.public.orders` is read
 //! by SELECT and written by INSERT INTO (append), INSERT OVERWRITE (replace) and REPLACE INTO (upsert). Nothing is connected to before a
@@ -17,14 +17,17 @@
 //! | `write/` | a write as it is planned, its conversions, its path |
 //! | `answer`, `driver` | rows that become a batch; what a database must be able to do |
 //! | `postgres/`, `mysql/`, `sqlite/` | one database each, behind a feature of its name |
+//! | `delta/` | tables of Delta Lake: folders, and in no catalogue |
 //! | `scan`, `table`, `catalog`, `dml`, `database` | what DataFusion sees |
 //!
-//! Absent, on purpose: openssl, aws-lc, `unsafe`; a pool of connections; a password or a cell in an error, a log or EXPLAIN; DDL that
+//! Absent, on purpose: openssl, aws-lc but for the feature `delta`, `unsafe`; a pool of connections; a password or a cell in an error, a log or EXPLAIN; DDL that
 //! commits inside of a write.
 
 mod answer;
 mod catalog;
 mod database;
+#[cfg(feature = "delta")]
+pub mod delta;
 mod dialect;
 mod dml;
 mod driver;
@@ -47,7 +50,7 @@ mod write;
 
 pub use database::Database;
 pub use error::Error;
-pub use options::WriteOptions;
+pub use options::{Overwrite, WriteOptions};
 pub use settings::{Access, DatabaseSettings, Kind, Password, TlsMode};
 
 /// README.md of this crate, so that its Rust blocks run as tests.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mysql_async::{Conn, Opts, OptsBuilder, SslOpts};
+use rustls::crypto::CryptoProvider;
 
 use super::{fault, my_cnf};
 use crate::error::{Error, Result};
@@ -99,7 +100,17 @@ impl Connector {
     }
 }
 
+/// The client takes the process's provider of cryptography. Where two are compiled in, as Delta Lake's library brings aws-lc beside ring, rustls
+/// chooses none and the client would panic.
+fn ensure_provider() {
+    if CryptoProvider::get_default().is_none() {
+        // Another thread may have been first.
+        rustls::crypto::ring::default_provider().install_default().ok();
+    }
+}
+
 fn tls(mode: TlsMode, roots: Option<PathBuf>) -> SslOpts {
+    ensure_provider();
     let options = SslOpts::default().with_disable_built_in_roots(true);
     let options = match roots {
         Some(path) => options.with_root_certs(vec![path.into()]),
@@ -111,5 +122,18 @@ fn tls(mode: TlsMode, roots: Option<PathBuf>) -> SslOpts {
     match mode {
         TlsMode::VerifyFull => options,
         _ => options.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_finds_one_provider_of_cryptography() {
+        Connector::new(&DatabaseSettings::new("shop", "mysql://reader@127.0.0.1/shop").expect("settings")).expect("a connector");
+        // As mysql_async calls it: this panics where none is chosen.
+        let builder = rustls::ClientConfig::builder();
+        assert!(!builder.crypto_provider().cipher_suites.is_empty());
     }
 }
