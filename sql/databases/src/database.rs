@@ -7,10 +7,9 @@ use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::prelude::SessionContext;
 
 use crate::catalog::{Catalog, Reached};
-use crate::dml::WriteOwnTypes;
+use crate::dml::install;
 use crate::driver::Driver;
 use crate::error::{Error, Result};
-use crate::options::WriteOptions;
 use crate::settings::{DatabaseSettings, Kind};
 
 /// A database, not connected to until a statement needs it.
@@ -53,19 +52,7 @@ impl Database {
     /// ```
     pub fn register(&self, ctx: &SessionContext) {
         ctx.register_catalog(&self.0.settings.name, self.catalog());
-        let state = ctx.state_ref();
-        let is_registered = {
-            let mut state = state.write();
-            let extensions = &mut state.config_mut().options_mut().extensions;
-            let is_registered = extensions.get::<WriteOptions>().is_some();
-            if !is_registered {
-                extensions.insert(WriteOptions::default());
-            }
-            is_registered
-        };
-        if !is_registered {
-            ctx.add_analyzer_rule(Arc::new(WriteOwnTypes));
-        }
+        install(ctx);
     }
 
     /// A table, for who plans a write without SQL: with `create`, one that is not there yet too.

@@ -13,8 +13,27 @@ use datafusion::datasource::DefaultTableSource;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Cast, DmlStatement, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Values, WriteOp};
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::prelude::SessionContext;
 
+use crate::options::WriteOptions;
 use crate::table::DatabaseTable;
+
+/// Gives a session the options of writes and the rule, once.
+pub(crate) fn install(ctx: &SessionContext) {
+    let state = ctx.state_ref();
+    let is_installed = {
+        let mut state = state.write();
+        let extensions = &mut state.config_mut().options_mut().extensions;
+        let is_installed = extensions.get::<WriteOptions>().is_some();
+        if !is_installed {
+            extensions.insert(WriteOptions::default());
+        }
+        is_installed
+    };
+    if !is_installed {
+        ctx.add_analyzer_rule(Arc::new(WriteOwnTypes));
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct WriteOwnTypes;
@@ -39,9 +58,12 @@ impl AnalyzerRule for WriteOwnTypes {
 }
 
 fn is_ours(dml: &DmlStatement) -> bool {
-    (dml.target.as_ref() as &dyn std::any::Any)
-        .downcast_ref::<DefaultTableSource>()
-        .is_some_and(|source| source.table_provider.is::<DatabaseTable>())
+    let Some(source) = (dml.target.as_ref() as &dyn std::any::Any).downcast_ref::<DefaultTableSource>() else { return false };
+    #[cfg(feature = "delta")]
+    if source.table_provider.is::<crate::delta::table::DeltaTableProvider>() {
+        return true;
+    }
+    source.table_provider.is::<DatabaseTable>()
 }
 
 /// The input without what the planner put on top of it. `None` if the planner did not: the plan is somebody's own.

@@ -15,6 +15,28 @@ use crate::error::Result;
 use crate::relation::{Listed, Relation};
 use crate::write::job::Job;
 
+/// What a planned write hands its rows to.
+#[async_trait]
+pub(crate) trait Writer: Debug + Send + Sync {
+    /// How the job will be done, in order, for EXPLAIN.
+    fn steps(&self, job: &Job) -> Vec<String>;
+
+    /// Writes all of `input` or nothing, and says how many rows there were.
+    async fn write(&self, job: Arc<Job>, input: SendableRecordBatchStream, task: Arc<TaskContext>) -> DataFusionResult<u64>;
+}
+
+/// A database needs nothing of the task.
+#[async_trait]
+impl Writer for Arc<dyn Driver> {
+    fn steps(&self, job: &Job) -> Vec<String> {
+        self.as_ref().steps(job)
+    }
+
+    async fn write(&self, job: Arc<Job>, input: SendableRecordBatchStream, _: Arc<TaskContext>) -> DataFusionResult<u64> {
+        self.as_ref().write(job, input).await
+    }
+}
+
 /// A query for the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {

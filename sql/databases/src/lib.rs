@@ -1,5 +1,5 @@
-//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite, BigQuery, Snowflake and
-//! others by ADBC drivers.
+//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite, BigQuery, Snowflake and others by ADBC
+//! drivers; and tables of Delta Lake.
 //!
 //! [`Database::open`] takes [`DatabaseSettings`] and [`Database::register`] puts the database into a `SessionContext`: `shop.public.orders` is read
 //! by SELECT and written by INSERT INTO (append), INSERT OVERWRITE (replace) and REPLACE INTO (upsert). Nothing is connected to before a
@@ -18,10 +18,11 @@
 //! | `write/` | a write as it is planned, its conversions, its path |
 //! | `answer`, `cells`, `driver` | rows that become a batch, cells that come as text; what a database must be able to do |
 //! | `postgres/`, `mysql/`, `sqlite/`, `bigquery/`, `adbc/` | one database each, behind a feature of its name |
+//! | `delta/` | tables of Delta Lake: folders, and in no catalogue |
 //! | `scan`, `table`, `catalog`, `dml`, `database` | what DataFusion sees |
 //!
-//! Absent, on purpose: openssl, aws-lc, `unsafe`; a pool of connections; a password or a cell in an error, a log or EXPLAIN; DDL that
-//! commits inside of a write.
+//! Absent, on purpose: openssl, aws-lc but for the feature `delta`, `unsafe`; a pool of connections; a password or a cell in an error, a log or
+//! EXPLAIN; DDL that commits inside of a write.
 
 #[cfg(feature = "adbc")]
 mod adbc;
@@ -33,6 +34,8 @@ mod catalog;
 #[cfg(any(feature = "bigquery", feature = "postgres"))]
 mod cells;
 mod database;
+#[cfg(feature = "delta")]
+pub mod delta;
 mod dialect;
 mod dml;
 mod driver;
@@ -57,7 +60,7 @@ mod write;
 
 pub use database::Database;
 pub use error::Error;
-pub use options::WriteOptions;
+pub use options::{Overwrite, WriteOptions};
 pub use settings::{Access, DatabaseSettings, Kind, Password, TlsMode};
 
 /// README.md of this crate, so that its Rust blocks run as tests.

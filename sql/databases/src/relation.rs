@@ -76,9 +76,10 @@ pub(crate) struct Relation {
 }
 
 impl Relation {
-    /// `shop.public.orders`.
+    /// `shop.public.orders`; of a table that is in no catalogue, its place.
     pub(crate) fn qualified(&self) -> String {
-        format!("{}.{}.{}", shown(&self.database), shown(&self.schema), shown(&self.name))
+        let parts = [&self.database, &self.schema, &self.name].into_iter().filter(|part| !part.is_empty());
+        parts.map(|part| shown(part)).collect::<Vec<_>>().join(".")
     }
 
     pub(crate) fn arrow_schema(&self) -> SchemaRef {

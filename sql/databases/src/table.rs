@@ -143,7 +143,7 @@ impl TableProvider for DatabaseTable {
         };
         let job = Job::plan(relation, &input.schema(), Mode::of(op), &upsert_key)?;
         self.driver.check(&job)?;
-        Ok(Arc::new(WriteExec::new(input, Arc::clone(&self.driver), Arc::new(job))))
+        Ok(Arc::new(WriteExec::new(input, Arc::new(Arc::clone(&self.driver)), Arc::new(job))))
     }
 
     async fn delete_from(&self, _: &dyn Session, _: Vec<Expr>) -> Result<Arc<dyn ExecutionPlan>> {

@@ -19,21 +19,21 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, Partitioning, PlanProperties, ReplaceChildrenOptions,
 };
 
-use crate::driver::Driver;
+use crate::driver::Writer;
 use crate::write::job::Job;
 
 /// Writes its input, in its order.
 #[derive(Debug)]
 pub(crate) struct WriteExec {
     input: Arc<dyn ExecutionPlan>,
-    driver: Arc<dyn Driver>,
+    writer: Arc<dyn Writer>,
     job: Arc<Job>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl WriteExec {
-    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, driver: Arc<dyn Driver>, job: Arc<Job>) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, writer: Arc<dyn Writer>, job: Arc<Job>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(count_schema()),
             Partitioning::UnknownPartitioning(1),
@@ -42,7 +42,7 @@ impl WriteExec {
         )
         .with_scheduling_type(SchedulingType::Cooperative)
         .with_evaluation_type(EvaluationType::Eager);
-        Self { input, driver, job, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
+        Self { input, writer, job, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
     }
 }
 
@@ -58,7 +58,7 @@ impl DisplayAs for WriteExec {
                 if !self.job.key.is_empty() {
                     write!(f, ", key=[{}]", self.job.key.join(", "))?;
                 }
-                write!(f, ", steps=[{}]", self.driver.steps(&self.job).join("; "))
+                write!(f, ", steps=[{}]", self.writer.steps(&self.job).join("; "))
             }
             DisplayFormatType::TreeRender => write!(f, "table={}", self.job.relation.qualified()),
         }
@@ -100,7 +100,7 @@ impl ExecutionPlan for WriteExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(children.swap_remove(0), Arc::clone(&self.driver), Arc::clone(&self.job))))
+        Ok(Arc::new(Self::new(children.swap_remove(0), Arc::clone(&self.writer), Arc::clone(&self.job))))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -111,11 +111,11 @@ impl ExecutionPlan for WriteExec {
         if partition != 0 || self.input.output_partitioning().partition_count() != 1 {
             return Err(DataFusionError::Internal("DatabaseWriteExec writes one partition".into()));
         }
-        let input = self.input.execute(0, task)?;
-        let (driver, job) = (Arc::clone(&self.driver), Arc::clone(&self.job));
+        let input = self.input.execute(0, Arc::clone(&task))?;
+        let (writer, job) = (Arc::clone(&self.writer), Arc::clone(&self.job));
         let rows = MetricBuilder::new(&self.metrics).global_counter("rows_written");
         let written = futures::stream::once(async move {
-            let count = driver.write(job, input).await?;
+            let count = writer.write(job, input, task).await?;
             rows.add(usize::try_from(count).unwrap_or(usize::MAX));
             Ok(RecordBatch::try_new(count_schema(), vec![Arc::new(UInt64Array::from(vec![count]))])?)
         });
