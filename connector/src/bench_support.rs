@@ -49,7 +49,7 @@ pub mod encode {
     use arrow::datatypes::Schema;
 
     use crate::error::Result;
-    use crate::options::{LongValues, NaiveTime, Nulls};
+    use crate::options::{LongValues, NaiveTime, NullMarks, Nulls};
     use crate::table::BodyForm;
     use crate::tables;
     use crate::write::body::Packers;
@@ -76,6 +76,7 @@ pub mod encode {
                 nested: false,
                 naive_time: NaiveTime::Refuse,
                 long_values: LongValues::Reject,
+                null_marks: NullMarks::Reject,
                 time_zone: Some(chrono_tz::Tz::Asia__Kolkata),
             };
             let encoder =

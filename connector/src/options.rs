@@ -39,6 +39,8 @@ pub struct Options {
     pub naive_time: NaiveTime,
     /// What happens to a text over CleverTap's limit of 512 bytes.
     pub long_values: LongValues,
+    /// What happens to an identifier that is a mark for no value, such as `NULL` and `\N`.
+    pub null_marks: NullMarks,
     /// Whether people may be read without a key and without an event: a sweep over all events.
     pub full_scan: bool,
     /// Whether exports are compared with what CleverTap counts.
@@ -189,6 +191,15 @@ words! {
 }
 
 words! {
+    /// `SET clevertap.null_marks`.
+    NullMarks {
+        /// The row is rejected: it names nobody.
+        Reject = "reject",
+        /// It is an identifier as any other.
+        Send = "send",
+    }
+}
+words! {
     /// `SET clevertap.list_mode`.
     ListMode {
         /// A new list; one of this name must not be there.
@@ -212,6 +223,7 @@ impl Default for Options {
             nested: false,
             naive_time: NaiveTime::Refuse,
             long_values: LongValues::Reject,
+            null_marks: NullMarks::Reject,
             full_scan: false,
             verify_counts: false,
             type_mismatch: TypeMismatch::Null,
@@ -267,6 +279,7 @@ const DESCRIPTORS: &[Descriptor] = &[
     option!(nested, flag, shown, "true: structs and maps are sent as objects; false: as JSON text"),
     option!(naive_time, word, shown, "a timestamp without zone: refuse as event_time and utc elsewhere; utc; project"),
     option!(long_values, word, shown, "a text over 512 bytes: reject the row; cut the text, with a warning"),
+    option!(null_marks, word, shown, "an identifier such as NULL or \\N, which names nobody: reject the row; send it"),
     option!(
         full_scan,
         flag,

@@ -3,9 +3,20 @@
 INSERT INTO clevertap.profiles
 SELECT user_id AS identity, CAST(replace(spent, ',', '.') AS DECIMAL(12, 2)) AS "Spent" FROM 'semicolons.csv';
 
--- marks.tsv: as MySQL writes it, with \N where there is no value
+-- marks.tsv: as others write it, with \N where there is no value
 CREATE EXTERNAL TABLE marks STORED AS CSV LOCATION 'marks.tsv' OPTIONS (delimiter '\t', null '\N');
 INSERT INTO clevertap.profiles SELECT user_id AS identity, visits AS "Visits" FROM marks;
+
+-- dump.tsv: as MySQL (SELECT … INTO OUTFILE) and PostgreSQL (COPY) write it: \N, and a backslash in the place of quotes, as in \n for a line
+-- end. Of mysql --batch, which writes NULL, add null 'NULL'. Without a line of names, declare the columns, and has_header 'false'.
+CREATE EXTERNAL TABLE dump STORED AS CSV LOCATION 'dump.tsv' OPTIONS (delimiter '\t', quote '', escape '\');
+INSERT INTO clevertap.profiles SELECT user_id AS identity, note AS "Note", visits AS "Visits" FROM dump;
+
+-- Tables that psql and mysql draw are for reading. psql's \copy (SELECT …) TO 'people.csv' CSV HEADER is read as it is.
+
+-- commented.csv: with lines that begin with #, and 'cells, in apostrophes'
+CREATE EXTERNAL TABLE commented STORED AS CSV LOCATION 'commented.csv' OPTIONS (comment '#', quote '''');
+INSERT INTO clevertap.profiles SELECT user_id AS identity, city AS "City" FROM commented;
 
 -- windows.csv: in the encoding of Windows, whose accents would be broken
 CREATE EXTERNAL TABLE windows STORED AS CSV LOCATION 'windows.csv' OPTIONS (encoding 'windows-1252');

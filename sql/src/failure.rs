@@ -103,7 +103,7 @@ impl From<DataFusionError> for Failure {
         match Error::find(&error) {
             Some(ours) if ours.tally().is_some() => Self::Written(ours.to_string()),
             Some(ours) => Self::Failed(ours.to_string()),
-            None => Self::Failed(without_values(&sentence(&error))),
+            None => Self::Failed(with_cast(without_values(&sentence(&error)))),
         }
     }
 }
@@ -129,6 +129,17 @@ impl From<Error> for Failure {
 impl From<Completion> for ExitCode {
     fn from(completion: Completion) -> Self {
         completion.code().into()
+    }
+}
+
+/// The message of a cast of texts, with what to write instead if it says nothing of that.
+fn with_cast(message: String) -> String {
+    match message.contains("Cannot cast string '…' to value of ") && !message.contains("TRY_CAST") {
+        true => {
+            message
+                + "; TRY_CAST makes NULL of a text that is none, and where a column is compared with numbers, CAST(… AS VARCHAR) of the number compares texts"
+        }
+        false => message,
     }
 }
 

@@ -21,7 +21,7 @@ const fn remedy(says: &'static str, fails: &'static str, works: &'static str, ar
     Remedy { says, fails, works, arrives }
 }
 
-const REMEDIES: [Remedy; 39] = [
+const REMEDIES: [Remedy; 41] = [
     remedy(
         "Leave the list out, and each column goes by its name",
         "INSERT INTO clevertap.profiles (identity, email) SELECT 'a@example.org' AS email, 'a' AS identity",
@@ -174,6 +174,18 @@ const REMEDIES: [Remedy; 39] = [
         "\"Note\":\"xxxx",
     ),
     remedy(
+        "SET clevertap.null_marks = 'send'",
+        "INSERT INTO clevertap.profiles SELECT 'None' AS identity, 'x' AS \"Plan\"",
+        "SET clevertap.null_marks = 'send'; INSERT INTO clevertap.profiles SELECT 'None' AS identity, 'x' AS \"Plan\"",
+        "\"identity\":\"None\"",
+    ),
+    remedy(
+        "nullif(value, '…') makes it NULL, WHERE leaves such rows out",
+        "INSERT INTO clevertap.profiles SELECT * FROM (VALUES ('N/A', 'x'), ('a', 'y')) t(identity, plan)",
+        "INSERT INTO clevertap.profiles SELECT * FROM (VALUES ('N/A', 'x'), ('a', 'y')) t(identity, plan) WHERE nullif(identity, 'N/A') IS NOT NULL",
+        "\"plan\":\"y\"",
+    ),
+    remedy(
         "SET clevertap.on_reject = 'skip'",
         "INSERT INTO clevertap.profiles SELECT * FROM (VALUES ('a', 'x'), ('', 'y')) t(identity, plan)",
         "SET clevertap.on_reject = 'skip'; INSERT INTO clevertap.profiles SELECT * FROM (VALUES ('a', 'x'), ('', 'y')) t(identity, plan)",
@@ -255,7 +267,7 @@ const REMEDIES: [Remedy; 39] = [
 ];
 
 /// Remedies of which other tests have the failure, which no statement alone brings about; each with the file.
-const ELSEWHERE: [(&str, &str); 20] = [
+const ELSEWHERE: [(&str, &str); 21] = [
     ("CAST((SELECT …) AS date)", "it/join_keys.rs"),
     ("SET clevertap.in_doubt = 'resend'", "it/insert/faults.rs"),
     ("SET clevertap.list_assume_exists = true", "it/lists.rs"),
@@ -266,6 +278,7 @@ const ELSEWHERE: [(&str, &str); 20] = [
     ("SET clevertap.schema_check = '{allowed}'", "it/schema_check.rs"),
     ("SET clevertap.type_mismatch = 'null'", "it/export.rs"),
     ("SET clevertap.naive_time = 'utc' or 'project'", "slt/insert_events.slt"),
+    ("SET clevertap.naive_time = 'project'", "slt/insert_values.slt"),
     ("OPTIONS (overwrite true)", "it/copy.rs"),
     ("OPTIONS (append true)", "it/copy.rs"),
     ("OPTIONS ({name} true)", "it/copy.rs"),

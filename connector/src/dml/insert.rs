@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::TableReference;
+use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionState;
@@ -22,6 +22,7 @@ use super::update;
 use crate::catalog::{ClevertapTable, ColumnMatching, to_write};
 use crate::error::Error;
 use crate::write::job::{Operation, WriteStatement};
+use crate::write::mapping::SourceColumn;
 
 /// Plans `statement` by name, if it is an INSERT into one of our tables, an UPDATE of people, or an EXPLAIN or PREPARE of one.
 pub(crate) async fn plan_by_name(state: &SessionState, mut statement: Statement, sql: &str) -> Result<Option<LogicalPlan>> {
@@ -213,22 +214,28 @@ fn rename(source: LogicalPlan, columns: &[String], table: &ClevertapTable) -> Re
 }
 
 /// Where each column of `plan` comes from: the name of a column of its source, or `expression`.
-fn sources(plan: &LogicalPlan) -> Vec<String> {
-    fn origin(plan: &LogicalPlan, column: usize) -> String {
+fn sources(plan: &LogicalPlan) -> Vec<SourceColumn> {
+    fn origin(plan: &LogicalPlan, column: usize) -> SourceColumn {
         match plan {
-            LogicalPlan::Projection(projection) => match projection.expr[column].clone().unalias_nested().data {
-                Expr::Column(inner) => match projection.input.schema().maybe_index_of_column(&inner) {
+            LogicalPlan::Projection(projection) => {
+                let expr = projection.expr[column].clone().unalias_nested().data;
+                let of = |inner: &Column| match projection.input.schema().maybe_index_of_column(inner) {
                     Some(index) => origin(&projection.input, index),
-                    None => inner.name,
-                },
-                // Its text may hold a literal, and that a person.
-                _ => "expression".to_owned(),
-            },
+                    None => SourceColumn::named(&inner.name),
+                };
+                if let Expr::Column(inner) = &expr {
+                    return of(inner);
+                }
+                let columns = expr.column_refs();
+                let only = columns.iter().next().filter(|_| columns.len() == 1);
+                // The text of an expression may hold a literal, and that a person.
+                SourceColumn { shown: "expression".to_owned(), column: only.and_then(|inner| of(inner).column) }
+            }
             LogicalPlan::SubqueryAlias(alias) => origin(&alias.input, column),
             LogicalPlan::Filter(filter) => origin(&filter.input, column),
             LogicalPlan::Limit(limit) => origin(&limit.input, column),
             LogicalPlan::Sort(sort) => origin(&sort.input, column),
-            plan => plan.schema().field(column).name().clone(),
+            plan => SourceColumn::named(plan.schema().field(column).name()),
         }
     }
     (0..plan.schema().fields().len()).map(|column| origin(plan, column)).collect()

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Window};
 pub const OWN_TEXT: &str = "clevertap.own_text";
 /// The mark of a column whose cells may be written in another way than its type writes them.
 pub const DIFFERS: &str = "differs";
-/// The mark of a column whose cells come back as the same text.
+/// The mark of a column whose cells come back as the same text; and of one that is text.
 pub const SAME: &str = "same";
 
 /// Functions whose value is one of their arguments, or holds them.

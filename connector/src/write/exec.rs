@@ -179,7 +179,7 @@ impl DisplayAs for WriteExec {
                 if let Some(Write::Batch { path, form: BodyForm::Keys, rows_max, .. }) = &mapping.table.write {
                     write!(f, "calls=[POST {path}, {rows_max} of one kind a call], ")?;
                 }
-                write!(f, "fields=[{mapping}]")?;
+                write!(f, "fields=[{}]", mapping.shown())?;
                 match options.changed() {
                     changed if changed.is_empty() => Ok(()),
                     changed => write!(f, ", options=[{}]", changed.join(", ")),

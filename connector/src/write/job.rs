@@ -18,7 +18,7 @@ use crate::runs::{PlannedRun, Run, RunContext, Status};
 use crate::table::{BodyForm, Shape, Target, Write};
 use crate::write::encode::{Encoder, Rules};
 use crate::write::hooks::{EraseConsent, FateWatch};
-use crate::write::mapping::{IdentifierChoice, Mapping};
+use crate::write::mapping::{IdentifierChoice, Mapping, SourceColumn};
 
 /// What a statement does to its table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(crate) struct WriteStatement {
     /// Its text, where it was run by `clevertap_sql`.
     pub(crate) text: Option<String>,
     /// Where each column of the source comes from, for EXPLAIN.
-    pub(crate) sources: Vec<String>,
+    pub(crate) sources: Vec<SourceColumn>,
     /// Where the keys of an UPDATE or a DELETE come from, for EXPLAIN.
     pub(crate) keys: Option<String>,
 }
@@ -134,14 +134,16 @@ impl Job {
             nested: options.nested,
             naive_time: options.naive_time,
             long_values: options.long_values,
+            null_marks: options.null_marks,
             time_zone: account.time_zone(),
         };
+        let mapping = mapping.with_origins(&statement.sources);
         // What cannot be encoded is refused now, not at the first batch.
         Encoder::new(&mapping, source, &rules)?;
         Ok(Self {
             statement: statement.clone(),
             relation: relation.clone(),
-            mapping: Arc::new(mapping.with_origins(&statement.sources)),
+            mapping: Arc::new(mapping),
             options: options.clone(),
             rules,
             records: None,

@@ -15,6 +15,9 @@ use crate::tables;
 /// Longest name of a property, in bytes: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 pub(crate) const NAME_BYTES_MAX: usize = 120;
 
+/// Fields that EXPLAIN shows.
+const SHOWN_MAX: usize = 12;
+
 /// How the columns of a source become the fields of a record.
 #[derive(Debug, Clone)]
 pub(crate) struct Mapping {
@@ -37,6 +40,22 @@ pub(crate) enum IdentifierChoice {
     FirstThere,
 }
 
+/// Where a column of the source comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceColumn {
+    /// As EXPLAIN shows it: a column, or that it is an expression.
+    pub(crate) shown: String,
+    /// The only column of which it is made.
+    pub(crate) column: Option<String>,
+}
+
+impl SourceColumn {
+    /// A column under its own name.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { shown: name.to_owned(), column: Some(name.to_owned()) }
+    }
+}
+
 /// One source column and its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MappedField {
@@ -46,6 +65,8 @@ pub(crate) struct MappedField {
     pub(crate) name: String,
     /// Name of the column for EXPLAIN: its own, or that of the column which it renames.
     pub(crate) origin: String,
+    /// The column as remedies name it: of an expression over one column that one, which the source has.
+    pub(crate) written_as: String,
     /// The object that contains the field (`profileData`); `None` for the record itself.
     pub(crate) parent: Option<&'static str>,
     /// The key in that object. Empty for [`Shape::Properties`]: the keys are in the values.
@@ -111,24 +132,39 @@ impl Mapping {
     }
 
     /// The same mapping, listed with the column names behind those of the source.
-    pub(crate) fn with_origins(&self, sources: &[String]) -> Self {
+    pub(crate) fn with_origins(&self, sources: &[SourceColumn]) -> Self {
         let mut mapping = self.clone();
         for field in &mut mapping.fields {
             if let Some(origin) = sources.get(field.source) {
-                field.origin.clone_from(origin);
+                field.origin.clone_from(&origin.shown);
+                field.written_as.clone_from(origin.column.as_ref().unwrap_or(&field.name));
             }
         }
         mapping
     }
 
+    /// The columns and their fields, of many the first: for EXPLAIN.
+    pub(crate) fn shown(&self) -> String {
+        let more = self.fields.len().saturating_sub(SHOWN_MAX);
+        let mut shown = self.describe_fields(self.fields.iter().take(SHOWN_MAX), &BTreeSet::new());
+        if more > 0 {
+            let _infallible = write!(shown, ", … and {more} more");
+        }
+        shown
+    }
+
     /// The columns and their fields; properties in `new`, which CleverTap does not have yet, are marked.
     pub(crate) fn describe(&self, new: &BTreeSet<String>) -> String {
+        self.describe_fields(self.fields.iter(), new)
+    }
+
+    fn describe_fields<'f>(&self, fields: impl Iterator<Item = &'f MappedField>, new: &BTreeSet<String>) -> String {
         let field = |field: &MappedField| {
             let mark = if field.class == Class::Custom && new.contains(&field.key) { ", new" } else { "" };
             let keys = field.keys.as_deref().unwrap_or_default();
             format!("{} -> {} ({}{mark}{keys})", Name(&field.origin), Name(field.label()), field.class)
         };
-        self.fields.iter().map(field).collect::<Vec<_>>().join(", ")
+        fields.map(field).collect::<Vec<_>>().join(", ")
     }
 
     /// The identifier field; if there are several, the first.
@@ -253,6 +289,7 @@ fn map_column(
             source: index,
             name: name.into(),
             origin: name.into(),
+            written_as: name.into(),
             parent,
             key: key.into(),
             shape,
@@ -272,6 +309,7 @@ fn map_column(
         source: index,
         name: name.into(),
         origin: name.into(),
+        written_as: name.into(),
         parent: Some(step(open.pointer)),
         key: name.into(),
         shape: Shape::Value,

@@ -461,12 +461,15 @@ pub(crate) enum Stopped {
     Cause { cause: String, code: &'static str, source: Option<Box<dyn std::error::Error + Send + Sync>> },
 }
 
+/// The counts follow as a sentence of their own.
+fn with_full_stop(cause: String) -> String {
+    if cause.ends_with(['.', '!', '?']) { cause } else { cause + "." }
+}
+
 impl Stopped {
     /// For a cause that has no code of ours.
     pub(crate) fn because(cause: impl fmt::Display) -> Self {
-        let cause = cause.to_string();
-        let stop = if cause.ends_with('.') { "" } else { "." };
-        Self::Cause { cause: format!("{cause}{stop}"), code: "CT-403", source: None }
+        Self::Cause { cause: with_full_stop(cause.to_string()), code: "CT-403", source: None }
     }
 
     /// For a panic below; its text may hold values of people.
@@ -481,7 +484,7 @@ impl From<DataFusionError> for Stopped {
     /// The error's own text comes first, without values; of one of ours without DataFusion's word for what it is.
     fn from(error: DataFusionError) -> Self {
         if let Some(ours) = Error::find(&error) {
-            return Self::Cause { cause: ours.sentence(), code: ours.code(), source: Some(Box::new(error)) };
+            return Self::Cause { cause: with_full_stop(ours.sentence()), code: ours.code(), source: Some(Box::new(error)) };
         }
         // The error itself is not kept: whoever prints the chain of sources would print values of people.
         Self::because(without_values(&error.to_string()))
@@ -490,6 +493,6 @@ impl From<DataFusionError> for Stopped {
 
 impl From<Error> for Stopped {
     fn from(error: Error) -> Self {
-        Self::Cause { cause: error.sentence(), code: error.code(), source: Some(Box::new(error)) }
+        Self::Cause { cause: with_full_stop(error.sentence()), code: error.code(), source: Some(Box::new(error)) }
     }
 }

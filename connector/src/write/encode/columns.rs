@@ -15,6 +15,8 @@ use super::field;
 use super::kernels::{self, Booleans, CHUNK, Close, Constant, Key, Offsets, Pieces, Quoted, Sets, Texts, Views, WIDE};
 use super::numbers::{Numbers, Parts, cents, date, decimal32, decimal64, decimal128, seconds, signed, unsigned, whole_seconds};
 use super::record_plan::{Absent, FieldPass, Kernel, Pass, Plan, Prefix};
+use super::reject::is_null_mark;
+use super::role::Role;
 use super::row;
 use super::state::RowState;
 use crate::cpu::Avx2;
@@ -205,7 +207,17 @@ impl Writer<'_> {
                 block.identities[at] = field::hash(texts.span(self.first + at).text());
             }
         }
-        run(self.avx2, Quoted { block, key, texts, first: self.first, valid: self.valid, min, max })
+        let marks = self.null_marks(block.rows(), texts);
+        run(self.avx2, Quoted { block, key, texts, first: self.first, valid: self.valid, min, max }) | marks
+    }
+
+    /// The rows whose identifier stands for no value: the cell writers refuse them.
+    fn null_marks<T: Texts>(&self, rows: usize, texts: T) -> u64 {
+        if !self.plan.context.refuses_null_marks || self.plan.fields[self.pass.field].role != Role::Identifier {
+            return 0;
+        }
+        let is_mark = |at: usize| is_null_mark(texts.span(self.first + at).text());
+        (0..rows).filter(|at| is_mark(*at)).fold(0, |marks, at| marks | 1 << at) & self.valid
     }
 
     fn numbers<T: Copy, const K: usize, const AFTER: u8, const TRIMMED: bool>(

@@ -15,6 +15,7 @@ use super::role::plain;
 use super::types;
 use super::value::{LongText, Style};
 use crate::error::{Error, Result};
+use crate::options::NaiveTime;
 use crate::table::{Order, RecordSpec, Shape, Write};
 use crate::write::mapping::{MappedField, Mapping};
 
@@ -29,6 +30,7 @@ impl Plan {
             compiler.column(field, schema.field(field.source).data_type())?;
         }
         let event = compiler.event()?;
+        let naive = compiler.naive(schema);
         let Compiler { names, context, fields, types, .. } = compiler;
         let identifier = fields.iter().position(|field| field.shape == Shape::Identifier);
         let identifier = identifier.ok_or_else(|| Error::Unwritable(format!("{} needs an identifier", mapping.qualified())))?;
@@ -37,7 +39,7 @@ impl Plan {
         // With several identifier columns, each row chooses: then rows are written one by one.
         let passes = if mapping.identifiers().count() == 1 { passes(&steps, &fields, &types, open) } else { None };
         let (identifier_choice, ordered) = (mapping.identifier_choice, order == Order::ByIdentity);
-        Ok(Self { steps, passes, fields, identifier, identifier_choice, names, open: open.copied(), resend, ordered, context })
+        Ok(Self { steps, passes, fields, identifier, identifier_choice, names, open: open.copied(), resend, ordered, context, naive })
     }
 }
 
@@ -58,7 +60,7 @@ impl Compiler<'_> {
             return members.iter().enumerate().try_for_each(|(at, member)| self.member(mapped, at, member));
         }
         let context = &self.context;
-        let role = types::role(mapped.shape, data_type, context).map_err(|reason| self.unwritable(&mapped.name, &reason))?;
+        let role = types::role(mapped.shape, data_type, context).map_err(|reason| self.unwritable(mapped, &reason))?;
         let counted = mapped.parent.is_some() && mapped.parent == self.names.parent();
         let key = if mapped.shape == Shape::Properties { mapped.name.clone() } else { mapped.key.clone() };
         let style = context.style(mapped.shape);
@@ -96,8 +98,8 @@ impl Compiler<'_> {
             refused = Some(problem(TWICE, format!("has the key \"{name}\" twice; leave one of them out")));
         }
         let role = types::role(shape, member.data_type(), &self.context).map_err(|reason| {
-            let reason = reason.replace("{x}", &format!("\"{}\"['{}']", mapped.name, member.name()));
-            self.unwritable(&mapped.name, &format!("at the key \"{}\" {reason}", member.name()))
+            let reason = reason.replace("{x}", &format!("\"{}\"['{}']", mapped.written_as, member.name()));
+            self.unwritable(mapped, &format!("at the key \"{}\" {reason}", member.name()))
         })?;
         self.fields.push(Field {
             source: mapped.source,
@@ -118,6 +120,16 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// The columns whose times have no zone, where nothing says which one is meant.
+    fn naive(&self, schema: &Schema) -> Vec<(String, Option<String>)> {
+        let is_asked = self.context.naive == NaiveTime::Refuse;
+        let columns = self.mapping.fields.iter().filter(|mapped| {
+            is_asked && mapped.shape != Shape::EpochSeconds && types::has_naive_times(schema.field(mapped.source).data_type())
+        });
+        let is_plain = |mapped: &MappedField| !plain(schema.field(mapped.source).data_type()).is_nested();
+        columns.map(|mapped| (mapped.name.clone(), is_plain(mapped).then(|| mapped.written_as.clone()))).collect()
+    }
+
     /// Key and value of the event name, if the table is of one event.
     fn event(&self) -> Result<Option<Vec<u8>>> {
         let Some(event) = &self.mapping.event else { return Ok(None) };
@@ -129,9 +141,9 @@ impl Compiler<'_> {
         Ok(Some(bytes))
     }
 
-    fn unwritable(&self, column: &str, reason: &str) -> Error {
-        let reason = reason.replace("{x}", &format!("\"{column}\""));
-        Error::Unwritable(format!("{}: column \"{column}\" {reason}", self.mapping.qualified()))
+    fn unwritable(&self, mapped: &MappedField, reason: &str) -> Error {
+        let reason = reason.replace("{x}", &format!("\"{}\"", mapped.written_as));
+        Error::Unwritable(format!("{}: column \"{}\" {reason}", self.mapping.qualified(), mapped.name))
     }
 }
 

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 
 use super::time::Clock;
 use super::value::{BooleanForm, LongText, Style};
-use crate::options::{LongValues, NaiveTime, Nulls};
+use crate::options::{LongValues, NaiveTime, NullMarks, Nulls};
 use crate::table::{Open, Shape, Standard};
 
 /// How values become JSON, from the session's options.
@@ -14,6 +14,7 @@ pub(crate) struct Rules {
     pub(crate) nested: bool,
     pub(crate) naive_time: NaiveTime,
     pub(crate) long_values: LongValues,
+    pub(crate) null_marks: NullMarks,
     /// The project's time zone, if the account has one.
     pub(crate) time_zone: Option<Tz>,
 }
@@ -26,6 +27,8 @@ pub(super) struct Context {
     pub(super) nested: bool,
     pub(super) long: LongText,
     pub(super) deletes: bool,
+    /// Whether an identifier that stands for no value is refused.
+    pub(super) refuses_null_marks: bool,
     /// Whether lists are multi-value properties and operators are accepted.
     pub(super) operators: bool,
 }
@@ -39,6 +42,7 @@ impl Context {
             nested: rules.nested,
             long: if rules.long_values == LongValues::Cut { LongText::Cut } else { LongText::Reject },
             deletes: operators && rules.nulls == Nulls::Delete,
+            refuses_null_marks: rules.null_marks == NullMarks::Reject,
             operators,
         }
     }

@@ -9,10 +9,11 @@ use foldhash::fast::FixedState;
 
 use super::bind::{List, Values};
 use super::cell;
+use super::context::Context;
 use super::json_text;
 use super::reject::{
-    CHARGED_ITEMS_MAX, Checked, IDENTIFIER_BYTES_MAX, LEVELS_MAX, LIST_ITEMS_MAX, LONG_IDENTIFIER, NO_IDENTIFIER, many_items, not_charged,
-    problem,
+    CHARGED_ITEMS_MAX, Checked, IDENTIFIER_BYTES_MAX, LEVELS_MAX, LIST_ITEMS_MAX, LONG_IDENTIFIER, NO_IDENTIFIER, NULL_MARK, is_null_mark,
+    many_items, not_charged, problem,
 };
 use super::role::{Operator, Role, operand_refused};
 use super::standard;
@@ -29,7 +30,7 @@ pub(super) fn write(row: &mut Row<'_>, role: &Role, style: Style, values: &Value
         (Role::Identifier, Values::Int(array)) => identifier(itoa::Buffer::new().format(array.value(at)), out)?,
         (Role::Identifier, Values::UInt(array)) => identifier(itoa::Buffer::new().format(array.value(at)), out)?,
         (Role::Identifier, _) => match values.text(at) {
-            Some(text) => identifier(text?, out)?,
+            Some(text) => text_identifier(text?, &row.plan.context, out)?,
             None => identifier(itoa::Buffer::new().format(value::whole(values, at).ok_or_else(not_whole)?), out)?,
         },
         (Role::EpochSeconds, _) => cell::integer(out, epoch_seconds(values, at)?),
@@ -85,6 +86,14 @@ pub(super) fn null(deletes: bool, out: &mut Vec<u8>) -> bool {
     deletes
 }
 
+/// Writes an identifier that is text, unless it is a mark for no value.
+pub(super) fn text_identifier(text: &str, context: &Context, out: &mut Vec<u8>) -> Checked<()> {
+    if context.refuses_null_marks && is_null_mark(text.as_bytes()) {
+        return Err(a_null_mark());
+    }
+    identifier(text, out)
+}
+
 /// Writes an identifier.
 pub(super) fn identifier(text: &str, out: &mut Vec<u8>) -> Checked<()> {
     if text.is_empty() {
@@ -95,6 +104,16 @@ pub(super) fn identifier(text: &str, out: &mut Vec<u8>) -> Checked<()> {
     }
     cell::text(out, text.as_bytes());
     Ok(())
+}
+
+#[cold]
+fn a_null_mark() -> Box<super::reject::Problem> {
+    problem(
+        NULL_MARK,
+        "is a mark such as NULL or \\N, which stands for no value and names nobody; expected an identifier. OPTIONS (null '…') of CREATE \
+         EXTERNAL TABLE names the mark of a text file, nullif(value, '…') makes it NULL, WHERE leaves such rows out; SET clevertap.null_marks = \
+         'send' sends it",
+    )
 }
 
 #[cold]

@@ -63,7 +63,7 @@ pub(crate) use self::page::Page;
 use self::record_plan::Plan;
 pub(crate) use self::records::RECORD;
 pub(crate) use self::reject::Reject;
-use self::reject::{CUT, MANY_PROPERTIES, TEXT_BYTES_MAX};
+use self::reject::{CUT, MANY_PROPERTIES, NAIVE, TEXT_BYTES_MAX};
 pub(crate) use self::role::Operator;
 use self::state::RowState;
 use crate::cpu::Avx2;
@@ -264,7 +264,19 @@ impl Encoder {
 
     /// Warnings about rows of `batch` that are sent although something was changed or may be dropped.
     pub(crate) fn end(&self, batch: &Batch) -> Vec<Warning> {
-        self.warnings(&batch.cuts, batch.warned_rows, batch.warned_field)
+        let mut warnings = self.warnings(&batch.cuts, batch.warned_rows, batch.warned_field);
+        if batch.rows > 0 && batch.records.is_none() {
+            warnings.extend(self.plan.naive.iter().map(|(column, written_as)| {
+                let zone = written_as.as_ref().map(|column| format!("write \"{column}\" AT TIME ZONE 'UTC' or another zone, or "));
+                let message = format!(
+                    "column \"{column}\" has times without a zone, which are read as UTC; {}SET clevertap.naive_time = 'project' for the \
+                     project's",
+                    zone.unwrap_or_default()
+                );
+                Warning { code: NAIVE, column: column.clone(), rows: batch.rows as u64, message }
+            }));
+        }
+        warnings
     }
 
     /// Compiles again if the types of a batch differ from those that the source announced. Sources do this (a view instead of a text,

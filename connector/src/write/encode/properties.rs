@@ -92,7 +92,7 @@ fn property(row: &mut Row<'_>, key: &Key, value: &Json<'_>, out: &mut Vec<u8>) -
             }
             items(value, style, out, cut)?;
         }
-        (Shape::Identity, Json::Text(text)) => field::identifier(text, out)?,
+        (Shape::Identity, Json::Text(text)) => field::text_identifier(text, context, out)?,
         (Shape::Identity, Json::Number(digits)) => field::identifier(digits, out)?,
         (Shape::Identity, _) => return Err(problem(NO_IDENTIFIER, "is not text; an identifier is text or a whole number")),
         (Shape::Standard(_), Json::Object(pairs)) if operator(pairs).is_some() => {

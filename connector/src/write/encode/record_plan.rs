@@ -28,6 +28,9 @@ pub(super) struct Plan {
     /// Whether records of one identity must arrive in input order.
     pub(super) ordered: bool,
     pub(super) context: Context,
+    /// The columns with times that have no zone and are read as UTC, which nobody has said: each with its name, and as remedies name it unless
+    /// the times are inside of it.
+    pub(super) naive: Vec<(String, Option<String>)>,
 }
 
 /// One part of a record.

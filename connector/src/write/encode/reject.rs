@@ -41,16 +41,32 @@ pub(super) const REQUIRED: &str = "CT-517";
 pub(super) const TWICE: &str = "CT-518";
 /// A standard field with a value that is not what it holds.
 pub(super) const STANDARD: &str = "CT-519";
+/// The identifier is a mark that files have where there is no value. CT-520 and CT-521 are of other rooms.
+pub(super) const NULL_MARK: &str = "CT-522";
 
 /// A text was cut at [`TEXT_BYTES_MAX`].
 pub(super) const CUT: &str = "CT-601";
 /// More properties than CleverTap accepts by default.
 pub(super) const MANY_PROPERTIES: &str = "CT-602";
+/// Times without a zone are read as UTC. CT-603 is of another room.
+pub(super) const NAIVE: &str = "CT-604";
 
 /// Longest text of a property: <https://developer.clevertap.com/docs/upload-user-profiles-api>, read 2026-11-21.
 pub(super) const TEXT_BYTES_MAX: usize = 512;
 /// Longest identifier. CleverTap documents no limit; this is far above what its SDKs generate.
 pub(super) const IDENTIFIER_BYTES_MAX: usize = 1_024;
+/// Marks that files and databases have where there is no value. As identifiers they name nobody, and would make one person of many.
+const NULL_MARKS: [&[u8]; 16] =
+    [b"\\N", b"NULL", b"null", b"Null", b"None", b"NaN", b"nan", b"NaT", b"N/A", b"n/a", b"NA", b"#N/A", b"<NA>", b"-", b"?", b"(null)"];
+/// The longest of them.
+pub(super) const NULL_MARK_BYTES_MAX: usize = 6;
+
+/// Whether an identifier is such a mark.
+#[inline]
+pub(super) fn is_null_mark(identifier: &[u8]) -> bool {
+    identifier.len() <= NULL_MARK_BYTES_MAX && NULL_MARKS.contains(&identifier)
+}
+
 /// Longest event name. The API documents no limit; the Android SDK cuts here.
 pub(super) const EVENT_BYTES_MAX: usize = 512;
 /// Items of a multi-value property: beyond these, CleverTap silently drops the oldest.

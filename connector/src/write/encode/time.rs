@@ -26,6 +26,9 @@ const CALENDAR_DAYS: (i64, u64) = (19_700_101, 20_991_231 - 19_700_101);
 /// The same with the hour, as 2026010510: seconds of the years 2032 to 2036.
 const CALENDAR_HOURS: (i64, u64) = (1_970_010_100, 2_099_123_123 - 1_970_010_100);
 
+/// What reads these.
+pub(super) const DAY_OR_HOUR: &str = "Read it with ct_event_time, its format ('yyyymmdd' or 'yyyymmddhh') and its zone";
+
 /// Instants of August 1970, which such days are when they are read as seconds, in any zone.
 const DAYS_AS_SECONDS: (i64, u64) = (CALENDAR_DAYS.0 - 86_400, CALENDAR_DAYS.1 + 2 * 86_400);
 
@@ -46,18 +49,29 @@ fn is_within(value: i64, (first, length): (i64, u64)) -> bool {
     value.wrapping_sub(first) as u64 <= length
 }
 
-/// Whether a whole number is a day of the calendar from 1970 to 2099, written as digits, or an hour, a minute or a second of one.
-pub(super) fn is_a_calendar_day(value: i64) -> bool {
-    let (day, hour, minute, second) = match value {
-        value if is_within(value, CALENDAR_DAYS) => (value, 0, 0, 0),
-        value if is_within(value, CALENDAR_HOURS) => (value / 100, value % 100, 0, 0),
-        value if is_within(value / 100, CALENDAR_HOURS) => (value / 10_000, value / 100 % 100, value % 100, 0),
-        value if is_within(value / 10_000, CALENDAR_HOURS) => (value / 1_000_000, value / 10_000 % 100, value / 100 % 100, value % 100),
-        _ => return false,
+/// What reads a whole number that is a day of the calendar from 1970 to 2099, written as digits, or an hour, a minute, a second or a
+/// millisecond of one; `None` if it is none.
+pub(super) fn calendar_format(value: i64) -> Option<&'static str> {
+    let (day, hour, minute, second, format) = match value {
+        value if is_within(value, CALENDAR_DAYS) => (value, 0, 0, 0, DAY_OR_HOUR),
+        value if is_within(value, CALENDAR_HOURS) => (value / 100, value % 100, 0, 0, DAY_OR_HOUR),
+        value if is_within(value / 100, CALENDAR_HOURS) => {
+            (value / 10_000, value / 100 % 100, value % 100, 0, "Read it with ct_event_time, its format ('yyyymmddhhmi') and its zone")
+        }
+        value if is_within(value / 10_000, CALENDAR_HOURS) => {
+            let format = "Read it with ct_event_time, its format ('yyyymmddhhmiss') and its zone";
+            (value / 1_000_000, value / 10_000 % 100, value / 100 % 100, value % 100, format)
+        }
+        value if is_within(value / 10_000_000, CALENDAR_HOURS) => {
+            let format = "Divide it by 1000, and read it with ct_event_time, its format ('yyyymmddhhmiss') and its zone";
+            (value / 1_000_000_000, value / 10_000_000 % 100, value / 100_000 % 100, value / 1_000 % 100, format)
+        }
+        _ => return None,
     };
     let (year, month, day) = (day / 10_000, day / 100 % 100, day % 100);
     // Within the bounds above.
-    NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).is_some() && hour < 24 && minute < 60 && second < 60
+    let is_real = NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).is_some() && hour < 24 && minute < 60 && second < 60;
+    is_real.then_some(format)
 }
 
 /// How values without a time zone are read.

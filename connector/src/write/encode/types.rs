@@ -197,6 +197,16 @@ fn check_flat(item: &DataType) -> Result<(), String> {
     if is_flat { Ok(()) } else { Err(format!("has items of the type {item}; an item is a struct of text, numbers, booleans and dates")) }
 }
 
+/// Whether the type is, or has inside, times without a zone.
+pub(super) fn has_naive_times(data_type: &DataType) -> bool {
+    match plain(data_type) {
+        DataType::Timestamp(_, None) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| has_naive_times(field.data_type())),
+        DataType::Map(entries, _) => has_naive_times(entries.data_type()),
+        other => items(other).is_some_and(has_naive_times),
+    }
+}
+
 /// Checks that CleverTap has a value for the type and all types inside it.
 fn check(data_type: &DataType, context: &Context) -> Result<(), String> {
     match plain(data_type) {

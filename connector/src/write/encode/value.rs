@@ -5,8 +5,8 @@
 
 use super::bind::{Column, Values};
 use super::cell;
-use super::reject::{Checked, EPOCH_SECONDS_MAX, LEVELS_MAX, Problem, TEXT_BYTES_MAX, TIME_RANGE, date_range, depth, long_text, problem};
-use super::time::{OUT_OF_RANGE, is_a_calendar_day, is_a_day_as_seconds};
+use super::reject::{Checked, EPOCH_SECONDS_MAX, LEVELS_MAX, TEXT_BYTES_MAX, TIME_RANGE, date_range, depth, long_text, problem};
+use super::time::{DAY_OR_HOUR, OUT_OF_RANGE, calendar_format, is_a_day_as_seconds};
 
 /// How the values of one field are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,14 +190,12 @@ pub(super) fn items(column: &Column, range: std::ops::Range<usize>) -> impl Iter
 
 /// A whole number, if it is not a day of the calendar.
 fn whole_seconds(seconds: i64) -> Checked<i64> {
-    if !is_a_calendar_day(seconds) {
-        return Ok(seconds);
+    match calendar_format(seconds) {
+        None => Ok(seconds),
+        Some(remedy) => {
+            Err(problem(TIME_RANGE, format!("looks like a day of the calendar, written as a number; expected epoch seconds. {remedy}")))
+        }
     }
-    Err(a_calendar_day("looks like a day of the calendar, written as a number; expected epoch seconds"))
-}
-
-fn a_calendar_day(what: &str) -> Box<Problem> {
-    problem(TIME_RANGE, format!("{what}. Read it with ct_event_time, its format ('yyyymmdd' or 'yyyymmddhh') and its zone"))
 }
 
 /// The instant at `at` in epoch seconds of at most ten digits.
@@ -207,7 +205,8 @@ pub(super) fn epoch_seconds(values: &Values, at: usize) -> Checked<i64> {
         Values::UInt(array) => whole_seconds(i64::try_from(array.value(at)).unwrap_or(i64::MAX))?,
         Values::Seconds(seconds) if seconds[at] == OUT_OF_RANGE => return Err(problem(TIME_RANGE, date_range().reason)),
         Values::Seconds(seconds) if is_a_day_as_seconds(seconds[at]) => {
-            return Err(a_calendar_day("is an instant of August 1970, as a day such as 20260105 is when it is read as seconds"));
+            let what = "is an instant of August 1970, as a day such as 20260105 is when it is read as seconds";
+            return Err(problem(TIME_RANGE, format!("{what}. {DAY_OR_HOUR}")));
         }
         Values::Seconds(seconds) => seconds[at],
         _ => i64::MAX,

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::cell::boolean::{Spelling, boolean};
 use super::cell::number::{Number, number};
-use super::cell::text::{decimal_comma, null_mark, shape};
+use super::cell::text::{NULL_MARKS, decimal_comma, null_mark, odd_number, shape};
 use super::cell::time::{Instant, Zone, Zones, date, instant};
 use super::feed::{Block, Place};
+use super::marks::Marks;
 use super::structure::{Cell, Dialect};
 
 /// What a cell that is not empty may be.
@@ -26,13 +27,26 @@ pub(crate) enum Kind {
     Zoned,
     /// A number with a comma for its point.
     Comma,
+    /// A number that no type gives back as it stands.
+    Odd,
     /// A well-known mark for nothing.
     Mark,
     Text,
 }
 
-pub(crate) const KINDS: [Kind; 10] =
-    [Kind::Number, Kind::Lower, Kind::Title, Kind::Upper, Kind::Date, Kind::Local, Kind::Zoned, Kind::Comma, Kind::Mark, Kind::Text];
+pub(crate) const KINDS: [Kind; 11] = [
+    Kind::Number,
+    Kind::Lower,
+    Kind::Title,
+    Kind::Upper,
+    Kind::Date,
+    Kind::Local,
+    Kind::Zoned,
+    Kind::Comma,
+    Kind::Odd,
+    Kind::Mark,
+    Kind::Text,
+];
 
 /// How many cells are of a kind, and where the first is.
 #[derive(Debug, Clone, Default)]
@@ -53,9 +67,14 @@ pub(crate) struct Facts {
     pub(crate) scale_max: u32,
     pub(crate) beyond_i64: bool,
     pub(crate) times: Times,
-    /// Most digits before and behind a comma.
+    /// Most digits before and behind a comma, and whether there are three behind each, as behind one that groups thousands.
     pub(crate) comma: (u32, u32),
+    pub(crate) comma_groups: bool,
     pub(crate) mark: Option<&'static str>,
+    /// Those that nobody quoted.
+    pub(crate) marks: Marks,
+    /// The first odd number, and the first other text.
+    pub(crate) odd: Option<&'static str>,
     pub(crate) shape: Option<String>,
     zones: Zones,
 }
@@ -71,7 +90,10 @@ impl Facts {
             beyond_i64: false,
             times: Times::default(),
             comma: (0, 0),
+            comma_groups: true,
             mark: None,
+            marks: Marks::default(),
+            odd: None,
             shape: None,
             zones: Zones::default(),
         }
@@ -86,7 +108,13 @@ impl Facts {
         kinds.iter().map(|kind| self.of(*kind).count).sum()
     }
 
-    /// Looks at the cells of a column. Empty ones say nothing, nor do those in `nulls`.
+    /// Has only the marks for no value looked for.
+    pub(crate) fn of_text(self) -> Self {
+        Self { is_plain_text: true, ..self }
+    }
+
+    /// Looks at the cells of a column. Empty ones say nothing, nor do those in `nulls`. Of plain text only the marks for no value are
+    /// looked for.
     pub(crate) fn scan(&mut self, block: &Block<'_>, column: usize, first: usize, dialect: &Dialect, nulls: &[String]) {
         let data = block.data;
         let says = |cell: Cell| cell.len() > 0 && !dialect.is_null(cell, data, nulls);
@@ -94,15 +122,23 @@ impl Facts {
         while !self.is_plain_text
             && let Some((cell, record)) = cells.next()
         {
-            let kind = self.classify(data, cell);
+            let kind = self.classify(dialect, data, cell, record.line);
             self.count_one(kind, record.line);
-            self.run(kind, data, &mut cells);
+            self.run(kind, dialect, data, &mut cells);
+        }
+        for (cell, record) in cells {
+            // Few texts are as short as the marks.
+            if (2..=4).contains(&cell.len())
+                && let Some(mark) = null_mark(cell.bytes(data))
+            {
+                self.note_mark(mark, cell.is_quoted(data, dialect.quote), record.line);
+            }
         }
     }
 
     /// Looks at cells as long as they are of the kind, and at the one behind them.
     #[inline(always)]
-    fn run<'b>(&mut self, kind: Kind, data: &[u8], cells: &mut impl Iterator<Item = (Cell, &'b Place)>) {
+    fn run<'b>(&mut self, kind: Kind, dialect: &Dialect, data: &[u8], cells: &mut impl Iterator<Item = (Cell, &'b Place)>) {
         let (mut like, mut zones) = (0, std::mem::take(&mut self.zones));
         let odd = match kind {
             Kind::Number => {
@@ -141,12 +177,12 @@ impl Facts {
                 self.times.merge(&times);
                 odd
             }
-            Kind::Comma | Kind::Mark | Kind::Text => None,
+            Kind::Comma | Kind::Odd | Kind::Mark | Kind::Text => None,
         };
         self.zones = zones;
         self.seen[kind as usize].count += like;
         if let Some((cell, record)) = odd {
-            let kind = self.classify(data, cell);
+            let kind = self.classify(dialect, data, cell, record.line);
             self.count_one(kind, record.line);
         }
     }
@@ -156,19 +192,20 @@ impl Facts {
         seen.count += 1;
         if seen.count == 1 {
             seen.first = Some((Arc::clone(&self.file), line));
-        } else if kind == Kind::Text && seen.count > TEXTS {
-            self.is_plain_text = self.count(&[Kind::Text]) * 10 > self.count(&KINDS);
+        } else if matches!(kind, Kind::Text | Kind::Odd) && seen.count > TEXTS {
+            self.is_plain_text = self.count(&[Kind::Text, Kind::Odd]) * 10 > self.count(&KINDS);
         }
     }
 
     /// What a cell is that is not known to be as the one before it. A cell with an escaped quote has a quote, and is text.
-    fn classify(&mut self, data: &[u8], cell: Cell) -> Kind {
+    fn classify(&mut self, dialect: &Dialect, data: &[u8], cell: Cell, line: u64) -> Kind {
         let (at, len, bytes) = (cell.start(), cell.len(), cell.bytes(data));
         if let Some(number) = number(data, at, len) {
             self.note_number(number, bytes);
             Kind::Number
         } else if let Some(mark) = null_mark(bytes) {
-            self.mark.get_or_insert(mark);
+            self.mark.get_or_insert(NULL_MARKS[mark]);
+            self.note_mark(mark, cell.is_quoted(data, dialect.quote), line);
             Kind::Mark
         } else if let Some((_, spelling)) = boolean(bytes) {
             spelled(spelling)
@@ -179,10 +216,20 @@ impl Facts {
             of_zone(instant.zone)
         } else if let Some((whole, scale)) = decimal_comma(bytes) {
             self.comma = (self.comma.0.max(whole), self.comma.1.max(scale));
+            self.comma_groups &= scale == 3 && whole <= 3 && !bytes.trim_ascii_start().starts_with(b"0");
             Kind::Comma
+        } else if let Some(words) = odd_number(bytes) {
+            self.odd.get_or_insert(words);
+            Kind::Odd
         } else {
             self.shape.get_or_insert_with(|| shape(bytes));
             Kind::Text
+        }
+    }
+
+    fn note_mark(&mut self, mark: usize, is_quoted: bool, line: u64) {
+        if !is_quoted {
+            self.marks.note(mark, &self.file, line);
         }
     }
 
@@ -208,7 +255,10 @@ impl Facts {
         self.beyond_i64 |= other.beyond_i64;
         self.times.merge(&other.times);
         self.comma = (self.comma.0.max(other.comma.0), self.comma.1.max(other.comma.1));
+        self.comma_groups &= other.comma_groups;
         self.mark = self.mark.or(other.mark);
+        self.marks.merge(&other.marks);
+        self.odd = self.odd.or(other.odd);
         self.shape = self.shape.take().or_else(|| other.shape.clone());
     }
 }

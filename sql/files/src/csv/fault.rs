@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::feed::RECORD_BYTES_MAX;
+use super::lines::Looks;
 use super::structure::{Fault, Machine};
 use crate::error::{TextError, option};
 
@@ -42,13 +43,17 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
                 "close the cell before it, or double a quote that is text".to_owned()
             })
         }
-        Fault::Cells { line, found, expected } => {
+        Fault::Cells { line, found, expected, looks, first } => {
             let cells = |count: usize| if count == 1 { "1 cell".to_owned() } else { format!("{count} cells") };
             let separator = quoted(machine.dialect.delimiter);
             let error =
                 told(line, format!("the record has {}, the first one has {}, separated by {separator}", cells(found), cells(expected)));
-            if has_backslashes(line) {
+            if let Some(remedy) = no_row(looks).or_else(|| of_dialect(looks, machine.dialect.delimiter)) {
+                error.remedy(remedy)
+            } else if has_backslashes(line) {
                 error.remedy(escape())
+            } else if expected == 1 && first == Looks::Comment {
+                error.remedy(format!("{} leaves out the lines above the names of the columns", option("comment", "'#'")))
             } else if expected == 1 {
                 error.remedy(format!(
                     "quote cells with separators, give the separator, as in {}, or remove what stands above the names of the columns",
@@ -59,6 +64,16 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
             } else {
                 error.remedy("quote cells with separators or line ends")
             }
+        }
+        Fault::NoRow { line, looks } => {
+            let what = match looks {
+                Looks::Joined => "a byte order mark begins the line, as where files were joined",
+                Looks::Names => "the names of the columns stand here again, as where files were joined",
+                _ => "the line looks like one that programs write around rows",
+            };
+            let remedy = no_row(looks).unwrap_or_default();
+            let quote = if machine.dialect.is_quoteless() { "" } else { ", or quote it if it is a row" };
+            told(line, what.to_owned()).remedy(if matches!(looks, Looks::Names | Looks::Joined) { remedy } else { remedy + quote })
         }
         Fault::MixedLineEnds(line) => {
             let error = told(line, "the line ends in another way (CR, or LF) than those before it".to_owned());
@@ -72,6 +87,41 @@ pub(crate) fn explain(file: &Arc<str>, fault: Fault, machine: &Machine) -> TextE
         Fault::Changed(line) => changed(file, line),
         Fault::NotOfType { line, .. } | Fault::Missing { line, .. } => told(line, "a cell is not of the type of its column".to_owned()),
     }
+}
+
+/// What to do about a line that is no row.
+pub(crate) fn no_row(looks: Looks) -> Option<String> {
+    let remedy = match looks {
+        Looks::Rule => {
+            "the table is drawn for reading, as psql and mysql show it: write it with psql's \\copy (SELECT …) TO 'file.csv' CSV HEADER, or \
+             with mysql --batch"
+        }
+        Looks::Footer => "remove the count of the rows, which psql -At does not write",
+        Looks::EndMark => "remove the end mark of the dump",
+        Looks::Joined => "remove the mark, or read the files as they were before: as a folder they are one table",
+        Looks::Names => "remove the line, or read the files as they were before: as a folder they are one table",
+        Looks::Record | Looks::Comment | Looks::Apostrophes | Looks::Backslashes => return None,
+    };
+    Some(remedy.to_owned())
+}
+
+/// The option by which such a line is read.
+fn of_dialect(looks: Looks, delimiter: u8) -> Option<String> {
+    match looks {
+        Looks::Comment => Some(format!("{} leaves out lines that begin so", option("comment", "'#'"))),
+        Looks::Apostrophes => Some(format!("{} reads cells in apostrophes", option("quote", "''''"))),
+        Looks::Backslashes => Some(backslashes(delimiter)),
+        _ => None,
+    }
+}
+
+/// What to write where separators and line ends stand behind a backslash.
+pub(crate) fn backslashes(delimiter: u8) -> String {
+    let delimiter = quoted(delimiter);
+    format!(
+        "OPTIONS (delimiter {delimiter}, quote '', escape '\\') of CREATE EXTERNAL TABLE reads what MySQL and PostgreSQL's COPY write, with a backslash \
+         in the place of quotes"
+    )
 }
 
 pub(crate) fn too_long(file: &Arc<str>, line: u64) -> TextError {

@@ -49,6 +49,14 @@ impl Header {
                 told("the first line looks like a row, and is read as names of columns".to_owned()).remedy(option("has_header", "false")),
             );
         }
+        let mark = |mark: char| self.names.iter().all(|name| name.len() > 2 && name.starts_with(mark) && name.ends_with(mark));
+        if let Some(mark) = ['\'', '`'].into_iter().find(|each| mark(*each)) {
+            let mark = if mark == '\'' { "''''".to_owned() } else { format!("'{mark}'") };
+            warnings.push(
+                told("all names stand in marks, which are read as a part of them".to_owned())
+                    .remedy(format!("{} takes them for quotes", option("quote", &mark))),
+            );
+        }
         let (mut named, mut places, mut folded) = (Vec::new(), HashMap::new(), HashMap::<_, String>::new());
         for (at, name) in self.names.into_iter().enumerate() {
             let place = at + 1;

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::facts::Facts;
 use super::options::{Options, Types};
-use super::settle::{Settled, settle};
+use super::settle::{Settled, plain, settle};
 use super::structure::Dialect;
 use crate::error::TextError;
 
@@ -30,8 +30,8 @@ pub struct Column {
     pub name: String,
     /// The type of all cells.
     pub data_type: DataType,
-    /// Why it is text, where its author may have thought otherwise.
-    pub warning: Option<TextError>,
+    /// Why it is text, where its author may have thought otherwise; and marks for no value that are read as text.
+    pub warnings: Vec<TextError>,
     /// The column's place in its file.
     pub(crate) source: usize,
     pub(crate) facts: Facts,
@@ -42,10 +42,10 @@ impl Column {
     pub(crate) fn settle(name: String, told_as: &str, source: usize, facts: Facts, types: Types) -> Self {
         let settled = match types {
             Types::Exact => settle(told_as, &facts),
-            Types::Text => Settled::text(None),
+            Types::Text => plain(told_as, &facts),
         };
-        let Settled { data_type, warning } = settled;
-        Self { name, data_type, warning, source, facts }
+        let Settled { data_type, warnings } = settled;
+        Self { name, data_type, warnings, source, facts }
     }
 }
 

@@ -74,7 +74,7 @@ impl Layout {
         };
         let columns: Vec<_> = first.columns.iter().zip(facts).map(settle).collect();
         let mut warnings = once(layouts.iter().flat_map(|layout| &layout.warnings));
-        warnings.extend(columns.iter().filter_map(|column| column.warning.clone()));
+        warnings.extend(columns.iter().flat_map(|column| column.warnings.iter().cloned()));
         Ok(Merged { columns, sources, warnings })
     }
 }

@@ -9,7 +9,8 @@
 //! feed       pieces of any size -> whole records         settle   facts -> the type of the column, or why it is text
 //! dialect    first bytes -> separator and line ends      header   first record -> names of columns
 //! fault      what is wrong -> what to write instead      build    cells -> arrays
-//! noticed    what others read otherwise -> its lines
+//! noticed    what others read otherwise -> its lines     marks    marks for no value among texts
+//! lines      lines that are no rows -> what they look like
 //! ```
 //!
 //! **Structure** is RFC 4180. A quote opens a cell as its first byte; elsewhere in a cell that is not quoted it is text, and told. Text
@@ -51,6 +52,8 @@ mod fault;
 mod feed;
 mod header;
 mod layout;
+mod lines;
+mod marks;
 mod mask;
 mod merge;
 mod noticed;
@@ -60,8 +63,10 @@ mod scan;
 mod settle;
 mod structure;
 
+pub use cell::text::NULL_MARKS;
 pub use layout::{Column, Layout, Split};
 pub use merge::Merged;
 pub use options::{Options, Types};
 pub use rows::Rows;
 pub use scan::Scan;
+pub use structure::NO_QUOTE;

@@ -8,10 +8,11 @@ pub(crate) const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
 pub struct Options {
     /// The byte between cells; looked for among `,` `;` tab and `|` by default.
     pub delimiter: Option<u8>,
-    /// The byte around cells; `"` by default.
+    /// The byte around cells; `"` by default. [`NO_QUOTE`](super::NO_QUOTE) for none: nothing quotes, and the escape means something in every cell, as MySQL and
+    /// PostgreSQL's COPY write: `\n` is a line end, `\N` NULL, and a separator or line end behind it is text.
     pub quote: Option<u8>,
     /// The byte before a quote that is text in a quoted cell, and before itself; before other bytes it is text. None by default. A quote may
-    /// always be doubled. In a cell that is not quoted it is text, as Spark has it; a file that may have meant it there, as Python and MySQL
+    /// always be doubled. In a cell that is not quoted it is text where others are quoted, as Spark has it; a file that may have meant it there, as Python and MySQL
     /// do, is refused.
     pub escape: Option<u8>,
     /// A line that begins with this byte is left out; none by default.

@@ -6,19 +6,19 @@ use std::sync::Arc;
 
 use super::dialect::{Found, detect, separator_line};
 use super::facts::Facts;
-use super::fault::{escape, explain, quoted, too_long};
+use super::fault::{backslashes, escape, explain, no_row, quoted, too_long};
 use super::feed::{Block, Feed, RECORD_BYTES_MAX};
 use super::header::{Header, numbered};
 use super::layout::{Column, Layout, Split};
+use super::lines::{BOM, Looks, is_rule, no_row as looks_like_no_row};
 use super::options::{Options, Types};
-use super::structure::{Dialect, Fault};
+use super::structure::{Dialect, Fault, NO_QUOTE};
 use crate::error::{TextError, option};
 
 /// Bytes from which the separator is known.
 const HEAD_BYTES: usize = 64 << 10;
 /// Bytes of a range that is read by itself.
 const SPLIT_BYTES: u64 = 8 << 20;
-const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The first pass over a file. After an error it takes no more.
 #[derive(Debug)]
@@ -113,11 +113,11 @@ impl Scan {
 
 /// Errors for bytes that cannot separate or quote.
 fn refuse_options(file: &Arc<str>, options: &Options) -> Result<(), TextError> {
-    let quote = options.quote.unwrap_or(b'"');
-    let mut bytes: Vec<u8> = [options.delimiter, Some(quote), options.escape, options.comment].into_iter().flatten().collect();
+    let quote = Some(options.quote.unwrap_or(b'"')).filter(|quote| *quote != NO_QUOTE);
+    let mut bytes: Vec<u8> = [options.delimiter, quote, options.escape, options.comment].into_iter().flatten().collect();
     let is_odd = bytes.iter().any(|byte| !byte.is_ascii() || matches!(byte, b'\n' | b'\r' | 0));
     // A number in which a digit is doubled would be one too.
-    let is_value = options.escape.into_iter().chain([quote]).any(|byte| byte.is_ascii_alphanumeric());
+    let is_value = options.escape.into_iter().chain(quote).any(|byte| byte.is_ascii_alphanumeric());
     let count = bytes.len();
     bytes.sort_unstable();
     bytes.dedup();
@@ -133,7 +133,13 @@ fn refuse_other_formats(file: &Arc<str>, head: &[u8]) -> Result<(), TextError> {
     let utf16 = |which: &str| {
         Err(TextError::new(file, "the file is in UTF-16").line(1).remedy(format!("{} reads it", option("encoding", &format!("'{which}'")))))
     };
+    let first_line = head.strip_prefix(BOM).unwrap_or(head).split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    let is_frame = is_rule(first_line.trim_ascii()) && first_line.contains(&b'+');
     match head {
+        _ if is_frame || first_line.starts_with(b"-[ RECORD ") => {
+            let error = TextError::new(file, "the first line is drawn, and no row").line(1);
+            Err(error.remedy(no_row(Looks::Rule).unwrap_or_default()))
+        }
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => utf16("utf-16"),
         [first, 0, second, 0, ..] if *first != 0 && *second != 0 => utf16("utf-16le"),
         [0, first, 0, second, ..] if *first != 0 && *second != 0 => utf16("utf-16be"),
@@ -171,13 +177,16 @@ struct Columns {
     file: Arc<str>,
     /// Cells of the first record.
     header: Option<Header>,
-    /// Columns whose cells are looked at: all, or, where all are text, those without a name, which may be left out.
-    looked_at: Vec<bool>,
     facts: Vec<Facts>,
     rows: u64,
     splits: Vec<Split>,
     /// A separator that is text in a file of one column.
     other_separator: Option<(u8, u64)>,
+    /// The first record as it stands, if it is names; and where it stands again in a file of one column.
+    header_line: Vec<u8>,
+    name_again: Option<u64>,
+    /// In a file with tabs, the first line with a backslash before a letter that MySQL writes for a line end or a tab.
+    backslash: Option<u64>,
 }
 
 impl Body {
@@ -185,29 +194,25 @@ impl Body {
         let columns = Columns {
             file: Arc::clone(file),
             header: None,
-            looked_at: Vec::new(),
             facts: Vec::new(),
             rows: 0,
             splits: Vec::new(),
             other_separator: None,
+            header_line: Vec::new(),
+            name_again: None,
+            backslash: None,
         };
         Self { feed: Feed::new(dialect, cells, offset, line), columns }
     }
 
     fn push(&mut self, bytes: &[u8], options: &Options) -> Result<(), Fault> {
         let (columns, dialect) = (&mut self.columns, self.feed.machine.dialect);
-        self.feed.push(bytes, |block| {
-            columns.take(block, dialect, options);
-            Ok(())
-        })
+        self.feed.push(bytes, |block| columns.take(block, dialect, options))
     }
 
     fn finish(mut self, file: &Arc<str>, options: Options) -> Result<Layout, TextError> {
         let (columns, dialect) = (&mut self.columns, self.feed.machine.dialect);
-        let ended = self.feed.finish(|block| {
-            columns.take(block, dialect, &options);
-            Ok(())
-        });
+        let ended = self.feed.finish(|block| columns.take(block, dialect, &options));
         ended.map_err(|fault| explain(file, fault, &self.feed.machine))?;
         let machine = &self.feed.machine;
         if let (Some(line), Some(other)) = (machine.noticed.backslash_closes, machine.noticed.stray_closing) {
@@ -216,7 +221,9 @@ impl Body {
         }
         if let Some(line) = machine.noticed.unsure_escape() {
             let what = "the escape stands before others in cells that are not quoted, where some programs mean it and some do not";
-            return Err(TextError::new(file, what).line(line).remedy("write the file with quotes around such cells"));
+            let remedy = "write the file with quotes around such cells";
+            let or = if machine.noticed.has_quotes { String::new() } else { format!(", or {}", backslashes(dialect.delimiter)) };
+            return Err(TextError::new(file, what).line(line).remedy(remedy.to_owned() + &or));
         }
         let mut warnings = Vec::new();
         if let Some(line) = machine.noticed.spaced_quote {
@@ -229,7 +236,7 @@ impl Body {
             let what = "some lines end in LF and some in CR LF: a CR before the LF is no part of the last cell";
             warnings.push(TextError::new(file, what).line(line).remedy("quote cells that end in CR"));
         }
-        let Columns { header, facts, rows, mut splits, other_separator, .. } = self.columns;
+        let Columns { header, facts, rows, mut splits, other_separator, name_again, backslash, .. } = self.columns;
         let cells = facts.len();
         if let Some(line) = machine.noticed.blank_record {
             warnings.push(TextError::new(file, "a blank line of a file of one column is a row without a value").line(line));
@@ -239,6 +246,15 @@ impl Body {
             warnings.push(
                 TextError::new(file, what).line(line).remedy(format!("{}, if it separates cells", option("delimiter", &quoted(separator)))),
             );
+        }
+        if let Some(line) = name_again {
+            let error = TextError::new(file, "the name of the column stands here again, as where files were joined, and is read as a row");
+            warnings.push(error.line(line).remedy("remove the line if it is none"));
+        }
+        if let Some(line) = backslash {
+            let what =
+                "a backslash stands before a letter, as mysql --batch and PostgreSQL's COPY write line ends and tabs, and is read as text";
+            warnings.push(TextError::new(file, what).line(line).remedy(backslashes(b'\t')));
         }
         let names_are_a_row = header.as_ref().is_some_and(Header::is_row);
         let names = match header {
@@ -271,10 +287,11 @@ impl Body {
 }
 
 impl Columns {
-    fn take(&mut self, block: &Block<'_>, dialect: Dialect, options: &Options) {
+    /// # Errors
+    /// A line is no row.
+    fn take(&mut self, block: &Block<'_>, dialect: Dialect, options: &Options) -> Result<(), Fault> {
         let mut first = 0;
         if self.facts.is_empty() {
-            self.facts = vec![Facts::new(&self.file); block.columns];
             if options.has_header {
                 let mut text = Vec::new();
                 let names = block
@@ -282,31 +299,78 @@ impl Columns {
                     .iter()
                     .take(block.columns)
                     .map(|cell| String::from_utf8_lossy(dialect.text(*cell, block.data, &mut text)).into_owned());
-                self.header = Some(Header { line: block.records.first().map_or(1, |record| record.line), names: names.collect() });
+                let header = Header { line: block.records.first().map_or(1, |record| record.line), names: names.collect() };
+                if !header.is_row() && header.names.iter().any(|name| !name.trim().is_empty()) {
+                    self.header_line = block.record(0).trim_ascii_end().to_vec();
+                }
+                self.header = Some(header);
                 first = 1;
             }
-        }
-        if self.looked_at.is_empty() {
-            let named = self.header.as_ref().map(|header| header.names.iter().map(|name| !name.trim().is_empty()));
-            let are_text = options.types == Types::Text;
-            self.looked_at = match named {
-                Some(named) => named.map(|has_name| !(are_text && has_name)).collect(),
-                None => vec![!are_text; block.columns],
+            // Where all are text, those without a name may be left out, if they have no value.
+            let is_text = |at: usize| {
+                options.types == Types::Text
+                    && self.header.as_ref().is_none_or(|header| header.names.get(at).is_some_and(|name| !name.trim().is_empty()))
             };
+            let facts = |at: usize| if is_text(at) { Facts::new(&self.file).of_text() } else { Facts::new(&self.file) };
+            self.facts = (0..block.columns).map(facts).collect();
         }
-        let Some(record) = block.records.get(first) else { return };
+        self.refuse_what_is_no_row(block, first)?;
+        let Some(record) = block.records.get(first) else { return Ok(()) };
         let offset = block.offset + u64::from(record.start);
         if self.splits.last().is_none_or(|last| offset - last.offset >= SPLIT_BYTES) {
             self.splits.push(Split { offset, row: self.rows, line: record.line });
         }
         self.rows += (block.records.len() - first) as u64;
-        for (column, facts) in self.facts.iter_mut().enumerate().filter(|(column, _)| self.looked_at[*column]) {
+        for (column, facts) in self.facts.iter_mut().enumerate() {
             facts.scan(block, column, first, &dialect, &options.null);
         }
         if block.columns == 1 && self.other_separator.is_none() {
             self.other_separator = other_separator(block, dialect.delimiter);
         }
+        if dialect.delimiter == b'\t' && dialect.escape.is_none() && self.backslash.is_none() {
+            self.backslash = escaped_letter(block, &dialect);
+        }
+        Ok(())
     }
+
+    /// Lines that are left where files were joined, and those of one cell that programs write around rows.
+    fn refuse_what_is_no_row(&mut self, block: &Block<'_>, first: usize) -> Result<(), Fault> {
+        let begins_with = self.header_line.first().copied();
+        for (at, record) in block.records.iter().enumerate().skip(first) {
+            let start = block.data.get(record.start as usize).copied();
+            let line = record.line;
+            if start == BOM.first().copied() && block.record(at).starts_with(BOM) {
+                return Err(Fault::NoRow { line, looks: Looks::Joined });
+            }
+            if start.is_some() && start == begins_with && block.record(at).trim_ascii_end() == self.header_line {
+                if block.columns > 1 {
+                    return Err(Fault::NoRow { line, looks: Looks::Names });
+                }
+                // One cell may be a name by chance.
+                self.name_again.get_or_insert(line);
+            }
+            if block.columns == 1 && matches!(start, Some(b'(' | b'\\' | b'-' | b' ' | b'+')) {
+                let looks = looks_like_no_row(block.record(at));
+                // Dashes may be a value, but not below names of their width.
+                if looks != Looks::Record && (looks != Looks::Rule || self.rows == 0 && at == first && self.header.is_some()) {
+                    return Err(Fault::NoRow { line, looks });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first line with a backslash in a cell that is not quoted, before a letter that stands for a byte.
+fn escaped_letter(block: &Block<'_>, dialect: &Dialect) -> Option<u64> {
+    let bytes = block.text.as_bytes();
+    let mut places = memchr::memchr_iter(b'\\', bytes).filter(|at| matches!(bytes.get(at + 1), Some(b'n' | b't' | b'r' | b'\\' | b'0')));
+    let at = places.next()?;
+    let record = block.records.partition_point(|record| record.start as usize <= at).checked_sub(1)?;
+    let mut cells = block.cells.get(record * block.columns..(record + 1) * block.columns)?.iter();
+    cells
+        .any(|cell| !cell.is_quoted(block.data, dialect.quote) && cell.bytes(block.data).contains(&b'\\'))
+        .then(|| block.records[record].line)
 }
 
 /// A separator that is text in the only column.

@@ -16,17 +16,22 @@ const BOOLEANS: [Kind; 3] = [Kind::Lower, Kind::Title, Kind::Upper];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub(crate) data_type: DataType,
-    pub(crate) warning: Option<TextError>,
+    pub(crate) warnings: Vec<TextError>,
 }
 
 impl Settled {
-    pub(crate) fn text(warning: Option<TextError>) -> Self {
-        Self { data_type: DataType::Utf8View, warning }
+    fn text(warnings: impl IntoIterator<Item = TextError>) -> Self {
+        Self { data_type: DataType::Utf8View, warnings: warnings.into_iter().collect() }
     }
 
     fn typed(data_type: DataType) -> Self {
         Self { data_type, ..Self::text(None) }
     }
+}
+
+/// A column whose cells nobody asked to be anything but text.
+pub(crate) fn plain(name: &str, facts: &Facts) -> Settled {
+    Settled::text(facts.marks.told(name))
 }
 
 pub(crate) fn settle(name: &str, facts: &Facts) -> Settled {
@@ -38,7 +43,12 @@ pub(crate) fn settle(name: &str, facts: &Facts) -> Settled {
         [Kind::Date] => Settled::typed(DataType::Date32),
         [Kind::Local] => instant(name, facts, Kind::Local),
         [Kind::Zoned] => instant(name, facts, Kind::Zoned),
-        _ => Settled::text(mixed(name, facts, &kinds)),
+        _ => {
+            let why = mixed(name, facts, &kinds);
+            // A mark that makes the column text is told as that.
+            let marks = facts.marks.told(name).filter(|marks| why.as_ref().is_none_or(|why| why.remedy != marks.remedy));
+            Settled::text(why.into_iter().chain(marks))
+        }
     }
 }
 
@@ -98,11 +108,31 @@ fn mixed(name: &str, facts: &Facts, kinds: &[Kind]) -> Option<TextError> {
     };
     let commas = facts.of(Kind::Comma).count;
     if commas > 0 && is_most(facts.count(&[Kind::Comma, Kind::Number])) {
+        let what = format!("numbers with a comma make \"{name}\" text");
+        if facts.comma_groups {
+            let whole = (facts.comma.0 + 3).max(facts.whole_max);
+            let data_type = if facts.scale_max == 0 {
+                "BIGINT".to_owned()
+            } else {
+                format!("DECIMAL({},{})", whole + facts.scale_max, facts.scale_max)
+            };
+            let remedy = format!(
+                "CAST(replace(\"{name}\", ',', '') AS {data_type}) reads them, if the comma groups thousands, and \
+                 CAST(replace(\"{name}\", ',', '.') AS DECIMAL(38,3)) if it is the decimal one"
+            );
+            return told(name, facts, Kind::Comma, what, Some(remedy));
+        }
         let scale = facts.comma.1.max(facts.scale_max);
         let precision = (facts.comma.0.max(facts.whole_max) + scale).min(DIGITS_MAX);
         let remedy =
             format!("CAST(replace(\"{name}\", ',', '.') AS DECIMAL({precision},{scale})) reads them, if the comma is the decimal one");
-        return told(name, facts, Kind::Comma, format!("numbers with a comma make \"{name}\" text"), Some(remedy));
+        return told(name, facts, Kind::Comma, what, Some(remedy));
+    }
+    // However few there are: somebody reckons with such a column, or compares it.
+    if let Some(words) =
+        facts.odd.filter(|_| facts.of(Kind::Number).count > 0 && is_of(&[Kind::Number, Kind::Odd, Kind::Comma, Kind::Mark]))
+    {
+        return told(name, facts, Kind::Odd, format!("{words} makes \"{name}\" text"), None);
     }
     let groups: [&[Kind]; 5] = [&[Kind::Number], &BOOLEANS, &[Kind::Date], &[Kind::Local], &[Kind::Zoned]];
     let most = groups.into_iter().max_by_key(|group| facts.count(group))?;
@@ -119,6 +149,7 @@ fn mixed(name: &str, facts: &Facts, kinds: &[Kind]) -> Option<TextError> {
             (format!("\"{mark}\""), Some(format!("{} makes it NULL", option("null", &format!("'{mark}'")))))
         }
         Kind::Text => (facts.shape.clone().unwrap_or_default(), None),
+        Kind::Odd => (facts.odd.unwrap_or_default().to_owned(), None),
         Kind::Number => ("a number".to_owned(), None),
         Kind::Lower | Kind::Title | Kind::Upper => ("true or false".to_owned(), None),
         Kind::Date => ("a day".to_owned(), None),

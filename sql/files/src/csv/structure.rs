@@ -5,6 +5,7 @@
 //! quoted cell is doubled, or stands behind the escape. Stricter than they are: nothing but a separator or a line end may follow a closing
 //! quote, line ends are of one kind, and a quote that is never closed is a fault.
 
+use super::lines::Looks;
 use super::mask::{BLOCK, Needles};
 use super::noticed::Noticed;
 use super::options::CANDIDATES;
@@ -41,6 +42,11 @@ impl Cell {
         self.len & ESCAPED != 0
     }
 
+    /// Whether it stands in quotes: separators and line ends are no quotes.
+    pub(crate) fn is_quoted(self, data: &[u8], quote: u8) -> bool {
+        self.start().checked_sub(1).and_then(|at| data.get(at)) == Some(&quote)
+    }
+
     #[inline(always)]
     pub(crate) fn bytes(self, data: &[u8]) -> &[u8] {
         data.get(self.start()..self.start() + self.len()).unwrap_or_default()
@@ -68,16 +74,27 @@ pub(crate) struct Dialect {
     pub(crate) line_end: LineEnd,
 }
 
+/// In the place of [`quote`](super::Options::quote) where nothing quotes: a byte that no text has.
+pub const NO_QUOTE: u8 = 0;
+
 impl Dialect {
+    /// Whether nothing quotes.
+    pub(crate) fn is_quoteless(&self) -> bool {
+        self.quote == NO_QUOTE
+    }
+
     /// The text of a cell, made in `text` if it is not the cell's bytes.
     #[inline(always)]
     pub(crate) fn text<'b>(&self, cell: Cell, data: &'b [u8], text: &'b mut Vec<u8>) -> &'b [u8] {
         if cell.is_escaped() { self.unescape(cell.bytes(data), text) } else { cell.bytes(data) }
     }
 
-    /// Whether the text of a cell is one of the marks that the author gave.
+    /// Whether the text of a cell is one of the marks that the author gave; `\N` is one where escapes mean something everywhere.
     #[inline(always)]
     pub(crate) fn is_null(&self, cell: Cell, data: &[u8], nulls: &[String]) -> bool {
+        if cell.is_escaped() && self.is_quoteless() && cell.len() == 2 && cell.bytes(data).ends_with(b"N") {
+            return true;
+        }
         !nulls.is_empty() && {
             let mut text = Vec::new();
             let text = self.text(cell, data, &mut text);
@@ -89,6 +106,13 @@ impl Dialect {
     pub(crate) fn unescape<'b>(&self, bytes: &[u8], text: &'b mut Vec<u8>) -> &'b [u8] {
         text.clear();
         let mut rest = bytes.iter().copied().peekable();
+        if self.is_quoteless() {
+            while let Some(byte) = rest.next() {
+                let is_escape = self.escape == Some(byte);
+                text.push(if is_escape { rest.next().map_or(byte, meant) } else { byte });
+            }
+            return text;
+        }
         while let Some(byte) = rest.next() {
             match rest.peek() {
                 Some(next) if self.escapes(byte, *next) => text.extend(rest.next()),
@@ -104,6 +128,21 @@ impl Dialect {
     fn escapes(&self, byte: u8, next: u8) -> bool {
         let is_quote = next == self.quote;
         byte == self.quote && is_quote || self.escape.is_some_and(|escape| byte == escape && (is_quote || next == escape))
+    }
+}
+
+/// What an escape and a byte mean, for MySQL, PostgreSQL's COPY and Hive.
+fn meant(byte: u8) -> u8 {
+    match byte {
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' => b'\r',
+        b'b' => 8,
+        b'f' => 12,
+        b'v' => 11,
+        b'0' => 0,
+        b'Z' => 26,
+        other => other,
     }
 }
 
@@ -140,6 +179,14 @@ pub(crate) enum Fault {
         line: u64,
         found: usize,
         expected: usize,
+        looks: Looks,
+        /// Of the first record.
+        first: Looks,
+    },
+    /// A line that has as many cells as the others and is no row.
+    NoRow {
+        line: u64,
+        looks: Looks,
     },
     MixedLineEnds(u64),
     TooLong(u64),
@@ -175,6 +222,8 @@ pub(crate) struct Machine {
     /// The line of the quote that is open, and whether it has text that is not its bytes.
     open_line: u64,
     escaped: bool,
+    /// Whether nothing quotes, so that the escape means something everywhere: see [`Options::quote`](super::Options::quote).
+    is_quoteless: bool,
     pub(crate) noticed: Noticed,
 }
 
@@ -201,6 +250,7 @@ impl Machine {
             state: State::Plain,
             open_line: line,
             escaped: false,
+            is_quoteless: dialect.is_quoteless(),
             noticed: Noticed::default(),
         }
     }
@@ -285,6 +335,12 @@ impl Machine {
                     } else {
                         let before = data.get(self.cell_start..at).unwrap_or_default();
                         self.noticed.stray_quote(self.line, before, next.is_none_or(|next| self.ends_cell(next)));
+                    }
+                } else if self.dialect.escape == Some(byte) && self.is_quoteless {
+                    self.escaped = true;
+                    if let Some(next) = next {
+                        self.count_line(next, None);
+                        return Ok(Some(at + 1));
                     }
                 } else if self.dialect.escape == Some(byte) {
                     let quotes = next == Some(byte) || next == Some(self.dialect.quote);
@@ -407,6 +463,9 @@ impl Machine {
             if self.escaped {
                 len |= ESCAPED as usize;
             }
+        } else if self.is_quoteless && self.escaped {
+            self.escaped = false;
+            len |= ESCAPED as usize;
         }
         sink.cell(Cell { start: self.cell_start as u32, len: len as u32 });
         self.cells += 1;

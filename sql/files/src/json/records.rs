@@ -192,6 +192,7 @@ fn kind(byte: u8) -> &'static str {
         b',' => "a comma",
         b'n' => "null",
         b't' | b'f' => "true or false",
+        0xef => "a byte order mark, as where files were joined, or another character",
         _ => "something that is no JSON",
     }
 }

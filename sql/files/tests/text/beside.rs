@@ -9,12 +9,13 @@ use crate::python::Script;
 use crate::{all, as_text, cells, load, scan};
 
 /// What our refusal says of a file that DuckDB reads, and why it stands.
-const STRICTER: [(&str, &str); 6] = [
+const STRICTER: [(&str, &str); 7] = [
     ("the file is in UTF-16", "as the next, where zeros stand at line ends"),
     ("a byte is zero, as in no text file in UTF-8", "it is UTF-16, or no text"),
     ("and text follows, not a separator", "DuckDB drops spaces behind a closing quote; design.md 12 wants an error"),
     ("a backslash stands before a quote that closes its cell", "Spark means something else by it"),
     ("the line ends in another way (CR, or LF)", "DuckDB reads the line end of a last line alone as any other"),
+    ("a byte order mark begins the line", "it is left where files were joined; DuckDB keeps it in the cell"),
     ("the record has ", "DuckDB drops one empty cell behind the last column"),
 ];
 

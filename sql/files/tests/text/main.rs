@@ -1,8 +1,10 @@
 //! What is relied on: bytes in, rows or a message out, in pieces of any size.
 
 mod beside;
+mod dumps;
 mod folders;
 mod generated;
+mod marks;
 mod mutated;
 mod objects;
 mod python;
@@ -99,7 +101,7 @@ fn read_with(data: impl AsRef<[u8]>, options: &Options) -> String {
 fn shown(layout: &Layout, rows: &[Vec<Option<String>>]) -> String {
     let columns = layout.columns.iter().map(|column| format!("{} {}", column.name, column.data_type));
     let line = |row: &Vec<Option<String>>| row.iter().map(|cell| cell.clone().unwrap_or("~".to_owned())).collect::<Vec<_>>().join("|");
-    let of_types = layout.columns.iter().filter_map(|column| column.warning.as_ref());
+    let of_types = layout.columns.iter().flat_map(|column| &column.warnings);
     let told = layout.warnings.iter().chain(of_types).map(|warning| format!("! {warning}"));
     let columns = std::iter::once(columns.collect::<Vec<_>>().join(", "));
     columns.chain(rows.iter().map(line)).chain(told).collect::<Vec<_>>().join("\n")

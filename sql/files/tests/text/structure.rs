@@ -98,16 +98,24 @@ fn quotes_behind_backslashes_are_read_with_the_escape_that_the_message_names() {
 fn escapes_in_cells_that_are_not_quoted_are_text_only_where_the_file_shows_it() {
     let escape = Options { escape: Some(b'\\'), ..Options::default() };
     // Spark writes a backslash there as it is, Python and MySQL write it twice, and one before a quote, a separator, a line end.
-    let told = "error: f.csv, line 3: the escape stands before others in cells that are not quoted, where some programs mean it and some do \
-                not; write the file with quotes around such cells";
+    let told = |line: u64, separator: &str| {
+        format!(
+            "error: f.csv, line {line}: the escape stands before others in cells that are not quoted, where some programs mean it and some do \
+             not; write the file with quotes around such cells, or OPTIONS (delimiter '{separator}', quote '', escape '\\') of CREATE EXTERNAL TABLE \
+             reads what MySQL and PostgreSQL's COPY write, with a backslash in the place of quotes"
+        )
+    };
     for cell in ["C:\\\\dir", "5\\\" disk", "a\\\\", "C:\\"] {
-        assert_eq!(read_with(format!("a,b\n1,\\N\n1,{cell}\n"), &escape), told, "{cell}");
+        assert_eq!(read_with(format!("a,b\n1,\\N\n1,{cell}\n"), &escape), told(3, ","), "{cell}");
         assert_eq!(read_with(format!("a,b\n1,C:\\dir\n1,{cell}\n"), &escape).lines().nth(2), Some(&*format!("1|{cell}")), "{cell}");
     }
-    assert_eq!(read_with("a,b\n1,\\N\n1,C:\\\\\n\"\",C:\n", &escape), "a Int64, b Utf8View\n1|\\N\n1|C:\\\\\n~|C:");
+    assert_eq!(
+        read_with("a,b\n1,\\N\n1,C:\\\\\n\"\",C:\n", &escape),
+        "a Int64, b Utf8View\n1|\\N\n1|C:\\\\\n~|C:\n! f.csv, line 2, column \"b\": \"\\N\" is read as text; OPTIONS (null '\\N') of CREATE EXTERNAL TABLE makes it NULL"
+    );
     // Nor does a separator show it, whichever was found.
     let line_ends = "p\\\nq;a\\;b\n1;2\n";
-    assert_eq!(read_with(line_ends, &escape), told.replace("line 3", "line 1"));
+    assert_eq!(read_with(line_ends, &escape), told(1, ","));
     // Where cells are quoted, separators are not escaped.
     assert_eq!(read_with("a,b\n1,C:\\\n1,\"C:,\"\n", &escape), "a Int64, b Utf8View\n1|C:\\\n1|C:,");
     assert_eq!(read_with("a,b\n1,\"C:\\\\dir\"\n1,\"5\\\" disk\"\n", &escape), "a Int64, b Utf8View\n1|C:\\dir\n1|5\" disk");

@@ -18,7 +18,7 @@ fn one_cell_that_no_number_gives_back_makes_the_column_text() {
         ("-0", "minus zero"),
         ("007.50", "a number that begins with 0"),
         ("\"007\"", "a number that begins with 0"),
-        (" 7", "a text of 2 characters"),
+        (" 7", "a number with a blank beside it"),
         ("12345678901234567890123456789012345678901", "a number with too many digits"),
     ] {
         let mut file = "user_id,note\n".to_owned();
@@ -31,7 +31,7 @@ fn one_cell_that_no_number_gives_back_makes_the_column_text() {
         assert_eq!(rows[900][0].as_deref(), Some(odd.trim_matches('"')), "{odd}");
         assert_eq!(rows[0][0].as_deref(), Some("20000"));
         assert!(layout.warnings.is_empty());
-        let told = layout.columns[0].warning.as_ref().map(ToString::to_string).unwrap_or_default();
+        let told = layout.columns[0].warnings.iter().map(ToString::to_string).collect::<String>();
         assert_eq!(told, format!("f.csv, line 902, column \"user_id\": {words} makes \"user_id\" text"));
     }
 }

@@ -20,10 +20,12 @@ use crate::{all, as_text, cells, load, scan};
 /// A refusal that is right: of which files, what it says, how many of a thousand may meet it, and why.
 type Refusal = (fn(&Written) -> bool, &'static str, u64, &'static str);
 
-const REFUSALS: [Refusal; 5] = [
+const REFUSALS: [Refusal; 7] = [
     (|_| true, AMBIGUOUS, 20, "two separators make a table, and nobody said which"),
     (|_| true, UNSURE_ESCAPE, 60, "Python escapes where it does not quote, Spark does not"),
     (Written::has_lone_cr, "the line ends in another way (CR, or LF)", 40, "pandas, polars and Spark quote no cell for a lone CR in it"),
+    (Written::has_mark, "a byte order mark begins the line", 40, "a text that begins with one is not told from what joins files"),
+    (|_| true, "the line looks like one that programs write around rows", 2, "dashes below a name are drawn"),
     (|written| written.name.contains("python_escaping"), "the record has ", 30, "a separator behind an escape separates"),
     (Written::has_lone_cr, "the record has ", 2, "such a CR in the first record is taken for what ends lines"),
 ];
@@ -49,6 +51,12 @@ impl Written {
 
     fn has_lone_cr(&self) -> bool {
         self.data.windows(2).any(|two| two[0] == b'\r' && two[1] != b'\n')
+    }
+
+    /// Whether a record begins with a byte order mark.
+    fn has_mark(&self) -> bool {
+        self.data.starts_with("\u{feff}\u{feff}".as_bytes())
+            || self.data.windows(4).any(|four| matches!(four[0], b'\n' | b'\r') && four[1..] == *b"\xef\xbb\xbf")
     }
 
     fn rows(&self) -> Vec<Vec<Option<&str>>> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use arrow::datatypes::{DataType, Schema};
+use clevertap_files::csv::NULL_MARKS;
 use futures::TryStreamExt;
 
 use super::super::person_key::{KeyKind, PersonKey};
@@ -28,7 +29,8 @@ pub(crate) struct PeopleOfFile {
 /// Reads the keys of the file at `path`: of each row the first of identity, object_id and email that is there.
 ///
 /// # Errors
-/// [`Failure::Failed`] if it cannot be read, has none of these columns, or one of a type that an identifier cannot have.
+/// [`Failure::Failed`] if it cannot be read, has none of these columns, one of a type that an identifier cannot have, or a mark for no value
+/// where a key should be.
 pub(crate) async fn read(session: &Session, path: &str) -> Result<PeopleOfFile> {
     let from = path_literal(path);
     let frame = session.sql(&format!("SELECT * FROM {from}")).await?;
@@ -44,6 +46,9 @@ pub(crate) async fn read(session: &Session, path: &str) -> Result<PeopleOfFile> 
             let mut key = None;
             for (kind, _) in &columns {
                 if let Some(value) = cell(&batch, kind.column(), row)?.filter(|value| !value.is_empty()) {
+                    if NULL_MARKS.contains(&value.as_str()) {
+                        return Err(a_null_mark(path, keys.rows, *kind));
+                    }
                     key = Some(PersonKey::new(*kind, value));
                     break;
                 }
@@ -55,6 +60,16 @@ pub(crate) async fn read(session: &Session, path: &str) -> Result<PeopleOfFile> 
         }
     }
     Ok(keys)
+}
+
+/// The refusal of a file that says of a person that there is none: whom it means is not guessed.
+fn a_null_mark(path: &str, row: u64, kind: KeyKind) -> Failure {
+    Failure::Failed(format!(
+        "{path}, row {row}: column \"{}\" has a mark such as NULL or \\N, which names nobody. Empty such cells, or leave the rows out; somebody who \
+         is called so is named by --{}",
+        kind.column(),
+        kind.column().replace('_', "-")
+    ))
 }
 
 /// The path as a literal; with a slash, so that it is a path whatever its ending.

@@ -48,7 +48,8 @@ impl Eraser<'_> {
         }
         self.confirm(people).await?;
         // A refused row must not keep the others from being sent.
-        for option in ["on_reject = 'skip'".to_owned(), format!("delete_rows_max = {people}")] {
+        // Files with marks for no value are refused before, so that one here is somebody's name.
+        for option in ["on_reject = 'skip'".to_owned(), "null_marks = 'send'".to_owned(), format!("delete_rows_max = {people}")] {
             self.session.rows(&format!("SET clevertap.{option}")).await?;
         }
         let mut stopped: Result<()> = Ok(());

@@ -18,7 +18,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 use datafusion::catalog::streaming::StreamingTable;
 use tokio::sync::Mutex;
@@ -65,6 +65,15 @@ pub(crate) async fn resend(
     {
         return Err(Failure::Usage(format!("{} is no folder that --failed-rows wrote: it is not there", path.display())));
     }
+    if let Folder::Local(path) = &folder
+        && !has_failed_rows(path)?
+    {
+        let folder = path.display();
+        return Err(Failure::Failed(format!(
+            "{folder} holds no failed rows (no Parquet file), and nothing was sent. A load that was stopped is gone on with by clevertap-sql -f \
+             load.sql --resume {folder}"
+        )));
+    }
     // One after the other, in the order of the failed rows; a reject stops nothing, and names were checked when the records were mapped.
     for option in ["clevertap.on_reject = 'skip'", "clevertap.schema_check = 'off'", "datafusion.execution.target_partitions = 1"] {
         session.rows(&format!("SET {option}")).await?;
@@ -92,7 +101,10 @@ pub(crate) async fn resend(
         let ended_runs = account.runs().into_iter().skip(runs_before).filter(|run| run.finished_at.is_some());
         lines.extend(ended_runs.map(|run| LogLine::Ended { by: run.run_uid.to_string(), read: run.tally.read }));
         let noted = log.lock().await.write(&lines).await;
-        if let (Err(_), Err(failure)) = (&result, &noted) {
+        // The statement may have stopped for the same fault.
+        if let (Err(stopped), Err(failure)) = (&result, &noted)
+            && !stopped.to_string().contains(failure.to_string().as_str())
+        {
             runner.console.say(&failure.to_string());
         }
         ended = result.map(|of_table| completion = completion.and(of_table)).and(noted);
@@ -102,6 +114,12 @@ pub(crate) async fn resend(
     }
     runner.close(ended.is_err())?;
     ended.map(|()| completion)
+}
+
+/// Whether a folder has a file of failed rows.
+fn has_failed_rows(folder: &Path) -> Result<bool> {
+    let files = fs::read_dir(folder).map_err(|error| Failure::file(folder, &error))?;
+    Ok(files.filter_map(|file| file.ok()).any(|file| Path::new(&file.file_name()).extension().is_some_and(|ending| ending == "parquet")))
 }
 
 async fn resend_table(

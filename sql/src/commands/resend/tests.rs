@@ -218,6 +218,11 @@ async fn of_two_at_once_one_stops_before_it_sends() {
     let refused = [&one, &other].into_iter().filter_map(|(ended, _)| ended.as_ref().err()).map(ToString::to_string).collect::<Vec<_>>();
     let [refused] = refused.as_slice() else { panic!("{refused:?} {} {}", one.1, other.1) };
     assert!(refused.contains("another resend is at work in "), "{refused}");
+    // Once.
+    assert_eq!(
+        refused.matches("another resend").count() + one.1.matches("another resend").count() + other.1.matches("another resend").count(),
+        1
+    );
     assert_eq!(world.emulator.events_by_identity().into_values().max(), Some(1));
 }
 
@@ -226,6 +231,22 @@ async fn a_folder_that_is_not_there_is_told() {
     let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
     let (ended, said) = again(&world, folder.path(), &[]).await;
     assert!(ended.unwrap_err().to_string().contains("it is not there"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_without_failed_rows_points_to_resume() {
+    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    fs::create_dir(folder.path().join("failed")).unwrap();
+    let (ended, said) = again(&world, folder.path(), &[]).await;
+    let told = ended.unwrap_err().to_string();
+    assert!(
+        told.contains("holds no failed rows") && told.ends_with(&format!("--resume {}", folder.path().join("failed").display())),
+        "{told} {said}"
+    );
+    // A load that went well leaves a log alone.
+    load(&world, folder.path(), "INSERT INTO clevertap.profiles SELECT 'a' AS identity, 1 AS \"N\"").await.unwrap();
+    let (ended, _) = again(&world, folder.path(), &[]).await;
+    assert!(ended.unwrap_err().to_string().contains("--resume"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 
 use super::{
+    encoding::Utf8Watch,
     options::{TextFormat, TextOptions},
     pieces::Place,
 };
@@ -188,7 +189,15 @@ impl Learning {
         let Progress { files, bytes, bytes_read } = &self.progress;
         files.fetch_add(1, Ordering::Relaxed);
         bytes.fetch_add(*size, Ordering::Relaxed);
-        let learnt = pass(place, file, options, bytes_read).await;
+        let watch = Utf8Watch::default();
+        let learnt = pass(place, file, options, bytes_read, &watch).await;
+        if let (true, Some(encoding)) = (watch.is_utf8(), options.writing.encoding) {
+            let (name, encoding) = (&file.name, encoding.name());
+            self.note([format!(
+                "{name}: the file is UTF-8 with letters beyond ASCII, and is read as {encoding}, which makes other letters of them; read it by \
+                 itself, without the option encoding"
+            )]);
+        }
         if files.fetch_sub(1, Ordering::Relaxed) == 1 {
             bytes.store(0, Ordering::Relaxed);
             bytes_read.store(0, Ordering::Relaxed);
@@ -204,8 +213,8 @@ impl Learning {
 }
 
 /// The first pass over one file. Pieces are fetched beside the task that looks at them.
-async fn pass(place: &Place, file: &TextFile, options: &TextOptions, bytes_read: &AtomicU64) -> Result<Layout> {
-    let pieces = place.pieces(&file.meta, options.writing, None);
+async fn pass(place: &Place, file: &TextFile, options: &TextOptions, bytes_read: &AtomicU64, watch: &Utf8Watch) -> Result<Layout> {
+    let pieces = place.watched(&file.meta, options.writing, watch);
     let (to, mut from) = tokio::sync::mpsc::channel(2);
     let _fetching = SpawnedTask::spawn(async move {
         let mut pieces = pieces;

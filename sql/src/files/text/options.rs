@@ -48,6 +48,7 @@ impl TextOptions {
             let name = name.strip_prefix("format.").unwrap_or(&name);
             match (name, self.format) {
                 ("delimiter", TextFormat::Csv) => self.csv.delimiter = Some(byte(name, value)?),
+                ("quote", TextFormat::Csv) if value.is_empty() => self.csv.quote = Some(csv::NO_QUOTE),
                 ("quote", TextFormat::Csv) => self.csv.quote = Some(byte(name, value)?),
                 ("escape", TextFormat::Csv) => self.csv.escape = Some(byte(name, value)?),
                 ("comment", TextFormat::Csv) => self.csv.comment = Some(byte(name, value)?),

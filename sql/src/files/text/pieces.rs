@@ -13,7 +13,10 @@ use encoding_rs::Encoding;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use super::{decompress::Compression, encoding};
+use super::{
+    decompress::Compression,
+    encoding::{self, Utf8Watch},
+};
 
 /// Bytes that are asked for at once.
 const PIECE_BYTES: u64 = 4 << 20;
@@ -46,6 +49,21 @@ pub(super) struct Place {
 impl Place {
     /// All of a file, or the range of a plain one.
     pub(super) fn pieces(&self, file: &ObjectMeta, writing: Writing, range: Option<Range<u64>>) -> BoxStream<'static, Result<Bytes>> {
+        self.read(file, writing, range, None)
+    }
+
+    /// All of a file, of which it is looked whether it is UTF-8 before it becomes that.
+    pub(super) fn watched(&self, file: &ObjectMeta, writing: Writing, watch: &Utf8Watch) -> BoxStream<'static, Result<Bytes>> {
+        self.read(file, writing, None, Some(watch.clone()))
+    }
+
+    fn read(
+        &self,
+        file: &ObjectMeta,
+        writing: Writing,
+        range: Option<Range<u64>>,
+        watch: Option<Utf8Watch>,
+    ) -> BoxStream<'static, Result<Bytes>> {
         let mut bytes = if self.has_ranges { self.by_ranges(file, range.unwrap_or(0..file.size)) } else { self.at_once(file) };
         if writing.is_plain() {
             return bytes;
@@ -55,6 +73,9 @@ impl Place {
             plain = compression.decompress(plain);
         }
         if let Some(of) = writing.encoding {
+            if let Some(watch) = watch {
+                plain = plain.inspect_ok(move |piece| watch.see(piece)).boxed();
+            }
             plain = encoding::decode(plain, of);
         }
         bytes = plain.map_err(from_io).boxed();

@@ -42,9 +42,9 @@ fn cast(scan: Arc<dyn ExecutionPlan>, wanted: &Schema) -> Result<Arc<dyn Executi
     Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Result<Vec<_>>>()?, scan)?))
 }
 
-/// Marks a column that is read as another type than text.
+/// Marks a column of cells.
 fn with_mark(field: &FieldRef, mark: &str) -> FieldRef {
-    if field.data_type().is_string() || field.data_type().is_nested() {
+    if field.data_type().is_nested() {
         return Arc::clone(field);
     }
     let mut metadata = field.metadata().clone();
@@ -84,7 +84,7 @@ impl TextTable {
             None => files.schema(),
         };
         // A whole number that was learnt comes back as it was written.
-        let is_sure = |field: &Field| declared.is_none() && *field.data_type() == DataType::Int64;
+        let is_sure = |field: &Field| field.data_type().is_string() || declared.is_none() && *field.data_type() == DataType::Int64;
         let fields = schema.fields().iter().map(|field| with_mark(field, if is_sure(field) { SAME } else { DIFFERS }));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()));
         Ok(Self { shown: Arc::clone(&schema), texts: Vec::new(), schema, source, rows, written })

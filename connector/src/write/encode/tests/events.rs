@@ -75,6 +75,8 @@ fn an_event_time_is_an_instant_or_epoch_seconds() {
     assert_eq!(of(Arc::new(UInt64Array::from(vec![u64::MAX])), &rules()), [milliseconds]);
     let day = "CT-504 event_time looks like a day of the calendar, written as a number; expected epoch seconds. Read it with ct_event_time, its format \
                ('yyyymmdd' or 'yyyymmddhh') and its zone";
+    let minutes = day.replace("'yyyymmdd' or 'yyyymmddhh'", "'yyyymmddhhmi'");
+    let seconds_of_day = day.replace("'yyyymmdd' or 'yyyymmddhh'", "'yyyymmddhhmiss'");
     let days = Int64Array::from(vec![
         20_260_101,
         19_700_101,
@@ -89,7 +91,10 @@ fn an_event_time_is_an_instant_or_epoch_seconds() {
         21_000_101,
     ]);
     let seconds = ["20260230", "20261301", "2026010124", "19691231", "21000101"];
-    assert_eq!(of(Arc::new(days), &rules()), [&[day; 6][..], &seconds[..]].concat());
+    assert_eq!(of(Arc::new(days), &rules()), [&[day; 4][..], &[&minutes, &seconds_of_day], &seconds[..]].concat());
+    let milliseconds_of_day = seconds_of_day.replace("Read it", "Divide it by 1000, and read it");
+    assert_eq!(of(Arc::new(Int64Array::from(vec![20_260_101_235_959_123])), &rules()), [milliseconds_of_day]);
+    assert_eq!(of(Arc::new(Int64Array::from(vec![20_260_230_235_959])), &rules()), [milliseconds]);
     assert_eq!(of(Arc::new(UInt64Array::from(vec![20_260_101])), &rules()), [day]);
     // The same days that were read as seconds, by to_timestamp.
     let august = "CT-504 event_time is an instant of August 1970, as a day such as 20260105 is when it is read as seconds. Read it with ct_event_time, its \

@@ -16,7 +16,7 @@ use chrono_tz::Tz;
 
 use super::{Encoder, Page, Reject, Row, Rules, Warning, identifier_of};
 use crate::error::Result;
-use crate::options::{LongValues, NaiveTime, Nulls};
+use crate::options::{LongValues, NaiveTime, NullMarks, Nulls};
 use crate::tables;
 use crate::write::mapping::{IdentifierChoice, Mapping};
 
@@ -50,6 +50,7 @@ fn rules() -> Rules {
         nested: false,
         naive_time: NaiveTime::Refuse,
         long_values: LongValues::Reject,
+        null_marks: NullMarks::Reject,
         time_zone: Some(Tz::Asia__Kolkata),
     }
 }

@@ -163,6 +163,35 @@ fn rows_without_identifier_are_rejected_whether_first_last_or_all() {
 }
 
 #[test]
+fn an_identifier_that_stands_for_no_value_is_rejected_in_every_type_of_text() {
+    let marks = ["\\N", "NULL", "null", "None", "nan", "NaN", "N/A", "#N/A", "<NA>", "NA", "-", "?", "(null)"];
+    let names = ["null-7", "nulls", "\\n", "Na", "none", "n", "NULL ", "--", "a\"b"];
+    let all: Vec<&str> = marks.iter().chain(&names).copied().collect();
+    let dictionary: DictionaryArray<Int32Type> = all.iter().copied().collect();
+    let arrays: [ArrayRef; 4] =
+        [words(&all), Arc::new(LargeStringArray::from(all.clone())), Arc::new(StringViewArray::from(all.clone())), Arc::new(dictionary)];
+    for ids in arrays {
+        for table in ["profiles", "demerges"] {
+            let found = written(table, &batch(&[("identity", Arc::clone(&ids))]), &rules()).expect("written");
+            for (at, mark) in marks.iter().enumerate() {
+                assert!(
+                    found[at].starts_with("CT-522 identity is a mark such as NULL or \\N, which stands for no value"),
+                    "{mark}: {}",
+                    found[at]
+                );
+            }
+            assert!(found[marks.len()..].iter().all(|record| !record.starts_with("CT-")), "{found:?}");
+        }
+        let send = Rules { null_marks: NullMarks::Send, ..rules() };
+        let found = written("profiles", &batch(&[("identity", Arc::clone(&ids))]), &send).expect("written");
+        assert!(found[0].contains(r#""identity":"\\N""#) && found.iter().all(|record| !record.starts_with("CT-")), "{found:?}");
+    }
+    // So is one that is linked, and one among properties.
+    let linked = batch(&[("identity", words(&["a"])), ("link_identity", words(&["NULL"]))]);
+    assert!(written("profiles", &linked, &rules()).expect("written")[0].starts_with("CT-522 link_identity"));
+}
+
+#[test]
 fn a_reject_names_the_first_column_at_fault_and_keeps_the_values_as_text() {
     let batch = batch(&[
         ("Score", Arc::new(Float64Array::from(vec![f64::NAN]))),

@@ -47,15 +47,16 @@ def python_escaping(rng, columns):
 
 
 def python_csv(rng, columns, quoting=None, escape=None):
-    habits = Habits(rng, ",;\t|^:\x01")
+    # Times with escaped colons are texts.
+    habits = Habits(rng, ",;\t|^\x01" if escape else ",;\t|^:\x01")
     if quoting is None:
         quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC, csv.QUOTE_NONE])
     habits.quote = rng.choice(['"', '"', "'", "`"])
     if rng.random() < 0.2:
         habits.escape = "\\"
     if quoting == csv.QUOTE_NONE:
-        # Nothing is quoted: the author names a quote that is not in the file.
-        habits.quote, habits.escape = "\x02", escape
+        # Nothing is quoted: the author says so where there is an escape, else names a quote that is not in the file.
+        habits.quote, habits.escape = "\0" if escape else "\x02", escape
     habits.null = rng.choice(["", "", "NULL", "\\N"])
     dialect = {"delimiter": habits.delimiter, "quotechar": None if quoting == csv.QUOTE_NONE else habits.quote, "quoting": quoting,
                "escapechar": habits.escape, "doublequote": habits.escape is None or rng.random() < 0.3}

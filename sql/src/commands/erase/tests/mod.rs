@@ -1,6 +1,7 @@
 //! `erase` against the emulator, under a paused clock.
 
 mod log_faults;
+mod null_marks;
 
 use std::{path::Path, time::Duration};
 

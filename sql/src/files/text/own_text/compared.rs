@@ -1,7 +1,8 @@
 //! What is compared with text is compared as it is written, and so are the decimals of two files.
 //!
-//! In: the expressions of a node, before type coercion, which would make numbers of texts: `01` would be `1`. Out: casts to text of the numbers
-//! of text files there; and of those that are put together with text.
+//! In: the expressions of a node, before type coercion, which would make numbers of texts: `01` would be `1`, and `u-1` an error. Out: casts to
+//! text of the numbers of text files there, and of whole numbers of others that are compared with a text of a file; and of those that are put
+//! together with text.
 
 use arrow::datatypes::DataType;
 use datafusion::{
@@ -50,6 +51,11 @@ impl Side {
         self.written.is_some() && (self.data_type.is_integer() || self.data_type.is_decimal() || self.data_type.is_floating())
     }
 
+    /// Whether it is a text of a text file.
+    fn is_text_of_file(&self) -> bool {
+        self.written.is_some() && self.is_text
+    }
+
     fn differs(&self) -> bool {
         self.written.as_ref().is_some_and(|written| written.differs) && !self.data_type.is_string()
     }
@@ -64,6 +70,13 @@ pub(super) fn pair(left: &Expr, right: &Expr, scope: &Scope<'_>, of_right: &Scop
     }
     if other.is_number() && one.is_text {
         return Some((left.clone(), text(right)));
+    }
+    // The text of a whole number is one, so that this is exact.
+    if one.is_text_of_file() && other.data_type.is_integer() {
+        return Some((left.clone(), text(right)));
+    }
+    if other.is_text_of_file() && one.data_type.is_integer() {
+        return Some((text(left), right.clone()));
     }
     let are_decimals = one.is_number() && other.is_number() && (one.data_type.is_decimal() || other.data_type.is_decimal());
     are_decimals.then(|| (text(left), text(right)))
@@ -114,7 +127,7 @@ pub(super) fn compared(expr: Expr, scope: &Scope<'_>) -> Result<Transformed<Expr
             Ok(Transformed::yes(Expr::InList(InList { expr: of_list.into(), list, negated })))
         }
         Expr::Case(Case { expr: Some(expr), when_then_expr, else_expr })
-            if when_then_expr.iter().any(|(when, _)| pair(&expr, when, scope, scope).is_some_and(|(cast, _)| cast != *expr)) =>
+            if when_then_expr.iter().any(|(when, _)| pair(&expr, when, scope, scope).is_some()) =>
         {
             let when_then_expr = when_then_expr.into_iter().map(|(when, then)| (cast(*when, DataType::Utf8View).into(), then)).collect();
             Ok(Transformed::yes(Expr::Case(Case { expr: Some(cast(*expr, DataType::Utf8View).into()), when_then_expr, else_expr })))

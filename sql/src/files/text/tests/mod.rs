@@ -3,6 +3,7 @@
 mod own_text;
 mod recipes;
 mod times;
+mod told;
 
 use std::io::Write;
 

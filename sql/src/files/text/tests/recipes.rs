@@ -10,7 +10,17 @@ async fn run(recipe: &str, files: &[(&str, &[u8])]) -> (World, Vec<String>) {
     // A path in single quotes that is one of the files is in their folder.
     for statement in recipe.split(";\n").filter(|statement| !statement.trim().is_empty()) {
         let place = |text: String, name: &str| text.replace(&format!("'{name}'"), &format!("'@/{name}'"));
-        let names = ["semicolons.csv", "marks.tsv", "windows.csv", "headless.csv", "escaped.csv", "visits.csv", "lines.csv"];
+        let names = [
+            "semicolons.csv",
+            "marks.tsv",
+            "dump.tsv",
+            "commented.csv",
+            "windows.csv",
+            "headless.csv",
+            "escaped.csv",
+            "visits.csv",
+            "lines.csv",
+        ];
         shown.push(files.run(&names.into_iter().fold(statement.to_owned(), place)).await);
     }
     (world, shown)
@@ -23,6 +33,8 @@ async fn messy_files() {
         &[
             ("semicolons.csv", b"user_id;spent\n007;12,50\nu2;3\n"),
             ("marks.tsv", b"user_id\tvisits\nu3\t5\nu4\t\\N\n"),
+            ("dump.tsv", b"user_id\tnote\tvisits\nd1\ttwo\\nlines\t3\nd2\t\\N\t\\N\nd3\ta\\\nb\t4\n"),
+            ("commented.csv", b"# by somebody, once\nuser_id,city\n# more\nc1,'Pune, Goa'\n"),
             ("windows.csv", b"user_id,name\nu5,Zo\xeb\n"),
             ("headless.csv", b"0008,gold\n"),
             ("escaped.csv", b"user_id,note\nu9,\"a \\\"quoted\\\" word\"\n"),
@@ -34,6 +46,10 @@ async fn messy_files() {
         r#"{"type":"profile","identity":"007","profileData":{"Spent":12.50}}"#,
         r#"{"type":"profile","identity":"u3","profileData":{"Visits":5}}"#,
         r#"{"type":"profile","identity":"u4","profileData":{}}"#,
+        r#"{"type":"profile","identity":"d1","profileData":{"Note":"two\nlines","Visits":3}}"#,
+        r#"{"type":"profile","identity":"d2","profileData":{}}"#,
+        r#"{"type":"profile","identity":"d3","profileData":{"Note":"a\nb","Visits":4}}"#,
+        r#"{"type":"profile","identity":"c1","profileData":{"City":"Pune, Goa"}}"#,
         r#"{"type":"profile","identity":"u5","profileData":{"Name":"Zoë"}}"#,
         r#"{"type":"profile","identity":"0008","profileData":{"Plan":"gold"}}"#,
         r#"{"type":"profile","identity":"u9","profileData":{"Note":"a \"quoted\" word"}}"#,
