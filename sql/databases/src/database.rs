@@ -95,9 +95,8 @@ fn driver(settings: &DatabaseSettings) -> Result<Arc<dyn Driver>> {
         Kind::Mysql => Ok(Arc::new(crate::mysql::Mysql::new(settings)?)),
         #[cfg(feature = "sqlite")]
         Kind::Sqlite => Ok(Arc::new(crate::sqlite::Sqlite::new(settings))),
-        #[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
         kind => Err(Error::Setting(format!(
-            "database \"{}\": this build has no {}; build it with --features postgres,mysql,sqlite",
+            "database \"{}\": this build has no {}; build it with --features adbc,postgres,mysql,sqlite",
             settings.name,
             kind.product()
         ))),

@@ -56,6 +56,8 @@ pub enum Kind {
     Mysql,
     /// SQLite: `sqlite:file.db`.
     Sqlite,
+    /// Whatever has an ADBC driver, such as Snowflake: [`DatabaseSettings::adbc`].
+    Adbc,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
             Self::Postgres => "PostgreSQL",
             Self::Mysql => "MySQL or MariaDB",
             Self::Sqlite => "SQLite",
+            Self::Adbc => "ADBC",
         }
     }
 }
@@ -87,8 +90,8 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-/// A database as a configuration describes it.
-#[derive(Debug, Clone)]
+/// A database as a configuration describes it. Its Debug shows no password and no value of an option.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct DatabaseSettings {
     /// The name of the catalogue: `shop` in `shop.public.orders`.
@@ -104,7 +107,31 @@ pub struct DatabaseSettings {
     pub root_certificates: Option<PathBuf>,
     /// How long connecting may take, TLS and login included. The default is 10 seconds.
     pub connect_timeout: Duration,
+    /// Options of an ADBC driver, by their own names: `adbc.snowflake.sql.account`.
+    pub options: BTreeMap<String, String>,
+    /// Options of an ADBC driver whose values are secrets.
+    pub secret_options: BTreeMap<String, Password>,
+    /// Where rows wait before the database loads them: the URL of a folder of a bucket, `s3://acme/tmp/`.
+    pub staging: Option<String>,
     pub(crate) address: Address,
+}
+
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseSettings")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .field("password", &self.password)
+            .field("access", &self.access)
+            .field("create", &self.create)
+            .field("root_certificates", &self.root_certificates)
+            .field("connect_timeout", &self.connect_timeout)
+            // Somebody may have put a secret into a value.
+            .field("options", &self.options.keys())
+            .field("secret_options", &self.secret_options.keys())
+            .field("has_staging", &self.staging.is_some())
+            .finish()
+    }
 }
 
 /// Where a database is, from its URL.
@@ -115,7 +142,7 @@ pub(crate) struct Address {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) user: Option<String>,
-    /// The database's name; of SQLite its file.
+    /// The database's name; of SQLite its file; of ADBC its driver.
     pub(crate) database: String,
     pub(crate) tls: TlsMode,
 }
@@ -135,15 +162,37 @@ impl DatabaseSettings {
     pub fn new(name: impl Into<String>, url: &str) -> Result<Self> {
         let name = name.into();
         let (address, root_certificates) = Address::parse(&name, url)?;
-        Ok(Self {
+        Ok(Self { root_certificates, ..Self::of(name, address) })
+    }
+
+    /// Settings of a database that is reached by an ADBC driver: the driver's name, the path of its library or of its manifest, or
+    /// `profile://NAME`. What it is told besides are its options.
+    ///
+    /// ```
+    /// # use clevertap_databases::{DatabaseSettings, Password};
+    /// let warehouse = DatabaseSettings::adbc("wh", "snowflake")
+    ///     .with_option("adbc.snowflake.sql.account", "AB-123")
+    ///     .with_secret_option("adbc.snowflake.sql.auth_token", Password::new("…"));
+    /// ```
+    #[must_use]
+    pub fn adbc(name: impl Into<String>, driver: &str) -> Self {
+        let (host, database) = (String::new(), driver.to_owned());
+        Self::of(name.into(), Address { kind: Kind::Adbc, host, port: 0, user: None, database, tls: TlsMode::default() })
+    }
+
+    fn of(name: String, address: Address) -> Self {
+        Self {
             name,
             password: None,
             access: Access::default(),
             create: false,
-            root_certificates,
+            root_certificates: None,
             connect_timeout: Duration::from_secs(10),
+            options: BTreeMap::new(),
+            secret_options: BTreeMap::new(),
+            staging: None,
             address,
-        })
+        }
     }
 
     /// Which database it is.
@@ -184,6 +233,27 @@ impl DatabaseSettings {
     #[must_use]
     pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// The same with an option of the ADBC driver.
+    #[must_use]
+    pub fn with_option(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.insert(key.into(), value.into());
+        self
+    }
+
+    /// The same with an option of the ADBC driver whose value is a secret.
+    #[must_use]
+    pub fn with_secret_option(mut self, key: impl Into<String>, value: Password) -> Self {
+        self.secret_options.insert(key.into(), value);
+        self
+    }
+
+    /// The same with a folder of a bucket for rows that wait to be loaded.
+    #[must_use]
+    pub fn with_staging(mut self, url: &str) -> Self {
+        self.staging = Some(url.to_owned());
         self
     }
 }
@@ -250,7 +320,7 @@ impl Address {
     /// Where it is, for messages.
     pub(crate) fn place(&self) -> String {
         match self.kind {
-            Kind::Sqlite => shown(&self.database),
+            Kind::Sqlite | Kind::Adbc => shown(&self.database),
             _ if self.is_socket() => shown(&self.host),
             _ => format!("{}:{}", shown(&self.host), self.port),
         }
@@ -310,7 +380,10 @@ mod tests {
     #[test]
     fn no_debug_shows_a_password() {
         let settings = DatabaseSettings::new("shop", "postgres://db.example/shop").expect("settings");
-        let shown = format!("{:?}", settings.with_password(Password::new("hunter2")));
-        assert!(shown.contains("Password(…)") && !shown.contains("hunter2"), "{shown}");
+        let settings = settings.with_password(Password::new("hunter2")).with_option("a.key", "hunter2");
+        let settings = settings.with_secret_option("a.secret", Password::new("hunter2")).with_staging("s3://key:hunter2@acme/tmp/");
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("Password(…)") && shown.contains("a.key") && shown.contains("a.secret"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
