@@ -195,5 +195,5 @@ async fn a_database_is_checked_line_by_line_and_what_is_refused_fails_the_check(
     assert!(ended.unwrap_err().to_string().contains("the variable FAR, which holds its password, is not set"));
     let (_, ended) = checked("shp", None).await;
     let failure = ended.unwrap_err();
-    assert_eq!((failure.code(), failure.to_string().as_str()), (2, "no database \"shp\" is configured; these are: crm, far, gone"));
+    assert_eq!((failure.code(), failure.to_string().as_str()), (2, "no database \"shp\" is configured; these are: crm, gone, far"));
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{engine::script::split, engine::session::Session, world::World};
+use clevertap_emulator::Settings;
 
 /// A PostgreSQL for all tests here, which ends with this process. `None`, and a line that says why, where it cannot be installed.
 fn postgres() -> Option<(PathBuf, u16)> {
@@ -69,7 +70,8 @@ async fn rows(session: &Session, text: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn daily_trend_to_a_database() {
     let Some((folder, port)) = postgres() else { return };
-    let world = World::new();
+    // The recipe speaks of this week.
+    let world = World::with(Settings { started_at: chrono::Utc::now().timestamp(), ..Settings::default() });
     let session = Session::open(Some(world.account.clone()), None).unwrap();
     rows(&session, "SET clevertap.schema_check = 'off'").await;
     let charged = |identity: &str, days: u32, amount: u32| {
