@@ -13,7 +13,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     commands::{
-        check,
+        check::{self, CheckFlags},
+        check_database::check_database,
         config::{self, ConfigFlags},
         demo::{self, DemoFlags},
         erase::{self, EraseFlags},
@@ -99,8 +100,8 @@ enum Command {
 /// What needs an account.
 #[derive(Debug, Subcommand)]
 enum AccountCommand {
-    /// Ask CleverTap whether credentials, region and APIs are right
-    Check,
+    /// Ask CleverTap whether credentials, region and APIs are right; with --database, a database whether it is there and what may be done
+    Check(CheckFlags),
     /// Write out one person: the profile and all of their events
     Person(PersonFlags),
     /// Send again what a folder of failed rows holds, each row once
@@ -179,9 +180,13 @@ async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Opt
     let Some(Command::OfAccount(command)) = command else {
         return run::run(script, sources, config, interactive, console).await;
     };
+    if let AccountCommand::Check(CheckFlags { database: Some(name), table }) = &command {
+        let mut output = stdout()?;
+        return Interrupts::listen()?.or(check_database(&config.databases, name, table.as_deref(), &mut output)).await?;
+    }
     let opened = config.accounts.into_default()?;
     match command {
-        AccountCommand::Check => Interrupts::listen()?.or(check::check(&opened, &mut stdout()?)).await?,
+        AccountCommand::Check(_) => Interrupts::listen()?.or(check::check(&opened, &mut stdout()?)).await?,
         AccountCommand::Person(flags) => person::person(&flags, opened, console, Interrupts::listen()?).await,
         AccountCommand::Resend(flags) => resend::resend(&flags, opened, stdout()?, console, Interrupts::listen()?).await,
         AccountCommand::Erase(flags) => erase::erase(&flags, opened, variable, interactive, console, Interrupts::listen()?).await,

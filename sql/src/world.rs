@@ -12,14 +12,16 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::DateTime;
 use clevertap_emulator::{Emulator, Settings};
+use futures::TryStreamExt;
 
 use crate::terminal::console::{Console, Verbosity};
 use datafusion_clevertap::{
     Access, Account, AccountSettings, Region, Secret,
     account::Clock,
-    transport::{Answer, Call, Failure, FailureKind, Transport},
+    transport::{Answer, Call, Failure, FailureKind, Put, Transport},
 };
 
 /// Answers a call in place of the emulator, or leaves it to the emulator.
@@ -66,6 +68,19 @@ impl Transport for EmulatorTransport {
         }
         Ok(Answer::new(status, body))
     }
+
+    async fn put(&self, put: Put) -> Result<Answer, Failure> {
+        let body: Vec<Bytes> = put.body.try_collect().await.expect("a file");
+        // The URL has the signature of its project.
+        let (_, emulator) = lock(&self.emulators).first().cloned().expect("an emulator");
+        let mut request = http::Request::put(put.url.as_str()).header("content-length", put.bytes);
+        if let Some(content_type) = put.content_type {
+            request = request.header("content-type", content_type);
+        }
+        let request = request.body(Bytes::from(body.concat())).expect("a request");
+        let answer = emulator.handle(request).await.map_err(|_| Failure::new(FailureKind::Lost, "was cut off"))?;
+        Ok(Answer::new(answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned()))
+    }
 }
 
 /// An emulated project and an account on it.
@@ -95,7 +110,8 @@ impl World {
         let id = emulator.settings().account_id.clone();
         let transport = Arc::new(EmulatorTransport::default());
         lock(&transport.emulators).push((id.clone(), emulator.clone()));
-        let account = open(&id, &transport, Access::Erase, Clock::starting_at(DateTime::from_timestamp(NOW, 0).expect("an instant")), SEED);
+        let now = DateTime::from_timestamp(emulator.settings().started_at, 0).expect("an instant");
+        let account = open(&id, &transport, Access::Erase, Clock::starting_at(now), SEED);
         Self { emulator, account, transport, id, opened: AtomicU64::new(SEED) }
     }
 

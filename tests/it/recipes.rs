@@ -1,5 +1,5 @@
 //! `sql/recipes/*.sql`: each is tried, in `slt/recipes.slt` where SQL can make its files, and by the program where its own reading of text files is
-//! the matter (`sql/src/files/text/tests/recipes.rs`).
+//! the matter (`sql/src/files/text/tests/recipes.rs`), or its databases are (`sql/src/engine/tests/recipes.rs`).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -41,12 +41,17 @@ fn every_recipe_is_tried_and_says_first_what_it_does() {
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path().file_stem().unwrap_or_default().to_string_lossy().into_owned())
         .collect();
-    let tried = [include_str!("recipes.rs"), include_str!("../slt/recipes.slt"), include_str!("../../sql/src/files/text/tests/recipes.rs")]
-        .concat();
+    let tried = [
+        include_str!("recipes.rs"),
+        include_str!("../slt/recipes.slt"),
+        include_str!("../../sql/src/files/text/tests/recipes.rs"),
+        include_str!("../../sql/src/engine/tests/recipes.rs"),
+    ]
+    .concat();
     for name in &names {
         let is_tried = [format!("async fn {name}()"), format!("\n\\i {name}.sql\n")].iter().any(|call| tried.contains(call));
         assert!(is_tried, "{name} is not tried");
         assert!(text(name).starts_with("-- ") && text(name).ends_with(";\n"), "{name} does not say what it does");
     }
-    assert_eq!(names.len(), 20);
+    assert_eq!(names.len(), 23);
 }

@@ -3,12 +3,36 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result, shown};
 
 /// Once a batch has so many bytes it is handed on, however few its rows.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// What the columns of a query's answer are read as.
+///
+/// # Errors
+/// [`Error::Statement`] if there is none, or if two have one name.
+pub(crate) fn schema_of(qualified: &str, columns: impl IntoIterator<Item = (String, DataType)>) -> Result<SchemaRef> {
+    let fields: Vec<_> = columns.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect();
+    if fields.is_empty() {
+        return Err(no_query(qualified));
+    }
+    let twice = fields.iter().enumerate().find(|(at, field)| fields[..*at].iter().any(|before| before.name() == field.name()));
+    match twice {
+        Some((_, field)) => Err(Error::Statement(format!(
+            "{qualified}: the query answers with two columns \"{}\"; AS in it gives one another name",
+            shown(field.name())
+        ))),
+        None => Ok(Arc::new(Schema::new(fields))),
+    }
+}
+
+/// A text that is anything but one query.
+pub(crate) fn no_query(qualified: &str) -> Error {
+    Error::Statement(format!("{qualified} takes one query, a SELECT, WITH or VALUES, and nothing that writes or stands behind a semicolon"))
+}
 
 /// What is counted of an answer while its rows are decoded.
 #[derive(Debug)]

@@ -10,9 +10,11 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use futures::stream::BoxStream;
 
+use crate::check::{Finding, Rights};
 use crate::dialect::Dialect;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::relation::{Listed, Relation};
+use crate::settings::Access;
 use crate::write::job::Job;
 
 /// What a planned write hands its rows to.
@@ -64,6 +66,42 @@ pub(crate) trait Driver: Debug + Send + Sync {
     /// If there is none.
     fn made(&self, data_type: &DataType) -> Result<(DataType, String)>;
 
+    /// The same for a column of the table's key.
+    ///
+    /// # Errors
+    /// If there is none.
+    fn made_key(&self, data_type: &DataType) -> Result<(DataType, String)> {
+        self.made(data_type)
+    }
+
+    /// A query in the database's own SQL, as [`Driver::read`] takes it, with the types that the database says. It does not run.
+    ///
+    /// # Errors
+    /// [`Error::Statement`] if the text is anything but one query, or if there is no such thing.
+    async fn describe_query(&self, qualified: &str, _sql: &str) -> Result<Query> {
+        Err(Error::Statement(format!(
+            "{qualified}: a database of this kind takes no query as a text; name its table: FROM shop.public.orders"
+        )))
+    }
+
+    /// What is found when it is tried with what `access` needs. The first finding says that it was reached.
+    ///
+    /// # Errors
+    /// Why it was not reached.
+    async fn check(&self, _access: Access) -> Result<Vec<Finding>> {
+        let began = tokio::time::Instant::now();
+        let tables = self.list().await?.len();
+        Ok(vec![Finding::reached("the database", began.elapsed()), Finding::good("rights", format!("{tables} tables and views are seen"))])
+    }
+
+    /// What the user may do with a table. `None` if it is not known.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    async fn rights(&self, _relation: &Relation) -> Result<Option<Rights>> {
+        Ok(None)
+    }
+
     /// Reads. Reads of one `task` see one state of the database, if it has such a thing. A stream that is dropped ends the query there.
     async fn read(&self, query: Query, task: Arc<TaskContext>) -> Result<BoxStream<'static, DataFusionResult<RecordBatch>>>;
 
@@ -71,7 +109,7 @@ pub(crate) trait Driver: Debug + Send + Sync {
     ///
     /// # Errors
     /// If it cannot.
-    fn check(&self, _: &Job) -> Result<()> {
+    fn check_job(&self, _: &Job) -> Result<()> {
         Ok(())
     }
 

@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! read    SQL ─▶ catalog ─▶ table ─▶ filter   what the database looks at too ─▶ scan ─▶ driver   rows as Arrow, one snapshot a statement
-//! write   SQL ─▶ dml  own types ─▶ table ─▶ write/job ─▶ write/exec ─▶ write/path ─▶ driver      staging, count, last of each key, one step
+//! query   SQL ─▶ query  described in the database's own SQL ─▶ scan ─▶ driver
+//! write   SQL ─▶ create  a target that is missing ─▶ dml  own types ─▶ table ─▶ write/job ─▶ write/exec ─▶ write/path ─▶ driver      staging, count, last of each key, one step
 //! ```
 //!
 //! | room, lowest first | holds |
@@ -16,10 +17,11 @@
 //! | `tls` | what is wrong with a certificate |
 //! | `relation`, `dialect`, `filter` | a table as it was described; SQL text; which filters mean the same there |
 //! | `write/` | a write as it is planned, its conversions, its path |
-//! | `answer`, `cells`, `driver` | rows that become a batch, cells that come as text; what a database must be able to do |
+//! | `answer`, `cells`, `check`, `driver` | rows that become a batch, cells that come as text; what is found when it is tried; what a database must be able to do |
 //! | `postgres/`, `mysql/`, `sqlite/`, `bigquery/`, `adbc/` | one database each, behind a feature of its name |
 //! | `delta/` | tables of Delta Lake: folders, and in no catalogue |
-//! | `scan`, `table`, `catalog`, `dml`, `database` | what DataFusion sees |
+//! | `scan`, `table`, `reached`, `registered`, `catalog`, `query`, `dml`, `database` | what DataFusion sees, and the databases of a session |
+//! | `overlay`, `create` | a table that an INSERT makes |
 //!
 //! Absent, on purpose: openssl, aws-lc but for the feature `delta`, `unsafe`; a pool of connections; a password or a cell in an error, a log or
 //! EXPLAIN; DDL that commits inside of a write.
@@ -33,6 +35,8 @@ mod bigquery_url;
 mod catalog;
 #[cfg(any(feature = "bigquery", feature = "postgres"))]
 mod cells;
+mod check;
+mod create;
 mod database;
 #[cfg(feature = "delta")]
 pub mod delta;
@@ -44,8 +48,12 @@ mod filter;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod options;
+mod overlay;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod query;
+mod reached;
+mod registered;
 mod relation;
 mod scan;
 mod settings;
@@ -58,6 +66,8 @@ mod tls;
 mod unique;
 mod write;
 
+pub use check::{Finding, Verdict};
+pub use create::{DatabasesSql, MissingTarget};
 pub use database::Database;
 pub use error::Error;
 pub use options::{Overwrite, WriteOptions};

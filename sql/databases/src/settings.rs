@@ -346,6 +346,11 @@ impl Address {
         self.host.starts_with('/')
     }
 
+    /// Whether what is sent stays on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_socket() || self.host == "localhost" || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
     /// Where it is, for messages.
     pub(crate) fn place(&self) -> String {
         match self.kind {

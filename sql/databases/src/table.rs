@@ -42,17 +42,24 @@ impl DatabaseTable {
         Self { schema: relation.arrow_schema(), relation: Arc::new(relation), driver, access }
     }
 
+    /// The same, which is not there, with the columns that a write is to make.
+    pub(crate) fn with_columns_of(self, schema: SchemaRef) -> Self {
+        Self { schema, ..self }
+    }
+
     fn condition(&self, filter: &Expr) -> Option<Condition> {
         condition(filter, &self.relation, self.driver.dialect())
     }
 
     /// The relation that a write of this source makes, if it is not there.
-    fn made(&self, source: &SchemaRef) -> Result<Arc<Relation>> {
+    fn made(&self, source: &SchemaRef, key: &[String]) -> Result<Arc<Relation>> {
         if self.relation.exists {
             return Ok(Arc::clone(&self.relation));
         }
         let column = |field: &Arc<arrow::datatypes::Field>| {
-            let (data_type, sql_type) = self.driver.made(field.data_type())?;
+            let is_key = key.contains(field.name());
+            let made = if is_key { self.driver.made_key(field.data_type()) } else { self.driver.made(field.data_type()) };
+            let (data_type, sql_type) = made?;
             Ok(Column {
                 name: field.name().clone(),
                 stored: None,
@@ -136,13 +143,14 @@ impl TableProvider for DatabaseTable {
             ))
             .into());
         }
-        let relation = self.made(&input.schema())?;
         let upsert_key = match state.config_options().extensions.get::<WriteOptions>() {
             Some(options) => options.upsert_key.clone(),
             None => Vec::new(),
         };
-        let job = Job::plan(relation, &input.schema(), Mode::of(op), &upsert_key)?;
-        self.driver.check(&job)?;
+        let mode = Mode::of(op);
+        let relation = self.made(&input.schema(), if mode == Mode::Upsert { &upsert_key } else { &[] })?;
+        let job = Job::plan(relation, &input.schema(), mode, &upsert_key)?;
+        self.driver.check_job(&job)?;
         Ok(Arc::new(WriteExec::new(input, Arc::new(Arc::clone(&self.driver)), Arc::new(job))))
     }
 

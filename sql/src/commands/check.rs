@@ -17,6 +17,18 @@ use datafusion_clevertap::{
     diagnose::{Probe, ZoneProof, prove_time_zone},
 };
 
+/// Flags of the command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckFlags {
+    /// Check this database of clevertap.toml in place of an account
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+
+    /// A table of the database that is to be read or written, with its schema: public.users
+    #[arg(long, value_name = "SCHEMA.TABLE", requires = "database")]
+    pub(crate) table: Option<String>,
+}
+
 /// The outcome of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProbeLine {

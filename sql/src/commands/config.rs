@@ -168,14 +168,27 @@ fn shown_place(place: &str, config: &Config, variable: &dyn Fn(&str) -> Option<S
 
 fn of_database(database: &ConfiguredDatabase, config: &Config, variable: &dyn Fn(&str) -> Option<String>, rows: &mut Vec<Row>) {
     let section = format!("databases.{}", database.name);
-    let mut push = |key, value: &str, from: String| rows.push(Row::new(&section, key, value, from));
-    push("url", &database.url.value, database.url.from.to_string());
-    if let Some(place) = &database.password {
-        let is_set = if database.opened.is_ok() { "set" } else { "not set" };
+    let described = &database.described;
+    let mut push = |key: &str, value: &str, from: String| rows.push(Row::new(&section, key, value, from));
+    let is_set = if database.opened.is_ok() { "set" } else { "not set" };
+    push(described.key, &described.place.value, described.place.from.to_string());
+    for (key, value) in &described.options {
+        push(key, &value.value, value.from.to_string());
+    }
+    for (key, variable) in &described.secret_options {
+        push(key, is_set, format!("{}, {}", variable.value, variable.from));
+    }
+    if let Some(place) = &described.password {
         push("password", is_set, format!("{}, {}", shown_place(&place.value.to_string(), config, variable), place.from));
     }
-    let access = if database.access.value == clevertap_databases::Access::Write { "write" } else { "read" };
-    push("access", access, database.access.from.to_string());
+    let access = if described.access.value == clevertap_databases::Access::Write { "write" } else { "read" };
+    push("access", access, described.access.from.to_string());
+    if let Some(create) = &described.create {
+        push("create", if create.value { "true" } else { "false" }, create.from.to_string());
+    }
+    if let Some(staging) = &described.staging {
+        push("staging", &staging.value, staging.from.to_string());
+    }
 }
 
 #[cfg(test)]
@@ -263,7 +276,7 @@ access             read                                 --read-only
 [databases.crm]
 url                postgres://…@db.example/crm          clevertap.toml:11
 password           set                                  SHOP, clevertap.toml:12
-access             read                                 default
+access             read                                 --read-only
 
 [files]
 users              https://…@h/x.csv?X-Amz-Signature=…  clevertap.toml:14

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! run      script ─> statements ─> engine/runner ─> results          (-c SQL, -f FILE; no command word)
-//! check    account ─> one small call an API ─> one line each
+//! check    account ─> one small call an API ─> one line each; or a database, `check_database`
 //! demo     generated files ─> emulator ─> the same runner ─> figures that must add up
 //! config   the configuration ─> each value, and where it came from
 //! init     answers ─> check ─> a commented clevertap.toml
@@ -16,6 +16,7 @@
 //! `person_key` holds the keys that `person` and `erase` share.
 
 pub(crate) mod check;
+pub(crate) mod check_database;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod erase;

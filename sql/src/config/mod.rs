@@ -34,6 +34,7 @@ pub(crate) use self::{
     file::{NamedPlace, VARIABLES},
     found::{FILE_NAME, FoundFile, Origin, shown, users_file, users_folder},
     options::OptionValue,
+    passcode::PasscodePlace,
     value::{Source, Sourced, parse_name, parse_region, parse_time_zone, parse_variable},
 };
 use self::{file::FileConfig, found::users_state};
@@ -49,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) databases: Vec<ConfiguredDatabase>,
     pub(crate) files: Vec<NamedPlace>,
     pub(crate) options: Vec<OptionValue>,
+    /// Whether `--read-only` was given: no database is written either.
+    pub(crate) read_only: bool,
     /// Where what is to be remembered between runs is kept; `None` where no home is known.
     pub(crate) state: Option<Sourced<String>>,
 }
@@ -79,8 +82,9 @@ impl Config {
         let accounts = Accounts::open(&described, &variable)?;
         let default_state = || users_state(&variable).map(|path| Sourced::new(path.display().to_string(), Source::Default));
         let state = file.state.or_else(default_state);
-        let databases = file.databases.into_iter().map(|database| database.open(&variable)).collect();
-        Ok(Self { file: found, described, accounts, databases, files: file.files, options: file.options, state })
+        let databases = file.databases.into_iter().map(|database| database.open(account.read_only, &variable)).collect();
+        let (files, options, read_only) = (file.files, file.options, account.read_only);
+        Ok(Self { file: found, described, accounts, databases, files, options, read_only, state })
     }
 
     /// What is said once of a file that nobody has named: it lies in the working folder, whoever put it there.

@@ -42,7 +42,7 @@ impl PasscodePlace {
     ///
     /// # Errors
     /// Why there is none, as a sentence.
-    pub(super) fn text(&self, what: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    pub(crate) fn text(&self, what: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
         match self {
             Self::Variable(name) => variable(name)
                 .ok_or_else(|| format!("the variable {name}, which holds its {what}, is not set: read -rs {name} && export {name}")),

@@ -143,14 +143,27 @@ impl<'f, 'i> Section<'f, 'i> {
         }
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<Located<bool>> {
+        let (_, value) = self.take(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(Located { value: *flag, span: value.span() }),
+            other => {
+                self.faults.add(&value.span(), format!("\"{key}\" is {}; expected true or false, without quotes", kind(other)));
+                None
+            }
+        }
+    }
+
     /// The table `[key]`, if it is there.
     pub(super) fn section(&mut self, key: &'static str) -> Option<Self> {
         let (span, value) = self.take(key)?;
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
         let Some(table) = value.get_ref().as_table() else {
-            self.faults.add(&span, format!("\"{key}\" is {}; expected a section [{key}]", kind(value.get_ref())));
+            self.faults.add(&span, format!("\"{key}\" is {}; expected a section [{path}]", kind(value.get_ref())));
             return None;
         };
-        Some(Self::new(key.to_owned(), table, self.faults))
+        Some(Self::new(path, table, self.faults))
     }
 
     /// The tables below this one, each with the name that the author chose, in the order of the file.

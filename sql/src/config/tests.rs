@@ -317,12 +317,12 @@ fn databases_are_checked_at_their_lines_and_those_of_the_working_folder_are_read
         ),
         "clevertap.toml:2:7: database \"shop\": its URL has a password in it; leave it out, and set password_env or password_file [DB-101]\n\
          clevertap.toml:5:10: access is \"all\"; expected read or write\n\
-         clevertap.toml:6:1: \"create\" is no key of [databases.two]; expected url, password_env, password_file, access\n\
+         clevertap.toml:6:10: \"create\" is a number; expected true or false, without quotes\n\
          clevertap.toml:7:1: \"pasword_env\" is no key of [databases.two]; did you mean password_env?\n\
          clevertap.toml:8:12: \"datafusion\" is the catalogue of everything else; choose another name\n\
          clevertap.toml:9:7: database \"datafusion\": its URL begins with none of postgres:// mysql:// mariadb:// sqlite: ; for example \
          postgres://reader@db.acme.example/shop [DB-101]\n\
-         clevertap.toml:10:12: [databases.none] has no url, such as postgres://reader@db.acme.example/shop"
+         clevertap.toml:10:12: [databases.none] has no url, such as postgres://reader@db.acme.example/shop, and no driver"
     );
     let refused = faults_of(
         Origin::WorkingFolder,
@@ -338,4 +338,37 @@ fn databases_are_checked_at_their_lines_and_those_of_the_working_folder_are_read
             None
         });
     assert!(read.unwrap().databases[0].opened.is_ok());
+}
+
+#[test]
+fn what_a_driver_is_told_is_read_and_no_secret_of_it_stands_in_the_file() {
+    let whole = "[databases.wh]\ndriver = 'snowflake'\naccess = 'write'\ncreate = true\nstaging = 's3://acme/tmp/'\n\
+                 options = { 'adbc.snowflake.sql.account' = 'AB-123', port = 443 }\nsecret_options_env = { 'adbc.snowflake.sql.auth_token' = 'WH_TOKEN' }\n";
+    let described = load(whole, &AccountFlags::default(), &[("WH_TOKEN", "hush")]).unwrap().databases.remove(0).described;
+    assert_eq!((described.key, described.place.value.as_str()), ("driver", "snowflake"));
+    assert_eq!(
+        described.options.iter().map(|(key, value)| format!("{key}={}", value.value)).collect::<Vec<_>>(),
+        ["adbc.snowflake.sql.account=AB-123", "port=443"]
+    );
+    assert!(described.create.is_some_and(|create| create.value) && described.staging.is_some());
+    let unset = load(whole, &AccountFlags::default(), &[]).unwrap();
+    let why = unset.databases[0].opened.as_ref().unwrap_err();
+    assert!(why.contains("the variable WH_TOKEN, which holds its adbc.snowflake.sql.auth_token, is not set"), "{why}");
+    assert_eq!(
+        faults(
+            Origin::Named,
+            "[databases.a]\ndriver = 'x'\nurl = 'sqlite:a.db'\n[databases.b]\nurl = 'sqlite:b.db'\ncreate = true\noptions = { o = 'v' }\n\
+             [databases.c]\ndriver = 'x'\noptions = { 'sql.auth_token' = 'hush-1' }\nsecret_options_env = { k = 'hush-2' }\n"
+        ),
+        "clevertap.toml:2:10: url and driver are two ways to a database; name one\n\
+         clevertap.toml:6:10: create = true makes tables, which takes access = \"write\" beside it\n\
+         clevertap.toml:7:13: \"o\" is an option of a driver, and the database has a url\n\
+         clevertap.toml:10:13: the value of \"sql.auth_token\" is a secret, and none stands in this file; \
+         secret_options_env = { \"sql.auth_token\" = \"A_VARIABLE\" } names one that holds it\n\
+         clevertap.toml:11:28: this is not the name of a variable; expected one, as WH_KEY, and the secret in the variable"
+    );
+    let refused = faults(Origin::WorkingFolder, whole);
+    for key in ["driver", "options", "secret_options_env", "staging", "access = \"write\""] {
+        assert!(refused.contains(&format!(": {key} is not taken from the clevertap.toml of the working folder")), "{key}: {refused}");
+    }
 }

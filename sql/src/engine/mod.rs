@@ -6,11 +6,14 @@
 //! script ─> depth ─> statements ─> runner ─> session (SessionContext) ─> batches
 //!                                      ├─ ending       what signals do
 //!                                      ├─ rewrites     folders in quotes, SHOW FUNCTIONS
+//!                                      ├─ databases    ATTACH, DETACH (attach), tables that an INSERT makes
 //!                                      └─ files/listing, datafusion-clevertap
 //! ```
 //!
 //! `memory` bounds what statements take, `wide_rows` what a scan decodes at once. `missing_table` adds the nearest name to DataFusion's error about a table. `literals` writes values into SQL text and reads cells as text, for commands that make their own statements.
 
+mod attach;
+mod databases;
 mod depth;
 pub(crate) mod ending;
 mod memory;

@@ -13,7 +13,7 @@ use datafusion::sql::{
     },
 };
 
-use super::depth;
+use super::{attach, depth};
 use crate::failure::{Failure, Result};
 
 /// One statement of a script.
@@ -27,7 +27,7 @@ pub(crate) struct Statement {
 /// Whether a statement reads or writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatementKind {
-    /// SELECT, EXPLAIN, SHOW, SET and so on.
+    /// SELECT, EXPLAIN, SHOW, SET, ATTACH and so on.
     Read,
     /// INSERT, UPDATE, DELETE, COPY: echoed, because an unattended load is read afterwards.
     Write,
@@ -48,6 +48,11 @@ pub(crate) fn split(script: &str) -> Result<Vec<Statement>> {
         let Some(start) = first_token(tokens) else { continue };
         depth::check(tokens).map_err(|why| refused(&format!("the statement that begins in line {} {why}", start.line)))?;
         let text = text.trim();
+        if let Some(parsed) = attach::parse(text) {
+            parsed.map_err(|why| refused(&format!("line {}: {why}", start.line)))?;
+            statements.push(Statement { text: text.to_owned(), kind: StatementKind::Read });
+            continue;
+        }
         let parsed = DFParser::parse_sql(text).map_err(|error| {
             let error = error.strip_backtrace();
             refused(&format!("the statement that begins in line {} was not understood: {error}", start.line))

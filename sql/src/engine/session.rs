@@ -20,8 +20,9 @@ use datafusion::{
 use chrono_tz::Tz;
 
 use super::{
+    databases::{self, Databases},
     memory, missing_table,
-    rewrites::{rewrite, shows_tables, tables},
+    rewrites::{rewrite, shows_tables},
     wide_rows::NarrowBatches,
 };
 use crate::{
@@ -36,7 +37,7 @@ use crate::{
     terminal::confirm::{Confirmation, Confirmations},
 };
 use datafusion_clevertap::{
-    Account, ClevertapSql, Options,
+    Account, Options,
     hooks::FateWatch,
     optimizer,
     redact::without_values,
@@ -56,6 +57,8 @@ pub(crate) struct SessionSettings {
     pub(crate) files: Vec<NamedPlace>,
     /// What SET sets before the first statement.
     pub(crate) options: Vec<OptionValue>,
+    /// Whether ATTACH may not give a right to write.
+    pub(crate) read_only: bool,
 }
 
 impl SessionSettings {
@@ -75,8 +78,8 @@ impl From<OpenAccount> for SessionSettings {
 
 impl From<Config> for SessionSettings {
     fn from(config: Config) -> Self {
-        let Config { accounts, databases, files, options, .. } = config;
-        Self { accounts, databases, files, options }
+        let Config { accounts, databases, files, options, read_only, .. } = config;
+        Self { accounts, databases, files, options, read_only }
     }
 }
 
@@ -92,8 +95,7 @@ impl From<Option<Account>> for SessionSettings {
 pub(crate) struct Session {
     ctx: SessionContext,
     pub(super) accounts: Accounts,
-    /// Databases that are not open, by name, each with why.
-    closed_databases: Vec<(String, String)>,
+    databases: Databases,
     confirmations: Option<Arc<Confirmations>>,
     upload_error: UploadError,
     learning: Arc<Learning>,
@@ -131,7 +133,7 @@ impl Session {
     }
 
     fn build(settings: SessionSettings, failed_rows: Option<&str>, cells: CsvCells) -> Result<Self> {
-        let SessionSettings { accounts, databases, files, options } = settings;
+        let SessionSettings { accounts, databases, files, options, read_only } = settings;
         let mut config = SessionConfig::new().with_information_schema(true);
         // The first account that is registered would set its own.
         if let Some(zone) = accounts.time_zone.or(accounts.open.first().map(|_| Tz::UTC)) {
@@ -160,18 +162,12 @@ impl Session {
             (true, None) => datafusion_clevertap_udfs::register(&mut ctx)?,
             (false, _) => {}
         }
-        let mut closed_databases = Vec::new();
-        for ConfiguredDatabase { name, opened, .. } in databases {
-            match opened {
-                Ok(database) => database.register(&ctx),
-                Err(why) => closed_databases.push((name, why)),
-            }
-        }
+        let databases = Databases::open(&ctx, databases, read_only);
         let of_file = options.iter().map(|option| (option.name.as_str(), option.value.value.as_str()));
         for (name, value) in of_file.chain(failed_rows.map(|folder| ("failed_rows_to", folder))) {
             ctx.state_ref().write().config_mut().options_mut().set(&format!("clevertap.{name}"), value)?;
         }
-        Ok(Self { ctx, accounts, closed_databases, confirmations: None, upload_error, learning })
+        Ok(Self { ctx, accounts, databases, confirmations: None, upload_error, learning })
     }
 
     /// The name of a table of the account that is used by default, as SQL takes it: `clevertap.profiles`.
@@ -180,14 +176,17 @@ impl Session {
         TableReference::partial(schema, name).to_quoted_string()
     }
 
-    /// Plans one statement; SET and CREATE, which DataFusion executes while planning, are done afterwards.
+    /// Plans one statement; SET, CREATE, ATTACH and DETACH, which are executed while planning, are done afterwards.
     ///
     /// # Errors
     /// The statement's own, with a hint where it names the account's tables and no account is open.
     pub(crate) async fn sql(&self, text: &str) -> DataFusionResult<DataFrame> {
         // Of an earlier statement.
         self.upload_error.take();
-        let planned = self.ctx.clevertap_sql(&rewrite(text)).await;
+        if self.databases.execute(&self.ctx, &self.accounts, text)?.is_some() {
+            return self.ctx.read_empty();
+        }
+        let planned = databases::plan(&self.ctx, &rewrite(text)).await;
         match planned {
             Err(error) => Err(match (self.closed_hint(text), missing_table::hint(&self.ctx, text, &error)) {
                 (Some(hint), _) => DataFusionError::Plan(format!("{}\n{hint}", sentence(&error))),
@@ -205,9 +204,8 @@ impl Session {
 
     /// Why the tables that `text` names are not there: their account or their database is not open.
     fn closed_hint(&self, text: &str) -> Option<String> {
-        let is_of = |name: &str| tables(text).iter().any(|table| table.catalog() == Some(name));
-        if let Some((_, why)) = self.closed_databases.iter().find(|(name, _)| is_of(name)) {
-            return Some(why.clone());
+        if let Some(why) = self.databases.closed_hint(text) {
+            return Some(why);
         }
         if let Some(closed) = self.accounts.closed.iter().find(|closed| names_tables_of(text, &closed.name)) {
             return Some(closed.why.clone());

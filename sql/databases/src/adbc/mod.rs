@@ -78,7 +78,7 @@ impl Driver for Adbc {
         describe::made(self.connector.vendor(), data_type)
     }
 
-    fn check(&self, job: &Job) -> Result<()> {
+    fn check_job(&self, job: &Job) -> Result<()> {
         match steps::refusal(job, self.connector.vendor(), &self.connector.product()) {
             Some(problem) => Err(Error::Statement(format!("{}: {problem}", job.relation.qualified()))),
             None => Ok(()),

@@ -108,6 +108,7 @@ fn column(field: &Field, qualified: &str) -> Result<Column> {
     let known = known(field).ok_or_else(unread)?;
     Ok(Column {
         name: field.name.clone(),
+        stored: None,
         data_type: known.data_type,
         nullable: field.mode != "REQUIRED",
         sql_type: known.sql_type,

@@ -37,6 +37,7 @@ fn column(field: &Field) -> Column {
     let is_generated = field.metadata().contains_key("delta.generationExpression");
     Column {
         name: field.name().clone(),
+        stored: None,
         data_type: field.data_type().clone(),
         nullable: field.is_nullable(),
         sql_type: type_name(field.data_type()),

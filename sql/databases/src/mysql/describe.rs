@@ -149,3 +149,14 @@ pub(super) fn made(data_type: &DataType) -> Result<(DataType, String)> {
     };
     Ok((data_type, sql.to_owned()))
 }
+
+/// The same for a column of the key: a text that MySQL takes for one, in which different texts are different keys.
+pub(super) fn made_key(data_type: &DataType) -> Result<(DataType, String)> {
+    let (data_type, sql) = made(data_type)?;
+    let sql = match data_type {
+        DataType::Utf8 => "varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin".to_owned(),
+        DataType::Binary => "varbinary(255)".to_owned(),
+        _ => sql,
+    };
+    Ok((data_type, sql))
+}

@@ -59,6 +59,24 @@ pub(super) fn of_statement(error: &mysql_async::Error, qualified: &str, doing: D
     }
 }
 
+/// An error of preparing a query of the user's own.
+pub(super) fn of_query(error: &mysql_async::Error, qualified: &str) -> Error {
+    match error {
+        mysql_async::Error::Server(refusal) => match refusal.code {
+            // It repeats the text behind the place.
+            1064 | 1149 | 1295 => {
+                Error::Statement(format!("{qualified}: the query is no SQL that MySQL understands, or more than one statement"))
+            }
+            // These name tables, columns and functions.
+            1046 | 1049 | 1051 | 1052 | 1054 | 1060 | 1146 | 1305 | 1630 => {
+                Error::Statement(format!("{qualified}: {} (MySQL {})", shown(&refusal.message), refusal.code))
+            }
+            _ => of_server(refusal, qualified, Doing::Reading, None),
+        },
+        _ => of_statement(error, qualified, Doing::Reading, None),
+    }
+}
+
 /// `x` of `column 'x'`, or of `` column `schema`.`table`.`x` ``.
 fn column(message: &str) -> String {
     let after = message.rsplit_once("olumn ").map_or("…", |(_, after)| after);

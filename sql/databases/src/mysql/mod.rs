@@ -3,6 +3,7 @@
 //! A read is one prepared query, whose rows come as they are taken, one snapshot a scan. A write goes by a temporary table and ends in one
 //! transaction.
 
+mod check;
 mod connect;
 mod decode;
 mod describe;
@@ -10,6 +11,7 @@ mod dialect;
 mod encode;
 mod fault;
 mod my_cnf;
+mod query;
 mod steps;
 mod write;
 
@@ -31,11 +33,12 @@ use self::connect::Connector;
 use self::decode::Decoder;
 use self::dialect::MysqlDialect;
 use crate::answer::Answer;
+use crate::check::{Finding, Rights};
 use crate::dialect::Dialect;
 use crate::driver::{Driver, Query};
 use crate::error::{Doing, Result};
 use crate::relation::{Listed, Relation};
-use crate::settings::DatabaseSettings;
+use crate::settings::{Access, DatabaseSettings};
 use crate::write::job::Job;
 
 /// A MySQL or MariaDB.
@@ -74,6 +77,22 @@ impl Driver for Mysql {
 
     fn made(&self, data_type: &DataType) -> Result<(DataType, String)> {
         describe::made(data_type)
+    }
+
+    fn made_key(&self, data_type: &DataType) -> Result<(DataType, String)> {
+        describe::made_key(data_type)
+    }
+
+    async fn describe_query(&self, qualified: &str, sql: &str) -> Result<Query> {
+        query::describe(&mut self.connector.connect().await?, qualified, sql).await
+    }
+
+    async fn check(&self, access: Access) -> Result<Vec<Finding>> {
+        check::check(&self.connector, access).await
+    }
+
+    async fn rights(&self, relation: &Relation) -> Result<Option<Rights>> {
+        Ok(Some(check::rights(&mut self.connector.connect().await?, relation).await))
     }
 
     async fn read(&self, query: Query, task: Arc<TaskContext>) -> Result<BoxStream<'static, DataFusionResult<RecordBatch>>> {

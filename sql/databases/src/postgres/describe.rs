@@ -111,10 +111,10 @@ fn column(row: &Row) -> Result<Column> {
 }
 
 /// What is known of a type.
-struct Known {
-    data_type: DataType,
+pub(super) struct Known {
+    pub(super) data_type: DataType,
     comparison: Comparison,
-    is_cast: bool,
+    pub(super) is_cast: bool,
     chars_max: Option<usize>,
     is_loosely_equal: bool,
 }
@@ -134,7 +134,7 @@ impl Known {
     }
 }
 
-fn known(oid: i64, typmod: i32, is_enum: bool) -> Known {
+pub(super) fn known(oid: i64, typmod: i32, is_enum: bool) -> Known {
     let text = || Known { comparison: Comparison::Text, ..Known::exact(DataType::Utf8) };
     let float = |data_type| Known { comparison: Comparison::Float, is_loosely_equal: true, ..Known::exact(data_type) };
     // The limit of a varchar or char has the four bytes of a length added.
@@ -168,7 +168,7 @@ fn known(oid: i64, typmod: i32, is_enum: bool) -> Known {
     }
 }
 
-fn array(element: i64, typmod: i32, is_enum: bool) -> Known {
+pub(super) fn array(element: i64, typmod: i32, is_enum: bool) -> Known {
     let element = known(element, typmod, is_enum);
     let data_type = DataType::List(Arc::new(Field::new_list_field(element.data_type, true)));
     // A limit of an element's length is told by the server.

@@ -6,7 +6,7 @@
 use std::error::Error as _;
 use std::io;
 
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, ErrorPosition};
 
 use crate::error::{Doing, Error, shown};
 use crate::settings::Address;
@@ -52,6 +52,25 @@ pub(super) fn of_statement(error: &tokio_postgres::Error, qualified: &str, doing
     }
 }
 
+/// An error of preparing a query of the user's own.
+pub(super) fn of_query(error: &tokio_postgres::Error, qualified: &str) -> Error {
+    let Some(refusal) = error.as_db_error() else { return of_statement(error, qualified, Doing::Reading) };
+    match refusal.code().code() {
+        // What it stands near may be a value.
+        "42601" => {
+            let at = match refusal.position() {
+                Some(ErrorPosition::Original(at)) => format!(", at character {at}"),
+                _ => String::new(),
+            };
+            Error::Statement(format!("{qualified}: the query is no SQL that PostgreSQL understands{at}, or more than one statement"))
+        }
+        code if code.starts_with("42") && code != "42501" => {
+            Error::Statement(format!("{qualified}: {} (SQLSTATE {code})", shown(refusal.message())))
+        }
+        _ => of_server(refusal, qualified, Doing::Reading),
+    }
+}
+
 /// The row of a COPY that the server was at, from 1.
 fn row(refusal: &DbError) -> Option<u64> {
     let (_, line) = refusal.where_()?.lines().next()?.split_once(", line ")?;
@@ -80,9 +99,8 @@ fn of_server(refusal: &DbError, place: &str, doing: Doing) -> Error {
         "25006" => refused("the server or the session is read only; write to the primary".into()),
         "40P01" | "40001" | "55P03" => refused("another transaction was in the way, several times; run the statement again".into()),
         "42501" => refused(format!("the user may not do this: {}", shown(refusal.message()))),
-        "42P01" | "42703" | "3F000" => {
-            refused(format!("the table was changed meanwhile: {}; run the statement again", shown(refusal.message())))
-        }
+        "3F000" => refused(format!("{}; CREATE SCHEMA in the database makes it", shown(refusal.message()))),
+        "42P01" | "42703" => refused(format!("the table was changed meanwhile: {}; run the statement again", shown(refusal.message()))),
         "42P10" => refused("no unique index has the columns of the key".into()),
         "53100" => refused("the server's disk is full".into()),
         "57014" => refused("the server cancelled the statement; statement_timeout may be too short".into()),

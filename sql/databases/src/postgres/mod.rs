@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! describe ─▶ Arrow types          connect ─▶ tls, pgpass
+//! query    ─▶ Arrow types of a query's own
 //! read     ─▶ snapshot ─▶ COPY … TO STDOUT BINARY ─▶ decode
 //! write    ─▶ encode ─▶ COPY … FROM STDIN BINARY ─▶ steps ─▶ COMMIT, asked about if it was not heard
 //! ```
 
+mod check;
 mod connect;
 mod decode;
 mod describe;
@@ -14,6 +16,7 @@ mod encode;
 mod fault;
 mod misfit;
 mod pgpass;
+mod query;
 mod read;
 mod snapshot;
 mod steps;
@@ -32,11 +35,12 @@ use futures::stream::BoxStream;
 use self::connect::Connector;
 use self::dialect::PostgresDialect;
 use self::snapshot::Statements;
+use crate::check::{Finding, Rights};
 use crate::dialect::Dialect;
 use crate::driver::{Driver, Query};
 use crate::error::Result;
 use crate::relation::{Listed, Relation};
-use crate::settings::DatabaseSettings;
+use crate::settings::{Access, DatabaseSettings};
 use crate::write::job::Job;
 
 /// A PostgreSQL.
@@ -72,6 +76,18 @@ impl Driver for Postgres {
 
     fn made(&self, data_type: &DataType) -> Result<(DataType, String)> {
         describe::made(data_type)
+    }
+
+    async fn describe_query(&self, qualified: &str, sql: &str) -> Result<Query> {
+        query::describe(&self.connector.connect().await?.client, qualified, sql).await
+    }
+
+    async fn check(&self, access: Access) -> Result<Vec<Finding>> {
+        check::check(&self.connector, access).await
+    }
+
+    async fn rights(&self, relation: &Relation) -> Result<Option<Rights>> {
+        check::rights(&self.connector.connect().await?.client, relation).await.map(Some)
     }
 
     async fn read(&self, query: Query, task: Arc<TaskContext>) -> Result<BoxStream<'static, DataFusionResult<RecordBatch>>> {

@@ -97,7 +97,7 @@ pub(super) fn prefers_numbers(declared: &str) -> bool {
 }
 
 /// By SQLite's own rules of preference, with BOOLEAN and decimals that a double holds. What is left may hold anything, and is text.
-fn data_type(declared: &str) -> DataType {
+pub(super) fn data_type(declared: &str) -> DataType {
     let upper = declared.to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|word| upper.contains(word));
     if has(&["INT"]) {

@@ -43,3 +43,19 @@ pub(super) fn of(error: &rusqlite::Error, place: &str, doing: Doing) -> Error {
         _ => refused("SQLite refused the statement".into()),
     }
 }
+
+/// An error of preparing a query of the user's own.
+pub(super) fn of_query(error: &rusqlite::Error, qualified: &str) -> Error {
+    let message = match error {
+        rusqlite::Error::SqliteFailure(failure, Some(message)) if failure.code == ErrorCode::Unknown => message.as_str(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.as_str(),
+        rusqlite::Error::MultipleStatement => "",
+        _ => return of(error, qualified, Doing::Reading),
+    };
+    // What a syntax error stands near may be a value.
+    if ["no such ", "ambiguous column name"].iter().any(|known| message.starts_with(known)) {
+        Error::Statement(format!("{qualified}: {}", shown(message)))
+    } else {
+        Error::Statement(format!("{qualified}: the query is no SQL that SQLite understands, or more than one statement"))
+    }
+}

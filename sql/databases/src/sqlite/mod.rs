@@ -2,10 +2,12 @@
 //!
 //! A read is a query in a thread that may wait for the disk, one snapshot a scan. A write takes the database's lock for its last step alone.
 
+mod check;
 mod decode;
 mod describe;
 mod dialect;
 mod fault;
+mod query;
 mod steps;
 mod write;
 
@@ -23,10 +25,12 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
 
 use self::decode::Decoder;
 use self::dialect::SqliteDialect;
 use crate::answer::Answer;
+use crate::check::{Finding, Rights};
 use crate::dialect::Dialect;
 use crate::driver::{Driver, Query};
 use crate::error::{Doing, Result};
@@ -98,6 +102,21 @@ impl Driver for Sqlite {
 
     fn made(&self, data_type: &DataType) -> Result<(DataType, String)> {
         describe::made(data_type)
+    }
+
+    async fn describe_query(&self, qualified: &str, sql: &str) -> Result<Query> {
+        let (qualified, sql) = (qualified.to_owned(), sql.to_owned());
+        self.run(move |connection| Ok(query::describe(&connection, qualified, &sql))).await?
+    }
+
+    async fn check(&self, access: Access) -> Result<Vec<Finding>> {
+        let (began, place) = (Instant::now(), self.place());
+        self.run(move |connection| check::check(&connection, &place, began, access)).await
+    }
+
+    async fn rights(&self, _: &Relation) -> Result<Option<Rights>> {
+        // Who may open the file may do everything with its tables, which the check of the database tells.
+        Ok(None)
     }
 
     async fn read(&self, query: Query, task: Arc<TaskContext>) -> Result<BoxStream<'static, DataFusionResult<RecordBatch>>> {

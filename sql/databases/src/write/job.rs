@@ -92,6 +92,12 @@ impl Job {
             Mode::Upsert => upsert_key.to_vec(),
         };
         if mode == Mode::Upsert {
+            if key.is_empty() && !relation.exists {
+                return Err(refused(
+                    "it is not there yet, and REPLACE INTO makes it with a primary key; SET database.upsert_key = 'id' names its columns"
+                        .into(),
+                ));
+            }
             if key.is_empty() {
                 return Err(refused(
                     "it has no primary key, so REPLACE INTO cannot tell which rows are the same; SET database.upsert_key = 'id' names its columns"

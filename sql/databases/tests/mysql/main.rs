@@ -6,6 +6,7 @@ mod faults;
 mod filters;
 #[path = "../proxy.rs"]
 mod proxy;
+mod queries;
 mod server;
 #[path = "../started.rs"]
 mod started;

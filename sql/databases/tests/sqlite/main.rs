@@ -1,6 +1,7 @@
 //! SQLite as a user relies on it: SQL in, rows back, under faults.
 
 mod filters;
+mod queries;
 #[path = "../statements.rs"]
 mod statements;
 mod types;

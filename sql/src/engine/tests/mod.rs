@@ -1,5 +1,8 @@
 //! Sessions of the configuration: several accounts in one statement, views over files, options.
 
+mod databases;
+mod recipes;
+
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::common::assert_batches_eq;
 
