@@ -1,8 +1,8 @@
 //! Reads and writes beside the database's client alone, in one run.
 //!
 //! ```sh
-//! cargo run --release -p clevertap-databases --example speed -- postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable 1000000
-//! cargo run --release -p clevertap-databases --example speed -- mysql://root@127.0.0.1:3306/mysql?sslmode=disable 1000000
+//! cargo run --release -p clevertap-databases --example client_speed -- postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable 1000000
+//! cargo run --release -p clevertap-databases --example client_speed -- mysql://root@127.0.0.1:3306/mysql?sslmode=disable 1000000
 //! ```
 //!
 //! It makes the schema `clevertap_speed`, and drops it at its end.
@@ -24,7 +24,7 @@ const ROUNDS: usize = 3;
 async fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(url), rows) = (arguments.next(), arguments.next().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000)) else {
-        return Err(DataFusionError::Configuration("usage: speed postgres://user@host:port/database?sslmode=disable [rows]".into()));
+        return Err(DataFusionError::Configuration("usage: client_speed postgres://user@host:port/database?sslmode=disable [rows]".into()));
     };
     if url.starts_with("mysql:") { mysql::compare(&url, rows).await } else { postgres::compare(&url, rows).await }
 }
