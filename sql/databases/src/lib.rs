@@ -1,4 +1,4 @@
-//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite, BigQuery.
+//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite, BigQuery, Redshift.
 //!
 //! [`Database::open`] takes [`DatabaseSettings`] and [`Database::register`] puts the database into a `SessionContext`: `shop.public.orders` is read
 //! by SELECT and written by INSERT INTO (append), INSERT OVERWRITE (replace) and REPLACE INTO (upsert). Nothing is connected to before a
@@ -16,7 +16,7 @@
 //! | `relation`, `dialect`, `filter` | a table as it was described; SQL text; which filters mean the same there |
 //! | `write/` | a write as it is planned, its conversions, its path |
 //! | `answer`, `cells`, `driver` | rows that become a batch, cells that come as text; what a database must be able to do |
-//! | `postgres/`, `mysql/`, `sqlite/`, `bigquery/` | one database each, behind a feature of its name |
+//! | `postgres/`, `mysql/`, `sqlite/`, `bigquery/`, `redshift/` | one database each, behind a feature of its name |
 //! | `scan`, `table`, `catalog`, `dml`, `database` | what DataFusion sees |
 //!
 //! Absent, on purpose: openssl, aws-lc, `unsafe`; a pool of connections; a password or a cell in an error, a log or EXPLAIN; DDL that
@@ -40,6 +40,8 @@ mod mysql;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod redshift;
 mod relation;
 mod scan;
 mod settings;

@@ -6,12 +6,12 @@
 //! write    ─▶ encode ─▶ COPY … FROM STDIN BINARY ─▶ steps ─▶ COMMIT, asked about if it was not heard
 //! ```
 
-mod connect;
+pub(crate) mod connect;
 mod decode;
-mod describe;
-mod dialect;
+pub(crate) mod describe;
+pub(crate) mod dialect;
 mod encode;
-mod fault;
+pub(crate) mod fault;
 mod pgpass;
 mod read;
 mod snapshot;
