@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::prelude::SessionContext;
+use object_store::ObjectStore;
 
 use crate::catalog::Catalog;
 use crate::check::{Finding, of_table};
@@ -33,7 +34,17 @@ impl Database {
     /// # Errors
     /// [`Error::Setting`] if this build has no such database, or a file of certificates cannot be read.
     pub fn open(settings: DatabaseSettings) -> Result<Self> {
-        let driver = driver(&settings)?;
+        let driver = driver(&settings, None)?;
+        Ok(Self(Arc::new(Reached { settings, driver })))
+    }
+
+    /// The same with a store of the bucket that [`DatabaseSettings::staging`] names, rooted at the bucket: Redshift loads rows from there. Without
+    /// one they go to it as INSERTs.
+    ///
+    /// # Errors
+    /// As [`Database::open`], and [`Error::Setting`] if the staging is no folder of a bucket.
+    pub fn open_with_store(settings: DatabaseSettings, store: Arc<dyn ObjectStore>) -> Result<Self> {
+        let driver = driver(&settings, Some(store))?;
         Ok(Self(Arc::new(Reached { settings, driver })))
     }
 
@@ -165,10 +176,13 @@ impl Database {
     }
 }
 
-fn driver(settings: &DatabaseSettings) -> Result<Arc<dyn Driver>> {
+#[cfg_attr(not(feature = "postgres"), expect(unused_variables, clippy::needless_pass_by_value, reason = "Redshift keeps it"))]
+fn driver(settings: &DatabaseSettings, store: Option<Arc<dyn ObjectStore>>) -> Result<Arc<dyn Driver>> {
     match settings.kind() {
         #[cfg(feature = "postgres")]
         Kind::Postgres => Ok(Arc::new(crate::postgres::Postgres::new(settings)?)),
+        #[cfg(feature = "postgres")]
+        Kind::Redshift => Ok(Arc::new(crate::redshift::Redshift::new(settings, store)?)),
         #[cfg(feature = "mysql")]
         Kind::Mysql => Ok(Arc::new(crate::mysql::Mysql::new(settings)?)),
         #[cfg(feature = "sqlite")]

@@ -1,5 +1,5 @@
-//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite, BigQuery, Snowflake and others by ADBC
-//! drivers; and tables of Delta Lake.
+//! Databases as catalogues of DataFusion, read and written: PostgreSQL, MySQL and MariaDB, SQLite, BigQuery, Redshift, Snowflake and others by
+//! ADBC drivers; and tables of Delta Lake.
 //!
 //! [`Database::open`] takes [`DatabaseSettings`] and [`Database::register`] puts the database into a `SessionContext`: `shop.public.orders` is read
 //! by SELECT and written by INSERT INTO (append), INSERT OVERWRITE (replace) and REPLACE INTO (upsert). Nothing is connected to before a
@@ -18,7 +18,7 @@
 //! | `relation`, `dialect`, `filter` | a table as it was described; SQL text; which filters mean the same there |
 //! | `write/` | a write as it is planned, its conversions, its path |
 //! | `answer`, `cells`, `check`, `driver` | rows that become a batch, cells that come as text; what is found when it is tried; what a database must be able to do |
-//! | `postgres/`, `mysql/`, `sqlite/`, `bigquery/`, `adbc/` | one database each, behind a feature of its name |
+//! | `postgres/`, `mysql/`, `sqlite/`, `bigquery/`, `redshift/`, `adbc/` | one database each, behind a feature of its name |
 //! | `delta/` | tables of Delta Lake: folders, and in no catalogue |
 //! | `scan`, `table`, `reached`, `registered`, `catalog`, `query`, `dml`, `database` | what DataFusion sees, and the databases of a session |
 //! | `overlay`, `create` | a table that an INSERT makes |
@@ -54,6 +54,8 @@ mod postgres;
 mod query;
 mod reached;
 mod registered;
+#[cfg(feature = "postgres")]
+mod redshift;
 mod relation;
 mod scan;
 mod settings;

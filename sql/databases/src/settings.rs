@@ -62,6 +62,8 @@ pub enum Kind {
     Adbc,
     /// BigQuery: `bigquery://project`.
     Bigquery,
+    /// Redshift: `redshift://`.
+    Redshift,
 }
 
 impl Kind {
@@ -74,6 +76,7 @@ impl Kind {
             Self::Sqlite => "SQLite",
             Self::Adbc => "ADBC",
             Self::Bigquery => "BigQuery",
+            Self::Redshift => "Redshift",
         }
     }
 }
@@ -175,7 +178,8 @@ impl DatabaseSettings {
             return Ok(Self { options, ..Self::of(name, address) });
         }
         let (address, root_certificates) = Address::parse(&name, url)?;
-        Ok(Self { root_certificates, ..Self::of(name, address) })
+        let options = if address.kind == Kind::Redshift { redshift_options(url) } else { BTreeMap::new() };
+        Ok(Self { root_certificates, options, ..Self::of(name, address) })
     }
 
     /// Settings of a database that is reached by an ADBC driver: the driver's name, the path of its library or of its manifest, or
@@ -294,10 +298,11 @@ impl Address {
         let kind = match scheme {
             "postgres" | "postgresql" => Kind::Postgres,
             "mysql" | "mariadb" => Kind::Mysql,
+            "redshift" => Kind::Redshift,
             "sqlite" => Kind::Sqlite,
             _ => {
                 return Err(setting(
-                    "its URL begins with none of postgres:// mysql:// mariadb:// sqlite: bigquery:// ; for example postgres://reader@db.acme.example/shop"
+                    "its URL begins with none of postgres:// mysql:// mariadb:// redshift:// sqlite: bigquery:// ; for example postgres://reader@db.acme.example/shop"
                         .into(),
                 ));
             }
@@ -328,6 +333,9 @@ impl Address {
         };
         let root_certificates = parameters.remove("sslrootcert").map(PathBuf::from);
         let folder = parameters.remove("host").or_else(|| parameters.remove("socket"));
+        if kind == Kind::Redshift {
+            parameters.remove(IAM_ROLE);
+        }
         if let Some(key) = parameters.keys().next() {
             return Err(setting(format!("parameter \"{}\" of its URL is not known; these are: sslmode sslrootcert host", shown(key))));
         }
@@ -337,7 +345,11 @@ impl Address {
             return Err(setting(format!("its URL names no database; for example {scheme}://reader@db.acme.example/shop")));
         }
         let host = folder.or_else(|| parsed.host_str().map(decoded)).filter(|host| !host.is_empty()).unwrap_or("localhost".to_owned());
-        let port = parsed.port().unwrap_or(if kind == Kind::Postgres { 5_432 } else { 3_306 });
+        let port = parsed.port().unwrap_or(match kind {
+            Kind::Postgres => 5_432,
+            Kind::Redshift => 5_439,
+            _ => 3_306,
+        });
         Ok((Self { kind, host, port, user, database, tls }, root_certificates))
     }
 
@@ -359,6 +371,16 @@ impl Address {
             _ => format!("{}:{}", shown(&self.host), self.port),
         }
     }
+}
+
+/// The parameter of a URL that names the role by which Redshift reads a bucket.
+const IAM_ROLE: &str = "iam_role";
+
+/// What a URL of Redshift says besides of where it is.
+fn redshift_options(url: &str) -> BTreeMap<String, String> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let pairs = url::form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == IAM_ROLE);
+    pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
 }
 
 /// Whether a file of passwords may be read by nobody else.
@@ -392,6 +414,9 @@ mod tests {
         assert_eq!(address("postgres://r@/shop?host=/run/postgresql").place(), "/run/postgresql");
         assert_eq!(address("postgres://db.example/shop").tls, TlsMode::VerifyFull);
         assert_eq!(address("sqlite:data/shop.db").database, "data/shop.db");
+        assert_eq!(address("redshift://loader@cluster.example/dev").port, 5_439);
+        let redshift = DatabaseSettings::new("wh", "redshift://cluster.example/dev?iam_role=arn:aws:iam::1:role/load").expect("settings");
+        assert_eq!(redshift.options["iam_role"], "arn:aws:iam::1:role/load");
         assert_eq!(address("sqlite:///var/shop.db").database, "/var/shop.db");
     }
 

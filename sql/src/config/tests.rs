@@ -320,7 +320,7 @@ fn databases_are_checked_at_their_lines_and_those_of_the_working_folder_are_read
          clevertap.toml:6:10: \"create\" is a number; expected true or false, without quotes\n\
          clevertap.toml:7:1: \"pasword_env\" is no key of [databases.two]; did you mean password_env?\n\
          clevertap.toml:8:12: \"datafusion\" is the catalogue of everything else; choose another name\n\
-         clevertap.toml:9:7: database \"datafusion\": its URL begins with none of postgres:// mysql:// mariadb:// sqlite: ; for example \
+         clevertap.toml:9:7: database \"datafusion\": its URL begins with none of postgres:// mysql:// mariadb:// redshift:// sqlite: bigquery:// ; for example \
          postgres://reader@db.acme.example/shop [DB-101]\n\
          clevertap.toml:10:12: [databases.none] has no url, such as postgres://reader@db.acme.example/shop, and no driver"
     );

@@ -26,7 +26,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
 const LIFE_SECONDS: u64 = 3_600;
 /// How long before its end a token is renewed: a call that has it may take a while.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
-/// How long after a refusal of the token another is asked for, at the least.
+/// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a key file holds.

@@ -74,11 +74,12 @@ impl Upload {
             let sent = bytes_from(end, self.arrived);
             let chunk = bytes::Bytes::copy_from_slice(&self.waiting[..sent]);
             let range = format!("bytes {}-{}/{}", self.arrived, end - 1, total.map_or("*".to_owned(), |total| total.to_string()));
-            let answered = match self.put(chunk, &range).await {
+            let answered = match self.put(chunk, &range, Again::Ask).await {
+                // What has arrived must not be sent again.
                 Err(Failure::Lost(_)) if attempt < TRIES => {
                     pause(attempt, None).await;
                     let asked = format!("bytes */{}", total.map_or("*".to_owned(), |total| total.to_string()));
-                    self.put(bytes::Bytes::new(), &asked).await
+                    self.put(bytes::Bytes::new(), &asked, Again::Harmless).await
                 }
                 answered => answered,
             };
@@ -110,12 +111,12 @@ impl Upload {
         unreachable!("tries end")
     }
 
-    async fn put(&self, bytes: bytes::Bytes, range: &str) -> Result<Answer, Failure> {
+    async fn put(&self, bytes: bytes::Bytes, range: &str, again: Again) -> Result<Answer, Failure> {
         let request = |http: &reqwest::Client| {
             let request = http.put(self.session.clone()).header(CONTENT_RANGE, range);
             request.header("content-length", bytes.len()).body(bytes.clone())
         };
-        self.client.upload(request, Again::Ask).await
+        self.client.upload(request, again).await
     }
 }
 

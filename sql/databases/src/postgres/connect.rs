@@ -23,7 +23,7 @@ use crate::settings::{Address, DatabaseSettings, Password, TlsMode};
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// What connects.
-pub(super) struct Connector {
+pub(crate) struct Connector {
     pub(super) address: Address,
     password: Option<Password>,
     timeout: Duration,
@@ -37,7 +37,7 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    pub(super) fn new(settings: &DatabaseSettings) -> Result<Self> {
+    pub(crate) fn new(settings: &DatabaseSettings) -> Result<Self> {
         let mut address = settings.address.clone();
         // Of a socket, the file system says who may connect.
         if address.is_socket() {
@@ -54,11 +54,14 @@ impl Connector {
         Ok(Self { address, password: settings.password.clone(), timeout: settings.connect_timeout, tls })
     }
 
-    pub(super) async fn connect(self: &Arc<Self>) -> Result<Connection> {
+    pub(crate) async fn connect(self: &Arc<Self>) -> Result<Connection> {
         let place = self.address.place();
         let late = |_| {
             let seconds = self.timeout.as_secs();
-            Error::Unavailable(format!("PostgreSQL at {place} did not answer within {seconds} s; look at host, port and firewall"))
+            Error::Unavailable(format!(
+                "{} at {place} did not answer within {seconds} s; look at host, port and firewall",
+                self.address.kind.product()
+            ))
         };
         tokio::time::timeout(self.timeout, self.login()).await.map_err(late)?
     }
@@ -86,7 +89,8 @@ impl Connector {
 
     async fn open(&self) -> Result<Plain> {
         let unreachable = |error: io::Error| {
-            Error::Unavailable(format!("PostgreSQL at {} cannot be reached: {}; look at host and port", self.address.place(), error.kind()))
+            let (product, place) = (self.address.kind.product(), self.address.place());
+            Error::Unavailable(format!("{product} at {place} cannot be reached: {}; look at host and port", error.kind()))
         };
         if self.address.is_socket() {
             #[cfg(unix)]
@@ -106,8 +110,8 @@ impl Connector {
 }
 
 /// A session. It ends when it is dropped.
-pub(super) struct Connection {
-    pub(super) client: Client,
+pub(crate) struct Connection {
+    pub(crate) client: Client,
     cancel: CancelToken,
     _driver: SpawnedTask<()>,
     connector: Arc<Connector>,
@@ -124,7 +128,7 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 
 impl Connection {
     /// Has the server end what it is doing, while nobody waits for it; then `and_then` may use the connection.
-    pub(super) fn abandon<F: Future<Output = ()> + Send>(self, and_then: impl FnOnce(Self) -> F + Send + 'static) {
+    pub(crate) fn abandon<F: Future<Output = ()> + Send>(self, and_then: impl FnOnce(Self) -> F + Send + 'static) {
         // Without a runtime the connection is closed, and the server notices when it next sends.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if !self.client.is_closed() {

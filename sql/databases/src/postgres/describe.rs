@@ -195,7 +195,7 @@ fn decimal(precision: u8, scale: i8) -> Option<DataType> {
 }
 
 /// The column that a write makes for values of a type: what it takes, and its definition.
-pub(super) fn made(data_type: &DataType) -> Result<(DataType, String)> {
+pub(crate) fn made(data_type: &DataType) -> Result<(DataType, String)> {
     let plain = |data_type: DataType| {
         let sql = binary_type(&data_type);
         Ok((data_type, sql))

@@ -10,7 +10,7 @@ use crate::dialect::{Dialect, decimal, quoted};
 use crate::relation::{Column, Comparison};
 
 #[derive(Debug)]
-pub(super) struct PostgresDialect;
+pub(crate) struct PostgresDialect;
 
 /// A text as a literal, whatever `standard_conforming_strings` says. There is none with a NUL.
 pub(super) fn text(text: &str) -> Option<String> {

@@ -9,26 +9,27 @@ use std::io;
 use tokio_postgres::error::{DbError, ErrorPosition};
 
 use crate::error::{Doing, Error, shown};
-use crate::settings::Address;
+use crate::settings::{Address, Kind};
 use crate::tls;
 
 /// An error while connecting.
 pub(super) fn of_connecting(error: &tokio_postgres::Error, address: &Address) -> Error {
     let place = address.place();
+    let product = address.kind.product();
     if let Some(refusal) = error.as_db_error() {
-        return of_server(refusal, &format!("PostgreSQL at {place}"), Doing::Reading);
+        return of_server(refusal, &format!("{product} at {place}"), Doing::Reading);
     }
     if let Some(problem) = tls_problem(error) {
-        return Error::Unavailable(format!("PostgreSQL at {place} was not trusted: {}", tls::words(problem, &address.host)));
+        return Error::Unavailable(format!("{product} at {place} was not trusted: {}", tls::words(problem, &address.host)));
     }
     match error.source().map(ToString::to_string).as_deref() {
         Some("password missing") => Error::Unauthorized(format!(
-            "PostgreSQL at {place} wants a password; set password_env or password_file, or add a line to ~/.pgpass"
+            "{product} at {place} wants a password; set password_env or password_file, or add a line to ~/.pgpass"
         )),
         Some("server does not support TLS") => Error::Unavailable(format!(
-            "PostgreSQL at {place} does not speak TLS; sslmode=disable in the URL connects without, if the network is trusted"
+            "{product} at {place} does not speak TLS; sslmode=disable in the URL connects without, if the network is trusted"
         )),
-        _ => Error::Unavailable(format!("PostgreSQL at {place} ended the connection while it was set up")),
+        _ => Error::Unavailable(format!("{product} at {place} ended the connection while it was set up")),
     }
 }
 
@@ -46,9 +47,17 @@ fn tls_problem(error: &tokio_postgres::Error) -> Option<&rustls::Error> {
 
 /// An error while a statement ran.
 pub(super) fn of_statement(error: &tokio_postgres::Error, qualified: &str, doing: Doing) -> Error {
+    of_statement_at(Kind::Postgres, error, qualified, doing)
+}
+
+/// An error while a statement ran at a server that speaks the same protocol.
+pub(crate) fn of_statement_at(kind: Kind, error: &tokio_postgres::Error, qualified: &str, doing: Doing) -> Error {
     match error.as_db_error() {
         Some(refusal) => of_server(refusal, qualified, doing),
-        None => Error::Unavailable(format!("{qualified}: the connection to PostgreSQL ended before the statement did{}", doing.effect())),
+        None => {
+            let (product, effect) = (kind.product(), doing.effect());
+            Error::Unavailable(format!("{qualified}: the connection to {product} ended before the statement did{effect}"))
+        }
     }
 }
 

@@ -8,12 +8,12 @@
 //! ```
 
 mod check;
-mod connect;
+pub(crate) mod connect;
 mod decode;
-mod describe;
-mod dialect;
+pub(crate) mod describe;
+pub(crate) mod dialect;
 mod encode;
-mod fault;
+pub(crate) mod fault;
 mod misfit;
 mod pgpass;
 mod query;
