@@ -3,14 +3,15 @@
 fakesnow 0.12.1 is written for the Python connector. The driver asks for more, and Snowflake itself answers otherwise:
 
 1. Bulk ingest loads Parquet files from a stage whose format stands at the stage, and not in COPY.
-2. It gives its files the same names each time, and files of names that were loaded before are left out.
-3. It sends requests of one session side by side.
+2. It gives its files the same names each time; fakesnow leaves out what was loaded before by its name, and keeps the files of a stage that is replaced.
+3. It sends requests of one session side by side, uploads among them.
 4. A NULL instant is NULL as a whole, and not an instant whose parts are NULL: a client would read 1970.
 5. A row that breaks a constraint is refused with a state of SQL, and not with HTTP's 500, after which a client tries again for a long time.
 """
 
 import asyncio
 import dataclasses
+import pathlib
 import sys
 
 import duckdb
@@ -49,9 +50,14 @@ def write_new_file(path, body):
 
 def copy_new_files(connection, *args, **kwargs):
     forget = "DELETE FROM _fs_information_schema._fs_load_history WHERE file_name LIKE ?"
-    while uploaded:
-        connection.execute(forget, [f"%{uploaded.pop()}"])
-    return copy(connection, *args, **kwargs)
+    files = [file for file in uploaded if file]
+    uploaded.clear()
+    for file in files:
+        connection.execute(forget, [f"%{file}"])
+    copied = copy(connection, *args, **kwargs)
+    for file in files:
+        pathlib.Path(file).unlink(missing_ok=True)
+    return copied
 
 
 fakesnow.server._write_bucket_file = write_new_file
@@ -66,7 +72,7 @@ one_at_a_time = asyncio.Lock()
 
 
 async def app(scope, receive, send):
-    if scope["type"] == "http" and scope["path"].startswith("/queries/v1/query-request"):
+    if scope["type"] == "http" and scope["path"].startswith(("/queries/v1/query-request", "/fs_bucket")):
         async with one_at_a_time:
             await fakesnow.server.app(scope, receive, send)
     else:

@@ -30,6 +30,11 @@ pub(crate) trait Dialect: Debug + Send + Sync {
         expressions.join(", ")
     }
 
+    /// Whether what is NULL here is NULL there.
+    fn tells_null(&self, _: &Column) -> bool {
+        true
+    }
+
     /// Whether `LIMIT 3` stands at the end of a query.
     fn takes_limit(&self) -> bool {
         true

@@ -85,8 +85,10 @@ pub(crate) fn condition(expr: &Expr, relation: &Relation, dialect: &dyn Dialect)
             let name = dialect.compared(column);
             (!values.is_empty()).then(|| Condition { sql: format!("{name} IN ({})", values.join(", ")), shown: format!("{name} IN (…)") })
         }
-        Expr::IsNull(inner) => column(inner).map(|column| test(column, "IS NULL", dialect)),
-        Expr::IsNotNull(inner) => column(inner).map(|column| test(column, "IS NOT NULL", dialect)),
+        Expr::IsNull(inner) => column(inner).filter(|column| dialect.tells_null(column)).map(|column| test(column, "IS NULL", dialect)),
+        Expr::IsNotNull(inner) => {
+            column(inner).filter(|column| dialect.tells_null(column)).map(|column| test(column, "IS NOT NULL", dialect))
+        }
         Expr::Column(_) => boolean(column(expr)?, true, dialect),
         Expr::Not(inner) => boolean(column(inner)?, false, dialect),
         _ => None,

@@ -17,6 +17,7 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::runtime::SpawnedTask;
+use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -32,6 +33,8 @@ const SEARCHED: LoadFlags = LOAD_FLAG_SEARCH_ENV | LOAD_FLAG_SEARCH_USER | LOAD_
 /// Of Snowflake's driver: what becomes of a time that nanoseconds do not reach.
 const TIMES: &str = "adbc.snowflake.sql.client_option.max_timestamp_precision";
 const TIMES_OR_ERROR: &str = "nanoseconds_error_on_overflow";
+
+const LOGIN_TIMEOUT: &str = "adbc.snowflake.sql.client_option.login_timeout";
 
 /// A driver with its options.
 pub(super) struct Connector {
@@ -80,7 +83,8 @@ impl Connector {
             )));
         }
         for (key, value) in &settings.options {
-            let has_password = Url::parse(value).is_ok_and(|url| url.password().is_some());
+            let has_password =
+                Url::parse(value).is_ok_and(|url| url.password().is_some()) || value.to_ascii_lowercase().contains("password=");
             let is_secret = ["password", "auth_token", "pkcs8_value", "client_secret"].iter().any(|end| key.ends_with(end));
             if has_password || is_secret {
                 return Err(setting(format!(
@@ -92,6 +96,8 @@ impl Connector {
         let mut options: Vec<_> = settings.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let mut secrets: Vec<_> = settings.secret_options.iter().map(|(key, value)| (key.clone(), value.reveal().to_owned())).collect();
         secrets.extend(settings.password.iter().map(|password| ("password".to_owned(), password.reveal().to_owned())));
+        let file = Path::new(&driver).file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+        let is_snowflake = !driver.starts_with("profile:") && file.is_some_and(|file| file.contains("snowflake"));
         match settings.options.get(TIMES).map(String::as_str) {
             Some(TIMES_OR_ERROR | "microseconds") => {}
             Some(_) => {
@@ -100,10 +106,16 @@ impl Connector {
                      \"microseconds\" reads it"
                 )));
             }
-            None if driver.to_ascii_lowercase().contains("snowflake") => options.push((TIMES.into(), TIMES_OR_ERROR.into())),
+            None if is_snowflake => options.push((TIMES.into(), TIMES_OR_ERROR.into())),
             None => {}
         }
-        let known = secrets.iter().map(|(_, value)| value.clone()).filter(|value| !value.is_empty()).collect();
+        if is_snowflake && !settings.options.contains_key(LOGIN_TIMEOUT) {
+            // A login that nobody waits for any more ends.
+            options.push((LOGIN_TIMEOUT.into(), format!("{}s", settings.connect_timeout.as_secs().max(1))));
+        }
+        let mut known: Vec<_> = secrets.iter().flat_map(|(_, value)| parts(value)).collect();
+        // What holds another goes first.
+        known.sort_by_key(|part| std::cmp::Reverse(part.len()));
         options.extend(secrets);
         Ok(Self {
             name: settings.name.clone(),
@@ -188,12 +200,28 @@ impl Connector {
         };
         if product.vendor == Vendor::Snowflake && !self.options.iter().any(|(key, _)| key == TIMES) {
             return Err(Error::Setting(format!(
-                "database \"{}\": a profile of Snowflake needs the option \"{TIMES}\" = \"{TIMES_OR_ERROR}\" here, so that no time becomes another",
+                "database \"{}\": Snowflake by a profile or a manifest needs the option \"{TIMES}\" = \"{TIMES_OR_ERROR}\" here, so that no time becomes another",
                 shown(&self.name)
             )));
         }
         Ok(Link { connection, product })
     }
+}
+
+/// What is not shown of a secret: all of it, of a URL its password and its parameters, of anything else its words. Drivers repeat parts.
+fn parts(secret: &str) -> Vec<String> {
+    const CHARS_MIN: usize = 4;
+    let mut parts = vec![secret.to_owned()];
+    match Url::parse(secret).ok().filter(Url::has_host) {
+        Some(url) => {
+            parts.extend(url.password().map(|password| percent_decode_str(password).decode_utf8_lossy().into_owned()));
+            parts.extend(url.password().map(str::to_owned));
+            parts.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+        }
+        None => parts.extend(secret.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= CHARS_MIN).map(str::to_owned)),
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
 }
 
 fn vendor_name(connection: &ManagedConnection) -> Option<String> {
@@ -261,5 +289,18 @@ impl Link {
         Ok(cell.and_then(|cell| {
             cell.as_primitive_opt::<arrow::datatypes::UInt64Type>().filter(|cell| cell.is_valid(0)).map(|cell| cell.value(0))
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn what_a_driver_may_repeat_of_a_secret_is_known() {
+        assert_eq!(parts("hunter2 x"), ["hunter2 x", "hunter2"]);
+        let url = "postgresql://ann:p%40ss@db.example/shop?sslpassword=hunter2";
+        assert_eq!(parts(url), [url, "p@ss", "p%40ss", "hunter2"]);
+        assert!(parts("").is_empty());
     }
 }

@@ -37,6 +37,11 @@ impl Sql {
         })
     }
 
+    /// The schema of a table.
+    pub(super) fn schema(&self, relation: &Relation) -> String {
+        if relation.exists { self.name(&relation.schema) } else { self.made(&relation.schema) }
+    }
+
     /// The name of a table or column that is made: what Snowflake would call it if it were not quoted.
     fn made(&self, name: &str) -> String {
         if self.0 == Vendor::Snowflake && is_plain(name) { self.name(&name.to_ascii_uppercase()) } else { self.name(name) }
@@ -59,8 +64,8 @@ impl Dialect for Sql {
     }
 
     fn table(&self, relation: &Relation) -> String {
-        let name = |name| if relation.exists { self.name(name) } else { self.made(name) };
-        format!("{}.{}", name(&relation.schema), name(&relation.name))
+        let name = if relation.exists { self.name(&relation.name) } else { self.made(&relation.name) };
+        format!("{}.{name}", self.schema(relation))
     }
 
     fn read(&self, column: &Column) -> String {
@@ -101,6 +106,15 @@ impl Dialect for Sql {
     /// There is no SELECT of nothing everywhere.
     fn select(&self, expressions: &[String]) -> String {
         if expressions.is_empty() { "1".to_owned() } else { expressions.join(", ") }
+    }
+
+    /// A VARIANT has a null of JSON besides.
+    fn tells_null(&self, column: &Column) -> bool {
+        match self.0 {
+            Vendor::Other(_) => false,
+            Vendor::Snowflake => !column.is_cast,
+            _ => true,
+        }
     }
 
     fn takes_limit(&self) -> bool {

@@ -136,3 +136,28 @@ impl RecordBatchReader for Pieces {
         Arc::clone(&self.schema)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digit_that_a_column_does_not_keep_is_found() {
+        let array: ArrayRef = Arc::new(arrow::array::TimestampNanosecondArray::from(vec![None, Some(-1_500_000), Some(1_500_001)]));
+        assert_eq!(finer::<TimestampNanosecondType>(&array, 9, 9), None);
+        assert_eq!(finer::<TimestampNanosecondType>(&array, 9, 4), Some(2));
+        assert_eq!(finer::<TimestampNanosecondType>(&array, 9, 0), Some(1));
+    }
+
+    #[test]
+    fn a_source_that_is_gone_without_an_end_has_failed() {
+        let pieces = |said: Vec<Piece>| {
+            let (sender, pieces) = tokio::sync::mpsc::channel(2);
+            said.into_iter().for_each(|piece| sender.try_send(piece).expect("room"));
+            drop(sender);
+            Pieces { schema: Arc::new(Schema::empty()), pieces, is_over: false }.map(|piece| piece.is_ok()).collect::<Vec<_>>()
+        };
+        assert_eq!(pieces(vec![Piece::End]), [] as [bool; 0]);
+        assert_eq!(pieces(Vec::new()), [false]);
+    }
+}

@@ -41,7 +41,7 @@ pub(super) fn steps(job: &Job, vendor: Vendor, stage: &str) -> Steps {
 pub(super) fn place(job: &Job, vendor: Vendor, stage: &str) -> String {
     let dialect = Sql::of(vendor);
     match vendor {
-        Vendor::Snowflake => format!("{}.{}", dialect.name(&job.relation.schema), dialect.name(stage)),
+        Vendor::Snowflake => format!("{}.{}", dialect.schema(&job.relation), dialect.name(stage)),
         Vendor::Sqlite => format!("temp.{}", dialect.name(stage)),
         _ => dialect.name(stage),
     }

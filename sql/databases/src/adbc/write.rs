@@ -19,7 +19,6 @@ use super::fault::{is_answer, is_transient, of_statement};
 use super::ingest::{Encoder, Piece, Pieces};
 use super::steps::{place, stage, steps};
 use super::vendor::{Product, Vendor};
-use crate::dialect::Dialect;
 use crate::error::{Doing, Error, Result};
 use crate::write::job::Job;
 use crate::write::path::{Session, Steps, load};
@@ -57,7 +56,7 @@ pub(super) async fn write(connector: &Arc<Connector>, job: Arc<Job>, input: Send
     };
     if session.product.vendor == Vendor::Snowflake {
         // The driver ingests into the schema of its session.
-        let schema = Sql::of(Vendor::Snowflake).name(&job.relation.schema);
+        let schema = Sql::of(Vendor::Snowflake).schema(&job.relation);
         session.execute(&format!("USE SCHEMA {schema}")).await?;
     }
     let mut rows = Rows::new(input, &job);

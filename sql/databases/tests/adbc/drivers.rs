@@ -42,6 +42,7 @@ fn a_secret_among_the_plain_options_is_refused_without_being_repeated() {
     let wh = || DatabaseSettings::adbc("wh", "snowflake");
     for (key, value) in [
         ("uri", "postgresql://ann:hunter2@db.example/shop"),
+        ("uri", "host=db.example password=hunter2"),
         ("password", "hunter2"),
         ("adbc.snowflake.sql.client_option.auth_token", "hunter2"),
         ("adbc.snowflake.sql.client_option.jwt_private_key_pkcs8_value", "hunter2"),
@@ -105,6 +106,23 @@ async fn a_driver_is_a_manifest_or_a_profile_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_snowflake_refuses_shows_no_password() {
     let Some(server) = snowflake() else { return };
-    let error = refusal(&session_of(server.settings_at(1).with_connect_timeout(Duration::from_secs(20))), "SELECT * FROM wh.s.t").await;
+    let error = refusal(&session_of(server.settings_at(1).with_connect_timeout(Duration::from_secs(3))), "SELECT * FROM wh.s.t").await;
     assert!(error.ends_with("[DB-302]") && !error.contains("right horse"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_driver_of_postgresql_trusts_the_authority_that_its_options_name_alone() {
+    let Some((server, driver)) = postgres() else { return };
+    if !server.has_tls {
+        return;
+    }
+    server.schema("tls", "CREATE VIEW t AS SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+    let session = |authority: &str| {
+        let file = server.folder.join(format!("{authority}.crt"));
+        let uri = format!("postgresql://test@localhost:{}/postgres?sslmode=verify-full&sslrootcert={}", server.port, file.display());
+        session_of(DatabaseSettings::adbc("shop", &driver).with_option("uri", uri))
+    };
+    assert!(shown(&session("ca"), "SELECT * FROM shop.tls.t").await.contains("| true |"));
+    let error = refusal(&session("other"), "SELECT * FROM shop.tls.t").await;
+    assert!(error.contains("certificate verify failed") && error.ends_with("[DB-302]"), "{error}");
 }

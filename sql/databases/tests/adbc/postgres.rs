@@ -77,7 +77,10 @@ async fn an_insert_appends_and_leaves_what_it_does_not_list_to_the_database() {
     assert_eq!(server.rows("appends.t"), format!(r#"(1,ann,free,ANN,1.50,{uuid},"{{""a"": 1}}","x  ") (2,bob,free,BOB,,,,)"#));
     for (sql, problem) in [
         ("(name) VALUES ('x'), ('secret')", "row 2 of the source: \"name\" has more than 5 characters"),
-        ("(name, n) VALUES ('x', 1.005)", "row 1 of the source: \"n\" has more than 2 digits behind the point"),
+        (
+            "(name, n) SELECT 'x', arrow_cast('1.005', 'Decimal128(9, 3)')",
+            "row 1 of the source: \"n\" has more than 2 digits behind the point",
+        ),
         ("(name, u) VALUES ('x', 'secret')", "a value has a form that its column does not take (PostgreSQL 22P02). Nothing was changed"),
         (
             "(id, name) VALUES (10, 'x'), (1, 'y')",

@@ -39,7 +39,7 @@ async fn a_column_has_its_declared_type_whatever_its_first_values_are() {
     let Some(driver) = driver("sqlite") else { return };
     let file = File::new(
         "CREATE TABLE t (i INTEGER, r REAL, t TEXT, y BLOB, n NUMERIC); INSERT INTO t VALUES (1, 2, 'x', x'00ff', 7), (NULL, NULL, NULL, NULL, 1.5);
-         CREATE TABLE nothing (i INTEGER, r REAL, t TEXT, y BLOB); INSERT INTO nothing VALUES (NULL, NULL, NULL, NULL);
+         CREATE TABLE none (i INTEGER, r REAL, t TEXT, y BLOB); INSERT INTO none VALUES (NULL, NULL, NULL, NULL);
          CREATE TABLE odd (i INTEGER, r REAL); INSERT INTO odd VALUES ('x', 1), (1, 1)",
     );
     let ctx = session_of(file.settings(&driver));
@@ -47,7 +47,7 @@ async fn a_column_has_its_declared_type_whatever_its_first_values_are() {
         shown(&ctx, "SELECT arrow_typeof(i) AS i, arrow_typeof(r) AS r, arrow_typeof(t) AS t, arrow_typeof(y) AS y, n FROM shop.main.t")
             .await;
     assert!(read.contains("| Int64 | Float64 | Utf8 | Binary | 7.0 |") && read.contains("| 1.5 |"), "{read}");
-    rows(&ctx, "SELECT i + 1, r + 1.5, t || 'x', y FROM shop.main.nothing").await.unwrap();
+    rows(&ctx, "SELECT i + 1, r + 1.5, t || 'x', y FROM shop.main.none").await.unwrap();
     let error = refusal(&ctx, "SELECT i FROM shop.main.odd").await;
     assert!(
         error.contains("shop.main.odd, row 1 of the answer: \"i\" came as Utf8 and is no Int64; a view")
@@ -71,7 +71,7 @@ async fn a_write_is_whole_or_not_at_all() {
     rows(&ctx, "INSERT OVERWRITE shop.main.t SELECT id, upper(name), r FROM shop.main.t WHERE id < 3").await.unwrap();
     assert_eq!(file.rows("id, name, r", "t"), "(1,A,1.0) (2,B,2.0)");
     for (source, problem) in [
-        ("SELECT value, 'x', CAST(value AS double) FROM range(10, 3000)", "a row breaks a constraint: r < 100"),
+        ("SELECT value, 'x', CAST(value AS double) AS r FROM range(10, 3000)", "a row breaks a constraint: r < 100"),
         ("SELECT value, CAST(1 / (1000 - value) AS varchar), 1.0 FROM range(10, 3000)", "Divide by zero"),
         ("SELECT 9, 'x', CAST('NaN' AS double)", "row 1 of the source: \"r\" is NaN, which SQLite stores as NULL; nanvl(…, NULL)"),
     ] {

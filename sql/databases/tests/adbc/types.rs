@@ -63,7 +63,7 @@ fn days(rng: &mut StdRng) -> ArrayRef {
 
 /// Whole microseconds of the years that nanoseconds reach.
 fn nanoseconds(rng: &mut StdRng) -> TimestampNanosecondArray {
-    const BOUND: i64 = 9_223_372_036_854_775;
+    const BOUND: i64 = 9_214_646_400_000_000;
     let edges = [0, -1, 1, BOUND - 1, 1 - BOUND, 86_399_999_999, -86_400_000_000];
     let micros = values(rng, &edges, |rng| rng.random_range(-BOUND..BOUND));
     TimestampNanosecondArray::from_iter(micros.into_iter().map(|at| at.map(|at| at * 1_000)))
@@ -111,7 +111,12 @@ const POSTGRES: [(&str, Generate); 19] = [
 
 const SNOWFLAKE: [(&str, Generate); 13] = [
     ("BOOLEAN", booleans),
-    ("NUMBER(38,0)", |rng| decimals(rng, 38, 0)),
+    // fakesnow has 64 bits for it.
+    ("NUMBER(38,0)", |rng| {
+        let whole = values(rng, &[i64::MIN, i64::MAX], |rng| rng.random());
+        let whole: Decimal128Array = whole.into_iter().map(|number| number.map(i128::from)).collect();
+        Arc::new(whole.with_precision_and_scale(38, 0).expect("digits"))
+    }),
     ("NUMBER(12,2)", |rng| decimals(rng, 12, 2)),
     ("NUMBER(38,10)", |rng| decimals(rng, 38, 10)),
     ("FLOAT", doubles),
