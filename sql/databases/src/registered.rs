@@ -22,9 +22,15 @@ impl Detached {
     }
 }
 
+/// A database, and what tells its catalogue that it is not there any more.
+struct Attached {
+    reached: Arc<Reached>,
+    detached: Arc<Detached>,
+}
+
 /// The databases that are attached, an extension of a session's configuration: clones of it are one.
 #[derive(Default)]
-pub(crate) struct Registered(Mutex<BTreeMap<String, (Arc<Reached>, Arc<Detached>)>>);
+pub(crate) struct Registered(Mutex<BTreeMap<String, Attached>>);
 
 impl fmt::Debug for Registered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,19 +44,20 @@ impl Registered {
         config.get_extension::<Self>()
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, (Arc<Reached>, Arc<Detached>)>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Attached>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds one, in the place of another of its name. What comes back is set when it is detached.
     pub(crate) fn add(&self, reached: &Arc<Reached>) -> Arc<Detached> {
         let detached = Arc::<Detached>::default();
-        self.all().insert(reached.settings.name.clone(), (Arc::clone(reached), Arc::clone(&detached)));
+        let attached = Attached { reached: Arc::clone(reached), detached: Arc::clone(&detached) };
+        self.all().insert(reached.settings.name.clone(), attached);
         detached
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Reached>> {
-        self.all().get(name).map(|(reached, _)| Arc::clone(reached))
+        self.all().get(name).map(|attached| Arc::clone(&attached.reached))
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
@@ -58,7 +65,7 @@ impl Registered {
     }
 
     pub(crate) fn remove(&self, name: &str) -> Option<Arc<Reached>> {
-        let (reached, detached) = self.all().remove(name)?;
+        let Attached { reached, detached } = self.all().remove(name)?;
         detached.0.store(true, Ordering::Relaxed);
         Some(reached)
     }

@@ -106,7 +106,7 @@ impl Driver for Sqlite {
 
     async fn describe_query(&self, qualified: &str, sql: &str) -> Result<Query> {
         let (qualified, sql) = (qualified.to_owned(), sql.to_owned());
-        self.run(move |connection| Ok(query::describe(&connection, qualified, &sql))).await?
+        self.run(move |connection| Ok(query::describe(&connection, &qualified, &sql))).await?
     }
 
     async fn check(&self, access: Access) -> Result<Vec<Finding>> {
