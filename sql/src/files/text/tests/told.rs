@@ -211,7 +211,7 @@ async fn dumps_and_joined_files_are_refused_as_their_lines_say() {
         ("twice.csv", 3, "the names of the columns stand here again"),
         ("psql.csv", 2, "with psql's \\copy (SELECT …) TO 'file.csv' CSV HEADER"),
         ("one.csv", 3, "remove the count of the rows"),
-        ("mysql.tsv", 2, "OPTIONS (delimiter '\\t', quote '', escape '\\') of CREATE EXTERNAL TABLE"),
+        ("mysql.tsv", 3, "OPTIONS (delimiter '\\t', quote '', escape '\\') of CREATE EXTERNAL TABLE"),
     ] {
         let told = files.read(name).await;
         assert!(told.contains(&format!("{name}, line {line}: ")) && told.contains(words), "{told}");
