@@ -28,6 +28,7 @@ use crate::{
     config::{Accounts, Config, ConfiguredDatabase, NAME, NamedPlace, OpenAccount, OptionValue, how_to_set_an_account},
     failure::{Failure, Result, sentence},
     files::{
+        lakehouse::refuse_copies,
         listing::{CsvCells, enable_file_tables},
         object_stores::ObjectStores,
         text::learn::Learning,
@@ -160,6 +161,8 @@ impl Session {
             (true, None) => datafusion_clevertap_udfs::register(&mut ctx)?,
             (false, _) => {}
         }
+        #[cfg(feature = "delta")]
+        clevertap_databases::delta::register(&ctx);
         let mut closed_databases = Vec::new();
         for ConfiguredDatabase { name, opened, .. } in databases {
             match opened {
@@ -187,7 +190,10 @@ impl Session {
     pub(crate) async fn sql(&self, text: &str) -> DataFusionResult<DataFrame> {
         // Of an earlier statement.
         self.upload_error.take();
-        let planned = self.ctx.clevertap_sql(&rewrite(text)).await;
+        let planned = match self.ctx.clevertap_sql(&rewrite(text)).await {
+            Ok(planned) => refuse_copies(planned.logical_plan(), &self.ctx.state()).await.map(|()| planned),
+            refused => refused,
+        };
         match planned {
             Err(error) => Err(match (self.closed_hint(text), missing_table::hint(&self.ctx, text, &error)) {
                 (Some(hint), _) => DataFusionError::Plan(format!("{}\n{hint}", sentence(&error))),
