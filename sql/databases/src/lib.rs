@@ -53,9 +53,9 @@ mod overlay;
 mod postgres;
 mod query;
 mod reached;
-mod registered;
 #[cfg(feature = "postgres")]
 mod redshift;
+mod registered;
 mod relation;
 mod scan;
 mod settings;

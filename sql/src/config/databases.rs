@@ -10,7 +10,10 @@ use super::{
     section::{Located, Section},
     value::{Source, Sourced, parse_name, parse_variable},
 };
+use crate::files::object_stores::ObjectStores;
 use clevertap_databases::{Access, Database, DatabaseSettings, Password};
+use datafusion::execution::object_store::ObjectStoreRegistry as _;
+use url::Url;
 
 /// The catalogue that DataFusion has by itself.
 const TAKEN: &str = "datafusion";
@@ -156,11 +159,23 @@ impl DatabaseSection {
             settings = settings.with_access(Access::Read);
         }
         let name = settings.name.clone();
-        let opened =
-            described.with_secrets(settings, variable).and_then(|settings| Database::open(settings).map_err(|error| error.to_string()));
+        let opened = described.with_secrets(settings, variable).and_then(open);
         let opened = opened.map_err(|why| format!("database {name} ({at}) is not open: {why}"));
         ConfiguredDatabase { name, described, opened }
     }
+}
+
+/// The database, and the bucket of its staging, whose credentials are the environment's.
+fn open(settings: DatabaseSettings) -> Result<Database, String> {
+    let opened = match &settings.staging {
+        None => Database::open(settings),
+        Some(staging) => {
+            let url = Url::parse(staging).map_err(|_| "its staging is no URL, such as s3://acme-tmp/clevertap/".to_owned())?;
+            let store = ObjectStores::default().get_store(&url).map_err(|error| error.to_string())?;
+            Database::open_with_store(settings, store)
+        }
+    };
+    opened.map_err(|error| error.to_string())
 }
 
 impl DescribedDatabase {

@@ -10,8 +10,8 @@ use std::{
 use super::small_file::{self, NotRead};
 use datafusion_clevertap::Secret;
 
-/// A passcode has a dozen characters.
-const BYTES_MAX: u64 = 4096;
+/// A passcode has a dozen characters, the key file of a service account two or three thousand.
+const BYTES_MAX: u64 = 8192;
 
 /// Where a passcode is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,8 @@ fn from_file(path: &Path, what: &str) -> Result<String, String> {
     let Ok(text) = String::from_utf8(bytes) else { return refused("is not text") };
     match text.trim() {
         "" => refused(&format!("is empty; expected the {what}, in one line")),
-        secret if secret.contains(['\n', '\r']) || text.len() as u64 > BYTES_MAX => {
+        // BigQuery's password is the key file of a service account: JSON, of many lines.
+        secret if (secret.contains(['\n', '\r']) && !(what == "password" && secret.starts_with('{'))) || text.len() as u64 > BYTES_MAX => {
             refused(&format!("has more than one line; expected the {what} alone"))
         }
         secret => Ok(secret.to_owned()),
@@ -121,10 +122,21 @@ mod tests {
         assert_eq!(said(format!("{PASSCODE}\r\n").as_bytes(), 0o600), None);
         assert_eq!(said(b" \n", 0o600).unwrap(), "its passcode_file P is empty; expected the passcode, in one line");
         assert_eq!(said(b"SECRET\nKEY", 0o600).unwrap(), "its passcode_file P has more than one line; expected the passcode alone");
-        assert_eq!(said(&[b'a'; 5000], 0o600).unwrap(), "its passcode_file P has more than one line; expected the passcode alone");
+        assert_eq!(said(&[b'a'; 9000], 0o600).unwrap(), "its passcode_file P has more than one line; expected the passcode alone");
         assert_eq!(said(b"\xff", 0o600).unwrap(), "its passcode_file P is not text");
         let open = said(PASSCODE.as_bytes(), 0o666).unwrap();
         assert!(open.contains("by others (its mode is 666): chmod 600 P"), "{open}");
+    }
+
+    #[test]
+    fn a_password_may_be_the_key_file_of_a_service_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.json");
+        fs::write(&path, "{\n  \"type\": \"service_account\"\n}\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let place = PasscodePlace::File(path);
+        assert_eq!(place.text("password", &|_| None).unwrap(), "{\n  \"type\": \"service_account\"\n}");
+        assert!(place.read(&|_| None).err().unwrap().ends_with("has more than one line; expected the passcode alone"));
     }
 
     #[test]

@@ -351,6 +351,13 @@ fn what_a_driver_is_told_is_read_and_no_secret_of_it_stands_in_the_file() {
         ["adbc.snowflake.sql.account=AB-123", "port=443"]
     );
     assert!(described.create.is_some_and(|create| create.value) && described.staging.is_some());
+    let staged = |staging: &str| {
+        let text = format!("[databases.dw]\nurl = 'redshift://loader@dw.acme.example/shop'\nstaging = '{staging}'\n");
+        load(&text, &AccountFlags::default(), &[]).unwrap().databases.remove(0).opened.err()
+    };
+    let is_of_clouds = cfg!(feature = "cloud");
+    assert_eq!(staged("s3://acme/tmp/").is_none(), is_of_clouds);
+    assert!(staged("ftp://acme/tmp/").unwrap().contains("ftp:// is not read; expected"));
     let unset = load(whole, &AccountFlags::default(), &[]).unwrap();
     let why = unset.databases[0].opened.as_ref().unwrap_err();
     assert!(why.contains("the variable WH_TOKEN, which holds its adbc.snowflake.sql.auth_token, is not set"), "{why}");

@@ -29,6 +29,7 @@ use crate::{
     config::{Accounts, Config, ConfiguredDatabase, NAME, NamedPlace, OpenAccount, OptionValue, how_to_set_an_account},
     failure::{Failure, Result, sentence},
     files::{
+        lakehouse::refuse_copies,
         listing::{CsvCells, enable_file_tables},
         object_stores::ObjectStores,
         text::learn::Learning,
@@ -162,6 +163,8 @@ impl Session {
             (true, None) => datafusion_clevertap_udfs::register(&mut ctx)?,
             (false, _) => {}
         }
+        #[cfg(feature = "delta")]
+        clevertap_databases::delta::register(&ctx);
         let databases = Databases::open(&ctx, databases, read_only);
         let of_file = options.iter().map(|option| (option.name.as_str(), option.value.value.as_str()));
         for (name, value) in of_file.chain(failed_rows.map(|folder| ("failed_rows_to", folder))) {
@@ -186,7 +189,10 @@ impl Session {
         if self.databases.execute(&self.ctx, &self.accounts, text)?.is_some() {
             return self.ctx.read_empty();
         }
-        let planned = databases::plan(&self.ctx, &rewrite(text)).await;
+        let planned = match databases::plan(&self.ctx, &rewrite(text)).await {
+            Ok(planned) => refuse_copies(planned.logical_plan(), &self.ctx.state()).await.map(|()| planned),
+            refused => refused,
+        };
         match planned {
             Err(error) => Err(match (self.closed_hint(text), missing_table::hint(&self.ctx, text, &error)) {
                 (Some(hint), _) => DataFusionError::Plan(format!("{}\n{hint}", sentence(&error))),

@@ -13,7 +13,7 @@ use datafusion_clevertap::redact::without_secrets;
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore};
 
-use super::text::decompress::ending;
+use super::{lakehouse::refuse_files_of_tables, text::decompress::ending};
 
 /// One file, as it was listed.
 #[derive(Debug, Clone)]
@@ -57,6 +57,7 @@ pub(super) async fn all_of(
     }
     // DataFusion takes a pattern for that of one folder's files, unless it is told that folders below are meant.
     let is_of_one_folder = !url.get_glob().as_ref().is_some_and(|glob| glob.as_str().contains("**"));
+    refuse_files_of_tables(&files, |file| url.contains(&file.location, is_of_one_folder))?;
     files.retain(|file| url.contains(&file.location, is_of_one_folder));
     Ok(files)
 }

@@ -11,6 +11,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+#[cfg(feature = "delta")]
+use clevertap_databases::{
+    Access,
+    delta::{AsOf, DeltaTableProvider},
+};
 use clevertap_files::csv::Types;
 use datafusion::{
     catalog::{TableProvider, UrlTableFactory},
@@ -23,6 +28,7 @@ use object_store::ObjectMeta;
 
 use super::{
     catalogs::{FileCatalogs, FileViews},
+    lakehouse::{self, Lakehouse, OfFiles},
     listed,
     parquet::{factory::ParquetTableFactory, source::ParquetSource, table::ParquetTable},
     text::{
@@ -79,6 +85,9 @@ pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells, views: Fi
         builder = builder.with_table_factory(name.to_owned(), Arc::new(TextTableFactory::new(format, &learning)));
     }
     builder = builder.with_table_factory("PARQUET".to_owned(), Arc::new(ParquetTableFactory(Arc::clone(&learning))));
+    for factory in builder.table_factories().iter_mut().flat_map(HashMap::values_mut) {
+        *factory = Arc::new(OfFiles(Arc::clone(factory)));
+    }
     own_text::install(&mut builder);
     let ctx = SessionContext::new_with_state(builder.build());
     // Weak, since the state owns the catalogues, which own the factory.
@@ -141,6 +150,11 @@ pub(crate) fn reads_as(path: &str) -> Option<String> {
 async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<Learning>) -> Result<Arc<dyn TableProvider>> {
     let url = ListingTableUrl::parse(path)?;
     let store = state.runtime_env().object_store(&url)?;
+    match lakehouse::find(&url, store.as_ref()).await? {
+        Some(Lakehouse::Delta) => return delta_table(path, state).await,
+        Some(of_another) => return plan_err!("{}", of_another.refusal()),
+        None => {}
+    }
     let all = listed::all_of(&url, state, store.as_ref(), |file| file.location.filename().is_some_and(|name| file_type_of(name).is_some()))
         .await?;
     let known = |file: &ObjectMeta| {
@@ -183,6 +197,18 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<
         written.insert("format.delimiter".to_owned(), "\t".to_owned());
     }
     factory::open(url, &ending_read, options, written, learning, state).await
+}
+
+/// The table of Delta Lake in the folder.
+#[cfg(feature = "delta")]
+async fn delta_table(path: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
+    Ok(Arc::new(DeltaTableProvider::open(path, AsOf::Latest, Access::Write, state).await?))
+}
+
+#[cfg(not(feature = "delta"))]
+#[expect(clippy::unused_async, reason = "as its other half")]
+async fn delta_table(_: &str, _: &SessionState) -> Result<Arc<dyn TableProvider>> {
+    plan_err!("it is a Delta table, and this program was built without the feature \"delta\"")
 }
 
 /// Whether reading the folder would skip this file, of another ending, that looks like data: hidden files never do, and files that

@@ -4,10 +4,12 @@
 //! why. What a conversion would change is refused: a fraction in a whole number, digits behind the last of a decimal, an integer that a float
 //! does not hold, a part of a microsecond. What is inexact by nature is rounded: a float in a decimal, a double in a real.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt64Array};
 use arrow::compute::kernels::cmp::not_distinct;
-use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Float64Type, TimeUnit};
+use arrow::compute::{CastOptions, cast, cast_with_options, take};
+use arrow::datatypes::{ArrowNativeType, DataType, FieldRef, Float64Type, TimeUnit};
 
 use crate::error::{Error, Result, shown};
 use crate::relation::{Column, Relation};
@@ -108,6 +110,14 @@ pub(crate) struct Conversion<'c> {
     pub(crate) is_key: bool,
 }
 
+/// Why a column cannot be converted.
+enum Misfit {
+    /// A value, and what is wrong with it.
+    At(usize, String),
+    /// The source's type.
+    Type(DataType),
+}
+
 const LENIENT: CastOptions<'static> = CastOptions { safe: true, format_options: arrow::util::display::FormatOptions::new() };
 
 impl Conversion<'_> {
@@ -117,7 +127,8 @@ impl Conversion<'_> {
     /// [`Error::Value`] with the first row that does not fit.
     pub(crate) fn convert(&self, array: &ArrayRef) -> Result<ArrayRef> {
         let to = &self.column.data_type;
-        let converted = if array.data_type() == to { ArrayRef::clone(array) } else { self.cast(array)? };
+        let converted =
+            if array.data_type() == to { ArrayRef::clone(array) } else { self.cast_to(array, to).map_err(|misfit| self.told(misfit))? };
         if converted.null_count() > 0
             && (!self.column.nullable || self.is_key)
             && let Some(at) = (0..converted.len()).find(|at| converted.is_null(*at))
@@ -143,25 +154,60 @@ impl Conversion<'_> {
         Ok(converted)
     }
 
-    fn cast(&self, array: &ArrayRef) -> Result<ArrayRef> {
-        let to = &self.column.data_type;
-        let unsupported = |_| Error::Statement(format!("{}: {}", self.qualified.qualified(), self.misfit(array.data_type())));
-        // A dictionary's values are looked at one by one.
-        if let DataType::Dictionary(_, value) = array.data_type() {
-            let values = cast(array, value).map_err(unsupported)?;
-            return if values.data_type() == to { Ok(values) } else { self.cast(&values) };
+    fn told(&self, misfit: Misfit) -> Error {
+        match misfit {
+            Misfit::At(at, why) => self.refuse(at, &why),
+            Misfit::Type(from) => {
+                let column = shown(&self.column.name);
+                let qualified = self.qualified.qualified();
+                Error::Statement(format!("{qualified}: column \"{column}\" is {} and the source has {from}", self.column.sql_type))
+            }
+        }
+    }
+
+    fn cast_to(&self, array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Misfit> {
+        let unsupported = |_| Misfit::Type(array.data_type().clone());
+        match (array.data_type(), to) {
+            // A dictionary's values are looked at one by one.
+            (DataType::Dictionary(_, value), _) => {
+                let values = cast(array, value).map_err(unsupported)?;
+                return if values.data_type() == to { Ok(values) } else { self.cast_to(&values, to) };
+            }
+            (DataType::List(from) | DataType::LargeList(from) | DataType::FixedSizeList(from, _), DataType::List(element)) => {
+                let lists = cast(array, &DataType::List(FieldRef::clone(from))).map_err(unsupported)?;
+                return self.cast_elements(&lists, element);
+            }
+            _ => {}
         }
         let converted = cast_with_options(array, to, &LENIENT).map_err(unsupported)?;
         let lost = |at: &usize| array.is_valid(*at) && converted.is_null(*at);
         if converted.null_count() > array.logical_null_count()
             && let Some(at) = (0..array.len()).find(lost)
         {
-            return Err(self.refuse(at, &format!("is {} that {} cannot hold", noun(array.data_type()), self.column.sql_type)));
+            return Err(Misfit::At(at, format!("is {} that {} cannot hold", noun(array.data_type()), self.column.sql_type)));
         }
-        if let Some((at, why)) = self.changed(array, &converted).map_err(unsupported)? {
-            return Err(self.refuse(at, &why));
+        match self.changed(array, &converted).map_err(unsupported)? {
+            Some((at, why)) => Err(Misfit::At(at, why)),
+            None => Ok(converted),
         }
-        Ok(converted)
+    }
+
+    /// Lists whose elements are looked at as a column's values are; one that does not fit is told by the row of its list.
+    fn cast_elements(&self, lists: &ArrayRef, element: &FieldRef) -> Result<ArrayRef, Misfit> {
+        let unsupported = |_| Misfit::Type(lists.data_type().clone());
+        // Of a slice, and of lists that are NULL, elements may be left that are in no list.
+        let rows = UInt64Array::from_iter_values(0..lists.len() as u64);
+        let lists = take(lists, &rows, None).map_err(unsupported)?;
+        let lists = lists.as_list::<i32>();
+        let elements = self.cast_to(lists.values(), element.data_type()).map_err(|misfit| match misfit {
+            Misfit::At(at, why) => {
+                let row = lists.value_offsets().partition_point(|offset| offset.as_usize() <= at).saturating_sub(1);
+                Misfit::At(row, format!("has an element that {why}"))
+            }
+            misfit => misfit,
+        })?;
+        let cast = ListArray::try_new(FieldRef::clone(element), lists.offsets().clone(), elements, lists.nulls().cloned());
+        Ok(Arc::new(cast.map_err(unsupported)?))
     }
 
     /// The first row whose value became another.
@@ -225,10 +271,6 @@ impl Conversion<'_> {
             Some(at) => Err(self.refuse(at, &format!("has more than {max} characters; left(…, {max}) shortens it"))),
             None => Ok(()),
         }
-    }
-
-    fn misfit(&self, from: &DataType) -> String {
-        format!("column \"{}\" is {} and the source has {from}", shown(&self.column.name), self.column.sql_type)
     }
 
     /// An error at a row of the batch.

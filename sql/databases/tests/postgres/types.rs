@@ -174,7 +174,8 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
     let Some(server) = server() else { return };
     let peer = server.schema("fit").await;
     peer.run(
-        "CREATE TABLE fit.t (id int NOT NULL, i2 smallint, f4 real, d numeric(5, 2), v varchar(3), t text, da date, ts timestamp, tz timestamptz, f8 float8)",
+        "CREATE TABLE fit.t (id int NOT NULL, i2 smallint, f4 real, d numeric(5, 2), v varchar(3), t text, da date, ts timestamp, tz timestamptz, f8 float8,
+         l smallint[])",
     )
     .await;
     let ctx = server.session();
@@ -193,6 +194,8 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
         ("d", "1.25::decimal(10, 3)", "1.255::decimal(10, 3)", "has more than 2 digits behind the point; round(…, 2)", "round(x, 2)"),
         ("d", "1::decimal(10, 2)", "1000::decimal(10, 2)", "is a number that numeric(5,2) cannot hold", "NULL"),
         ("d", "1::double", "CAST('NaN' AS double)", "is a number that numeric(5,2) cannot hold", "nanvl(x, NULL)"),
+        ("l", "[1::bigint]", "[2, NULL, 70000::bigint]", "has an element that is a number that smallint[] cannot hold", "NULL"),
+        ("l", "[1.0::double]", "[1.5::double]", "has an element that has a fraction", "NULL"),
         ("v", "'äöü'", "'äöüß'", "has more than 3 characters; left(…, 3) shortens it", "left(x, 3)"),
         ("t", "'a'", "arrow_cast(decode('610062', 'hex'), 'Utf8')", "has a NUL character", "regexp_replace(x, '\\x00', '', 'g')"),
         ("id", "1", "NULL::int", "is NULL, and the column is NOT NULL; coalesce gives it a value", "coalesce(x, 0)"),
