@@ -198,14 +198,15 @@ fn install_logs(verbosity: &VerbosityFlags) {
     use tracing_subscriber::EnvFilter;
     let default = if verbosity.quiet { "error" } else { "warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    // A second subscriber in one process is refused: the first one stays. Where stderr is closed, it would print that with a panic.
-    tracing_subscriber::fmt()
+    let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| MaskedLine::new(std::io::stderr()))
         .with_target(false)
         .log_internal_errors(false)
-        .try_init()
-        .ok();
+        .finish();
+    // A second subscriber in one process is refused: the first one stays. Where stderr is closed, it would print that with a panic. Not its own
+    // `init`, which takes in what DataFusion logs too: its plans have the statement's literals in them.
+    tracing::subscriber::set_global_default(logs).ok();
 }
 
 #[cfg(test)]

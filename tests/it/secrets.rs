@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clevertap_emulator::{Settings, What};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion_clevertap::{Account, AccountSettings, ClevertapSql, Region, Secret, register};
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::world::{TARGETS, Target, World, text_of};
 
@@ -152,14 +151,13 @@ impl Write for Log {
 async fn no_log_shows_it_nor_a_value_of_a_person() {
     // With one subscriber alone, tracing asks the thread that passes a log line first, which may be another test's; with two it
     // asks both of them.
-    let other =
-        tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::TRACE).with_writer(std::io::sink).set_default();
+    let trace = tracing_subscriber::filter::LevelFilter::TRACE;
+    // Not the subscriber's own `set_default`, which takes in what DataFusion logs too: its plans have the statement's literals in them.
+    let other = tracing::subscriber::set_default(tracing_subscriber::fmt().with_max_level(trace).with_writer(std::io::sink).finish());
     let log = Log::default();
     let writer = log.clone();
-    let guard = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .set_default();
+    let guard =
+        tracing::subscriber::set_default(tracing_subscriber::fmt().with_max_level(trace).with_writer(move || writer.clone()).finish());
     for target in TARGETS {
         for what in [What::TooManyRequests, What::ServerErrorAfter, What::ResetAfter, What::Unauthorized, What::GarbageBefore] {
             let world = world();

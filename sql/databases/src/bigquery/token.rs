@@ -5,12 +5,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::{Error, Result, shown};
@@ -206,6 +207,7 @@ impl Source {
         match self {
             Self::Nobody => Err(refused("there is no key".into())),
             Self::Key(key) => {
+                #[expect(clippy::disallowed_methods, reason = "a key is signed for the time of the machine")]
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
                 let claims = Claims { iss: &key.email, scope: SCOPE, aud: key.tokens.as_str(), iat: now, exp: now + LIFE_SECONDS };
                 let signed = jsonwebtoken::encode(&key.header, &claims, &key.key)
@@ -253,6 +255,21 @@ fn encoded(form: &[(&str, &str)]) -> String {
     form.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
+/// How long a grant may be.
+const GRANT_BYTES_MAX: usize = 1 << 20;
+
+/// All of a small answer; `None` if it breaks off, or is none.
+async fn whole(mut response: reqwest::Response) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if body.len() + chunk.len() > GRANT_BYTES_MAX {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Some(body)
+}
+
 /// Asks for a token, three times where no answer comes.
 async fn granted(request: reqwest::RequestBuilder, remedy: &str) -> Result<Granted> {
     const TRIES: u32 = 3;
@@ -262,12 +279,12 @@ async fn granted(request: reqwest::RequestBuilder, remedy: &str) -> Result<Grant
         let answered = request.timeout(TIMEOUT).send().await;
         if let Ok(response) = answered {
             let status = response.status().as_u16();
-            match response.bytes().await {
-                Ok(body) if status == 200 => {
+            match whole(response).await {
+                Some(body) if status == 200 => {
                     return serde_json::from_slice(&body)
                         .map_err(|_| Error::Unauthorized("Google grants a token in a form that this version does not read".into()));
                 }
-                Ok(body) if status < 500 && status != 429 => {
+                Some(body) if status < 500 && status != 429 => {
                     let denied = serde_json::from_slice::<Denied>(&body).map_or_else(|_| status.to_string(), |denied| shown(&denied.error));
                     return Err(Error::Unauthorized(format!("Google grants no token ({denied}); {remedy}")));
                 }

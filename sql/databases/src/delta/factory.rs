@@ -159,7 +159,7 @@ async fn make(place: &Place, statement: &CreateExternalTable) -> Result<()> {
     }
     let columns: Vec<StructField> = fields
         .iter()
-        .map(|field| TryIntoKernel::<StructField>::try_into_kernel(field))
+        .map(TryIntoKernel::<StructField>::try_into_kernel)
         .collect::<Result<_, _>>()
         .map_err(|error| Error::Statement(format!("{table}: Delta Lake has no such type: {error}")))?;
     CreateBuilder::new()

@@ -100,6 +100,7 @@ fn column(row: &SimpleQueryRow) -> Result<Column> {
     let is_cast = data_type == DataType::Utf8 && comparison == Comparison::Never;
     Ok(Column {
         name: cell(row, 0)?.to_owned(),
+        stored: None,
         nullable: cell(row, 4)? != "t",
         chars_max: if comparison == Comparison::Text { bytes_max } else { None },
         unnamed: if cell(row, 5)? == "t" { Unnamed::Default } else { Unnamed::Null },

@@ -75,7 +75,7 @@ impl Session for Transaction {
     async fn ingest(&mut self, steps: &Steps, rows: &mut Rows) -> DataFusionResult<u64> {
         match self.file.take() {
             Some(mut file) => {
-                let filed = self.to_file(&mut file, rows).await;
+                let filed = self.send_file(&mut file, rows).await;
                 // It goes when the write is over.
                 self.file = Some(file);
                 filed?;
@@ -83,7 +83,7 @@ impl Session for Transaction {
                     self.execute(&steps.ingest).await?;
                 }
             }
-            None => self.to_values(steps, rows).await?,
+            None => self.send_values(steps, rows).await?,
         }
         Ok(self.count().await?)
     }
@@ -105,7 +105,7 @@ impl Transaction {
         of_statement_at(Kind::Redshift, error, &self.qualified, Doing::Writing)
     }
 
-    async fn to_file(&mut self, file: &mut StagedFile, rows: &mut Rows) -> DataFusionResult<()> {
+    async fn send_file(&mut self, file: &mut StagedFile, rows: &mut Rows) -> DataFusionResult<()> {
         let schema = encode::schema(&self.job);
         let mut parquet = ParquetBytes::new(&schema)?;
         loop {
@@ -120,7 +120,7 @@ impl Transaction {
         Ok(file.close().await?)
     }
 
-    async fn to_values(&mut self, steps: &Steps, rows: &mut Rows) -> DataFusionResult<()> {
+    async fn send_values(&mut self, steps: &Steps, rows: &mut Rows) -> DataFusionResult<()> {
         let mut sql = steps.ingest.clone();
         loop {
             let first_row = rows.sent + 1;

@@ -243,11 +243,9 @@ impl Conversion<'_> {
             (DataType::Timestamp(..), DataType::Date32) => {
                 by_round_trip("has a time of day, and the column takes days; date_trunc('day', …) takes it away".into())
             }
-            (DataType::Timestamp(TimeUnit::Nanosecond, zone), DataType::Timestamp(TimeUnit::Microsecond, other)) if zone == other => {
-                by_round_trip(
-                    "has parts of a microsecond, which the column cannot hold; date_trunc('microsecond', …) takes them away".into(),
-                )
-            }
+            (DataType::Timestamp(TimeUnit::Nanosecond, _), DataType::Timestamp(TimeUnit::Microsecond, _)) => by_round_trip(
+                "has parts of a microsecond, which the column cannot hold; date_trunc('microsecond', …) takes them away".into(),
+            ),
             (DataType::Time64(TimeUnit::Nanosecond), DataType::Time64(TimeUnit::Microsecond)) => {
                 by_round_trip("has parts of a microsecond, which the column cannot hold".into())
             }

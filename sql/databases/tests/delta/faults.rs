@@ -138,13 +138,13 @@ fn seeds() -> u64 {
 const ROWS: &str = "SELECT id, n, p FROM t ORDER BY id, n, p";
 
 fn copy(from: &File, to: &File) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+    std::fs::create_dir_all(to).expect("a file");
+    for entry in std::fs::read_dir(from).expect("a file") {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("a file");
         if path.is_dir() {
             copy(&path, &to.join(name));
         } else {
-            std::fs::copy(&path, to.join(name)).unwrap();
+            std::fs::copy(&path, to.join(name)).expect("a file");
         }
     }
 }

@@ -63,7 +63,7 @@ impl Moto {
             .with_allow_http(true)
             .build()
             .expect("a store");
-        ctx.register_object_store(&Url::parse("s3://lake").unwrap(), Arc::new(store));
+        ctx.register_object_store(&Url::parse("s3://lake").expect("a URL"), Arc::new(store));
         ctx
     }
 }

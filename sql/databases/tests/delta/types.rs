@@ -55,7 +55,7 @@ fn columns(rng: &mut StdRng) -> Vec<(&'static str, &'static str, ArrayRef)> {
                     rng.random_range(1 - 10_i128.pow(38)..10_i128.pow(38)) / 10_i128.pow(rng.random_range(0..38))
                 }))
                 .with_precision_and_scale(38, 10)
-                .unwrap(),
+                .expect("values of the type"),
             ),
         ),
         ("txt", "VARCHAR", Arc::new(StringArray::from(values(rng, &["".into(), "x".repeat(100_000)], text)))),
@@ -63,7 +63,7 @@ fn columns(rng: &mut StdRng) -> Vec<(&'static str, &'static str, ArrayRef)> {
         ("large", "VARCHAR", Arc::new(LargeStringArray::from(values(rng, &[String::new()], text)))),
         ("dict", "VARCHAR", {
             let texts: ArrayRef = Arc::new(StringArray::from(values(rng, &[String::new()], text)));
-            cast(&texts, &DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))).unwrap()
+            cast(&texts, &DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))).expect("values of the type")
         }),
         ("bin", "BYTEA", Arc::new(BinaryArray::from_iter(values(rng, &[vec![], vec![0, 255]], |rng| rng.random::<[u8; 7]>().to_vec())))),
         ("day", "DATE", Arc::new(Date32Array::from(values(rng, &[0, -719_162, 2_932_896], |rng| rng.random_range(-719_162..=2_932_896))))),
@@ -89,7 +89,7 @@ fn columns(rng: &mut StdRng) -> Vec<(&'static str, &'static str, ArrayRef)> {
 fn assert_same(sent: &ArrayRef, read: &ArrayRef, what: &str) {
     // Not through floats: bits.
     let (sent, read) = match sent.data_type() {
-        DataType::Dictionary(_, value) => (cast(sent, value).unwrap(), cast(read, value).unwrap()),
+        DataType::Dictionary(_, value) => (cast(sent, value).expect("text"), cast(read, value).expect("text")),
         same => (Arc::clone(sent), cast(read, same).unwrap_or_else(|error| panic!("{what}: {error}"))),
     };
     assert_eq!(&sent, &read, "{what}");

@@ -14,7 +14,7 @@ fn vector(removed: &[u16]) -> Value {
     bytes.extend(0_u32.to_le_bytes());
     bytes.extend([12_346_u32, 1].iter().flat_map(|word| word.to_le_bytes()));
     bytes.extend(0_u16.to_le_bytes());
-    bytes.extend(u16::try_from(removed.len() - 1).unwrap().to_le_bytes());
+    bytes.extend(u16::try_from(removed.len() - 1).expect("few rows").to_le_bytes());
     bytes.extend(16_u32.to_le_bytes());
     bytes.extend(removed.iter().flat_map(|row| row.to_le_bytes()));
     let size = bytes.len();
@@ -22,8 +22,8 @@ fn vector(removed: &[u16]) -> Value {
     const DIGITS: &[u8; 85] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
     let mut text = String::new();
     for word in bytes.chunks(4) {
-        let word = u32::from_be_bytes(word.try_into().unwrap());
-        let digit = |place: u32| char::from(DIGITS[usize::try_from(word / 85_u32.pow(place) % 85).unwrap()]);
+        let word = u32::from_be_bytes(word.try_into().expect("four bytes"));
+        let digit = |place: u32| char::from(DIGITS[usize::try_from(word / 85_u32.pow(place) % 85).expect("four bytes")]);
         text.extend((0..5).rev().map(digit));
     }
     json!({"storageType": "i", "pathOrInlineDv": text, "sizeInBytes": size, "cardinality": removed.len()})

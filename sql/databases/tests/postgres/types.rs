@@ -210,6 +210,13 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
         ),
         (
             "tz",
+            "arrow_cast(0, 'Timestamp(Nanosecond, Some(\"Asia/Kolkata\"))')",
+            "arrow_cast(1001, 'Timestamp(Nanosecond, Some(\"Asia/Kolkata\"))')",
+            "has parts of a microsecond",
+            "date_trunc('microsecond', x)",
+        ),
+        (
+            "tz",
             "arrow_cast(0, 'Timestamp(Microsecond, Some(\"UTC\"))')",
             "arrow_cast(-9223372036854775807, 'Timestamp(Microsecond, Some(\"UTC\"))')",
             "is an instant that the database cannot hold",
