@@ -207,12 +207,12 @@ impl Writer<'_> {
                 block.identities[at] = field::hash(texts.span(self.first + at).text());
             }
         }
-        let marks = self.null_marks(block.rows(), texts);
+        let marks = self.null_marks(block.rows(), &texts);
         run(self.avx2, Quoted { block, key, texts, first: self.first, valid: self.valid, min, max }) | marks
     }
 
     /// The rows whose identifier stands for no value: the cell writers refuse them.
-    fn null_marks<T: Texts>(&self, rows: usize, texts: T) -> u64 {
+    fn null_marks<T: Texts>(&self, rows: usize, texts: &T) -> u64 {
         if !self.plan.context.refuses_null_marks || self.plan.fields[self.pass.field].role != Role::Identifier {
             return 0;
         }
