@@ -151,7 +151,7 @@ impl Words<'_> {
             "TYPE" => {
                 *kind = match self.next() {
                     Some(Token::Word(Word { value, .. }) | Token::SingleQuotedString(value)) => Some(value.to_lowercase()),
-                    _ => return Err("ATTACH: TYPE takes postgres, mysql or sqlite".to_owned()),
+                    _ => return Err("ATTACH: TYPE takes postgres, mysql, mariadb, sqlite, redshift or bigquery".to_owned()),
                 };
             }
             "READ_ONLY" => attach.access = if self.flag() { Access::Read } else { Access::Write },
@@ -208,7 +208,9 @@ fn of_kind(url: &str, kind: &str) -> Result<String, String> {
         "sqlite" => &["sqlite"],
         "postgres" | "postgresql" => &["postgres", "postgresql"],
         "mysql" | "mariadb" => &["mysql", "mariadb"],
-        _ => return Err("ATTACH: TYPE is none of postgres, mysql, mariadb and sqlite".to_owned()),
+        "redshift" => &["redshift"],
+        "bigquery" => &["bigquery"],
+        _ => return Err("ATTACH: TYPE is none of postgres, mysql, mariadb, sqlite, redshift and bigquery".to_owned()),
     };
     if scheme.is_some_and(|scheme| schemes.contains(&scheme)) {
         return Ok(url.to_owned());

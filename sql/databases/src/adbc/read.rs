@@ -185,20 +185,20 @@ mod tests {
     use super::*;
     use arrow::array::{Decimal128Array, Float64Array, Int64Array, StringArray, StringViewArray};
 
-    fn is(array: impl Array + 'static, to: &DataType, expected: Result<ArrayRef, usize>) {
-        assert_eq!(adapted(&(Arc::new(array) as ArrayRef), to), expected);
+    fn is(array: impl Array + 'static, to: &DataType, expected: &Result<ArrayRef, usize>) {
+        assert_eq!(&adapted(&(Arc::new(array) as ArrayRef), to), expected);
     }
 
     #[test]
     fn a_value_has_another_type_or_is_told_by_row() {
-        is(StringViewArray::from(vec!["a"]), &DataType::Utf8, Ok(Arc::new(StringArray::from(vec!["a"]))));
-        is(Int64Array::from(vec![None, Some(1), Some((1 << 53) + 1)]), &DataType::Float64, Err(2));
-        is(Int64Array::from(vec![None, Some(2)]), &DataType::Boolean, Err(1));
-        is(Int64Array::from(vec![None, None]), &DataType::Utf8, Ok(new_null_array(&DataType::Utf8, 2)));
-        is(Float64Array::from(vec![0.1]), &DataType::Utf8, Ok(Arc::new(StringArray::from(vec!["0.1"]))));
+        is(StringViewArray::from(vec!["a"]), &DataType::Utf8, &Ok(Arc::new(StringArray::from(vec!["a"]))));
+        is(Int64Array::from(vec![None, Some(1), Some((1 << 53) + 1)]), &DataType::Float64, &Err(2));
+        is(Int64Array::from(vec![None, Some(2)]), &DataType::Boolean, &Err(1));
+        is(Int64Array::from(vec![None, None]), &DataType::Utf8, &Ok(new_null_array(&DataType::Utf8, 2)));
+        is(Float64Array::from(vec![0.1]), &DataType::Utf8, &Ok(Arc::new(StringArray::from(vec!["0.1"]))));
         let decimals = Decimal128Array::from(vec![150]).with_precision_and_scale(10, 2).expect("digits");
-        is(StringArray::from(vec!["1.50"]), &DataType::Decimal128(10, 2), Ok(Arc::new(decimals)));
-        is(StringArray::from(vec![Some("1.50"), Some("NaN")]), &DataType::Decimal128(10, 2), Err(1));
-        is(StringArray::from(vec!["x"]), &DataType::Int64, Err(0));
+        is(StringArray::from(vec!["1.50"]), &DataType::Decimal128(10, 2), &Ok(Arc::new(decimals)));
+        is(StringArray::from(vec![Some("1.50"), Some("NaN")]), &DataType::Decimal128(10, 2), &Err(1));
+        is(StringArray::from(vec!["x"]), &DataType::Int64, &Err(0));
     }
 }

@@ -187,14 +187,13 @@ async fn every_type_of_postgresql_goes_out_and_comes_back_equal() {
     if cfg!(feature = "postgres") {
         let url = format!("postgres://test@127.0.0.1:{}/postgres?sslmode=disable", server.port);
         let native = session_of(DatabaseSettings::new("shop", &url).expect("settings"));
-        for at in 0..POSTGRES.len() {
+        for (at, (sql_type, _)) in POSTGRES.iter().enumerate() {
             let sql = format!("SELECT v FROM shop.types.t{at} ORDER BY id");
             let (here, there) = (rows(&ctx, &sql).await.unwrap(), rows(&native, &sql).await.unwrap());
             assert_eq!(
                 concat_batches(&here[0].schema(), &here).unwrap(),
                 concat_batches(&there[0].schema(), &there).unwrap(),
-                "{}",
-                POSTGRES[at].0
+                "{sql_type}"
             );
         }
     }

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::prelude::SessionContext;
 use object_store::ObjectStoreExt;
 use object_store::aws::AmazonS3Builder;
@@ -76,7 +77,7 @@ async fn a_table_in_a_bucket_is_made_read_and_written_by_two_at_once() {
     external(&ctx, "t", "(id BIGINT, p VARCHAR) PARTITIONED BY (p)", place, "").await;
     let writers = (0..3).map(|writer| {
         let ctx = moto.session();
-        tokio::spawn(async move {
+        SpawnedTask::spawn(async move {
             external(&ctx, "t", "", place, "").await;
             for round in 0..4 {
                 let from = writer * 1_000 + round * 100;
@@ -84,7 +85,7 @@ async fn a_table_in_a_bucket_is_made_read_and_written_by_two_at_once() {
             }
         })
     });
-    for writer in futures::future::join_all(writers).await {
+    for writer in futures::future::join_all(writers.map(SpawnedTask::join)).await {
         writer.unwrap();
     }
     let found = shown(&ctx, "SELECT count(*) AS n, count(DISTINCT id) AS ids, count(DISTINCT p) AS p FROM t").await;

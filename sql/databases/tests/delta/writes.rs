@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use datafusion::common::runtime::SpawnedTask;
+
 use crate::{Folder, external, refusal, rows, session, shown, statement};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +172,7 @@ async fn two_writers_at_once_write_every_row_once_or_are_told() {
     let place = folder.place();
     let writers = (0..4_i64).map(|writer| {
         let place = place.clone();
-        tokio::spawn(async move {
+        SpawnedTask::spawn(async move {
             let ctx = session();
             external(&ctx, "t", "", &place, "").await;
             rows(&ctx, "SET database.upsert_key = 'id'").await.unwrap();
@@ -190,7 +192,7 @@ async fn two_writers_at_once_write_every_row_once_or_are_told() {
         })
     });
     let mut upserts = 0;
-    for writer in futures::future::join_all(writers).await {
+    for writer in futures::future::join_all(writers.map(SpawnedTask::join)).await {
         upserts += writer.unwrap();
     }
     assert!(upserts > 0);
