@@ -260,7 +260,7 @@ mod tests {
             ("ATTACH 'hush' AS x (PASWORD_ENV 'hush')", "did you mean PASSWORD_ENV?"),
             ("ATTACH 'hush' AS x (PASSWORD_ENV 'hush-1 ')", "PASSWORD_ENV takes the name of a variable"),
             ("ATTACH 'hush' AS x (ACCESS 'hush')", "ACCESS takes 'read' or 'write'"),
-            ("ATTACH 'hush' AS x (TYPE oracle)", "TYPE is none of postgres, mysql, mariadb and sqlite"),
+            ("ATTACH 'hush' AS x (TYPE oracle)", "TYPE is none of postgres, mysql, mariadb, sqlite, redshift and bigquery"),
             ("ATTACH 'mysql://hush/x' AS x (TYPE postgres)", "TYPE is postgres, and the URL begins otherwise"),
             ("ATTACH 'hush' AS x (PASSWORD_ENV 'A', PASSWORD_FILE 'b')", "two places of one password"),
             ("ATTACH 'hush' AS x (READ_ONLY", "expected a comma or a bracket"),

@@ -12,7 +12,7 @@ use datafusion::common::runtime::SpawnedTask;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{CancelToken, Client, Config};
+use tokio_postgres::{CancelToken, Client, Config, SimpleQueryMessage};
 
 use super::tls::{Handshake, Plain, client_config};
 use super::{fault, pgpass};
@@ -147,4 +147,13 @@ impl Connection {
         // Closing the connection ends it too, if later.
         tokio::time::timeout(self.connector.timeout, cancelled).await.ok();
     }
+}
+
+/// The first cell of an answer, as text.
+pub(super) async fn one_text(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
+    let answer = client.simple_query(sql).await?;
+    Ok(answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }))
 }

@@ -5,8 +5,8 @@
 
 use tokio_postgres::Client;
 
+use super::connect::one_text;
 use super::steps;
-use super::write::one_text;
 use crate::error::Error;
 use crate::relation::Column;
 use crate::write::convert::value_error;

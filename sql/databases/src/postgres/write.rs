@@ -9,9 +9,9 @@ use bytes::Bytes;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::SinkExt;
-use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage};
+use tokio_postgres::{Client, CopyInSink};
 
-use super::connect::{Connection, Connector};
+use super::connect::{Connection, Connector, one_text};
 use super::encode::{Encoder, begin, end};
 use super::fault::{is_of_a_value, is_transient, of_statement};
 use super::misfit::misfit;
@@ -155,12 +155,4 @@ impl Transaction {
 async fn ask(connector: &Arc<Connector>, number: &str) -> Option<String> {
     let connection = connector.connect().await.ok()?;
     one_text(&connection.client, &format!("SELECT pg_catalog.txid_status({number})")).await.ok()?
-}
-
-pub(super) async fn one_text(client: &Client, sql: &str) -> Result<Option<String>, tokio_postgres::Error> {
-    let answer = client.simple_query(sql).await?;
-    Ok(answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
-    }))
 }

@@ -91,7 +91,7 @@ async fn what_does_not_fit_is_told_by_column_and_row_and_nothing_is_left() {
             let columns = if column == "id" { "id".into() } else { format!("id, {column}") };
             let cell = format!("CASE WHEN value = 350 THEN {wrong} END");
             let cells = if column == "id" { "CASE WHEN value <> 350 THEN 1 END".into() } else { format!("1, {cell}") };
-            let sql = format!("{write} t ({columns}) SELECT {cells} FROM range(0, 351)");
+            let sql = format!("{write} t ({columns}) SELECT {cells} FROM range(0, 351) ORDER BY value");
             let error = refusal(&ctx, &sql).await;
             assert!(error.contains(&format!("row 351 of the source: \"{column}\" ")) && error.contains(problem), "{sql}: {error}");
         }

@@ -53,7 +53,7 @@ async fn a_connection_that_is_cut_at_any_byte_leaves_the_table_as_before_or_as_a
         written += usize::from(found == after);
     }
     println!("{written} written, {failed} failed of {seeds}");
-    let left = server.run("SELECT count(*) FROM information_schema.tables WHERE table_name LIKE 'clevertap%'");
+    let left = server.run("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'cut' AND table_name LIKE 'clevertap%'");
     assert_eq!(left, "0");
 }
 

@@ -120,7 +120,7 @@ async fn an_upsert_by_another_key_is_asked_for_by_an_option() {
         assert!(plan.contains(part), "{plan}");
     }
     let unknown = ctx.sql("SET database.upsert = 'x'").await.unwrap_err().to_string();
-    assert!(unknown.contains("there is database.upsert_key"), "{unknown}");
+    assert!(unknown.contains("there are database.upsert_key and database.overwrite"), "{unknown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

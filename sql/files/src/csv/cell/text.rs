@@ -1,6 +1,6 @@
 //! What may be said of a cell that is text: whether it is a well-known mark for nothing, and its shape. Never its content.
 
-/// Marks that people and programs write where there is no value. The first [`SURE_MARKS`] are nothing else, even among texts.
+/// Marks that people and programs write where there is no value. The first `SURE_MARKS` are nothing else, even among texts.
 pub const NULL_MARKS: [&str; 15] =
     ["\\N", "NULL", "null", "Null", "None", "NaN", "nan", "NaT", "N/A", "n/a", "#N/A", "<NA>", "NA", "-", "?"];
 /// How many of them are told of among texts too: the others may be a country, initials, a dash that is meant.
