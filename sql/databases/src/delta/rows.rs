@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampNanosecondType};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
@@ -14,7 +14,6 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use futures::StreamExt;
 
 use crate::relation::Column;
 use crate::write::convert::value_error;
@@ -51,7 +50,7 @@ impl Progress {
 /// The rows that are written.
 pub(super) fn converted(input: SendableRecordBatchStream, job: &Arc<Job>, partitions: &[String]) -> (SendableRecordBatchStream, Progress) {
     let progress = Progress::default();
-    let rows = Rows::new(check_instants(input, job), job);
+    let rows = Rows::new(input, job);
     let (seen, of, partitions) = (progress.clone(), Arc::clone(job), partitions.to_vec());
     let batches = futures::stream::try_unfold(rows, move |mut rows| {
         let (seen, job, partitions) = (seen.clone(), Arc::clone(&of), partitions.clone());
@@ -74,30 +73,6 @@ pub(super) fn converted(input: SendableRecordBatchStream, job: &Arc<Job>, partit
         }
     });
     (Box::pin(RecordBatchStreamAdapter::new(job.schema(), batches)), progress)
-}
-
-/// Parts of a microsecond are refused: a column has none.
-fn check_instants(input: SendableRecordBatchStream, job: &Arc<Job>) -> SendableRecordBatchStream {
-    let (schema, job, mut first_row) = (input.schema(), Arc::clone(job), 1);
-    let checked = input.map(move |batch| {
-        let batch = batch?;
-        for (array, column) in batch.columns().iter().zip(&job.columns) {
-            if matches!(column.data_type, DataType::Timestamp(TimeUnit::Microsecond, _))
-                && let Some(at) = first_cut(array)
-            {
-                let why = "has parts of a microsecond, which the column cannot hold; date_trunc('microsecond', …) takes them away";
-                return Err(value_error(&job.relation, first_row + at as u64, column, why).into());
-            }
-        }
-        first_row += batch.num_rows() as u64;
-        Ok(batch)
-    });
-    Box::pin(RecordBatchStreamAdapter::new(schema, checked))
-}
-
-fn first_cut(array: &ArrayRef) -> Option<usize> {
-    let instants = array.as_primitive_opt::<TimestampNanosecondType>()?;
-    (0..instants.len()).find(|at| instants.is_valid(*at) && instants.value(*at) % 1_000 != 0)
 }
 
 /// A partition is the name of a folder: Delta reads an empty text there as NULL.

@@ -124,9 +124,8 @@ impl Transaction {
             taken += self.connection.affected_rows().min(rows);
             if self.form == Form::Lines && self.connection.get_warnings() > 0 {
                 let warning = self.connection.query_first::<(String, u16, String), _>("SHOW WARNINGS LIMIT 1").await;
-                if let Some((_, code, message)) = warning.map_err(|error| self.failed(&error, None))? {
-                    return Err(of_warning(code, message, &self.qualified, first_row).into());
-                }
+                let (_, code, message) = warning.map_err(|error| self.failed(&error, None))?.unwrap_or_default();
+                return Err(of_warning(code, message, &self.qualified, first_row).into());
             }
         }
         Ok(taken)

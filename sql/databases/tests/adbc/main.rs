@@ -3,6 +3,8 @@
 
 #[path = "../certificates.rs"]
 mod certificates;
+#[path = "../conditions.rs"]
+mod conditions;
 mod drivers;
 mod faults;
 mod postgres;

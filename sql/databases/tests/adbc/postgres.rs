@@ -1,17 +1,14 @@
 //! PostgreSQL by its ADBC driver: reads, filters, the three kinds of writes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clevertap_databases::Access;
 use datafusion::dataframe::DataFrameWriteOptions;
-use datafusion::datasource::MemTable;
-use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
+use crate::conditions::give_the_same_rows;
 use crate::server::{postgres, refusal, rows, session_of, shown};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,28 +197,15 @@ async fn a_table_that_is_not_there_is_made_if_that_was_asked_for() {
     assert_eq!(types, "bigint text numeric(20,2) date boolean");
 }
 
-const COLUMNS: [(&str, &[&str]); 6] = [
+const COLUMNS: [(&str, &[&str]); 7] = [
     ("i", &["0", "1", "-1", "2147483647"]),
     ("d", &["0", "1.50", "1.5", "-2.25"]),
     ("f", &["0.0", "-0.0", "1.5", "CAST('NaN' AS double)", "1e300"]),
     ("t", &["'gold'", "'Gold'", "'gold '", "''", "'a\\b'", "'o''x'"]),
     ("da", &["DATE '2026-01-31'", "DATE '1969-12-31'"]),
     ("tz", &["TIMESTAMP '2026-01-31T10:00:00Z'", "TIMESTAMP '1969-12-31T23:59:59.999999Z'"]),
+    ("bo", &[]),
 ];
-
-fn condition(rng: &mut StdRng, depth: usize) -> String {
-    let (column, values) = COLUMNS.choose(rng).expect("a column");
-    let value = |rng: &mut StdRng| *values.choose(rng).expect("a value");
-    match if depth == 0 { 3 + rng.random_range(0..5) } else { rng.random_range(0..8) } {
-        0 => format!("({} AND {})", condition(rng, depth - 1), condition(rng, depth - 1)),
-        1 => format!("({} OR {})", condition(rng, depth - 1), condition(rng, depth - 1)),
-        2 => format!("NOT ({})", condition(rng, depth - 1)),
-        3 => format!("{column} IS {} NULL", ["", "NOT"].choose(rng).expect("one")),
-        4 => format!("{column} IN ({}, {}, NULL, {}, {})", value(rng), value(rng), value(rng), value(rng)),
-        5 => ["bo", "NOT bo", "bo = false"].choose(rng).expect("one").to_string(),
-        _ => format!("{column} {} {}", ["=", "<>", "<", "<=", ">", ">="].choose(rng).expect("one"), value(rng)),
-    }
-}
 
 /// `CLEVERTAP_FILTERS=1000 CLEVERTAP_SEED=7` runs more of them, or others.
 #[tokio::test(flavor = "multi_thread")]
@@ -237,14 +221,5 @@ async fn a_filter_that_the_database_looks_at_too_gives_the_same_rows() {
          FROM generate_series(1, 210) g",
     );
     let ctx = session_of(server.settings(&driver));
-    let batches = rows(&ctx, "SELECT * FROM shop.filters.t").await.unwrap();
-    let here = SessionContext::new();
-    here.register_table("t", Arc::new(MemTable::try_new(batches[0].schema(), vec![batches]).unwrap())).unwrap();
-    let number = |name: &str, otherwise| std::env::var(name).map_or(otherwise, |number| number.parse().expect("a number"));
-    let mut rng = StdRng::seed_from_u64(number("CLEVERTAP_SEED", 1));
-    for _ in 0..number("CLEVERTAP_FILTERS", 60) {
-        let filter = condition(&mut rng, 3);
-        let there = shown(&ctx, &format!("SELECT id FROM shop.filters.t WHERE {filter} ORDER BY id")).await;
-        assert_eq!(there, shown(&here, &format!("SELECT id FROM t WHERE {filter} ORDER BY id")).await, "{filter}");
-    }
+    give_the_same_rows(&ctx, "shop.filters.t", &COLUMNS, 60).await;
 }

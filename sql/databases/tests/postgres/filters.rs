@@ -1,18 +1,9 @@
 //! Filters: the same rows whether the database looks at them too or not.
 
-use std::sync::Arc;
+use crate::conditions::give_the_same_rows;
+use crate::server::{server, shown};
 
-use arrow::array::RecordBatch;
-use datafusion::datasource::MemTable;
-use datafusion::prelude::SessionContext;
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
-
-use crate::server::{rows, server, shown};
-
-/// A column, and the literals that it is compared with: those that are there, near misses, and what a collation holds for equal.
-const COLUMNS: [(&str, &[&str]); 13] = [
+const COLUMNS: [(&str, &[&str]); 14] = [
     ("i", &["0", "1", "-1", "7", "2147483647"]),
     ("b", &["0", "3", "9007199254740993"]),
     ("d", &["0", "1.50", "1.5", "-2.25", "1.505"]),
@@ -26,36 +17,8 @@ const COLUMNS: [(&str, &[&str]); 13] = [
     ("u", &["'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "'A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11'", "'x'"]),
     ("da", &["DATE '2026-01-31'", "DATE '1969-12-31'"]),
     ("tz", &["TIMESTAMP '2026-01-31T10:00:00Z'", "TIMESTAMP '1969-12-31T23:59:59.999999Z'"]),
+    ("bo", &[]),
 ];
-
-fn atom(rng: &mut StdRng) -> String {
-    let (column, values) = COLUMNS.choose(rng).expect("a column");
-    let value = |rng: &mut StdRng| *values.choose(rng).expect("a value");
-    match rng.random_range(0..10) {
-        0 => format!("{column} IS NULL"),
-        1 => format!("{column} IS NOT NULL"),
-        2 => format!("{column} IN ({}, {}, NULL, {}, {})", value(rng), value(rng), value(rng), value(rng)),
-        3 => format!("{column} NOT IN ({}, {}, {}, {})", value(rng), value(rng), value(rng), value(rng)),
-        4 => format!("{column} BETWEEN {} AND {}", value(rng), value(rng)),
-        5 => format!("{} {} {column}", value(rng), ["=", "<", ">="].choose(rng).expect("one")),
-        6 => ["bo", "NOT bo", "bo = false", "bo IS NOT TRUE"].choose(rng).expect("one").to_string(),
-        _ => format!("{column} {} {}", ["=", "<>", "<", "<=", ">", ">="].choose(rng).expect("one"), value(rng)),
-    }
-}
-
-fn condition(rng: &mut StdRng, depth: usize) -> String {
-    match rng.random_range(0..if depth == 0 { 1 } else { 4 }) {
-        0 => atom(rng),
-        1 => format!("({} AND {})", condition(rng, depth - 1), condition(rng, depth - 1)),
-        2 => format!("({} OR {})", condition(rng, depth - 1), condition(rng, depth - 1)),
-        _ => format!("NOT ({})", condition(rng, depth - 1)),
-    }
-}
-
-fn ids(batches: Result<Vec<RecordBatch>, datafusion::error::DataFusionError>) -> Result<String, String> {
-    let batches = batches.map_err(|error| error.to_string())?;
-    Ok(arrow::util::pretty::pretty_format_batches(&batches).expect("a table").to_string())
-}
 
 /// `CLEVERTAP_FILTERS=1000 CLEVERTAP_SEED=7` runs more of them, or others.
 #[tokio::test(flavor = "multi_thread")]
@@ -79,28 +42,7 @@ async fn a_filter_that_the_database_looks_at_too_gives_the_same_rows() {
     )
     .await;
     let ctx = server.session();
-    // The same rows in memory, where no database looks.
-    let batches = rows(&ctx, "SELECT * FROM shop.filters.t").await.unwrap();
-    let here = SessionContext::new();
-    here.register_table("t", Arc::new(MemTable::try_new(batches[0].schema(), vec![batches]).unwrap())).unwrap();
-    let number = |name: &str, otherwise| std::env::var(name).map_or(otherwise, |number| number.parse().expect("a number"));
-    let mut rng = StdRng::seed_from_u64(number("CLEVERTAP_SEED", 1));
-    let mut pushed = 0;
-    let count = number("CLEVERTAP_FILTERS", 250);
-    for _ in 0..count {
-        let filter = condition(&mut rng, 3);
-        let there = ids(rows(&ctx, &format!("SELECT id FROM shop.filters.t WHERE {filter} ORDER BY id")).await);
-        let expected = ids(rows(&here, &format!("SELECT id FROM t WHERE {filter} ORDER BY id")).await);
-        assert_eq!(there.is_ok(), expected.is_ok(), "{filter}: {there:?} {expected:?}");
-        if let (Ok(there), Ok(expected)) = (there, expected) {
-            assert_eq!(there, expected, "{filter}");
-        }
-        if pushed < 3 {
-            pushed += usize::from(shown(&ctx, &format!("EXPLAIN SELECT id FROM shop.filters.t WHERE {filter}")).await.contains(" WHERE "));
-        }
-    }
-    // It would be easy to push nothing.
-    assert_eq!(pushed, 3);
+    give_the_same_rows(&ctx, "shop.filters.t", &COLUMNS, 250).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

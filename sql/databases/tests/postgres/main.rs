@@ -2,6 +2,8 @@
 
 #[path = "../certificates.rs"]
 mod certificates;
+#[path = "../conditions.rs"]
+mod conditions;
 mod faults;
 mod filters;
 #[path = "../proxy.rs"]

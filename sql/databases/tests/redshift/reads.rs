@@ -1,15 +1,9 @@
 //! Reads: types, filters, streams that are dropped.
 
-use std::sync::Arc;
-
 use arrow::util::display::array_value_to_string;
-use datafusion::datasource::MemTable;
-use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
 
+use crate::conditions::give_the_same_rows;
 use crate::server::{rows, server, session_of, shown};
 use crate::settings;
 
@@ -81,20 +75,6 @@ const COLUMNS: [(&str, &[&str]); 6] = [
     ("tz", &["TIMESTAMP '2026-01-31T10:00:00Z'", "TIMESTAMP '1969-12-31T23:59:59.999999Z'"]),
 ];
 
-fn condition(rng: &mut StdRng, depth: usize) -> String {
-    let (column, values) = COLUMNS.choose(rng).expect("a column");
-    let value = |rng: &mut StdRng| *values.choose(rng).expect("a value");
-    match if depth == 0 { 3 + rng.random_range(0..5) } else { rng.random_range(0..8) } {
-        0 => format!("({} AND {})", condition(rng, depth - 1), condition(rng, depth - 1)),
-        1 => format!("({} OR {})", condition(rng, depth - 1), condition(rng, depth - 1)),
-        2 => format!("NOT ({})", condition(rng, depth - 1)),
-        3 => format!("{column} IS {} NULL", ["", "NOT"].choose(rng).expect("one")),
-        4 => format!("{column} IN ({}, {}, NULL, {}, {})", value(rng), value(rng), value(rng), value(rng)),
-        5 => format!("{column} BETWEEN {} AND {}", value(rng), value(rng)),
-        _ => format!("{column} {} {}", ["=", "<>", "<", ">="].choose(rng).expect("one"), value(rng)),
-    }
-}
-
 /// `CLEVERTAP_FILTERS=1000 CLEVERTAP_SEED=7` runs more of them, or others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_that_the_database_looks_at_too_gives_the_same_rows() {
@@ -110,16 +90,7 @@ async fn a_filter_that_the_database_looks_at_too_gives_the_same_rows() {
     )
     .await;
     let ctx = session_of(settings(server.port));
-    let batches = rows(&ctx, "SELECT * FROM wh.rsfilters.t").await.unwrap();
-    let here = SessionContext::new();
-    here.register_table("t", Arc::new(MemTable::try_new(batches[0].schema(), vec![batches]).unwrap())).unwrap();
-    let number = |name: &str, otherwise| std::env::var(name).map_or(otherwise, |number| number.parse().expect("a number"));
-    let mut rng = StdRng::seed_from_u64(number("CLEVERTAP_SEED", 1));
-    for _ in 0..number("CLEVERTAP_FILTERS", 150) {
-        let filter = condition(&mut rng, 3);
-        let there = shown(&ctx, &format!("SELECT id FROM wh.rsfilters.t WHERE {filter} ORDER BY id")).await;
-        assert_eq!(there, shown(&here, &format!("SELECT id FROM t WHERE {filter} ORDER BY id")).await, "{filter}");
-    }
+    give_the_same_rows(&ctx, "wh.rsfilters.t", &COLUMNS, 150).await;
     let plan = shown(&ctx, "EXPLAIN SELECT id FROM wh.rsfilters.t WHERE i > 5 AND t IN ('a', 'b', 'c', 'd') AND t < 'x'").await;
     assert!(plan.contains("FROM \"rsfilters\".\"t\" WHERE \"i\" > … AND \"t\" IN (…)"), "{plan}");
 }

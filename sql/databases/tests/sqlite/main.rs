@@ -1,5 +1,7 @@
 //! SQLite as a user relies on it: SQL in, rows back, under faults.
 
+#[path = "../conditions.rs"]
+mod conditions;
 mod filters;
 mod queries;
 #[path = "../statements.rs"]
