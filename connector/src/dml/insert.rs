@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Column, TableReference};
+use datafusion::common::{Column, ExprSchema as _, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{
-    DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, PlanType, Statement as PlanStatement, ToStringifiedPlan,
+    DmlStatement, Expr, ExprSchemable as _, LogicalPlan, LogicalPlanBuilder, PlanType, Statement as PlanStatement, ToStringifiedPlan,
 };
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, ObjectName, TableObject};
@@ -228,13 +228,24 @@ fn sources(plan: &LogicalPlan) -> Vec<SourceColumn> {
                 }
                 let columns = expr.column_refs();
                 let only = columns.iter().next().filter(|_| columns.len() == 1);
-                // The text of an expression may hold a literal, and that a person.
-                SourceColumn { shown: "expression".to_owned(), column: only.and_then(|inner| of(inner).column) }
+                // Of a column of another type no remedy holds that is meant for the expression's.
+                let input = projection.input.schema();
+                let is_alike = |inner: &&Column| {
+                    let types = expr.get_type(input).ok().zip(input.data_type(inner).ok());
+                    types.is_some_and(|(made, read)| made == *read)
+                };
+                SourceColumn::expression(only.copied().filter(is_alike).and_then(|inner| of(inner).column))
             }
             LogicalPlan::SubqueryAlias(alias) => origin(&alias.input, column),
             LogicalPlan::Filter(filter) => origin(&filter.input, column),
             LogicalPlan::Limit(limit) => origin(&limit.input, column),
             LogicalPlan::Sort(sort) => origin(&sort.input, column),
+            LogicalPlan::Distinct(distinct) => origin(distinct.input(), column),
+            LogicalPlan::Union(union) => union.inputs.first().map_or_else(|| SourceColumn::expression(None), |input| origin(input, column)),
+            // Its name is the text of an expression.
+            LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) if plan.schema().qualified_field(column).0.is_none() => {
+                SourceColumn::expression(None)
+            }
             plan => SourceColumn::named(plan.schema().field(column).name()),
         }
     }

@@ -54,6 +54,11 @@ impl SourceColumn {
     pub(crate) fn named(name: &str) -> Self {
         Self { shown: name.to_owned(), column: Some(name.to_owned()) }
     }
+
+    /// An expression, with the only column of which it is made. Its text may hold a literal, and that a person.
+    pub(crate) fn expression(column: Option<String>) -> Self {
+        Self { shown: "expression".to_owned(), column }
+    }
 }
 
 /// One source column and its field.

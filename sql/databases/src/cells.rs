@@ -100,6 +100,8 @@ impl Cells {
             #[expect(clippy::cast_possible_truncation, reason = "it was a float before")]
             Self::Float32(cells) => cells.append_value(float(text)? as f32),
             Self::Float64(cells) => cells.append_value(float(text)?),
+            // The parser would cut them off.
+            Self::Decimal128(_, _, scale) | Self::Decimal256(_, _, scale) if has_more_digits(text, *scale) => return Err(NO_DECIMAL),
             Self::Decimal128(cells, precision, scale) => {
                 cells.append_value(parse_decimal::<Decimal128Type>(text, *precision, *scale).map_err(|_| NO_DECIMAL)?);
             }
@@ -177,6 +179,12 @@ impl Cells {
             }
         }
     }
+}
+
+/// Whether digits that are no zeros stand behind the last of a decimal.
+fn has_more_digits(text: &str, scale: i8) -> bool {
+    let places = usize::try_from(scale).unwrap_or(0);
+    text.split_once('.').is_some_and(|(_, digits)| digits.trim_end_matches('0').len() > places)
 }
 
 /// NaN and Infinity are parsed too. There all NaN are one; here a negative one would be less than all numbers.

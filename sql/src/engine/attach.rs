@@ -3,6 +3,8 @@
 //! In: the text of a statement. Out: what it says, or what is wrong with it; `None` for every other statement. No message repeats a value: somebody
 //! may have written a password where none belongs.
 
+use std::fmt;
+
 use datafusion::sql::sqlparser::{
     dialect::GenericDialect,
     tokenizer::{Token, Tokenizer, Word},
@@ -25,7 +27,7 @@ pub(super) enum DatabaseStatement {
 }
 
 /// `ATTACH [DATABASE] [IF NOT EXISTS] 'url' AS name [(option, …)]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Attach {
     pub(super) url: String,
     pub(super) name: String,
@@ -33,6 +35,13 @@ pub(super) struct Attach {
     pub(super) access: Access,
     pub(super) create: bool,
     pub(super) password: Option<PasscodePlace>,
+}
+
+impl fmt::Debug for Attach {
+    /// Not the URL: somebody may have written a password into it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attach").field("name", &self.name).field("access", &self.access).finish_non_exhaustive()
+    }
 }
 
 /// The statement, if it is one of these.
@@ -123,9 +132,9 @@ impl Words<'_> {
         let name = self.name().ok_or_else(|| expected("a name behind AS"))?;
         let mut attach = Attach { url, name, if_not_exists, access: Access::Read, create: false, password: None };
         if self.sign(&Token::LParen) {
-            let mut kind = None;
+            let (mut kind, mut has_access) = (None, false);
             loop {
-                self.option(&mut attach, &mut kind)?;
+                self.option(&mut attach, &mut kind, &mut has_access)?;
                 if self.sign(&Token::RParen) {
                     break;
                 }
@@ -144,7 +153,7 @@ impl Words<'_> {
         Ok(attach)
     }
 
-    fn option(&mut self, attach: &mut Attach, kind: &mut Option<String>) -> Result<(), String> {
+    fn option(&mut self, attach: &mut Attach, kind: &mut Option<String>, has_access: &mut bool) -> Result<(), String> {
         let option = self.name().unwrap_or_default().to_uppercase();
         let in_quotes = |text: Option<String>| text.ok_or_else(|| format!("ATTACH: {option} takes a text in single quotes"));
         match option.as_str() {
@@ -153,6 +162,9 @@ impl Words<'_> {
                     Some(Token::Word(Word { value, .. }) | Token::SingleQuotedString(value)) => Some(value.to_lowercase()),
                     _ => return Err("ATTACH: TYPE takes postgres, mysql, mariadb, sqlite, redshift or bigquery".to_owned()),
                 };
+            }
+            "READ_ONLY" | "READ_WRITE" | "ACCESS" if std::mem::replace(has_access, true) => {
+                return Err("ATTACH: READ_ONLY, READ_WRITE and ACCESS say the same; name one of them".to_owned());
             }
             "READ_ONLY" => attach.access = if self.flag() { Access::Read } else { Access::Write },
             "READ_WRITE" => attach.access = if self.flag() { Access::Write } else { Access::Read },
@@ -187,8 +199,7 @@ impl Words<'_> {
 
     /// `true` or `false`; without either, `true`.
     fn flag(&mut self) -> bool {
-        self.word("TRUE");
-        !self.word("FALSE")
+        self.word("TRUE") || !self.word("FALSE")
     }
 
     fn detach(&mut self) -> Result<DatabaseStatement, String> {
@@ -264,6 +275,8 @@ mod tests {
             ("ATTACH 'mysql://hush/x' AS x (TYPE postgres)", "TYPE is postgres, and the URL begins otherwise"),
             ("ATTACH 'hush' AS x (PASSWORD_ENV 'A', PASSWORD_FILE 'b')", "two places of one password"),
             ("ATTACH 'hush' AS x (READ_ONLY", "expected a comma or a bracket"),
+            ("ATTACH 'hush' AS x (READ_ONLY, READ_WRITE)", "READ_ONLY, READ_WRITE and ACCESS say the same"),
+            ("ATTACH 'hush' AS x (READ_ONLY TRUE FALSE)", "expected a comma or a bracket"),
             ("ATTACH 'hush' AS x (CREATE)", "which takes READ_WRITE beside it"),
             ("DETACH", "expected the name of a database"),
             ("DETACH a b", "DETACH is not understood behind its name"),

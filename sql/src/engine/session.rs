@@ -154,7 +154,8 @@ impl Session {
             optimizer::install(SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime.build_arc()?))
                 .with_physical_optimizer_rule(Arc::new(NarrowBatches));
         let files = files.into_iter().map(|files| (files.name, files.place.value)).collect();
-        let (mut ctx, learning) = enable_file_tables(SessionContext::new_with_state(state.build()), cells, files);
+        let access = if read_only { clevertap_databases::Access::Read } else { clevertap_databases::Access::Write };
+        let (mut ctx, learning) = enable_file_tables(SessionContext::new_with_state(state.build()), cells, files, access);
         for OpenAccount { name, account, .. } in &accounts.open {
             register(&ctx, name, account)?;
         }
@@ -164,7 +165,7 @@ impl Session {
             (false, _) => {}
         }
         #[cfg(feature = "delta")]
-        clevertap_databases::delta::register(&ctx);
+        clevertap_databases::delta::register(&ctx, access);
         let databases = Databases::open(&ctx, databases, read_only);
         let of_file = options.iter().map(|option| (option.name.as_str(), option.value.value.as_str()));
         for (name, value) in of_file.chain(failed_rows.map(|folder| ("failed_rows_to", folder))) {

@@ -11,11 +11,9 @@ use std::{
 };
 
 use async_trait::async_trait;
+use clevertap_databases::Access;
 #[cfg(feature = "delta")]
-use clevertap_databases::{
-    Access,
-    delta::{AsOf, DeltaTableProvider},
-};
+use clevertap_databases::delta::{AsOf, DeltaTableProvider};
 use clevertap_files::csv::Types;
 use datafusion::{
     catalog::{TableProvider, UrlTableFactory},
@@ -73,10 +71,15 @@ pub(crate) enum CsvCells {
 /// The session's state at the time a path is resolved.
 type CurrentState = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
 
-/// Lets `ctx` query files by path, and by the names of views.
-pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells, views: FileViews) -> (SessionContext, Arc<Learning>) {
+/// Lets `ctx` query files by path, and by the names of views; `access` is that to Delta tables.
+pub(crate) fn enable_file_tables(
+    ctx: SessionContext,
+    cells: CsvCells,
+    views: FileViews,
+    access: Access,
+) -> (SessionContext, Arc<Learning>) {
     let learning = Arc::new(Learning::default());
-    let tables = Arc::new(FileTables { state: OnceLock::new(), cells, learning: Arc::clone(&learning) });
+    let tables = Arc::new(FileTables { state: OnceLock::new(), cells, access, learning: Arc::clone(&learning) });
     let known = Arc::clone(ctx.state_ref().read().catalog_list());
     let schema = ctx.copied_config().options().catalog.default_schema.clone();
     let catalogs = Arc::new(FileCatalogs::new(known, Arc::clone(&tables) as Arc<dyn UrlTableFactory>, views, schema));
@@ -103,6 +106,7 @@ pub(crate) fn enable_file_tables(ctx: SessionContext, cells: CsvCells, views: Fi
 struct FileTables {
     state: OnceLock<CurrentState>,
     cells: CsvCells,
+    access: Access,
     learning: Arc<Learning>,
 }
 
@@ -119,7 +123,7 @@ impl UrlTableFactory for FileTables {
             return Ok(None);
         }
         let Some(state) = self.state.get().and_then(|current| current()) else { return Ok(None) };
-        open(path, &state, self.cells, &self.learning)
+        open(path, &state, self.cells, self.access, &self.learning)
             .await
             .map(Some)
             .map_err(|error| DataFusionError::Plan(format!("'{path}' was not opened: {}", sentence(&error))))
@@ -147,11 +151,17 @@ pub(crate) fn reads_as(path: &str) -> Option<String> {
 
 /// The table over the file or folder at `path`. The first file of a folder with a known ending decides its format; a file that would
 /// be misread under it, or left out although it looks like data, is refused.
-async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<Learning>) -> Result<Arc<dyn TableProvider>> {
+async fn open(
+    path: &str,
+    state: &SessionState,
+    cells: CsvCells,
+    access: Access,
+    learning: &Arc<Learning>,
+) -> Result<Arc<dyn TableProvider>> {
     let url = ListingTableUrl::parse(path)?;
     let store = state.runtime_env().object_store(&url)?;
     match lakehouse::find(&url, store.as_ref()).await? {
-        Some(Lakehouse::Delta) => return delta_table(path, state).await,
+        Some(Lakehouse::Delta) => return delta_table(path, access, state).await,
         Some(of_another) => return plan_err!("{}", of_another.refusal()),
         None => {}
     }
@@ -201,13 +211,13 @@ async fn open(path: &str, state: &SessionState, cells: CsvCells, learning: &Arc<
 
 /// The table of Delta Lake in the folder.
 #[cfg(feature = "delta")]
-async fn delta_table(path: &str, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
-    Ok(Arc::new(DeltaTableProvider::open(path, AsOf::Latest, Access::Write, state).await?))
+async fn delta_table(path: &str, access: Access, state: &SessionState) -> Result<Arc<dyn TableProvider>> {
+    Ok(Arc::new(DeltaTableProvider::open(path, AsOf::Latest, access, state).await?))
 }
 
 #[cfg(not(feature = "delta"))]
 #[expect(clippy::unused_async, reason = "as its other half")]
-async fn delta_table(_: &str, _: &SessionState) -> Result<Arc<dyn TableProvider>> {
+async fn delta_table(_: &str, _: Access, _: &SessionState) -> Result<Arc<dyn TableProvider>> {
     plan_err!("it is a Delta table, and this program was built without the feature \"delta\"")
 }
 

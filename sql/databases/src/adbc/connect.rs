@@ -83,10 +83,18 @@ impl Connector {
             )));
         }
         for (key, value) in &settings.options {
-            let has_password =
-                Url::parse(value).is_ok_and(|url| url.password().is_some()) || value.to_ascii_lowercase().contains("password=");
-            let is_secret = ["password", "auth_token", "pkcs8_value", "client_secret"].iter().any(|end| key.ends_with(end));
-            if has_password || is_secret {
+            const SECRETS: [&str; 9] = [
+                "password",
+                "auth_token",
+                "access_token",
+                "pkcs8_value",
+                "client_secret",
+                "passcode",
+                "authorization_header",
+                "auth_credentials",
+                "passphrase",
+            ];
+            if holds_password(value) || SECRETS.iter().any(|end| key.ends_with(end)) {
                 return Err(setting(format!(
                     "option \"{}\" is a secret or holds one; secret_options_env names the variable that it is in",
                     shown(key)
@@ -206,6 +214,13 @@ impl Connector {
         }
         Ok(Link { connection, product })
     }
+}
+
+/// Whether a value is a URL, or what another driver takes for one, with a password in it: `ann:hunter2@host`, `password = hunter2`.
+fn holds_password(value: &str) -> bool {
+    let words: String = value.to_ascii_lowercase().split_whitespace().collect();
+    let login = value.split_once("://").map_or(value, |(_, rest)| rest).split_once('@').map(|(login, _)| login);
+    words.contains("password=") || login.is_some_and(|login| login.contains(':') && !login.contains('/'))
 }
 
 /// What is not shown of a secret: all of it, of a URL its password and its parameters, of anything else its words. Drivers repeat parts.

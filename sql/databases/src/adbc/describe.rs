@@ -166,6 +166,9 @@ fn snowflake(link: &mut Link, schema: &str, table: &str) -> Result<Option<Relati
             (data_type, _) => data_type,
         };
         let is_digits = matches!(data_type, DataType::Timestamp(..) | DataType::Time64(_));
+        // Read in microseconds, and compared there with all of its digits.
+        let is_cut =
+            matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _)) && number_in(&sql_type).is_none_or(|digits| digits > 6);
         Column {
             name: shown(field.name()),
             stored: Some(field.name().clone()),
@@ -176,7 +179,7 @@ fn snowflake(link: &mut Link, schema: &str, table: &str) -> Result<Option<Relati
                 (_, _, Some(_)) => Unnamed::Default,
                 _ => Unnamed::Null,
             },
-            comparison: if is_object { Comparison::Never } else { comparison(&data_type) },
+            comparison: if is_object || is_cut { Comparison::Never } else { comparison(&data_type) },
             is_loosely_equal: is_object || sql_type.contains("COLLATE"),
             is_cast: is_object,
             sql_type,

@@ -36,7 +36,7 @@ pub(super) fn of_connecting(error: &Fault, place: &str, said: &str) -> Error {
 
 /// Whether there is no such table.
 pub(super) fn is_absent(error: &Fault) -> bool {
-    error.status == Status::NotFound || matches!(state(error).as_deref(), Some("42P01" | "42S02")) || error.vendor_code == 2003
+    error.status == Status::NotFound || matches!(state(error).as_deref(), Some("42P01" | "42S02"))
 }
 
 /// Whether the server has answered: what it refused, it did not do.

@@ -169,9 +169,9 @@ fn adapted(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, usize> {
     let changed = |result: arrow::error::Result<ArrayRef>| result.map_err(|_| first());
     let there = changed(cast_with_options(array, to, &LENIENT))?;
     let back = changed(cast_with_options(&there, from, &LENIENT))?;
-    // What is nested is compared by no kernel.
+    // What is nested is compared by no kernel, and whole.
     if from.is_nested() {
-        return Ok(there);
+        return if back.as_ref() == array.as_ref() { Ok(there) } else { Err(first()) };
     }
     let same = not_distinct(&back, array).map_err(|_| first())?;
     match same.values().iter().position(|same| !same) {

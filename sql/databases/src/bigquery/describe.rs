@@ -161,7 +161,10 @@ fn simple(field: &Field) -> Option<Known> {
     let text = |sql_type: &str| Known { is_cast: true, is_loosely_equal: true, ..plain(DataType::Utf8, sql_type, Comparison::Never) };
     Some(match field.kind.as_str() {
         "INTEGER" | "INT64" => plain(DataType::Int64, "INT64", Comparison::Exact),
-        "FLOAT" | "FLOAT64" => Known { is_loosely_equal: true, ..plain(DataType::Float64, "FLOAT64", Comparison::Float) },
+        "FLOAT" | "FLOAT64" => {
+            // Of NaN each comparison is false there, and here it is the greatest.
+            Known { is_loosely_equal: true, ..plain(DataType::Float64, "FLOAT64", Comparison::Never) }
+        }
         "NUMERIC" => decimal(field, "NUMERIC", 38, 9),
         "BIGNUMERIC" => decimal(field, "BIGNUMERIC", 76, 38),
         "BOOLEAN" | "BOOL" => plain(DataType::Boolean, "BOOL", Comparison::Exact),
@@ -178,10 +181,7 @@ fn simple(field: &Field) -> Option<Known> {
         "RECORD" | "STRUCT" => {
             let known: Vec<_> = field.fields.iter().map(known).collect::<Option<_>>()?;
             let fields = field.fields.iter().zip(&known);
-            let arrow: Fields = fields
-                .clone()
-                .map(|(field, known)| ArrowField::new(&field.name, known.data_type.clone(), field.mode != "REQUIRED"))
-                .collect();
+            let arrow: Fields = fields.clone().map(|(field, known)| ArrowField::new(&field.name, known.data_type.clone(), true)).collect();
             let sql: Vec<_> = fields.map(|(field, known)| format!("{} {}", name(&field.name), known.sql_type)).collect();
             let sql_type = format!("STRUCT<{}>", sql.join(", "));
             Known { is_loosely_equal: true, ..plain(DataType::Struct(arrow), &sql_type, Comparison::Never) }

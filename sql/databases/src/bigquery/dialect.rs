@@ -55,7 +55,12 @@ impl Dialect for BigqueryDialect {
 
     fn read(&self, column: &Column) -> String {
         let name = name(&column.name);
-        if column.sql_type == "GEOGRAPHY" { format!("ST_ASTEXT({name})") } else { name }
+        match column.sql_type.as_str() {
+            "GEOGRAPHY" => format!("ST_ASTEXT({name})"),
+            // As it is written again, whatever form instants have in the answer.
+            sql_type if sql_type == "INTERVAL" || sql_type.starts_with("RANGE<") => format!("CAST({name} AS STRING)"),
+            _ => name,
+        }
     }
 
     fn compared(&self, column: &Column) -> String {

@@ -75,11 +75,14 @@ impl Running {
         let body = self.body(configuration);
         for attempt in 1.. {
             let why = match self.client.call(Method::POST, url.clone(), Some(&body), Again::Ask).await {
-                Ok(answer) => {
-                    let job: Job = parsed(&answer)?;
-                    self.is_at(&job.job_reference);
-                    return Ok(job);
-                }
+                Ok(answer) => match parsed::<Job>(&answer) {
+                    Ok(job) => {
+                        self.is_at(&job.job_reference);
+                        return Ok(job);
+                    }
+                    // It has begun, whatever was said of it.
+                    Err(_) => "answers in a form that this version does not read".into(),
+                },
                 // A try before this one has begun it.
                 Err(Failure::Refused(refusal)) if refusal.status == 409 => return self.found().await,
                 Err(Failure::Lost(why)) => why,

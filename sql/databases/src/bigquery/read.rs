@@ -128,7 +128,8 @@ impl Reading {
         // A query that failed answers 200, as one does that has a warning.
         if !self.has_begun && !page.errors.is_empty() {
             let job = self.running.look().await.map_err(|failure| fault(failure, &self.qualified, &self.running))?;
-            job.map(ended).transpose().map_err(|failure| fault(failure, &self.qualified, &self.running))?;
+            let ended = job.map_or_else(|| Err(Failure::Lost("does not say what became of a query".into())), ended);
+            ended.map_err(|failure| fault(failure, &self.qualified, &self.running))?;
         }
         self.has_begun = true;
         self.rows_total = page.total_rows.as_deref().and_then(|rows| rows.parse().ok()).or(self.rows_total);
@@ -146,8 +147,8 @@ impl Reading {
         if is_last {
             self.running.end();
             self.batches.extend(self.decoder.batch()?);
-            if let Some(total) = self.rows_total.filter(|total| *total != self.rows) {
-                let rows = self.rows;
+            let (rows, total) = (self.rows, self.rows_total.ok_or_else(unread)?);
+            if total != rows {
                 return Err(Error::Unavailable(format!("{}: BigQuery handed out {rows} rows of {total}", self.qualified)).into());
             }
         }

@@ -72,10 +72,7 @@ impl Sql<'_> {
         match (job.mode, job.key.is_empty()) {
             (Mode::Append, _) => format!("INSERT INTO {target} ({names}) SELECT {values} FROM {rows}"),
             (Mode::Upsert, _) => format!("MERGE INTO {target} AS t USING {rows} ON {}{} {add}", self.same_key(), self.change()),
-            (Mode::Replace, false) if job.is_whole() => {
-                format!("MERGE INTO {target} AS t USING {rows} ON {}{} {add} {remove}", self.same_key(), self.change())
-            }
-            // No row of the source is one of the target's.
+            // No row of the source is one of the target's: its keys are not enforced, and two of one would both stay.
             (Mode::Replace, _) => format!("MERGE INTO {target} AS t USING {rows} ON FALSE {add} {remove}"),
         }
     }

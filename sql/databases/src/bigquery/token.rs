@@ -112,13 +112,13 @@ impl Tokens {
     pub(super) fn new(settings: &DatabaseSettings) -> Result<Self> {
         let refuse = |problem: String| Error::Setting(format!("database \"{}\": {problem}", shown(&settings.name)));
         let source = match &settings.password {
-            Some(key) => source(key.reveal(), "password_file").map_err(refuse)?,
+            Some(key) => source(key.reveal(), "password_file", settings.endpoint.is_some()).map_err(refuse)?,
             None if settings.endpoint.is_some() => Source::Nobody,
             None => match key_file() {
                 Some((place, path)) => {
                     let text = std::fs::read_to_string(&path)
                         .map_err(|error| refuse(format!("the key file of {place} cannot be read: {}", error.kind())))?;
-                    source(&text, place).map_err(refuse)?
+                    source(&text, place, false).map_err(refuse)?
                 }
                 None => Source::Machine { host: std::env::var(METADATA_HOST).unwrap_or_else(|_| "metadata.google.internal".into()) },
             },
@@ -137,7 +137,7 @@ impl Tokens {
             return Ok(Some(cached.token.clone()));
         }
         let granted = self.source.ask(http).await?;
-        let life = Duration::from_secs(granted.expires_in);
+        let life = Duration::from_secs(granted.expires_in.min(LIFE_SECONDS));
         let renew_at = Instant::now() + life.checked_sub(RENEW_BEFORE).unwrap_or(life / 2);
         *cached = Some(Cached { token: granted.access_token.clone(), renew_at });
         Ok(Some(granted.access_token))
@@ -163,7 +163,7 @@ fn key_file() -> Option<(&'static str, PathBuf)> {
 }
 
 /// What a key file's text says. Its words are not repeated.
-fn source(text: &str, place: &str) -> Result<Source, String> {
+fn source(text: &str, place: &str, has_stand_in: bool) -> Result<Source, String> {
     let file: KeyFile = serde_json::from_str(text).map_err(|_| {
         format!(
             "what {place} has is no key file of Google's: JSON of type \"service_account\" or \"authorized_user\". The console makes one: IAM, service \
@@ -177,7 +177,7 @@ fn source(text: &str, place: &str) -> Result<Source, String> {
         KeyFile::ServiceAccount { client_email, private_key, private_key_id, token_uri } => {
             let key = EncodingKey::from_rsa_pem(private_key.as_bytes())
                 .map_err(|_| format!("the private key that {place} has is no RSA key in PEM; download the key file again"))?;
-            let tokens = Url::parse(token_uri.as_deref().unwrap_or(GOOGLE_TOKENS)).ok().filter(is_trusted);
+            let tokens = Url::parse(token_uri.as_deref().unwrap_or(GOOGLE_TOKENS)).ok().filter(|url| is_trusted(url, has_stand_in));
             let tokens = tokens.ok_or_else(|| format!("the token_uri of the key that {place} has is not {GOOGLE_TOKENS}"))?;
             let header = Header { kid: private_key_id, ..Header::new(Algorithm::RS256) };
             Ok(Source::Key(Box::new(Key { email: client_email, key, header, tokens })))
@@ -186,9 +186,11 @@ fn source(text: &str, place: &str) -> Result<Source, String> {
 }
 
 /// Whether what a key signs may be sent there: a key file that somebody else wrote must not lead it away.
-fn is_trusted(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    (url.scheme() == "https" && (host == "googleapis.com" || host.ends_with(".googleapis.com"))) || is_loopback(url)
+/// Other hosts of Google's hold what anybody puts there.
+fn is_trusted(url: &Url, has_stand_in: bool) -> bool {
+    const HOSTS: [&str; 3] = ["oauth2.googleapis.com", "www.googleapis.com", "accounts.google.com"];
+    let is_googles = url.scheme() == "https" && url.host_str().is_some_and(|host| HOSTS.contains(&host));
+    is_googles || (has_stand_in && is_loopback(url))
 }
 
 /// Whether a URL is of this machine.
@@ -302,12 +304,13 @@ mod tests {
 
     #[test]
     fn a_key_that_leads_elsewhere_is_refused_and_nothing_of_it_is_repeated() {
-        let said = |text: &str| source(text, "password_file").map(|_| ()).unwrap_err();
+        let said = |text: &str| source(text, "password_file", false).map(|_| ()).unwrap_err();
         assert!(said("hunter2").contains("is no key file of Google's"));
         let key = "{\"type\":\"service_account\",\"client_email\":\"hunter2\",\"private_key\":\"hunter2\"}";
         assert!(said(key).contains("is no RSA key in PEM") && !said(key).contains("hunter2"));
-        let trusted = |url: &str| is_trusted(&Url::parse(url).expect("a URL"));
-        assert!(trusted(GOOGLE_TOKENS) && trusted("http://127.0.0.1:9/token"));
+        let trusted = |url: &str| is_trusted(&Url::parse(url).expect("a URL"), false);
+        assert!(trusted(GOOGLE_TOKENS) && !trusted("http://127.0.0.1:9/token") && !trusted("https://x.storage.googleapis.com/token"));
+        assert!(is_trusted(&Url::parse("http://127.0.0.1:9/token").expect("a URL"), true));
         assert!(!trusted("https://evil.example/token") && !trusted("http://oauth2.googleapis.com/token"));
         assert!(!trusted("https://evilgoogleapis.com/token"));
     }

@@ -2,23 +2,31 @@
 //!
 //! Numbers of 64 bits are texts there. What is absent is `None`, empty or `false`.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 /// What is wrong, in Google's words: a reason of a list, and a message that may hold a cell.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Complaint {
     pub(super) reason: String,
     pub(super) message: String,
 }
 
+impl fmt::Debug for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Complaint").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
 /// The body of an answer that is an error.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct Failed {
     pub(super) error: FailedError,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct FailedError {
     pub(super) message: String,

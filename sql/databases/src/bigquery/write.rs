@@ -182,6 +182,7 @@ impl Loading<'_> {
                 "destinationTable": { "projectId": self.client.project, "datasetId": self.staged.dataset, "tableId": self.staged.table },
                 "sourceFormat": "PARQUET",
                 "parquetOptions": { "enableListInference": true },
+                "decimalTargetTypes": ["NUMERIC", "BIGNUMERIC"],
                 "createDisposition": "CREATE_NEVER",
                 "writeDisposition": "WRITE_EMPTY",
             },

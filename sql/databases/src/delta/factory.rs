@@ -25,39 +25,33 @@ use crate::error::{Doing, Error, Result, shown};
 use crate::settings::Access;
 
 /// Lets a session make tables by `STORED AS DELTA` and write them: the factory, the options of writes (`SET database.…`), the rule that gives a
-/// write the source's own types.
+/// write the source's own types. With [`Access::Read`] they are read alone, and none is made.
 ///
 /// ```
+/// # use clevertap_databases::Access;
 /// # use datafusion::prelude::SessionContext;
 /// # #[tokio::main(flavor = "multi_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let folder = tempfile::tempdir()?;
 /// # let place = folder.path().join("users").display().to_string();
 /// let ctx = SessionContext::new();
-/// clevertap_databases::delta::register(&ctx);
+/// clevertap_databases::delta::register(&ctx, Access::Write);
 /// ctx.sql(&format!("CREATE EXTERNAL TABLE users (id BIGINT NOT NULL, plan VARCHAR) STORED AS DELTA LOCATION '{place}'")).await?;
 /// ctx.sql("INSERT INTO users VALUES (1, 'gold'), (2, NULL)").await?.collect().await?;
 /// assert_eq!(ctx.sql("SELECT * FROM users WHERE plan = 'gold'").await?.count().await?, 1);
 /// # Ok(())
 /// # }
 /// ```
-pub fn register(ctx: &SessionContext) {
+pub fn register(ctx: &SessionContext, access: Access) {
     install(ctx);
     let state = ctx.state_ref();
-    state.write().table_factories_mut().insert("DELTA".to_owned(), Arc::new(DeltaTableFactory::default()));
+    state.write().table_factories_mut().insert("DELTA".to_owned(), Arc::new(DeltaTableFactory { access }));
 }
 
 /// Makes tables of `STORED AS DELTA`.
 #[derive(Debug, Clone, Copy)]
 pub struct DeltaTableFactory {
     access: Access,
-}
-
-impl Default for DeltaTableFactory {
-    /// Of tables that may be written.
-    fn default() -> Self {
-        Self { access: Access::Write }
-    }
 }
 
 impl DeltaTableFactory {
@@ -78,6 +72,11 @@ impl TableProviderFactory for DeltaTableFactory {
         if statement.unbounded || !statement.order_exprs.is_empty() {
             return Err(Error::Statement("STORED AS DELTA takes neither UNBOUNDED nor WITH ORDER".into()).into());
         }
+        if !statement.constraints.is_empty() {
+            let problem =
+                "a Delta table has no keys: leave PRIMARY KEY and UNIQUE out; SET database.upsert_key = 'id' names the key of REPLACE INTO";
+            return Err(Error::Statement(problem.into()).into());
+        }
         let place = Place::new(location, state)?;
         let is_there = is_table(&place).await?;
         let declared = statement.schema.as_arrow().fields();
@@ -87,7 +86,6 @@ impl TableProviderFactory for DeltaTableFactory {
             }
             make(&place, statement).await?;
         }
-        let table = DeltaTableProvider::open(location, as_of, self.access, state).await?;
         if is_there && !declared.is_empty() {
             return Err(Error::Statement(format!(
                 "{}: a Delta table is there, and has its own columns; leave the columns and PARTITIONED BY out",
@@ -95,7 +93,7 @@ impl TableProviderFactory for DeltaTableFactory {
             ))
             .into());
         }
-        Ok(Arc::new(table))
+        Ok(Arc::new(DeltaTableProvider::open(location, as_of, self.access, state).await?))
     }
 }
 

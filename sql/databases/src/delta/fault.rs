@@ -28,6 +28,7 @@ pub(super) fn fault(table: &str, doing: Doing, error: &DeltaTableError) -> Error
             Some(inner) => fault(table, doing, inner),
             None => other(table, effect, &source.to_string()),
         },
+        // It has no kind of its own for a row that breaks what the table demands.
         DeltaTableError::Generic(text) if text.contains("Invalid data found") => broken_check(table),
         error => match innermost_store(error) {
             Some(store) => of_store(table, effect, store),
@@ -96,11 +97,12 @@ fn of_store(table: &str, effect: &str, error: &object_store::Error) -> Error {
     }
 }
 
-/// What the library says of the rest: a line, without what stands in quotes.
+/// What the library says of the rest: a line, up to what may be a value.
 fn other(table: &str, effect: &str, text: &str) -> Error {
     let line = text.lines().next().unwrap_or_default();
-    let unquoted: Vec<_> = line.split(['\'', '"', '`']).step_by(2).collect();
-    Error::Refused(format!("{table}: {}{effect}", long(&unquoted.join("…"))))
+    let words = line.split(|c: char| "'\"`".contains(c) || c.is_ascii_digit()).next().unwrap_or_default();
+    let more = if words.len() < line.len() { "…" } else { "" };
+    Error::Refused(format!("{table}: {}{more}{effect}", long(words)))
 }
 
 fn long(text: &str) -> String {

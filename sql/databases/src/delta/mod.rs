@@ -10,12 +10,12 @@
 //!                                                                                                     store  whose commit it was
 //! ```
 
-mod blind;
 mod describe;
 mod factory;
 mod fault;
 mod partitions;
 mod place;
+mod removals;
 mod rows;
 mod scan;
 mod snapshot;

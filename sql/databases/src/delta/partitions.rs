@@ -2,8 +2,6 @@
 //!
 //! In: the rows of the source, all of them. Out: the condition that holds for the rows of their partitions, and of no other.
 
-use std::collections::HashSet;
-
 use arrow::array::{Array, RecordBatch};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -12,18 +10,30 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{DataFrame, ident, lit};
 use futures::TryStreamExt;
 
+use crate::error::Error;
+
+/// So many are a condition that the library still plans in seconds.
+const PARTITIONS_MAX: usize = 10_000;
+
 /// The condition of the partitions that the rows are in.
 ///
 /// # Errors
-/// DataFusion's.
+/// DataFusion's; [`Error::Statement`] if there are too many.
 pub(super) async fn condition(source: &LogicalPlan, partitions: &[String], session: &SessionState) -> Result<Expr> {
     let columns: Vec<_> = partitions.iter().map(ident).collect();
     let distinct = LogicalPlanBuilder::from(source.clone()).project(columns)?.distinct()?.build()?;
     let mut rows = DataFrame::new(session.clone(), distinct).execute_stream().await?;
-    let mut found: HashSet<Vec<ScalarValue>> = HashSet::new();
+    let mut found = Vec::new();
     while let Some(batch) = rows.try_next().await? {
+        if found.len() + batch.num_rows() > PARTITIONS_MAX {
+            return Err(Error::Statement(format!(
+                "the source has rows of more than {PARTITIONS_MAX} partitions, and one commit replaces no more; SET database.overwrite = 'table' \
+                 replaces all rows, or WHERE makes several statements of it"
+            ))
+            .into());
+        }
         for at in 0..batch.num_rows() {
-            found.insert(values(&batch, at)?);
+            found.push(values(&batch, at)?);
         }
     }
     let of_one = |values: Vec<ScalarValue>| {

@@ -41,8 +41,9 @@ impl Place {
     /// # Errors
     /// [`Error::Statement`] if it is none, or in a store that holds no tables; [`Error::Setting`] if the session has no such store.
     pub(super) fn new(location: &str, state: &dyn Session) -> Result<Self> {
-        let wrong =
-            |problem: &str| Error::Statement(format!("{}: {problem}", shown(location.split(['?', '@']).next_back().unwrap_or_default())));
+        // Behind `?` a key may stand, and before `@` a password.
+        let bare = location.split(['?', '#']).next().and_then(|bare| bare.rsplit('@').next()).unwrap_or_default();
+        let wrong = |problem: &str| Error::Statement(format!("{}: {problem}", shown(bare)));
         let listed = ListingTableUrl::parse(location).map_err(|_| wrong("this is neither a path nor a URL"))?;
         if listed.get_glob().is_some() {
             return Err(wrong("a Delta table is a folder, and this is a pattern; name the folder"));
@@ -52,6 +53,9 @@ impl Place {
             return Err(wrong(
                 "a Delta table is on a disk or in a bucket: web servers do not list their files. Name it by s3://, gs:// or az://",
             ));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("a Delta table is named by its folder alone; leave out what begins with ? or #"));
         }
         // The library knows a store by its host alone, and would take another container's.
         if !url.username().is_empty() || url.password().is_some() {
@@ -68,6 +72,11 @@ impl Place {
         let store = state.runtime_env().object_store(listed.object_store());
         let store = store.map_err(|error| Error::Setting(format!("{}: {}", shown(url.as_str()), first_line(&error.strip_backtrace()))))?;
         Ok(Self { url, store, folder })
+    }
+
+    /// Whether it is the same folder.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.url == other.url
     }
 
     /// The place for messages.

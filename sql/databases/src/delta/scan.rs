@@ -16,23 +16,27 @@ use datafusion::physical_plan::{
     ChildStats, ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
 };
 
+use super::place::Place;
+
 /// The rows of its input, unchanged.
 #[derive(Debug)]
 pub(super) struct SnapshotExec {
     input: Arc<dyn ExecutionPlan>,
-    table: String,
+    place: Place,
     version: u64,
+    is_latest: bool,
     properties: Arc<PlanProperties>,
 }
 
 impl SnapshotExec {
-    pub(super) fn new(input: Arc<dyn ExecutionPlan>, table: String, version: u64) -> Self {
-        Self { properties: Arc::clone(input.properties()), input, table, version }
+    /// `is_latest`: the version is the latest one when its statement began, and no other that was asked for.
+    pub(super) fn new(input: Arc<dyn ExecutionPlan>, place: Place, version: u64, is_latest: bool) -> Self {
+        Self { properties: Arc::clone(input.properties()), input, place, version, is_latest }
     }
 
-    /// The table, as messages name it.
-    pub(super) fn table(&self) -> &str {
-        &self.table
+    /// The version that is read of the table at `place`; `None` of any other.
+    pub(super) fn version_of(&self, place: &Place) -> Option<(u64, bool)> {
+        self.place.is(place).then_some((self.version, self.is_latest))
     }
 }
 
@@ -40,9 +44,9 @@ impl DisplayAs for SnapshotExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "DeltaSnapshotExec: table={}, version={}", self.table, self.version)
+                write!(f, "DeltaSnapshotExec: table={}, version={}", self.place.shown(), self.version)
             }
-            DisplayFormatType::TreeRender => write!(f, "table={}\nversion={}", self.table, self.version),
+            DisplayFormatType::TreeRender => write!(f, "table={}\nversion={}", self.place.shown(), self.version),
         }
     }
 }
@@ -77,7 +81,7 @@ impl ExecutionPlan for SnapshotExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::new(children.swap_remove(0), self.table.clone(), self.version)))
+        Ok(Arc::new(Self::new(children.swap_remove(0), self.place.clone(), self.version, self.is_latest)))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {

@@ -25,6 +25,7 @@ use super::upsert::refuse_key;
 use super::writer::DeltaWriter;
 use crate::error::{Error, shown};
 use crate::options::WriteOptions;
+use crate::relation::Unnamed;
 use crate::settings::Access;
 use crate::write::exec::WriteExec;
 use crate::write::job::{Job, Mode};
@@ -53,7 +54,7 @@ impl DeltaTableProvider {
     /// # use datafusion::prelude::SessionContext;
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
     /// let ctx = SessionContext::new();
-    /// clevertap_databases::delta::register(&ctx);
+    /// clevertap_databases::delta::register(&ctx, Access::Write);
     /// let users = DeltaTableProvider::open("/data/users/", AsOf::Latest, Access::Write, &ctx.state()).await?;
     /// ctx.register_table("users", std::sync::Arc::new(users))?;
     /// # Ok(())
@@ -109,10 +110,10 @@ fn refuse_partitions(job: &Job, partitions: &[String]) -> Option<String> {
     Some(format!("\"{}\" is binary and of the partitions, whose names the library writes with other bytes", shown(&column.name)))
 }
 
-/// Whether a plan reads the table.
-fn reads(plan: &dyn ExecutionPlan, table: &str) -> bool {
-    plan.downcast_ref::<SnapshotExec>().is_some_and(|scan| scan.table() == table)
-        || plan.children().into_iter().any(|child| reads(child.as_ref(), table))
+/// The versions of the table that a plan reads, and of each whether it is the latest that its statement saw.
+fn read_of(plan: &dyn ExecutionPlan, place: &Place) -> Vec<(u64, bool)> {
+    let own = plan.downcast_ref::<SnapshotExec>().and_then(|scan| scan.version_of(place));
+    own.into_iter().chain(plan.children().into_iter().flat_map(|child| read_of(child.as_ref(), place))).collect()
 }
 
 #[async_trait]
@@ -136,7 +137,7 @@ impl TableProvider for DeltaTableProvider {
         let table = self.place().shown();
         let told = |error| of_plan(&table, error);
         let scan = reader(&snapshot, state).map_err(told)?.scan(state, projection, filters, limit).await.map_err(told)?;
-        Ok(Arc::new(SnapshotExec::new(scan, table, snapshot.version())))
+        Ok(Arc::new(SnapshotExec::new(scan, self.place().clone(), snapshot.version(), self.snapshots.as_of() == AsOf::Latest)))
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
@@ -162,7 +163,17 @@ impl TableProvider for DeltaTableProvider {
         if let Some(why) = refuse_key(&job).or_else(|| refuse_partitions(&job, snapshot.metadata().partition_columns())) {
             return Err(Error::Statement(format!("{table}: {why}")).into());
         }
-        let reads_itself = reads(input.as_ref(), &table);
+        if job.mode == Mode::Upsert && job.relation.columns.iter().any(|column| column.unnamed == Unnamed::Generated) {
+            let problem = "it has generated columns, which a merge leaves as they were in rows that change; INSERT OVERWRITE computes them";
+            return Err(Error::Statement(format!("{table}: {problem}")).into());
+        }
+        let read = read_of(input.as_ref(), self.place());
+        // Two names of one table, or a statement beside this one, may have brought another version.
+        if read.iter().any(|(version, is_latest)| *is_latest && *version != snapshot.version()) {
+            let problem = "another writer changed it while the statement was planned. Nothing was changed; run the statement again";
+            return Err(Error::Refused(format!("{table}: {problem}")).into());
+        }
+        let reads_itself = !read.is_empty();
         let writer = DeltaWriter { place: self.place().clone(), snapshot, overwrite: options.overwrite, reads_itself };
         Ok(Arc::new(WriteExec::new(input, Arc::new(writer), Arc::new(job))))
     }

@@ -11,6 +11,7 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, Operator, binary_expr};
 use datafusion::prelude::{DataFrame, ident, lit};
 use deltalake_core::kernel::EagerSnapshot;
+use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::merge::MergeBuilder;
 use deltalake_core::{DeltaResult, DeltaTable};
@@ -45,6 +46,7 @@ pub(super) async fn upsert(
     snapshot: EagerSnapshot,
     log: LogStoreRef,
     session: SessionState,
+    commit: CommitProperties,
 ) -> DeltaResult<DeltaTable> {
     let of = |table: &str, name: &str| Expr::Column(Column::new(Some(table), name));
     let equal = |name: &String| of(TARGET, name).eq(of(SOURCE, name));
@@ -55,6 +57,7 @@ pub(super) async fn upsert(
         .with_target_alias(TARGET)
         // What the rows say of the files that they may be in is learnt while they are read.
         .with_streaming(true)
+        .with_commit_properties(commit)
         .with_session_state(std::sync::Arc::new(session));
     let others: Vec<_> = job.columns.iter().filter(|column| !job.is_key(column)).collect();
     if !others.is_empty() {

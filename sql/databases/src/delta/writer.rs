@@ -15,16 +15,17 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{ident, lit};
 use deltalake_core::delta_datafusion::DeltaSessionContext;
 use deltalake_core::kernel::EagerSnapshot;
+use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::write::WriteBuilder;
 use deltalake_core::protocol::SaveMode;
 use deltalake_core::{DeltaResult, DeltaTable, DeltaTableError};
 use futures::StreamExt;
 
-use super::blind::BlindLog;
 use super::fault::fault;
 use super::partitions::condition;
 use super::place::Place;
+use super::removals::{Removals, SeenLog};
 use super::rows::{Progress, converted, once};
 use super::spilled::spill;
 use super::store::{Commit, WriteStore};
@@ -56,11 +57,20 @@ impl DeltaWriter {
         self.overwrite == Overwrite::Partitions && !self.partitions().is_empty()
     }
 
+    /// A write that stands on rows of its own table, of which the library does not know, is made against the version that it read or not at all.
+    /// An append does not lose by what others do.
+    fn commit(&self, mode: Mode) -> CommitProperties {
+        let is_bound = self.reads_itself && mode != Mode::Append;
+        let properties = CommitProperties::default();
+        if is_bound { properties.with_max_retries(0) } else { properties }
+    }
+
     fn builder(&self, log: LogStoreRef, rows: LogicalPlan, mode: SaveMode, session: &SessionState) -> WriteBuilder {
         WriteBuilder::new(log, Some(EagerSnapshot::clone(&self.snapshot)))
             .with_input_plan(rows)
             .with_save_mode(mode)
             .with_session_state(Arc::new(session.clone()))
+            .with_commit_properties(self.commit(if mode == SaveMode::Append { Mode::Append } else { Mode::Replace }))
     }
 
     /// Writes and commits. `None` if there is nothing to write.
@@ -72,6 +82,8 @@ impl DeltaWriter {
         task: &TaskContext,
     ) -> DeltaResult<Option<DeltaTable>> {
         let session = DeltaSessionContext::with_runtime_env(task.runtime_env()).state();
+        let is_blind = job.mode == Mode::Append && !self.reads_itself;
+        let log = SeenLog::new(log, if is_blind { Removals::LeftOut } else { Removals::OfRows }) as LogStoreRef;
         match job.mode {
             Mode::Append => {
                 let mut rows = rows.peekable();
@@ -79,7 +91,6 @@ impl DeltaWriter {
                     return Ok(None);
                 }
                 let rows = RecordBatchStreamAdapter::new(job.schema(), rows);
-                let log = if self.reads_itself { log } else { Arc::new(BlindLog(log)) as LogStoreRef };
                 self.builder(log, whole(once(Box::pin(rows))?, job)?, SaveMode::Append, &session).await.map(Some)
             }
             Mode::Replace if self.is_of_partitions() => {
@@ -90,7 +101,7 @@ impl DeltaWriter {
             Mode::Replace => self.builder(log, whole(once(rows)?, job)?, SaveMode::Overwrite, &session).await.map(Some),
             Mode::Upsert => {
                 let Some(rows) = spill(rows, task).await? else { return Ok(None) };
-                upsert(rows, job, EagerSnapshot::clone(&self.snapshot), log, session).await.map(Some)
+                upsert(rows, job, EagerSnapshot::clone(&self.snapshot), log, session, self.commit(job.mode)).await.map(Some)
             }
         }
     }

@@ -57,15 +57,17 @@ pub(super) async fn check(connector: &Connector, access: Access) -> Result<Vec<F
     let sees = format!("{tables} tables and views are seen");
     findings.push(match access {
         Access::Write if read_only != 0 => Finding::refused("rights", "the server is read only; write to the primary"),
-        Access::Write if !makes_temporary(&mut connection, &connector.address.database).await => Finding::refused(
+        Access::Write if !makes_temporary(&mut connection, &connector.address.database).await => Finding::open(
             "rights",
-            format!("{sees}; temporary tables may not be made, which every write needs: GRANT CREATE TEMPORARY TABLES in the database"),
+            format!(
+                "{sees}; temporary tables may not be made, so appends alone are written: GRANT CREATE TEMPORARY TABLES in the database"
+            ),
         ),
         Access::Write => Finding::good("rights", format!("{sees}; temporary tables may be made")),
         Access::Read => Finding::good("rights", sees),
     });
-    let says = if local_infile == 0 { "off" } else { "on" };
-    findings.push(Finding::good("local_infile", format!("{says}; writes do without LOAD DATA LOCAL")));
+    let says = if local_infile == 0 { "off; rows go as INSERTs, at about half the pace" } else { "on; rows go by LOAD DATA LOCAL" };
+    findings.push(Finding::good("local_infile", says));
     findings.push(Finding::clock(there, here));
     let left: Vec<String> = connection.exec(STAGING, (STAGE_PREFIX, STAGE_PREFIX)).await.map_err(|error| failed(&error))?;
     findings.push(Finding::staging(&left.iter().map(|name| shown(name)).collect::<Vec<_>>()));

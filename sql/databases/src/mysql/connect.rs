@@ -16,7 +16,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// A session in which texts are UTF-8, instants are UTC, a value that does not fit is an error, and a backslash in a literal is one of two.
 const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
-     sql_notes = 0, SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+     sql_notes = 1, max_error_count = 64, SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 
 /// What connects.
 pub(super) struct Connector {

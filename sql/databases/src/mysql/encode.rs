@@ -22,6 +22,7 @@ use crate::write::job::Job;
 /// What is wrong with a value.
 type Fault = &'static str;
 
+const PLACE: Fault = "is no member of its column's type, and MySQL would take its digits for the place of one";
 const NO_YEAR: Fault = "is of a year that MySQL does not have: it takes those from 1 to 9999";
 const NOT_FINITE: Fault = "is NaN or infinite, which MySQL cannot hold; CASE WHEN isnan(…) THEN NULL says that NULL is meant";
 
@@ -35,8 +36,8 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// About how many bytes one statement carries. Of INSERT a quarter of the packet that a server takes that was not asked to take more; a line of
-    /// LOAD DATA may stand in several packets.
+    /// About how many bytes one statement carries. Of INSERT a quarter of the packet that a server takes that was not asked to take more; a chunk of
+    /// LOAD DATA goes in several packets.
     fn bytes(self) -> usize {
         match self {
             Self::Lines => 4 << 20,
@@ -112,6 +113,12 @@ fn escaped(mut text: &str, out: &mut String) {
     out.push_str(text);
 }
 
+/// Whether a text of digits is none of the members of an ENUM or SET.
+fn is_place(text: &str, column: &Column) -> bool {
+    let is_list = ["enum(", "set("].iter().any(|list| column.sql_type.starts_with(list));
+    is_list && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && !column.sql_type.contains(&format!("'{text}'"))
+}
+
 /// Writes a number.
 macro_rules! number {
     ($array:ident, $at:ident, $out:ident, $type:ty) => {
@@ -147,6 +154,8 @@ fn cell(form: Form, array: &dyn Array, at: usize, column: &Column, out: &mut Str
         },
         DataType::Decimal128(_, scale) => out.push_str(&decimal(&array.as_primitive::<Decimal128Type>().value(at).to_string(), *scale)),
         DataType::Decimal256(_, scale) => out.push_str(&decimal(&array.as_primitive::<Decimal256Type>().value(at).to_string(), *scale)),
+        // The server takes digits for the place of a member.
+        DataType::Utf8 if is_place(array.as_string::<i32>().value(at), column) => return Err(PLACE),
         DataType::Utf8 => match form {
             Form::Lines => escaped(array.as_string::<i32>().value(at), out),
             Form::Literals => text(array.as_string::<i32>().value(at), out),
@@ -167,10 +176,6 @@ fn cell(form: Form, array: &dyn Array, at: usize, column: &Column, out: &mut Str
         }
         DataType::Timestamp(..) => {
             let micros = array.as_primitive::<TimestampMicrosecondType>().value(at);
-            let unit = 10_i64.pow(6 - u32::try_from(column.chars_max.unwrap_or(6).min(6)).unwrap_or(6));
-            if micros % unit != 0 {
-                return Err("has a finer fraction of a second than its column; date_trunc('second', …) takes it away");
-            }
             let instant = timestamp_us_to_datetime(micros).and_then(|at| date(at, INSTANT));
             plain(form, &instant.ok_or(NO_YEAR)?, out);
         }

@@ -102,14 +102,20 @@ fn of_server(refusal: &ServerError, qualified: &str, doing: Doing, first_row: Op
     match code {
         1406 => value("is longer than its column"),
         1264 | 1690 => value("is out of the range of its column"),
+        // A message about a cell that names no column has the cell alone.
+        1292 | 1411 | 1525 if !refusal.message.contains("' for column ") => {
+            refused("a value has a form that its column, or what is made of it, does not take")
+        }
         1366 | 1292 | 1265 | 1411 | 1525 | 4025 | 3140 => value("has a form or a character that its column does not take"),
         1048 | 1263 | 1364 => value("is NULL and is NOT NULL there"),
         1062 | 1586 => refused("a row has a key that is there already; REPLACE INTO changes such rows"),
         1451 | 1452 | 1216 | 1217 => refused("a row refers to one that is not there, or is referred to"),
         3819 => refused("a row breaks a CHECK constraint"),
         1290 | 1792 | 1836 | 3032 => refused("the server or the session is read only; write to the primary"),
-        1205 | 1213 => refused("another transaction was in the way, several times; run the statement again"),
-        1044 | 1142 | 1143 | 1227 => refused("the user may not do this; a write needs INSERT, UPDATE, DELETE and CREATE TEMPORARY TABLES"),
+        1205 | 1213 => refused("another transaction was in the way; run the statement again"),
+        1044 | 1142 | 1143 | 1227 => {
+            refused("the user may not do this; a write needs INSERT, and but for an append UPDATE, DELETE and CREATE TEMPORARY TABLES")
+        }
         1146 | 1054 | 1049 => refused(&format!("the table was changed meanwhile: {}; run the statement again", shown(&refusal.message))),
         1170 => refused("a column of the key is a TEXT or BLOB, of which MySQL makes no key; make it a VARCHAR"),
         1021 | 1114 => refused("the server's disk, or its space for temporary tables, is full"),

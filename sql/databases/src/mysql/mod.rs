@@ -1,7 +1,7 @@
 //! MySQL and MariaDB.
 //!
-//! A read is one prepared query, whose rows come as they are taken, one snapshot a scan. A write goes by a temporary table and ends in one
-//! transaction.
+//! A read is one prepared query, whose rows come as they are taken, one snapshot a scan. A write goes by a temporary table, but for an append,
+//! and ends in one transaction.
 
 mod check;
 mod connect;

@@ -39,7 +39,7 @@ fn ingest(job: &Job, form: Form, stage: &str, is_keyed: bool) -> String {
 
 pub(super) fn steps(job: &Job, form: Form) -> Steps {
     let target = MysqlDialect.table(&job.relation);
-    if job.mode == Mode::Append && job.relation.exists {
+    if job.mode == Mode::Append && job.relation.exists && !job.relation.is_view {
         let ingest = ingest(job, form, &target, false);
         return Steps { before: vec!["START TRANSACTION".into()], ingest, numbered: false, between: Vec::new(), merge: Vec::new() };
     }

@@ -21,6 +21,8 @@ use crate::write::rows::Rows;
 
 /// How often a transaction that met a deadlock is tried.
 const TRIES: usize = 4;
+/// How long a packet of lines is.
+const PACKET_BYTES: usize = 1 << 20;
 
 /// A session. It is ended, and so undone, when it is dropped before its end.
 struct Transaction {
@@ -105,6 +107,11 @@ async fn encoded(form: Form, job: &Job, rows: &mut Rows) -> DataFusionResult<Opt
     Ok(batch.map(|batch| chunks(form, job, &batch, first_row)).transpose()?)
 }
 
+/// Each is one packet, which a server may limit.
+fn packets(lines: Bytes) -> impl Iterator<Item = Bytes> + Send {
+    (0..lines.len()).step_by(PACKET_BYTES).map(move |at| lines.slice(at..lines.len().min(at + PACKET_BYTES)))
+}
+
 impl Transaction {
     /// Sends rows, and says how many the server took.
     async fn send(&mut self, steps: &Steps, chunks: Vec<Chunk>) -> DataFusionResult<u64> {
@@ -114,7 +121,7 @@ impl Transaction {
                 Form::Literals => self.connection.query_drop(format!("{}{text}", steps.ingest)).await,
                 Form::Lines => {
                     // Whatever file a server asks for, it is given these bytes, once.
-                    let lines = async { Ok(futures::stream::once(std::future::ready(Ok(Bytes::from(text)))).boxed()) };
+                    let lines = async { Ok(futures::stream::iter(packets(Bytes::from(text)).map(Ok)).boxed()) };
                     self.connection.set_infile_handler(lines);
                     self.connection.query_drop(steps.ingest.as_str()).await
                 }
@@ -122,7 +129,7 @@ impl Transaction {
             done.map_err(|error| self.failed(&error, Some(first_row)))?;
             // A row that replaced another counts twice, so only fewer can be told.
             taken += self.connection.affected_rows().min(rows);
-            if self.form == Form::Lines && self.connection.get_warnings() > 0 {
+            if self.connection.get_warnings() > 0 {
                 let warning = self.connection.query_first::<(String, u16, String), _>("SHOW WARNINGS LIMIT 1").await;
                 let (_, code, message) = warning.map_err(|error| self.failed(&error, None))?.unwrap_or_default();
                 return Err(of_warning(code, message, &self.qualified, first_row).into());

@@ -139,6 +139,8 @@ pub(super) fn known(oid: i64, typmod: i32, is_enum: bool) -> Known {
     let float = |data_type| Known { comparison: Comparison::Float, is_loosely_equal: true, ..Known::exact(data_type) };
     // The limit of a varchar or char has the four bytes of a length added.
     let chars_max = usize::try_from(typmod - 4).ok().filter(|_| typmod > 4);
+    // Of a time it is the digits of a second.
+    let digits = usize::try_from(typmod).ok();
     let oid = u32::try_from(oid).ok().and_then(Type::from_oid);
     match oid {
         _ if is_enum => text(),
@@ -159,9 +161,11 @@ pub(super) fn known(oid: i64, typmod: i32, is_enum: bool) -> Known {
         Some(Type::UUID) => Known { comparison: Comparison::Uuid, is_loosely_equal: false, ..Known::cast() },
         Some(Type::BYTEA) => Known::never(DataType::Binary),
         Some(Type::DATE) => Known::exact(DataType::Date32),
-        Some(Type::TIMESTAMP) => Known::exact(DataType::Timestamp(TimeUnit::Microsecond, None)),
-        Some(Type::TIMESTAMPTZ) => Known::exact(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
-        Some(Type::TIME) => Known::never(DataType::Time64(TimeUnit::Microsecond)),
+        Some(Type::TIMESTAMP) => Known { chars_max: digits, ..Known::exact(DataType::Timestamp(TimeUnit::Microsecond, None)) },
+        Some(Type::TIMESTAMPTZ) => {
+            Known { chars_max: digits, ..Known::exact(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))) }
+        }
+        Some(Type::TIME) => Known { chars_max: digits, ..Known::never(DataType::Time64(TimeUnit::Microsecond)) },
         // A day of it is equal to 24 hours.
         Some(Type::INTERVAL) => Known { is_loosely_equal: true, ..Known::never(DataType::Interval(IntervalUnit::MonthDayNano)) },
         _ => Known::cast(),

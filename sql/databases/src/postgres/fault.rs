@@ -73,6 +73,10 @@ pub(super) fn of_query(error: &tokio_postgres::Error, qualified: &str) -> Error 
             };
             Error::Statement(format!("{qualified}: the query is no SQL that PostgreSQL understands{at}, or more than one statement"))
         }
+        // A text in double quotes is a name to it, and would be repeated.
+        "42703" => {
+            Error::Statement(format!("{qualified}: a column of the query is not there; a text stands in single quotes (SQLSTATE 42703)"))
+        }
         code if code.starts_with("42") && code != "42501" => {
             Error::Statement(format!("{qualified}: {} (SQLSTATE {code})", shown(refusal.message())))
         }
@@ -128,6 +132,11 @@ fn of_server(refusal: &DbError, place: &str, doing: Doing) -> Error {
 /// Whether the same statement may go through if it is tried again: a deadlock, or a row that another transaction changed.
 pub(super) fn is_transient(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| matches!(code.code(), "40P01" | "40001"))
+}
+
+/// Whether a COMMIT that ended so has undone the transaction: the end of a session or of a connection says nothing of it.
+pub(crate) fn is_settled(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| !code.code().starts_with("57P") && !code.code().starts_with("08") && code.code() != "40003")
 }
 
 /// Whether a value is what is wrong: a data exception, or a domain's own condition.

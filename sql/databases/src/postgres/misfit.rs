@@ -6,6 +6,7 @@
 use tokio_postgres::Client;
 
 use super::connect::one_text;
+use super::fault::is_of_a_value;
 use super::steps;
 use crate::error::Error;
 use crate::relation::Column;
@@ -46,7 +47,10 @@ async fn first(client: &Client, job: &Job, column: &Column, rows: u64) -> Option
 
 async fn casts(client: &Client, job: &Job, column: &Column, first: u64, last: u64) -> Option<bool> {
     client.batch_execute("SAVEPOINT clevertap_cast").await.ok()?;
-    let is_cast = client.batch_execute(&steps::cast(job, column, first, last)).await.is_ok();
+    let cast = client.batch_execute(&steps::cast(job, column, first, last)).await;
     client.batch_execute("ROLLBACK TO SAVEPOINT clevertap_cast").await.ok()?;
-    Some(is_cast)
+    match cast {
+        Ok(()) => Some(true),
+        Err(error) => is_of_a_value(&error).then_some(false),
+    }
 }

@@ -134,7 +134,14 @@ impl Sql<'_> {
 
     /// The staged value, in the column's own type.
     fn value(column: &Column) -> String {
-        if column.is_cast { format!("s.{}::{}", name(column), column.sql_type) } else { format!("s.{}", name(column)) }
+        let staged = format!("s.{}", name(column));
+        match column.sql_type.as_str() {
+            _ if !column.is_cast => staged,
+            // A cast with a length cuts what is longer; the column itself refuses it.
+            sql_type if sql_type.starts_with("bit varying") => format!("{staged}::varbit"),
+            sql_type if sql_type.starts_with("bit") => format!("{staged}::\"bit\""),
+            sql_type => format!("{staged}::{sql_type}"),
+        }
     }
 
     fn keys(&self) -> impl Iterator<Item = &Column> {

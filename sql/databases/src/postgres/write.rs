@@ -13,7 +13,7 @@ use tokio_postgres::{Client, CopyInSink};
 
 use super::connect::{Connection, Connector, one_text};
 use super::encode::{Encoder, begin, end};
-use super::fault::{is_of_a_value, is_transient, of_statement};
+use super::fault::{is_of_a_value, is_settled, is_transient, of_statement};
 use super::misfit::misfit;
 use super::steps::steps;
 use crate::error::{Doing, Error, Result};
@@ -90,8 +90,8 @@ impl Session for Transaction {
                     self.execute(&format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
                 }
                 Err(error) => {
-                    self.execute(&format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await?;
-                    let misfit = if is_of_a_value(&error) { misfit(self.client(), &self.job).await } else { None };
+                    let is_undone = is_of_a_value(&error) && self.execute(&format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await.is_ok();
+                    let misfit = if is_undone { misfit(self.client(), &self.job).await } else { None };
                     return Err(misfit.unwrap_or_else(|| self.failed(&error)).into());
                 }
             }
@@ -131,8 +131,8 @@ impl Transaction {
         // Nothing is left to be ended.
         self.connection = None;
         let Err(error) = answer else { return Ok(()) };
-        // A deferred constraint is looked at now. An end of the session says nothing of the transaction.
-        if error.code().is_some_and(|code| !code.code().starts_with("57P")) {
+        // A deferred constraint is looked at now.
+        if is_settled(&error) {
             return Err(self.failed(&error));
         }
         // It is the server's own number; anything else is not asked about.

@@ -2,7 +2,7 @@
 
 use datafusion::common::ScalarValue;
 
-use crate::dialect::{Dialect, quoted};
+use crate::dialect::{Dialect, decimal, quoted};
 use crate::postgres::dialect::PostgresDialect;
 use crate::relation::Column;
 
@@ -43,6 +43,10 @@ impl Dialect for RedshiftDialect {
     fn literal(&self, value: &ScalarValue, column: &Column) -> Option<String> {
         match value {
             ScalarValue::Utf8(Some(value)) | ScalarValue::Utf8View(Some(value)) | ScalarValue::LargeUtf8(Some(value)) => text(value),
+            // There a numeric without digits is one of eighteen, none behind the point.
+            ScalarValue::Decimal128(Some(value), precision, scale) => {
+                Some(format!("'{}'::numeric({precision},{scale})", decimal(&value.to_string(), *scale)))
+            }
             value => PostgresDialect.literal(value, column),
         }
     }
@@ -54,7 +58,26 @@ impl Dialect for RedshiftDialect {
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::*;
+    use crate::relation::{Comparison, Unnamed};
+
+    #[test]
+    fn a_decimal_says_its_digits() {
+        let column = Column {
+            name: "n".into(),
+            stored: None,
+            data_type: arrow::datatypes::DataType::Decimal128(12, 2),
+            nullable: true,
+            sql_type: "numeric(12,2)".into(),
+            is_cast: false,
+            chars_max: None,
+            unnamed: Unnamed::Null,
+            comparison: Comparison::Exact,
+            is_loosely_equal: false,
+        };
+        let literal = RedshiftDialect.literal(&ScalarValue::Decimal128(Some(-150), 12, 2), &column);
+        assert_eq!(literal.as_deref(), Some("'-1.50'::numeric(12,2)"));
+    }
 
     #[test]
     fn a_text_means_the_same_whatever_a_backslash_does() {

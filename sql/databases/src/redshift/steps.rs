@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 
 use super::dialect::RedshiftDialect;
 use crate::dialect::Dialect;
-use crate::relation::Column;
+use crate::relation::{Column, Comparison};
 use crate::write::job::{Job, Mode};
 use crate::write::path::{STAGE_PREFIX, Steps};
 
@@ -153,10 +153,14 @@ impl Sql<'_> {
     fn is_same(&self) -> Option<String> {
         let same = |column: &Column| {
             let (own, staged) = (self.own(column), self.value(column));
-            // Equal is not the same: 0 and -0.
-            let (own, staged) =
-                if column.is_loosely_equal { (format!("{own}::varchar"), format!("{staged}::varchar")) } else { (own, staged) };
-            format!("({own} = {staged} OR ({own} IS NULL AND {staged} IS NULL))")
+            // Equal is not the same: 0 and -0; a text and one with blanks behind it, or of other case. Nor is what is written alike: a double
+            // may have more digits.
+            let exact = match column.comparison {
+                Comparison::Text => format!("md5({own}) = md5({staged})"),
+                _ if column.is_loosely_equal => format!("{own} = {staged} AND {own}::varchar = {staged}::varchar"),
+                _ => format!("{own} = {staged}"),
+            };
+            format!("({exact} OR ({own} IS NULL AND {staged} IS NULL))")
         };
         // Of types that are texts here none is known to be compared there.
         self.others()

@@ -12,7 +12,7 @@ use super::staging::{StagedFile, Staging};
 use super::steps::{Way, steps};
 use crate::error::{Doing, Error, Result};
 use crate::postgres::connect::Connection;
-use crate::postgres::fault::of_statement_at;
+use crate::postgres::fault::{is_settled, of_statement_at};
 use crate::settings::Kind;
 use crate::unique::unique;
 use crate::write::job::Job;
@@ -161,8 +161,7 @@ impl Transaction {
         self.connection = None;
         match answer {
             Ok(()) => Ok(()),
-            // An end of the session says nothing of the transaction.
-            Err(error) if error.code().is_some_and(|code| !code.code().starts_with("57P")) => Err(self.failed(&error)),
+            Err(error) if is_settled(&error) => Err(self.failed(&error)),
             Err(_) => Err(Error::InDoubt(format!(
                 "{}: the connection to Redshift ended while COMMIT was awaited, and Redshift cannot be asked what became of it: all rows were \
                  written, or none. Look at the table before the statement is run again",

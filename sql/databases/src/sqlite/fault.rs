@@ -53,7 +53,10 @@ pub(super) fn of_query(error: &rusqlite::Error, qualified: &str) -> Error {
         _ => return of(error, qualified, Doing::Reading),
     };
     // What a syntax error stands near may be a value.
-    if ["no such ", "ambiguous column name"].iter().any(|known| message.starts_with(known)) {
+    if message.starts_with("no such column") {
+        // A text in double quotes is a name to it, and would be repeated.
+        Error::Statement(format!("{qualified}: a column of the query is not there; a text stands in single quotes"))
+    } else if ["no such ", "ambiguous column name"].iter().any(|known| message.starts_with(known)) {
         Error::Statement(format!("{qualified}: {}", shown(message)))
     } else {
         Error::Statement(format!("{qualified}: the query is no SQL that SQLite understands, or more than one statement"))

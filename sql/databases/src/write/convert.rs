@@ -2,14 +2,18 @@
 //!
 //! In: an array of the source, the column it is written to. Out: an array of the column's type, or the first row whose value does not fit, and
 //! why. What a conversion would change is refused: a fraction in a whole number, digits behind the last of a decimal, an integer that a float
-//! does not hold, a part of a microsecond. What is inexact by nature is rounded: a float in a decimal, a double in a real.
+//! does not hold, a part of a microsecond. What is inexact by nature is rounded: a float in a decimal, a double in a
+//! real.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, UInt64Array};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, cast, cast_with_options, take};
-use arrow::datatypes::{ArrowNativeType, DataType, FieldRef, Float64Type, TimeUnit};
+use arrow::datatypes::{
+    ArrowNativeType, ArrowPrimitiveType, DECIMAL256_MAX_PRECISION, DataType, FieldRef, Float64Type, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampNanosecondType,
+};
 
 use crate::error::{Error, Result, shown};
 use crate::relation::{Column, Relation};
@@ -137,6 +141,8 @@ impl Conversion<'_> {
             return Err(self.refuse(at, &format!("{why}; coalesce gives it a value, or WHERE leaves the row out")));
         }
         match to {
+            DataType::Timestamp(TimeUnit::Microsecond, _) => self.check_fraction::<TimestampMicrosecondType>(&converted)?,
+            DataType::Time64(TimeUnit::Microsecond) => self.check_fraction::<Time64MicrosecondType>(&converted)?,
             DataType::Utf8 => self.check_texts(&converted)?,
             DataType::List(element) if element.data_type() == &DataType::Utf8 => {
                 let lists = converted.as_list::<i32>();
@@ -240,6 +246,26 @@ impl Conversion<'_> {
             (decimal, DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)) if decimal.is_decimal() => {
                 by_round_trip(format!("has more than {scale} digits behind the point; round(…, {scale}) takes them away"))
             }
+            // Text is rounded, and cut, as it is parsed.
+            (text, DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) if text.is_string() => {
+                let digits = i16::from(DECIMAL256_MAX_PRECISION) - i16::from(*precision) + i16::from(*scale);
+                let wide = DataType::Decimal256(DECIMAL256_MAX_PRECISION, i8::try_from(digits).unwrap_or(*scale));
+                let (exact, taken) = (cast_with_options(from, &wide, &LENIENT)?, cast_with_options(to, &wide, &LENIENT)?);
+                let changed = first_false(&not_distinct(&exact, &taken)?);
+                Ok(changed.map(|at| {
+                    (at, format!("has more than {scale} digits behind the point; round(…, {scale}) of a number takes them away"))
+                }))
+            }
+            (text, DataType::Timestamp(TimeUnit::Microsecond, zone)) if text.is_string() => {
+                let exact = cast_with_options(from, &DataType::Timestamp(TimeUnit::Nanosecond, zone.clone()), &LENIENT)?;
+                let instants = exact.as_primitive::<TimestampNanosecondType>();
+                let cut = (0..instants.len()).find(|at| instants.is_valid(*at) && instants.value(*at) % 1_000 != 0);
+                Ok(cut.map(|at| (at, "has parts of a microsecond, which the column cannot hold".into())))
+            }
+            (decimal, float) if decimal.is_decimal() && float.is_floating() => by_round_trip(format!(
+                "is a decimal that {} does not hold exactly; CAST it to double says that this is meant",
+                self.column.sql_type
+            )),
             (DataType::Timestamp(..), DataType::Date32) => {
                 by_round_trip("has a time of day, and the column takes days; date_trunc('day', …) takes it away".into())
             }
@@ -250,6 +276,18 @@ impl Conversion<'_> {
                 by_round_trip("has parts of a microsecond, which the column cannot hold".into())
             }
             _ => Ok(None),
+        }
+    }
+
+    /// A column with fewer digits of a second than six rounds, or cuts.
+    fn check_fraction<T: ArrowPrimitiveType<Native = i64>>(&self, values: &ArrayRef) -> Result<()> {
+        let Some(digits) = self.column.chars_max.and_then(|digits| u32::try_from(digits).ok()).filter(|digits| *digits < 6) else {
+            return Ok(());
+        };
+        let (values, unit) = (values.as_primitive::<T>(), 10_i64.pow(6 - digits));
+        match (0..values.len()).find(|at| values.is_valid(*at) && values.value(*at) % unit != 0) {
+            Some(at) => Err(self.refuse(at, "has a finer fraction of a second than its column; date_trunc('second', …) takes it away")),
+            None => Ok(()),
         }
     }
 

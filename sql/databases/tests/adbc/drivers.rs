@@ -43,6 +43,9 @@ fn a_secret_among_the_plain_options_is_refused_without_being_repeated() {
     for (key, value) in [
         ("uri", "postgresql://ann:hunter2@db.example/shop"),
         ("uri", "host=db.example password=hunter2"),
+        ("uri", "host=db.example password = hunter2"),
+        ("uri", "ann:hunter2@acme/db"),
+        ("adbc.flight.sql.authorization_header", "hunter2"),
         ("password", "hunter2"),
         ("adbc.snowflake.sql.client_option.auth_token", "hunter2"),
         ("adbc.snowflake.sql.client_option.jwt_private_key_pkcs8_value", "hunter2"),

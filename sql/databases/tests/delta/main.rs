@@ -16,6 +16,7 @@ mod writes;
 
 use std::path::PathBuf;
 
+use clevertap_databases::Access;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use statements::{refusal, rows, shown};
@@ -24,7 +25,7 @@ use statements::{refusal, rows, shown};
 fn session() -> SessionContext {
     let config = SessionConfig::new().with_batch_size(100).with_target_partitions(2);
     let ctx = SessionContext::new_with_config(config.set_str("datafusion.execution.time_zone", "UTC"));
-    clevertap_databases::delta::register(&ctx);
+    clevertap_databases::delta::register(&ctx, Access::Write);
     ctx
 }
 

@@ -48,6 +48,38 @@ async fn what_others_write_is_read_and_what_is_written_others_read() {
     assert!(ours.contains("| 301      | 75850     | 10"), "{ours}");
 }
 
+/// A compaction changes no row, and takes the files away that a statement stands on: rows would be there twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compaction_meanwhile_doubles_no_row() {
+    let Some(python) = python() else { return };
+    for statement in
+        ["REPLACE INTO t VALUES (1, 'new'), (9, 'new')", "INSERT OVERWRITE t VALUES (1, 'new')", "INSERT INTO t VALUES (9, 'new')"]
+    {
+        let folder = Folder::new();
+        let ctx = folder.table("(id BIGINT, name VARCHAR)").await;
+        rows(&ctx, "SET database.upsert_key = 'id'").await.unwrap();
+        for id in 0..4 {
+            rows(&ctx, &format!("INSERT INTO t VALUES ({id}, 'old')")).await.unwrap();
+        }
+        let plan = ctx.sql(statement).await.unwrap().create_physical_plan().await.unwrap();
+        run(
+            python,
+            &format!("from deltalake import DeltaTable\nprint(DeltaTable('{}').optimize.compact()['numFilesRemoved'])", folder.place()),
+        );
+        let written = datafusion::physical_plan::collect(plan, ctx.task_ctx()).await;
+        let found = shown(&ctx, "SELECT count(*), count(DISTINCT id) FROM t").await;
+        match written {
+            // An append stands on no file.
+            Ok(_) => assert!(statement.starts_with("INSERT INTO") && found.contains("| 5        | 5"), "{statement}: {found}"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("another writer changed rows") && error.ends_with("[DB-303]"), "{statement}: {error}");
+                assert!(found.contains("| 4        | 4"), "{statement}: {found}");
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_made_here_with_each_type_is_the_same_to_others() {
     let Some(python) = python() else { return };

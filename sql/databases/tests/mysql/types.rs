@@ -172,6 +172,7 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
         ("ts", "TIMESTAMP '2100-01-01T00:00:00'", "is out of the range of its column", "NULL"),
         ("f", "CAST('NaN' AS double)", "is NaN or infinite", "CASE WHEN isnan(CAST('NaN' AS double)) THEN NULL ELSE 1.0 END"),
         ("e", "'b'", "has a form or a character that its column does not take", "'a'"),
+        ("e", "'1'", "is no member of its column's type, and MySQL would take its digits for the place of one", "'a'"),
         ("y", "decode('000000', 'hex')", "has a form or a character that its column does not take", "NULL"),
     ];
     for (column, value, problem, remedy) in cases {

@@ -175,7 +175,7 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
     let peer = server.schema("fit").await;
     peer.run(
         "CREATE TABLE fit.t (id int NOT NULL, i2 smallint, f4 real, d numeric(5, 2), v varchar(3), t text, da date, ts timestamp, tz timestamptz, f8 float8,
-         l smallint[])",
+         l smallint[], t0 timestamp(0), bits bit(3))",
     )
     .await;
     let ctx = server.session();
@@ -196,6 +196,22 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
         ("d", "1::double", "CAST('NaN' AS double)", "is a number that numeric(5,2) cannot hold", "nanvl(x, NULL)"),
         ("l", "[1::bigint]", "[2, NULL, 70000::bigint]", "has an element that is a number that smallint[] cannot hold", "NULL"),
         ("l", "[1.0::double]", "[1.5::double]", "has an element that has a fraction", "NULL"),
+        ("d", "'1.25'", "'1.255'", "has more than 2 digits behind the point", "NULL"),
+        ("ts", "'2026-01-01T00:00:00.123456'", "'2026-01-01T00:00:00.1234567'", "has parts of a microsecond", "NULL"),
+        (
+            "f8",
+            "1.5::decimal(20, 1)",
+            "9007199254740993::decimal(20, 0)",
+            "is a decimal that double precision does not hold",
+            "CAST(x AS double)",
+        ),
+        (
+            "t0",
+            "TIMESTAMP '2026-01-01T00:00:01'",
+            "TIMESTAMP '2026-01-01T00:00:00.6'",
+            "has a finer fraction of a second than its column; date_trunc('second', …) takes it away",
+            "date_trunc('second', x)",
+        ),
         ("v", "'äöü'", "'äöüß'", "has more than 3 characters; left(…, 3) shortens it", "left(x, 3)"),
         ("t", "'a'", "arrow_cast(decode('610062', 'hex'), 'Utf8')", "has a NUL character", "regexp_replace(x, '\\x00', '', 'g')"),
         ("id", "1", "NULL::int", "is NULL, and the column is NOT NULL; coalesce gives it a value", "coalesce(x, 0)"),
@@ -237,6 +253,8 @@ async fn what_does_not_fit_is_refused_by_column_and_row() {
             peer.run("TRUNCATE fit.t").await;
         }
     }
+    let error = refusal(&ctx, "INSERT INTO shop.fit.t (id, bits) SELECT 1, '10101'").await;
+    assert!(error.contains("a value does not fit its column (SQLSTATE 22026)") && peer.rows("fit.t").await.is_empty(), "{error}");
     let error = refusal(&ctx, "INSERT INTO shop.fit.t (id, da) SELECT 1, INTERVAL '1 day'").await;
     assert!(error.contains("Date32") && error.contains("Interval"), "{error}");
 }

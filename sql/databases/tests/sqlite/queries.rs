@@ -51,7 +51,10 @@ async fn what_is_no_query_is_refused_and_changes_nothing() {
     for (sql, why) in [
         ("SELECT * FROM database_query('shop', 'SELECT id, id FROM t')", "two columns \"id\"; AS in it gives one another name"),
         ("SELECT * FROM database_query('shop', 'SELECT ?')", "has parameters"),
-        ("SELECT * FROM database_query('shop', 'SELECT moon FROM t')", "no such column: moon"),
+        (
+            "SELECT * FROM database_query('shop', 'SELECT moon FROM t')",
+            "a column of the query is not there; a text stands in single quotes",
+        ),
         ("SELECT * FROM database_query('shp', 'SELECT 1')", "no database \"shp\" is attached; these are: shop"),
         ("SELECT * FROM database_query('shop')", "takes a database and a query, both in quotes"),
         ("SELECT * FROM database_query('shop', 1)", "takes a database and a query, both in quotes"),

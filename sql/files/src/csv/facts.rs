@@ -128,7 +128,7 @@ impl Facts {
         }
         for (cell, record) in cells {
             // Few texts are as short as the marks.
-            if (2..=4).contains(&cell.len())
+            if (2..=6).contains(&cell.len())
                 && let Some(mark) = null_mark(cell.bytes(data))
             {
                 self.note_mark(mark, cell.is_quoted(data, dialect.quote), record.line);

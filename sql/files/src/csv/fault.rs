@@ -96,7 +96,7 @@ pub(crate) fn no_row(looks: Looks) -> Option<String> {
             "the table is drawn for reading, as psql and mysql show it: write it with psql's \\copy (SELECT …) TO 'file.csv' CSV HEADER, or \
              with mysql --batch"
         }
-        Looks::Footer => "remove the count of the rows, which psql -At does not write",
+        Looks::Footer => "remove the count of the rows, which psql -P footer=off does not write",
         Looks::EndMark => "remove the end mark of the dump",
         Looks::Joined => "remove the mark, or read the files as they were before: as a folder they are one table",
         Looks::Names => "remove the line, or read the files as they were before: as a folder they are one table",

@@ -58,7 +58,7 @@ fn names_that_stand_again_are_refused_where_they_can_be_no_row() {
 #[test]
 fn what_psql_writes_around_rows_is_no_row() {
     for (file, line, remedy) in [
-        ("id\nu1\nu2\n(2 rows)\n", 4, "remove the count of the rows, which psql -At does not write, or quote it if it is a row"),
+        ("id\nu1\nu2\n(2 rows)\n", 4, "remove the count of the rows, which psql -P footer=off does not write, or quote it if it is a row"),
         ("id\nu1\n(1 row)\n\n", 3, "remove the count of the rows"),
         ("id,n\nu1,2\n(1 row)\n", 3, "remove the count of the rows"),
         ("id\nu1\n\\.\n", 3, "remove the end mark of the dump, or quote it if it is a row"),

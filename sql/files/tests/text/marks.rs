@@ -11,7 +11,7 @@ fn told(file: &str, options: &Options) -> Vec<String> {
 
 #[test]
 fn a_mark_for_no_value_among_texts_is_told_and_null_with_the_option_that_is_told() {
-    for mark in &NULL_MARKS[..12] {
+    for mark in &NULL_MARKS[..13] {
         let file = format!("id,city\nu1,Pune\nu2,{mark}\nu3,Goa\nu4,{mark}\n");
         let remedy = format!("OPTIONS (null '{mark}') of CREATE EXTERNAL TABLE makes it NULL");
         assert_eq!(

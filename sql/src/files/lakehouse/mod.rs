@@ -8,12 +8,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider, TableProviderFactory},
-    common::{Result, plan_err},
+    common::{DataFusionError, Result, plan_err},
     datasource::listing::ListingTableUrl,
     logical_expr::{CreateExternalTable, LogicalPlan},
 };
 use datafusion_clevertap::redact::without_secrets;
-use futures::{StreamExt, TryStreamExt, future::join_all};
+use futures::{TryStreamExt, future::join_all};
 use object_store::{
     ObjectMeta, ObjectStore,
     path::{Path, PathPart},
@@ -21,8 +21,6 @@ use object_store::{
 
 const DELTA_LOG: &str = "_delta_log";
 const ICEBERG_METADATA: &str = "metadata";
-/// So many files of a folder are looked at for Iceberg's: their names begin with their numbers.
-const LOOKED_AT_MAX: usize = 1_000;
 
 /// What a place is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +67,15 @@ pub(super) async fn find(url: &ListingTableUrl, store: &dyn ObjectStore) -> Resu
     }
     for (folder, delta, iceberg) in join_all(asked).await {
         let is_itself = folder.len() == parts.len();
-        // A disk calls it an error to look into a file.
-        let known = |found: Found| if is_itself && url.is_collection() { found } else { Ok(found.unwrap_or(false)) };
+        // What is above may be hidden from whoever may read the place, and a disk calls it an error to look into a file.
+        let is_hidden = |error: &object_store::Error| {
+            use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+            url.scheme() == "file" || matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
+        };
+        let known = |found: Found| match found {
+            Err(error) if !(is_itself && url.is_collection()) && is_hidden(&error) => Ok(false),
+            found => found,
+        };
         let name = || without_secrets(folder.last().map_or("", String::as_str)).to_string();
         if known(delta)? {
             return Ok(Some(if is_itself && is_folder { Lakehouse::Delta } else { Lakehouse::InDelta(name()) }));
@@ -97,7 +102,7 @@ fn below(folder: &[String], name: &str) -> Path {
 }
 
 async fn has_log(folder: &[String], store: &dyn ObjectStore) -> Found {
-    let mut files = store.list(Some(&below(folder, DELTA_LOG))).take(LOOKED_AT_MAX);
+    let mut files = store.list(Some(&below(folder, DELTA_LOG)));
     while let Some(file) = files.try_next().await? {
         if is_log(&file.location) {
             return Ok(true);
@@ -112,34 +117,48 @@ fn is_log(file: &Path) -> bool {
 }
 
 async fn has_iceberg_metadata(folder: &[String], store: &dyn ObjectStore) -> Found {
-    let mut files = store.list(Some(&below(folder, ICEBERG_METADATA))).take(LOOKED_AT_MAX);
+    let mut files = store.list(Some(&below(folder, ICEBERG_METADATA)));
     while let Some(file) = files.try_next().await? {
-        if file.location.filename().is_some_and(|name| name.ends_with(".metadata.json")) {
+        if is_iceberg_metadata(&file.location) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Whether one of the files that a place lists, before those that match are chosen, makes another of them a file of a Delta table.
+fn is_iceberg_metadata(file: &Path) -> bool {
+    file.filename().is_some_and(|name| name.ends_with(".metadata.json") || name == "version-hint.text")
+}
+
+/// Whether one of the files that a place lists, before those that match are chosen, makes another of them a file of a table.
 ///
 /// # Errors
 /// A file that is read is in the folder of a table.
 pub(super) fn refuse_files_of_tables(listed: &[ObjectMeta], is_read: impl Fn(&ObjectMeta) -> bool) -> Result<()> {
-    let mut tables: Vec<String> = Vec::new();
-    for file in listed.iter().filter(|file| is_log(&file.location)) {
+    let mut tables: Vec<(&str, bool)> = Vec::new();
+    for file in listed {
         let path = file.location.as_ref();
-        if let Some(table) = path.rsplit_once('/').and_then(|(folder, _)| folder.strip_suffix(DELTA_LOG))
-            && tables.last().is_none_or(|last| last != table)
+        let (folder, is_delta) = match (is_log(&file.location), is_iceberg_metadata(&file.location)) {
+            (true, _) => (DELTA_LOG, true),
+            (_, true) => (ICEBERG_METADATA, false),
+            _ => continue,
+        };
+        // The folder of the table, with its slash; that of the store is empty.
+        let table = path
+            .rsplit_once('/')
+            .and_then(|(above, _)| above.strip_suffix(folder))
+            .filter(|table| table.is_empty() || table.ends_with('/'));
+        if let Some(table) = table
+            && tables.last().is_none_or(|(last, _)| *last != table)
         {
-            tables.push(table.to_owned());
+            tables.push((table, is_delta));
         }
     }
-    let table_of = |file: &&ObjectMeta| tables.iter().find(|table| file.location.as_ref().starts_with(table.as_str()));
-    match listed.iter().filter(|file| is_read(file)).find_map(|file| table_of(&file)) {
-        Some(table) => {
-            let name = table.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-            plan_err!("{}", Lakehouse::InDelta(without_secrets(name).to_string()).refusal())
+    let table_of = |file: &ObjectMeta| tables.iter().find(|(table, _)| file.location.as_ref().starts_with(*table));
+    match listed.iter().filter(|file| is_read(file)).find_map(table_of) {
+        Some((table, is_delta)) => {
+            let name = without_secrets(table.trim_end_matches('/').rsplit('/').next().unwrap_or_default()).to_string();
+            plan_err!("{}", if *is_delta { Lakehouse::InDelta(name) } else { Lakehouse::Iceberg(name) }.refusal())
         }
         None => Ok(()),
     }
@@ -169,7 +188,12 @@ pub(crate) async fn refuse_copies(plan: &LogicalPlan, state: &dyn Session) -> Re
 async fn refuse(location: &str, state: &dyn Session) -> Result<()> {
     let url = ListingTableUrl::parse(location)?;
     let store = state.runtime_env().object_store(&url)?;
-    match find(&url, store.as_ref()).await? {
+    let found = match find(&url, store.as_ref()).await {
+        // Who may put files there and not list them can still do so: what is read is listed anyway.
+        Err(DataFusionError::ObjectStore(error)) if matches!(*error, object_store::Error::PermissionDenied { .. }) => None,
+        found => found?,
+    };
+    match found {
         Some(found) => plan_err!("'{}': {}", without_secrets(location), found.refusal()),
         None => Ok(()),
     }

@@ -85,7 +85,12 @@ impl TextTable {
         };
         // A whole number that was learnt comes back as it was written.
         let is_sure = |field: &Field| field.data_type().is_string() || declared.is_none() && *field.data_type() == DataType::Int64;
-        let fields = schema.fields().iter().map(|field| with_mark(field, if is_sure(field) { SAME } else { DIFFERS }));
+        // What folders name has no cell: its text is compared as DataFusion compares it.
+        let cells = schema.fields().len() - files.partitions.fields.len();
+        let fields = schema.fields().iter().enumerate().map(|(at, field)| match field.data_type().is_string() && at >= cells {
+            true => Arc::clone(field),
+            false => with_mark(field, if is_sure(field) { SAME } else { DIFFERS }),
+        });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<FieldRef>>()));
         Ok(Self { shown: Arc::clone(&schema), texts: Vec::new(), schema, source, rows, written })
     }

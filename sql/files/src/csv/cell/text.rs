@@ -1,15 +1,15 @@
 //! What may be said of a cell that is text: whether it is a well-known mark for nothing, and its shape. Never its content.
 
 /// Marks that people and programs write where there is no value. The first `SURE_MARKS` are nothing else, even among texts.
-pub const NULL_MARKS: [&str; 15] =
-    ["\\N", "NULL", "null", "Null", "None", "NaN", "nan", "NaT", "N/A", "n/a", "#N/A", "<NA>", "NA", "-", "?"];
+pub const NULL_MARKS: [&str; 16] =
+    ["\\N", "NULL", "null", "Null", "(null)", "None", "NaN", "nan", "NaT", "N/A", "n/a", "#N/A", "<NA>", "NA", "-", "?"];
 /// How many of them are told of among texts too: the others may be a country, initials, a dash that is meant.
-pub(crate) const SURE_MARKS: usize = 12;
+pub(crate) const SURE_MARKS: usize = 13;
 
 /// The mark that the cell is, by its place.
 #[inline(always)]
 pub(crate) fn null_mark(cell: &[u8]) -> Option<usize> {
-    if cell.len() > 4 { None } else { NULL_MARKS.iter().position(|mark| mark.as_bytes() == cell) }
+    if cell.len() > 6 { None } else { NULL_MARKS.iter().position(|mark| mark.as_bytes() == cell) }
 }
 
 /// The digits before and behind a comma, where others write a point.

@@ -206,6 +206,11 @@ async fn columns_of_folders_are_typed_and_hives_mark_is_null() {
     ]);
     assert_eq!(files.read("p/").await, "id Int64, country Utf8View, score Int64; 1 DE 7; 2  10; 3 a b -1");
     assert_eq!(files.run("SELECT score, id FROM '@/p/' WHERE country IS NULL").await, "score Int64, id Int64; 10 2");
+    // A folder's name is no cell: numbers find it, however it is spelled.
+    let months = Files::new(&[("m/month=01/a.csv", b"id\n1\n"), ("m/month=02/a.csv", b"id\n2\n")]);
+    for filter in ["month = 1", "month IN (1, 7)", "month >= 1 AND month < 2"] {
+        assert_eq!(months.run(&format!("SELECT id FROM '@/m/' WHERE {filter}")).await, "id Int64; 1", "{filter}");
+    }
     assert_eq!(files.read("q/").await, "id Int64, x Utf8View; 1 y");
     assert_eq!(files.notes(), ["column \"id\" stands in the files and in the names of their folders: that of the files is read"]);
     let other = Files::new(&[("p/a=1/x.csv", b"id\n1\n"), ("p/b=1/x.csv", b"id\n1\n")]);
