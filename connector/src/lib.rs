@@ -104,7 +104,7 @@ mod write;
 
 pub use access::Access;
 pub use account::{Account, AccountSettings};
-pub use catalog::records_table;
+pub use catalog::{payload_encoder, records_table};
 pub use client::{Region, Secret, transport};
 pub use error::{Error, ErrorKind, Result};
 pub use fate::{Fate, Tally};
@@ -113,8 +113,8 @@ pub use origin::{file_scan, own_text};
 pub use register::register;
 pub use runs::{FailedRow, Run};
 pub use session::ClevertapSql;
-pub use write::hooks;
 pub use write::run_uids::run_uids;
+pub use write::{hooks, payload};
 
 /// The crates whose types stand in the signatures of this one, in the versions that fit; Arrow is `datafusion::arrow`.
 pub use {async_trait::async_trait, bytes, chrono, chrono_tz, datafusion, futures, object_store, tokio, url};

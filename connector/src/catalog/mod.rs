@@ -14,6 +14,7 @@ mod registered;
 mod schemas;
 mod system_tables;
 
+pub use provider::payload_encoder;
 pub(crate) use provider::{ClevertapTable, ColumnMatching};
 pub use records::records_table;
 pub(crate) use registered::Registered;

@@ -26,6 +26,7 @@ use crate::write::custom_list;
 use crate::write::exec::WriteExec;
 use crate::write::hooks::{EraseConsent, FateWatch};
 use crate::write::job::{Job, WriteStatement};
+use crate::write::payload::PayloadEncoder;
 
 /// A table of CleverTap.
 #[derive(Debug, Clone)]
@@ -135,6 +136,17 @@ impl ClevertapTable {
             _ => Ok(WriteExec::committed(input, job)),
         }
     }
+}
+
+/// What an INSERT into `table` would send, of a source with these columns; `None` if it is no table of CleverTap. The session's options
+/// `clevertap.*` count, as they do for the INSERT.
+///
+/// # Errors
+/// [`Error::Unwritable`] or [`Error::Unauthorized`], as an INSERT has them.
+pub fn payload_encoder(table: &dyn TableProvider, session: &dyn Session, source: &Schema) -> Option<Result<PayloadEncoder, Error>> {
+    let table = table.downcast_ref::<ClevertapTable>()?;
+    let options = table.effective_options(session);
+    Some(options.and_then(|options| PayloadEncoder::new(&table.relation, &options, source)))
 }
 
 /// The job with the callbacks of the session.

@@ -8,6 +8,7 @@
 //!                                                   └─▶ settle        fates -> counts, failed rows, end
 //! resume        what an earlier run settled
 //! custom_list   sorted, one file per list         hooks    callbacks of an embedder
+//! payload       what a row would send
 //! ```
 
 pub(crate) mod body;
@@ -21,6 +22,7 @@ pub mod hooks;
 mod identities_in_flight;
 pub(crate) mod job;
 pub(crate) mod mapping;
+pub mod payload;
 pub(crate) mod response;
 mod resume;
 pub(crate) mod run_uids;

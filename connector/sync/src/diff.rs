@@ -1,0 +1,336 @@
+//! What of a source changed since it was sent.
+//!
+//! In: the rows of the ledger, then each key and payload of the source. Out: a [`Class`] for each, and at the end who left. The ledger's hashes
+//! stand in memory: 100 bytes a key at most, reserved in the session's pool.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use datafusion::execution::memory_pool::MemoryReservation;
+
+use crate::definition::{InDoubt, Mode, Retry};
+use crate::error::{Error, Result};
+use crate::hash::{Hash, shown};
+use crate::ledger::RowFate;
+use crate::report::Changes;
+
+/// What a key of the hash map takes, with the room that the map keeps free.
+const BYTES_A_KEY: usize = 100;
+
+/// Offenders that an error shows.
+const SHOWN_MAX: usize = 3;
+
+/// What is done with a row of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Class {
+    /// The ledger does not have its key.
+    New,
+    /// Its payload is another one than the one that was sent.
+    Changed,
+    /// Its payload was sent.
+    Unchanged,
+    /// It was rejected, or its answer was lost: it is not sent.
+    Held,
+}
+
+/// The hashes are hashes already: their first bytes are as good as any.
+#[derive(Debug, Default)]
+struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+}
+
+/// What the ledger has of a key, and whether the source has it too.
+#[derive(Debug)]
+struct Known {
+    payload: Hash,
+    seq: i64,
+    fate: RowFate,
+    removed: bool,
+    is_seen: bool,
+}
+
+/// How a definition takes what it finds.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// What is moved.
+    pub mode: Mode,
+    /// Of rejected rows.
+    pub retry: Retry,
+    /// Of rows whose answer was lost.
+    pub in_doubt: InDoubt,
+}
+
+/// Compares a source with the ledger.
+#[derive(Debug)]
+pub struct Diff {
+    rules: Rules,
+    known: HashMap<Hash, Known, BuildHasherDefault<FirstBytes>>,
+    memory: MemoryReservation,
+    changes: Changes,
+    /// Rows of the source without a key.
+    without_key: u64,
+    /// Rows of the source whose key another row has, and the first of them.
+    repeated: u64,
+    offenders: Vec<Hash>,
+}
+
+impl Diff {
+    /// Before the ledger was read.
+    #[must_use]
+    pub fn new(rules: Rules, memory: MemoryReservation) -> Self {
+        let (known, changes) = (HashMap::default(), Changes::default());
+        Self { rules, known, memory, changes, without_key: 0, repeated: 0, offenders: Vec::new() }
+    }
+
+    fn reserve(&self) -> Result<()> {
+        self.memory.try_grow(BYTES_A_KEY).map_err(|_| {
+            Error::Guard(format!(
+                "the hashes of {} keys do not fit into the memory that this session has; give it more, or split the sync into several",
+                self.known.len()
+            ))
+        })
+    }
+
+    /// A row of the ledger; of a key the greatest `seq` counts.
+    ///
+    /// # Errors
+    /// [`Error::Guard`] if the session has no memory for it.
+    pub fn remember(&mut self, key: Hash, payload: Hash, fate: RowFate, seq: i64, removed: bool) -> Result<()> {
+        let known = Known { payload, seq, fate, removed, is_seen: false };
+        if !self.known.contains_key(&key) {
+            self.reserve()?;
+        }
+        match self.known.entry(key) {
+            Entry::Occupied(mut entry) => {
+                if entry.get().seq <= seq {
+                    entry.insert(known);
+                }
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(known);
+            }
+        }
+        Ok(())
+    }
+
+    /// A row of the source. `appends`: it would be stored twice, if it were sent twice. `None` for a row without a key, or one whose key another
+    /// row has: [`finish`](Self::finish) refuses the source.
+    ///
+    /// # Errors
+    /// [`Error::Guard`] if the session has no memory for it.
+    pub fn compare(&mut self, key: Option<Hash>, payload: Hash, appends: bool) -> Result<Option<Class>> {
+        self.changes.rows += 1;
+        let Some(key) = key else {
+            self.without_key += 1;
+            return Ok(None);
+        };
+        let rules = self.rules;
+        let Some(known) = self.known.get_mut(&key) else {
+            self.reserve()?;
+            self.known.insert(key, Known { payload, seq: i64::MAX, fate: RowFate::Accepted, removed: true, is_seen: true });
+            self.changes.new += 1;
+            return Ok(Some(Class::New));
+        };
+        if std::mem::replace(&mut known.is_seen, true) {
+            self.repeated += 1;
+            if self.offenders.len() < SHOWN_MAX {
+                self.offenders.push(key);
+            }
+            return Ok(None);
+        }
+        let class = class_of(known, payload, appends, rules);
+        match class {
+            Class::New => self.changes.new += 1,
+            Class::Changed => self.changes.changed += 1,
+            Class::Unchanged => self.changes.unchanged += 1,
+            Class::Held => self.changes.held += 1,
+        }
+        Ok(Some(class))
+    }
+
+    /// The counts, after the last row of the source, and the keys of those who left it; of a mirror alone, and never all of them.
+    ///
+    /// # Errors
+    /// [`Error::Guard`] for keys that are NULL or repeated, with their number, and hashes in place of keys.
+    pub fn finish(mut self) -> Result<(Changes, Vec<Hash>)> {
+        if self.without_key > 0 || self.repeated > 0 {
+            let of = |rows: u64, what: &str| (rows > 0).then(|| format!("{rows} rows {what}"));
+            let hashes: Vec<String> = self.offenders.iter().map(shown).collect();
+            let shown = if hashes.is_empty() { String::new() } else { format!(" (hashes of keys: {})", hashes.join(", ")) };
+            let parts = [of(self.without_key, "have no key"), of(self.repeated, "have the key of another row")];
+            return Err(Error::Guard(format!(
+                "a key says which row is which, and {} of {}{shown}; nothing was sent. Name other columns in `key`, or take one row a key in the query",
+                parts.into_iter().flatten().collect::<Vec<_>>().join(", and "),
+                self.changes.rows
+            )));
+        }
+        let mut gone = Vec::new();
+        if self.rules.mode == Mode::Mirror && self.changes.rows > 0 {
+            let left = |known: &Known| !known.is_seen && !known.removed && known.fate != RowFate::Rejected;
+            gone.extend(self.known.iter().filter(|(_, known)| left(known)).map(|(key, _)| *key));
+            gone.sort_unstable();
+        }
+        self.changes.removed = gone.len() as u64;
+        self.memory.free();
+        Ok((self.changes, gone))
+    }
+}
+
+/// What is done with a row whose key the ledger has.
+fn class_of(known: &Known, payload: Hash, appends: bool, rules: Rules) -> Class {
+    let is_same = known.payload == payload;
+    match known.fate {
+        // Whoever left came back.
+        RowFate::Accepted if known.removed => Class::New,
+        RowFate::Accepted if is_same || rules.mode == Mode::Insert => Class::Unchanged,
+        RowFate::Accepted => Class::Changed,
+        RowFate::Rejected => match rules.retry {
+            Retry::Always => Class::Changed,
+            Retry::Changed if !is_same => Class::Changed,
+            Retry::Changed | Retry::Never => Class::Held,
+        },
+        // What can be repeated is repeated.
+        RowFate::InDoubt if !appends || rules.in_doubt == InDoubt::Resend => Class::Changed,
+        RowFate::InDoubt => Class::Held,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool, UnboundedMemoryPool};
+
+    use super::*;
+    use crate::hash::{of_key, of_payload};
+
+    fn pool(bytes: Option<usize>) -> MemoryReservation {
+        let pool: Arc<dyn MemoryPool> = match bytes {
+            Some(bytes) => Arc::new(GreedyMemoryPool::new(bytes)),
+            None => Arc::new(UnboundedMemoryPool::default()),
+        };
+        MemoryConsumer::new("a test").register(&pool)
+    }
+
+    fn diff(mode: Mode) -> Diff {
+        Diff::new(Rules { mode, retry: Retry::Changed, in_doubt: InDoubt::Hold }, pool(None))
+    }
+
+    fn sent(diff: &mut Diff, key: &str, payload: &str, fate: RowFate, seq: i64) {
+        diff.remember(of_key(key), of_payload(payload.as_bytes()), fate, seq, false).expect("memory");
+    }
+
+    fn row(diff: &mut Diff, key: &str, payload: &str) -> Option<Class> {
+        diff.compare(Some(of_key(key)), of_payload(payload.as_bytes()), true).expect("memory")
+    }
+
+    #[test]
+    fn new_changed_unchanged_and_removed_are_told_apart() {
+        let mut diff = diff(Mode::Mirror);
+        for key in ["a", "b", "c"] {
+            sent(&mut diff, key, "1", RowFate::Accepted, 1);
+        }
+        // The later row of the ledger counts, whichever is read first.
+        sent(&mut diff, "b", "2", RowFate::Accepted, 5);
+        sent(&mut diff, "b", "9", RowFate::Accepted, 4);
+        assert_eq!(row(&mut diff, "a", "1"), Some(Class::Unchanged));
+        assert_eq!(row(&mut diff, "b", "1"), Some(Class::Changed));
+        assert_eq!(row(&mut diff, "d", "1"), Some(Class::New));
+        let (changes, gone) = diff.finish().expect("keys");
+        assert_eq!(gone, [of_key("c")]);
+        assert_eq!((changes.rows, changes.new, changes.changed, changes.unchanged, changes.removed, changes.held), (3, 1, 1, 1, 1, 0));
+    }
+
+    #[test]
+    fn an_empty_source_removes_nobody_and_other_modes_remove_nobody() {
+        let mut empty = diff(Mode::Mirror);
+        sent(&mut empty, "a", "1", RowFate::Accepted, 1);
+        assert_eq!(empty.finish().expect("no rows").1, Vec::<Hash>::new());
+        let mut upsert = diff(Mode::Upsert);
+        sent(&mut upsert, "a", "1", RowFate::Accepted, 1);
+        row(&mut upsert, "b", "1");
+        assert_eq!(upsert.finish().expect("keys").0.removed, 0);
+    }
+
+    #[test]
+    fn who_was_removed_and_comes_back_is_new_and_is_not_removed_twice() {
+        let mut diff = diff(Mode::Mirror);
+        for key in ["a", "b"] {
+            diff.remember(of_key(key), of_payload(b"1"), RowFate::Accepted, 1, true).expect("memory");
+        }
+        assert_eq!(row(&mut diff, "a", "1"), Some(Class::New));
+        assert_eq!(diff.finish().expect("keys").0.removed, 0);
+    }
+
+    #[test]
+    fn an_event_is_sent_once_whatever_its_payload_becomes() {
+        let mut diff = diff(Mode::Insert);
+        sent(&mut diff, "a", "1", RowFate::Accepted, 1);
+        assert_eq!(row(&mut diff, "a", "2"), Some(Class::Unchanged));
+    }
+
+    #[test]
+    fn rejected_rows_are_tried_again_as_the_definition_says() {
+        for (retry, same, other) in [
+            (Retry::Changed, Class::Held, Class::Changed),
+            (Retry::Always, Class::Changed, Class::Changed),
+            (Retry::Never, Class::Held, Class::Held),
+        ] {
+            let mut diff = Diff::new(Rules { mode: Mode::Upsert, retry, in_doubt: InDoubt::Hold }, pool(None));
+            sent(&mut diff, "a", "1", RowFate::Rejected, 1);
+            sent(&mut diff, "b", "1", RowFate::Rejected, 1);
+            assert_eq!((row(&mut diff, "a", "1"), row(&mut diff, "b", "2")), (Some(same), Some(other)), "{retry:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_repeated_where_that_is_harmless_or_asked_for() {
+        for (in_doubt, appends, class) in
+            [(InDoubt::Hold, true, Class::Held), (InDoubt::Resend, true, Class::Changed), (InDoubt::Hold, false, Class::Changed)]
+        {
+            let mut diff = Diff::new(Rules { mode: Mode::Insert, retry: Retry::Changed, in_doubt }, pool(None));
+            sent(&mut diff, "a", "1", RowFate::InDoubt, 1);
+            let found = diff.compare(Some(of_key("a")), of_payload(b"1"), appends).expect("memory");
+            assert_eq!(found, Some(class), "{in_doubt:?} {appends}");
+        }
+    }
+
+    #[test]
+    fn keys_that_are_null_or_repeated_refuse_the_source_and_show_no_key() {
+        let mut diff = diff(Mode::Upsert);
+        sent(&mut diff, "secret-a", "1", RowFate::Accepted, 1);
+        for _ in 0..2 {
+            row(&mut diff, "secret-a", "1");
+            row(&mut diff, "secret-b", "1");
+        }
+        assert_eq!(diff.compare(None, of_payload(b"1"), false).expect("memory"), None);
+        let error = diff.finish().expect_err("refused").to_string();
+        assert!(error.contains("1 rows have no key, and 2 rows have the key of another row of 5"), "{error}");
+        assert!(error.contains(&shown(&of_key("secret-a"))) && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn more_keys_than_memory_is_an_error_with_a_remedy() {
+        let rules = Rules { mode: Mode::Upsert, retry: Retry::Changed, in_doubt: InDoubt::Hold };
+        let mut diff = Diff::new(rules, pool(Some(10 * BYTES_A_KEY)));
+        let mut kept = 0;
+        while diff.compare(Some(of_key(&kept.to_string())), of_payload(b"1"), false).is_ok() {
+            kept += 1;
+        }
+        assert_eq!(kept, 10);
+    }
+}

@@ -1,0 +1,80 @@
+//! What can go wrong with a sync, by who must act.
+//!
+//! In: a place and the shape of a problem. Out: one sentence that stands alone, its remedy last, and a code that never changes. No value of a
+//! row: keys are shown as hashes.
+
+use datafusion::error::DataFusionError;
+use thiserror::Error;
+
+/// An error of this crate.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The definition is wrong; its author corrects it.
+    #[error("{0} [SY-101]")]
+    Definition(String),
+    /// The source is not what it must be: keys that repeat, no rows, too many removals. Nothing was sent.
+    #[error("{0} [SY-201]")]
+    Guard(String),
+    /// Another run holds the sync, or took it over.
+    #[error("{0} [SY-301]")]
+    Held(String),
+    /// The ledger did not take a file, or did not give it back.
+    #[error("{0} [SY-302]")]
+    Storage(String),
+    /// The ledger is not what this version wrote: damaged, or of a newer one.
+    #[error("{0} [SY-303]")]
+    Ledger(String),
+    /// The query, or the write, ended with this error.
+    #[error("{0}")]
+    Query(String),
+}
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The code that never changes, `SY-nnn`; of a query's error none of ours.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Definition(_) => Some("SY-101"),
+            Self::Guard(_) => Some("SY-201"),
+            Self::Held(_) => Some("SY-301"),
+            Self::Storage(_) => Some("SY-302"),
+            Self::Ledger(_) => Some("SY-303"),
+            Self::Query(_) => None,
+        }
+    }
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        crate::ledger::error_of(&error)
+    }
+}
+
+impl From<datafusion_clevertap::Error> for Error {
+    fn from(error: datafusion_clevertap::Error) -> Self {
+        Self::Query(error.to_string())
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::from(DataFusionError::from(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_query_keeps_its_words_and_one_of_ours_its_code() {
+        let query = Error::from(DataFusionError::Plan("no such column".into()));
+        assert!(query.code().is_none() && query.to_string().contains("no such column"));
+        let ours = DataFusionError::External(Box::new(Error::Ledger("rows/1.parquet is damaged".into())));
+        assert_eq!(Error::from(ours.context("a scan")).code(), Some("SY-303"));
+    }
+}

@@ -1,0 +1,114 @@
+//! What a plan or a run says.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// How a run stands: DataChannel's words, and one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Status {
+    /// It has not ended; or its process was killed.
+    Running,
+    /// Every row that was to be sent was accepted.
+    Successful,
+    /// Rows were rejected, or are held; the rest was accepted.
+    Partial,
+    /// It stopped, or rows are in doubt.
+    Error,
+}
+
+impl Status {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Successful => "successful",
+            Self::Partial => "partial",
+            Self::Error => "error",
+        }
+    }
+
+    /// The status of this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Running, Self::Successful, Self::Partial, Self::Error].into_iter().find(|status| status.name() == text)
+    }
+}
+
+/// What of a source changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Changes {
+    /// Rows of the source.
+    pub rows: u64,
+    /// Keys that the ledger does not have.
+    pub new: u64,
+    /// Keys whose payload is another.
+    pub changed: u64,
+    /// Keys of the ledger that the source does not have.
+    pub removed: u64,
+    /// Keys whose payload is the same.
+    pub unchanged: u64,
+    /// Keys that are not sent: rejected before, or in doubt.
+    pub held: u64,
+}
+
+/// What a run would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SyncPlan {
+    /// The sync.
+    pub sync: String,
+    /// What changed.
+    #[serde(flatten)]
+    pub changes: Changes,
+    /// Requests that it would take; `None` where that cannot be told.
+    pub requests: Option<u64>,
+    /// Seconds that it would take; `None` where that cannot be told.
+    pub seconds: Option<u64>,
+    /// Why rows changed, where it is more than their values: a column that was added, a query that is another.
+    pub why: Vec<String>,
+    /// The first payloads, of at most three rows.
+    pub samples: Vec<String>,
+}
+
+/// What a run did: a row of `clevertap.sync_runs`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// The sync.
+    pub sync: String,
+    /// A UUID of version 7.
+    pub run_id: String,
+    /// How it ended.
+    pub status: Status,
+    /// What changed.
+    #[serde(flatten)]
+    pub changes: Changes,
+    /// Rows that CleverTap took, removals among them; out of CleverTap: rows that were written.
+    pub accepted: u64,
+    /// Rows that it, or we, refused: dead letters.
+    pub rejected: u64,
+    /// Rows whose answer was lost.
+    pub in_doubt: u64,
+    /// Rows that were to be sent, and were not.
+    pub unsent: u64,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Why it stopped.
+    pub error: Option<String>,
+    /// What it said besides.
+    pub notes: Vec<String>,
+    /// Fields of a payload, in their order.
+    pub fields: Vec<String>,
+    /// Hash of the query's text.
+    pub query_hash: String,
+    /// `upsert`, `mirror` …
+    pub mode: String,
+    /// The window that was read, of a sync out of CleverTap.
+    pub window: Option<(String, String)>,
+}
