@@ -4,9 +4,11 @@
 //! *payload* is what a row would send; its hash is compared with that of the ledger. A *key* says which row is which, from run to run.
 //!
 //! ```text
-//! definition ─▶ source   the query, with the hashes of each row's key and payload
-//!                  └─▶ diff      with the rows of the ledger: new, changed, removed, unchanged, held
-//! ledger   what was sent, what is in flight, who runs it, runs, dead letters
+//! definition ─▶ syncs/prepared   the query, planned
+//!                  └─▶ source        with the hashes of each row's key and payload
+//!                         └─▶ diff       with the ledger: new, changed, unchanged, held; what leaves waits on the disk (syncs/compare)
+//!                                └─▶ outbox   an INSERT reads it; what cannot be repeated is written down before it leaves
+//!                                       └─▶ syncs/send   fates as they settle ─▶ ledger
 //! ```
 //!
 //! | room | holds |
@@ -18,17 +20,28 @@
 //! | `hash` | 128 bits of a key, and of a payload |
 //! | `source` | the plan node that hashes the rows of a query |
 //! | `diff` | what of a source changed since it was sent |
+//! | `outbox` | rows that leave, each known until it has its fate |
+//! | `syncs/` | what an embedder calls |
 //!
-//! The run that joins them, sends what changed and settles it is not built yet, nor are the syncs out of CleverTap.
+//! Not built yet: `on_removed`, custom lists, syncs out of CleverTap, `[syncs]` of `clevertap.toml` and the commands of `clevertap-sql`.
 
 pub mod definition;
 pub mod diff;
 pub mod error;
 pub mod hash;
 pub mod ledger;
+pub mod outbox;
 pub mod report;
 pub mod source;
+pub mod syncs;
 
 pub use definition::Definition;
 pub use error::{Error, Result};
 pub use report::{RunReport, SyncPlan};
+pub use syncs::Syncs;
+
+/// README.md of this crate, so that its Rust blocks run as tests.
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+pub struct CrateReadme;

@@ -1,0 +1,172 @@
+//! Syncs against the emulator, as an embedder runs them: what is sent, what is not, and what is remembered.
+
+use std::sync::Arc;
+
+use clevertap_emulator::{Emulator, Fault, Settings, What};
+use clevertap_tests::{CallLog, EmulatorTransport};
+use datafusion::prelude::SessionContext;
+use datafusion_clevertap::transport::Transport;
+use datafusion_clevertap::{Account, AccountSettings, Region, Secret, register};
+use datafusion_clevertap_sync::definition::{InDoubt, Mode, Retry};
+use datafusion_clevertap_sync::report::{Changes, Status};
+use datafusion_clevertap_sync::{Definition, Error, Syncs};
+
+const PEOPLE: &str = "SELECT id AS identity, plan AS \"Plan\" FROM people";
+const EVENTS: &str = "SELECT 'Charged' AS event_name, 1767225600 AS event_time, id AS identity, id, plan AS \"Plan\" FROM people";
+
+struct World {
+    emulator: Emulator,
+    ctx: SessionContext,
+    syncs: Syncs,
+    _state: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let emulator = Emulator::new(Settings { seed: 7, ..Settings::default() });
+        let transport: Arc<dyn Transport> = Arc::new(EmulatorTransport::new(emulator.clone(), CallLog::Off));
+        let settings = AccountSettings::new().with_transport(transport).with_seed(7).with_own_limits(true);
+        let settings = settings.with_time_zone(chrono_tz::Asia::Kolkata);
+        let account = Account::open("TEST-123-456Z", Secret::new("emulator-passcode"), Region::In1, settings).expect("an account");
+        let ctx = SessionContext::new();
+        register(&ctx, "clevertap", &account).expect("registered");
+        let state = tempfile::tempdir().expect("a folder");
+        let syncs = Syncs::open(ctx.clone(), &state.path().display().to_string()).await.expect("a ledger");
+        Self { emulator, ctx, syncs, _state: state }
+    }
+
+    /// The people of the source: `query` has the columns `id` and `plan`.
+    async fn people(&self, query: &str) {
+        let view = format!("CREATE OR REPLACE VIEW people AS SELECT id, plan FROM ({query}) AS t (id, plan)");
+        self.ctx.sql(&view).await.expect("a view").collect().await.expect("made");
+    }
+
+    fn plan_of(&self, identity: &str) -> Option<String> {
+        let profile = self.emulator.profile(identity)?;
+        profile.to_string().split("\"Plan\":\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned)
+    }
+}
+
+/// new, changed, unchanged, held.
+fn counts(changes: &Changes) -> (u64, u64, u64, u64) {
+    (changes.new, changes.changed, changes.unchanged, changes.held)
+}
+
+fn events() -> Definition {
+    let mut events = Definition::new("charged", EVENTS, "clevertap.events");
+    events.key = vec!["id".to_owned()];
+    events
+}
+
+#[tokio::test]
+async fn the_second_run_sends_what_changed_and_the_plan_said_so() {
+    let world = World::new().await;
+    world.people("SELECT 'p' || value, 'gold' FROM generate_series(1, 2500)").await;
+    let people = Definition::new("people", PEOPLE, "clevertap.profiles");
+    let plan = world.syncs.plan(&people).await.expect("a plan");
+    assert_eq!((counts(&plan.changes), plan.requests), ((2500, 0, 0, 0), Some(3)));
+    assert_eq!(plan.samples.len(), 3);
+    let first = world.syncs.run(&people).await.expect("a run");
+    assert_eq!((first.status, first.accepted, world.emulator.profiles_stored()), (Status::Successful, 2500, 2500));
+
+    world.people("SELECT 'p' || value, CASE WHEN value <= 3 THEN 'silver' ELSE 'gold' END FROM generate_series(1, 2501)").await;
+    let plan = world.syncs.plan(&people).await.expect("a plan");
+    assert_eq!((counts(&plan.changes), plan.requests, plan.why.len()), ((1, 3, 2497, 0), Some(1), 0));
+    let second = world.syncs.run(&people).await.expect("a run");
+    assert_eq!((counts(&second.changes), second.accepted), ((1, 3, 2497, 0), 4));
+    assert_eq!((world.plan_of("p1").as_deref(), world.plan_of("p4").as_deref()), (Some("silver"), Some("gold")));
+    let third = world.syncs.run(&people).await.expect("a run");
+    assert_eq!((counts(&third.changes), third.accepted, third.status), ((0, 0, 2501, 0), 0, Status::Successful));
+    let runs = world.syncs.ledger().runs(Some("people")).await.expect("runs");
+    assert_eq!(runs.iter().map(|run| run.accepted).collect::<Vec<_>>(), [0, 4, 2500]);
+}
+
+#[tokio::test]
+async fn a_column_that_is_added_sends_all_and_the_plan_says_why() {
+    let world = World::new().await;
+    world.people("VALUES ('a', 'gold'), ('b', 'gold')").await;
+    world.syncs.run(&Definition::new("people", PEOPLE, "clevertap.profiles")).await.expect("a run");
+    let wider = Definition::new("people", "SELECT id AS identity, plan AS \"Plan\", 1 AS \"Visits\" FROM people", "clevertap.profiles");
+    let plan = world.syncs.plan(&wider).await.expect("a plan");
+    assert_eq!((counts(&plan.changes), plan.why), ((0, 2, 0, 0), vec!["column \"Visits\" was added".to_owned()]));
+    let moved = Definition::new("people", "SELECT plan AS \"Plan\", id AS identity FROM people", "clevertap.profiles");
+    assert_eq!(counts(&world.syncs.plan(&moved).await.expect("a plan").changes), (0, 0, 2, 0));
+}
+
+#[tokio::test]
+async fn events_are_sent_once_and_refuse_to_be_sent_again() {
+    let world = World::new().await;
+    world.people("SELECT 'p' || value, 'gold' FROM generate_series(1, 12000)").await;
+    let first = world.syncs.run(&events()).await.expect("a run");
+    assert_eq!((first.status, first.accepted, world.emulator.events_stored()), (Status::Successful, 12_000, 12_000));
+    assert!(world.syncs.ledger().leftovers("charged").await.expect("chunks").is_empty());
+    world.people("SELECT 'p' || value, 'silver' FROM generate_series(1, 12001)").await;
+    let second = world.syncs.run(&events()).await.expect("a run");
+    assert_eq!((counts(&second.changes), second.accepted, world.emulator.events_stored()), ((1, 0, 12_000, 0), 1, 12_001));
+    let mut again = events();
+    again.mode = Some(Mode::Full);
+    assert!(matches!(world.syncs.run(&again).await, Err(Error::Definition(_))));
+    again = events();
+    again.key.clear();
+    assert!(matches!(world.syncs.plan(&again).await, Err(Error::Definition(_))));
+}
+
+#[tokio::test]
+async fn events_whose_answer_was_lost_are_held_until_they_are_asked_for() {
+    let world = World::new().await;
+    world.people("SELECT 'p' || value, 'gold' FROM generate_series(1, 3000)").await;
+    world.emulator.add_fault(Fault { count: Some(1), ..Fault::new(What::ResetAfter).on("/1/upload") });
+    let mut events = events();
+    events.options = vec![("retry_for_ms".to_owned(), "2000".to_owned()), ("upload_concurrency".to_owned(), "1".to_owned())];
+    let first = world.syncs.run(&events).await.expect("a run");
+    assert_eq!((first.status, first.accepted + first.in_doubt + first.unsent), (Status::Error, 3000));
+    assert_eq!(first.in_doubt, 1000);
+    let second = world.syncs.run(&events).await.expect("a run");
+    assert_eq!((second.changes.held, second.status), (1000, Status::Partial));
+    assert_eq!(world.emulator.events_stored(), 3000);
+    events.in_doubt = InDoubt::Resend;
+    let third = world.syncs.run(&events).await.expect("a run");
+    assert_eq!(
+        (third.changes.changed, third.accepted, third.status, world.emulator.events_stored()),
+        (1000, 1000, Status::Successful, 4000)
+    );
+}
+
+#[tokio::test]
+async fn rejected_rows_are_dead_letters_and_tried_again_when_their_payload_changes() {
+    let world = World::new().await;
+    world.people("VALUES ('a', 'gold'), ('b', 'x')").await;
+    let long = "SELECT id AS identity, CASE plan WHEN 'x' THEN repeat('x', 600) ELSE plan END AS \"Plan\" FROM people";
+    let people = Definition::new("people", long, "clevertap.profiles");
+    let first = world.syncs.run(&people).await.expect("a run");
+    assert_eq!((first.status, first.accepted, first.rejected), (Status::Partial, 1, 1));
+    let letters = world.syncs.ledger().dead_letters("people").await.expect("letters");
+    assert_eq!(letters.iter().map(|letter| (letter.key.as_str(), letter.attempts)).collect::<Vec<_>>(), [("b", 1)]);
+    assert_eq!(counts(&world.syncs.plan(&people).await.expect("a plan").changes), (0, 0, 1, 1));
+    let mut always = people.clone();
+    always.retry = Retry::Always;
+    assert_eq!(world.syncs.run(&always).await.expect("a run").rejected, 1);
+    assert_eq!(world.syncs.ledger().dead_letters("people").await.expect("letters")[0].attempts, 2);
+    world.people("VALUES ('a', 'gold'), ('b', 'silver')").await;
+    let last = world.syncs.run(&people).await.expect("a run");
+    assert_eq!((last.status, last.accepted), (Status::Successful, 1));
+    assert!(world.syncs.ledger().dead_letters("people").await.expect("letters").is_empty());
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_what_it_must_be_sends_nothing() {
+    let world = World::new().await;
+    let people = Definition::new("people", PEOPLE, "clevertap.profiles");
+    for rows in ["VALUES ('a', 'gold'), ('a', 'silver')", "VALUES ('a', 'gold'), (NULL, 'silver')"] {
+        world.people(rows).await;
+        let error = world.syncs.run(&people).await.expect_err("refused");
+        assert!(matches!(error, Error::Guard(_)), "{error}");
+    }
+    world.people("SELECT 'a' || value, CAST(1 / (value - 9000) AS varchar) FROM generate_series(1, 9000)").await;
+    assert!(matches!(world.syncs.run(&people).await, Err(Error::Query(_))));
+    let unnamed = Definition::new("people", "SELECT id AS identity, upper(plan) FROM people", "clevertap.profiles");
+    assert!(world.syncs.run(&unnamed).await.is_err());
+    assert_eq!(world.emulator.report().requests, 0);
+    let runs = world.syncs.ledger().runs(Some("people")).await.expect("runs");
+    assert!(runs.iter().all(|run| run.status == Status::Error && run.error.is_some()), "{runs:?}");
+}
