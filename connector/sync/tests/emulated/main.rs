@@ -170,3 +170,33 @@ async fn a_source_that_is_not_what_it_must_be_sends_nothing() {
     let runs = world.syncs.ledger().runs(Some("people")).await.expect("runs");
     assert!(runs.iter().all(|run| run.status == Status::Error && run.error.is_some()), "{runs:?}");
 }
+
+#[tokio::test]
+async fn a_run_that_ends_in_the_middle_leaves_in_doubt_what_was_under_way_and_the_next_one_sends_the_rest() {
+    let world = World::new().await;
+    world.people("SELECT 'p' || value, 'gold' FROM generate_series(1, 60000)").await;
+    world.emulator.add_fault(Fault { from: Some(8), ..Fault::new(What::HangAfter).on("/1/upload") });
+    // As a process that is killed: nothing of it runs any further.
+    let under_way = async {
+        while world.emulator.events_stored() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    };
+    let events_sync = events();
+    tokio::select! {
+        ended = world.syncs.run(&events_sync) => panic!("it ended: {ended:?}"),
+        () = under_way => {}
+    }
+    let stored = world.emulator.events_stored();
+    world.emulator.clear_faults();
+    let next = world.syncs.run(&events()).await.expect("a run");
+    let in_doubt = next.changes.held;
+    assert!(in_doubt > 0 && in_doubt <= 25_000, "{in_doubt}");
+    assert_eq!((next.changes.rows, next.changes.unchanged + next.changes.new + in_doubt), (60_000, 60_000));
+    assert_eq!(next.accepted, next.changes.new);
+    // Nothing is there twice, and what is not there is in doubt.
+    assert!(world.emulator.events_by_identity().values().all(|events| *events == 1));
+    let missing = 60_000 - world.emulator.events_stored();
+    assert!(missing <= in_doubt && stored < 60_000, "{missing} of {in_doubt}");
+}
