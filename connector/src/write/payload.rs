@@ -64,6 +64,8 @@ pub struct PayloadEncoder {
     fields: Vec<String>,
     /// Whether the keys of a value become fields.
     unfolds: bool,
+    body_rows_max: usize,
+    page: Page,
     rows: Vec<Row>,
 }
 
@@ -84,7 +86,12 @@ impl PayloadEncoder {
         let ordered = projected(source, &order)?;
         let job = Job::new(&statement, relation, &ordered, options)?;
         let encoder = Encoder::new(&job.mapping, &ordered, &job.rules)?;
-        Ok(Self { relation: relation.clone(), encoder, order, identifier, fields: names, unfolds, rows: Vec::new() })
+        let body_rows_max = match relation.table.write {
+            Some(Write::Batch { rows_max, .. }) => options.body_rows_max.min(rows_max),
+            _ => options.body_rows_max,
+        };
+        let (relation, page) = (relation.clone(), Page::default());
+        Ok(Self { relation, encoder, order, identifier, fields: names, unfolds, body_rows_max, page, rows: Vec::new() })
     }
 
     /// The column of the source that says whose row it is.
@@ -111,10 +118,10 @@ impl PayloadEncoder {
         &self.relation.account
     }
 
-    /// The table's name in CleverTap's catalogue: `profiles`.
+    /// Rows of one request, at most: by the table and `clevertap.body_rows_max`.
     #[must_use]
-    pub fn table_name(&self) -> &'static str {
-        self.relation.table.name
+    pub fn body_rows_max(&self) -> usize {
+        self.body_rows_max
     }
 
     /// What the table does with what it is sent.
@@ -135,10 +142,10 @@ impl PayloadEncoder {
     pub fn encode(&mut self, batch: &RecordBatch, mut each: impl FnMut(Payload<'_>)) -> Result<()> {
         let ordered = batch.project(&self.order).map_err(|error| Error::Unwritable(format!("the source has other columns: {error}")))?;
         let mut batch = self.encoder.begin(&ordered)?;
-        let mut page = Page::new(Vec::new());
+        let page = &mut self.page;
         while !batch.is_written() {
             page.truncate(0);
-            self.encoder.write(&mut batch, CHUNK_ROWS, &mut page, &mut self.rows);
+            self.encoder.write(&mut batch, CHUNK_ROWS, page, &mut self.rows);
             for row in self.rows.drain(..) {
                 match row {
                     Row::Record(record) => {

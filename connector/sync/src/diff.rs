@@ -1,6 +1,6 @@
 //! What of a source changed since it was sent.
 //!
-//! In: the rows of the ledger, then each key and payload of the source. Out: a [`Class`] for each, and at the end who left. The ledger's hashes
+//! In: the rows of the ledger, then each key and payload of the source. Out: a [`Class`] for each, and at the end counts. The ledger's hashes
 //! stand in memory: 100 bytes a key at most, reserved in the session's pool.
 
 use std::collections::HashMap;
@@ -23,8 +23,7 @@ const SHOWN_MAX: usize = 3;
 
 /// What is done with a row of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Class {
+pub(crate) enum Class {
     /// The ledger does not have its key.
     New,
     /// Its payload is another one than the one that was sent.
@@ -65,18 +64,18 @@ struct Known {
 
 /// How a definition takes what it finds.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// What is moved.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// Of rejected rows.
-    pub retry: Retry,
+    pub(crate) retry: Retry,
     /// Of rows whose answer was lost.
-    pub in_doubt: InDoubt,
+    pub(crate) in_doubt: InDoubt,
 }
 
 /// Compares a source with the ledger.
 #[derive(Debug)]
-pub struct Diff {
+pub(crate) struct Diff {
     rules: Rules,
     known: HashMap<Hash, Known, BuildHasherDefault<FirstBytes>>,
     memory: MemoryReservation,
@@ -90,8 +89,7 @@ pub struct Diff {
 
 impl Diff {
     /// Before the ledger was read.
-    #[must_use]
-    pub fn new(rules: Rules, memory: MemoryReservation) -> Self {
+    pub(crate) fn new(rules: Rules, memory: MemoryReservation) -> Self {
         let (known, changes) = (HashMap::default(), Changes::default());
         Self { rules, known, memory, changes, without_key: 0, repeated: 0, offenders: Vec::new() }
     }
@@ -99,7 +97,7 @@ impl Diff {
     fn reserve(&self) -> Result<()> {
         self.memory.try_grow(BYTES_A_KEY).map_err(|_| {
             Error::Guard(format!(
-                "the hashes of {} keys do not fit into the memory that this session has; give it more, or split the sync into several",
+                "the hashes of {} keys do not fit into the memory that this session has; give it more, or take fewer rows a sync",
                 self.known.len()
             ))
         })
@@ -109,7 +107,7 @@ impl Diff {
     ///
     /// # Errors
     /// [`Error::Guard`] if the session has no memory for it.
-    pub fn remember(&mut self, key: Hash, payload: Hash, fate: RowFate, seq: i64, removed: bool) -> Result<()> {
+    pub(crate) fn remember(&mut self, key: Hash, payload: Hash, fate: RowFate, seq: i64, removed: bool) -> Result<()> {
         let known = Known { payload, seq, fate, removed, is_seen: false };
         if !self.known.contains_key(&key) {
             self.reserve()?;
@@ -132,7 +130,7 @@ impl Diff {
     ///
     /// # Errors
     /// [`Error::Guard`] if the session has no memory for it.
-    pub fn compare(&mut self, key: Option<Hash>, payload: Hash, appends: bool) -> Result<Option<Class>> {
+    pub(crate) fn compare(&mut self, key: Option<Hash>, payload: Hash, appends: bool) -> Result<Option<Class>> {
         self.changes.rows += 1;
         let Some(key) = key else {
             self.without_key += 1;
@@ -162,11 +160,11 @@ impl Diff {
         Ok(Some(class))
     }
 
-    /// The counts, after the last row of the source, and the keys of those who left it; of a mirror alone, and never all of them.
+    /// The counts, after the last row of the source. Who left it is counted of a mirror alone, and of a source that has rows.
     ///
     /// # Errors
     /// [`Error::Guard`] for keys that are NULL or repeated, with their number, and hashes in place of keys.
-    pub fn finish(mut self) -> Result<(Changes, Vec<Hash>)> {
+    pub(crate) fn finish(mut self) -> Result<Changes> {
         if self.without_key > 0 || self.repeated > 0 {
             let of = |rows: u64, what: &str| (rows > 0).then(|| format!("{rows} rows {what}"));
             let hashes: Vec<String> = self.offenders.iter().map(shown).collect();
@@ -178,15 +176,11 @@ impl Diff {
                 self.changes.rows
             )));
         }
-        let mut gone = Vec::new();
         if self.rules.mode == Mode::Mirror && self.changes.rows > 0 {
-            let left = |known: &Known| !known.is_seen && !known.removed && known.fate != RowFate::Rejected;
-            gone.extend(self.known.iter().filter(|(_, known)| left(known)).map(|(key, _)| *key));
-            gone.sort_unstable();
+            let left = |known: &&Known| !known.is_seen && !known.removed && known.fate != RowFate::Rejected;
+            self.changes.removed = self.known.values().filter(left).count() as u64;
         }
-        self.changes.removed = gone.len() as u64;
-        self.memory.free();
-        Ok((self.changes, gone))
+        Ok(self.changes)
     }
 }
 
@@ -250,8 +244,7 @@ mod tests {
         assert_eq!(row(&mut diff, "a", "1"), Some(Class::Unchanged));
         assert_eq!(row(&mut diff, "b", "1"), Some(Class::Changed));
         assert_eq!(row(&mut diff, "d", "1"), Some(Class::New));
-        let (changes, gone) = diff.finish().expect("keys");
-        assert_eq!(gone, [of_key("c")]);
+        let changes = diff.finish().expect("keys");
         assert_eq!((changes.rows, changes.new, changes.changed, changes.unchanged, changes.removed, changes.held), (3, 1, 1, 1, 1, 0));
     }
 
@@ -259,11 +252,11 @@ mod tests {
     fn an_empty_source_removes_nobody_and_other_modes_remove_nobody() {
         let mut empty = diff(Mode::Mirror);
         sent(&mut empty, "a", "1", RowFate::Accepted, 1);
-        assert_eq!(empty.finish().expect("no rows").1, Vec::<Hash>::new());
+        assert_eq!(empty.finish().expect("no rows").removed, 0);
         let mut upsert = diff(Mode::Upsert);
         sent(&mut upsert, "a", "1", RowFate::Accepted, 1);
         row(&mut upsert, "b", "1");
-        assert_eq!(upsert.finish().expect("keys").0.removed, 0);
+        assert_eq!(upsert.finish().expect("keys").removed, 0);
     }
 
     #[test]
@@ -273,7 +266,7 @@ mod tests {
             diff.remember(of_key(key), of_payload(b"1"), RowFate::Accepted, 1, true).expect("memory");
         }
         assert_eq!(row(&mut diff, "a", "1"), Some(Class::New));
-        assert_eq!(diff.finish().expect("keys").0.removed, 0);
+        assert_eq!(diff.finish().expect("keys").removed, 0);
     }
 
     #[test]

@@ -25,9 +25,15 @@ pub enum Error {
     /// The ledger is not what this version wrote: damaged, or of a newer one.
     #[error("{0} [SY-303]")]
     Ledger(String),
-    /// The query, or the write, ended with this error.
-    #[error("{0}")]
-    Query(String),
+    /// The query, or the write, ended with this error. A database's or a function's own words may hold a value: they are told to who runs it,
+    /// and not kept.
+    #[error("{text}")]
+    Query {
+        /// All of it.
+        text: String,
+        /// What of it is kept: the connector's code and counts.
+        kept: String,
+    },
 }
 
 /// A result of this crate.
@@ -43,8 +49,23 @@ impl Error {
             Self::Held(_) => Some("SY-301"),
             Self::Storage(_) => Some("SY-302"),
             Self::Ledger(_) => Some("SY-303"),
-            Self::Query(_) => None,
+            Self::Query { .. } => None,
         }
+    }
+
+    /// What the ledger keeps of it, for years and for whoever reads it.
+    pub(crate) fn to_keep(&self) -> String {
+        match self {
+            Self::Query { kept, .. } => kept.clone(),
+            own => own.to_string(),
+        }
+    }
+
+    /// The error of a query that is none of ours.
+    pub(crate) fn of_query(error: &DataFusionError) -> Self {
+        let found = datafusion_clevertap::Error::find(error);
+        let kept = found.map_or_else(|| "the query ended with an error, which who ran it was told".to_owned(), kept);
+        Self::Query { text: error.strip_backtrace(), kept }
     }
 }
 
@@ -56,7 +77,16 @@ impl From<DataFusionError> for Error {
 
 impl From<datafusion_clevertap::Error> for Error {
     fn from(error: datafusion_clevertap::Error) -> Self {
-        Self::Query(error.to_string())
+        Self::Query { text: error.to_string(), kept: kept(&error) }
+    }
+}
+
+/// Code and counts.
+fn kept(error: &datafusion_clevertap::Error) -> String {
+    let code = error.code();
+    match error.tally() {
+        Some(tally) => format!("the INSERT ended with {code}: {tally}"),
+        None => format!("the INSERT was refused with {code}"),
     }
 }
 

@@ -5,7 +5,8 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-/// Version of what is hashed. A ledger of another version is compared by keys alone once, and re-baselined without sending.
+/// Version of what is hashed. With another one every payload is another: the ledger does not say yet which version it holds, and all rows would
+/// be sent again.
 pub const VERSION: u8 = 1;
 
 /// A hash, as the ledger keeps it: big-endian.

@@ -23,16 +23,16 @@
 //! | `outbox` | rows that leave, each known until it has its fate |
 //! | `syncs/` | what an embedder calls |
 //!
-//! Not built yet: `on_removed`, custom lists, syncs out of CleverTap, `[syncs]` of `clevertap.toml` and the commands of `clevertap-sql`.
+//! Not built yet: removals, custom lists, syncs out of CleverTap, `[syncs]` of `clevertap.toml` and the commands of `clevertap-sql`.
 
 pub mod definition;
-pub mod diff;
+mod diff;
 pub mod error;
 pub mod hash;
 pub mod ledger;
-pub mod outbox;
+mod outbox;
 pub mod report;
-pub mod source;
+mod source;
 pub mod syncs;
 
 pub use definition::Definition;

@@ -25,31 +25,31 @@ use crate::ledger::{Chunk, InFlight};
 use crate::source::{APPENDS, HIDDEN};
 
 /// Rows of a chunk.
-pub const CHUNK_ROWS: usize = 5_000;
+pub(crate) const CHUNK_ROWS: usize = 5_000;
 /// Chunks of rows that cannot be repeated which are under way at once: so many rows are in doubt after a crash at most, times [`CHUNK_ROWS`].
-pub const CHUNKS_MAX: usize = 5;
+pub(crate) const CHUNKS_MAX: usize = 5;
 
 /// Opens the rows that are to leave, from the first.
-pub type Open = Box<dyn Fn() -> Result<SendableRecordBatchStream> + Send + Sync>;
+pub(crate) type Open = Box<dyn Fn() -> Result<SendableRecordBatchStream> + Send + Sync>;
 
 /// Rows that all have their fates.
 #[derive(Debug)]
-pub struct SettledChunk {
+pub(crate) struct SettledChunk {
     /// Their keys, in the order in which they left.
-    pub rows: Chunk,
+    pub(crate) rows: Chunk,
     /// Their fates, in the same order; `None` is accepted.
-    pub fates: Vec<Option<Fate>>,
+    pub(crate) fates: Vec<Option<Fate>>,
     /// The number of the first, from 1 in the order of the statement.
-    pub first_row: u64,
+    pub(crate) first_row: u64,
     /// Its number among what is in flight, if it was written down.
-    pub in_flight: Option<u64>,
+    pub(crate) in_flight: Option<u64>,
     /// Held until what is done with the chunk is durable: then another one may leave.
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl SettledChunk {
     /// Another chunk may leave: this one's fates are durable.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.permit = None;
     }
 }
@@ -70,7 +70,7 @@ struct State {
 }
 
 /// The rows of one run that leave.
-pub struct Outbox {
+pub(crate) struct Outbox {
     open: Open,
     schema: SchemaRef,
     in_flight: Option<InFlight>,
@@ -87,8 +87,7 @@ impl fmt::Debug for Outbox {
 
 impl Outbox {
     /// Over rows with the columns `hashed`; what settles is sent to the receiver. Without `in_flight` nothing is written down: for dry runs.
-    #[must_use]
-    pub fn new(open: Open, hashed: &Schema, in_flight: Option<InFlight>) -> (Arc<Self>, mpsc::UnboundedReceiver<SettledChunk>) {
+    pub(crate) fn new(open: Open, hashed: &Schema, in_flight: Option<InFlight>) -> (Arc<Self>, mpsc::UnboundedReceiver<SettledChunk>) {
         let (settled, receiver) = mpsc::unbounded_channel();
         let columns = hashed.fields()[..hashed.fields().len() - HIDDEN].to_vec();
         let schema = Arc::new(Schema::new_with_metadata(columns, hashed.metadata().clone()));
@@ -100,7 +99,7 @@ impl Outbox {
     ///
     /// # Errors
     /// DataFusion's.
-    pub fn table(self: &Arc<Self>) -> Result<StreamingTable> {
+    pub(crate) fn table(self: &Arc<Self>) -> Result<StreamingTable> {
         StreamingTable::try_new(Arc::clone(&self.schema), vec![Arc::new(OutboxRows(Arc::clone(self)))])
     }
 
@@ -109,7 +108,7 @@ impl Outbox {
     }
 
     /// Takes the fates of rows, by their numbers: what a `FateWatch` is told.
-    pub fn settle(&self, rows: &SettledRows<'_>) {
+    pub(crate) fn settle(&self, rows: &SettledRows<'_>) {
         self.settle_rows(rows.rows);
     }
 
@@ -134,8 +133,8 @@ impl Outbox {
     }
 
     /// How many rows were handed on.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
+    #[cfg(test)]
+    fn rows(&self) -> u64 {
         self.state().next_row - 1
     }
 

@@ -64,10 +64,8 @@ pub struct SyncPlan {
     /// What changed.
     #[serde(flatten)]
     pub changes: Changes,
-    /// Requests that it would take; `None` where that cannot be told.
-    pub requests: Option<u64>,
-    /// Seconds that it would take; `None` where that cannot be told.
-    pub seconds: Option<u64>,
+    /// Requests that it would take, by the rows of a body: more where bodies are cut by their bytes, or rows are refused.
+    pub requests: u64,
     /// Why rows changed, where it is more than their values: a column that was added, a query that is another.
     pub why: Vec<String>,
     /// The first payloads, of at most three rows.
@@ -87,7 +85,7 @@ pub struct RunReport {
     /// What changed.
     #[serde(flatten)]
     pub changes: Changes,
-    /// Rows that CleverTap took, removals among them; out of CleverTap: rows that were written.
+    /// Rows that CleverTap took.
     pub accepted: u64,
     /// Rows that it, or we, refused: dead letters.
     pub rejected: u64,

@@ -24,22 +24,22 @@ use futures::StreamExt;
 use crate::hash;
 
 /// The text of a row's key; NULL where a column of the key is.
-pub const KEY: &str = "__clevertap_key";
+pub(crate) const KEY: &str = "__clevertap_key";
 /// Its hash, 16 bytes.
-pub const KEY_HASH: &str = "__clevertap_key_hash";
+pub(crate) const KEY_HASH: &str = "__clevertap_key_hash";
 /// The hash of what the row would send, 16 bytes.
-pub const PAYLOAD_HASH: &str = "__clevertap_payload_hash";
+pub(crate) const PAYLOAD_HASH: &str = "__clevertap_payload_hash";
 /// Whether it would be stored twice, if it were sent twice.
-pub const APPENDS: &str = "__clevertap_appends";
+pub(crate) const APPENDS: &str = "__clevertap_appends";
 
 /// How many columns stand behind those of the query.
-pub const HIDDEN: usize = 4;
+pub(crate) const HIDDEN: usize = 4;
 
 /// Makes the encoder of a partition.
-pub type NewEncoder = Arc<dyn Fn() -> Result<PayloadEncoder> + Send + Sync>;
+pub(crate) type NewEncoder = Arc<dyn Fn() -> Result<PayloadEncoder> + Send + Sync>;
 
 /// Hashes keys and payloads.
-pub struct HashedExec {
+pub(crate) struct HashedExec {
     input: Arc<dyn ExecutionPlan>,
     key: Vec<usize>,
     new_encoder: NewEncoder,
@@ -55,8 +55,7 @@ impl fmt::Debug for HashedExec {
 
 impl HashedExec {
     /// Over `input`, whose columns `key` say which row is which.
-    #[must_use]
-    pub fn new(input: Arc<dyn ExecutionPlan>, key: Vec<usize>, new_encoder: NewEncoder) -> Self {
+    pub(crate) fn new(input: Arc<dyn ExecutionPlan>, key: Vec<usize>, new_encoder: NewEncoder) -> Self {
         let schema = hashed_schema(&input.schema());
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),

@@ -103,7 +103,7 @@ pub fn error_of(error: &DataFusionError) -> Error {
         }
         match cause.source() {
             Some(inner) => cause = inner,
-            None => return Error::Query(error.strip_backtrace()),
+            None => return Error::of_query(error),
         }
     }
 }
@@ -122,7 +122,7 @@ impl Error {
             Self::Held(text) => Self::Held(text.clone()),
             Self::Storage(text) => Self::Storage(text.clone()),
             Self::Ledger(text) => Self::Ledger(text.clone()),
-            Self::Query(text) => Self::Query(text.clone()),
+            Self::Query { text, kept } => Self::Query { text: text.clone(), kept: kept.clone() },
         }
     }
 }

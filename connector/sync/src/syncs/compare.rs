@@ -70,7 +70,7 @@ pub(super) async fn compare(prepared: &Prepared, ledger: &Ledger, sync: &str) ->
         }
         spool.append_batch(&leaving)?;
     }
-    let (changes, _) = diff.finish()?;
+    let changes = diff.finish()?;
     let file = spool.finish()?;
     let of_rows = Arc::clone(&schema);
     let open: Open = Box::new(move || match &file {

@@ -22,12 +22,6 @@ use crate::error::{Error, Result};
 use crate::ledger::{Holder, Lease, Ledger};
 use crate::report::{Changes, RunReport, Status, SyncPlan};
 
-/// Rows of one request, and requests under way at once, of an upload.
-const BODY_ROWS: u64 = 1_000;
-const UPLOADS: u64 = 15;
-/// How long an upload takes that nobody measured, in milliseconds.
-const UPLOAD_MS: u64 = 200;
-
 /// Syncs of one session, and their ledger.
 #[derive(Clone)]
 pub struct Syncs {
@@ -64,18 +58,10 @@ impl Syncs {
     pub async fn plan(&self, definition: &Definition) -> Result<SyncPlan> {
         let prepared = Prepared::new(&self.ctx, definition).await?;
         let compared = compare(&prepared, &self.ledger, &definition.name).await?;
-        let requests = compared.to_send.div_ceil(BODY_ROWS);
-        let seconds = (requests.div_ceil(UPLOADS) * UPLOAD_MS).div_ceil(1_000);
+        let requests = compared.to_send.div_ceil(prepared.body_rows_max);
         let last = self.ledger.runs(Some(&definition.name)).await?.into_iter().find(|run| run.status != Status::Running);
         let why = last.map(|last| why(&last, &prepared)).unwrap_or_default();
-        Ok(SyncPlan {
-            sync: definition.name.clone(),
-            changes: compared.changes,
-            requests: Some(requests),
-            seconds: Some(seconds),
-            why,
-            samples: compared.samples,
-        })
+        Ok(SyncPlan { sync: definition.name.clone(), changes: compared.changes, requests, why, samples: compared.samples })
     }
 
     /// Runs a sync, and tells what it did. What an earlier run left that was killed is settled first.
@@ -119,16 +105,19 @@ impl Syncs {
         self.ledger.put_run(lease, &report).await?;
         let done = self.work(lease, definition, prepared, &mut report).await;
         report.finished_at = Some(Utc::now());
-        if let Err(error) = &done {
+        let (Ok(error) | Err(error)) = done.as_ref().map(Option::as_ref).map_err(Some);
+        if error.is_some() {
             report.status = Status::Error;
-            report.error = Some(error.to_string());
         }
-        self.ledger.put_run(lease, &report).await?;
-        done?;
+        report.error = error.map(Error::to_keep);
+        let kept = self.ledger.put_run(lease, &report).await;
+        report.error = done?.map(|error| error.to_string());
+        kept?;
         Ok(report)
     }
 
-    async fn work(&self, lease: &Lease, definition: &Definition, prepared: &Prepared, report: &mut RunReport) -> Result<()> {
+    /// Returns what the statement ended with, once rows had left.
+    async fn work(&self, lease: &Lease, definition: &Definition, prepared: &Prepared, report: &mut RunReport) -> Result<Option<Error>> {
         let left = recover(&self.ledger, lease).await?;
         if left > 0 {
             report.notes.push(format!("{left} rows are in doubt: an earlier run ended while they were under way"));
@@ -136,20 +125,21 @@ impl Syncs {
         let compared = compare(prepared, &self.ledger, &definition.name).await?;
         report.changes = compared.changes;
         let to_send = compared.to_send;
-        let (sent, letters) = send(prepared, compared, &definition.into, &self.ledger, lease, &report.run_id).await?;
-        self.ledger.put_dead_letters(lease, letters).await?;
+        let sent = send(prepared, compared, &definition.into, &self.ledger, lease, &report.run_id).await?;
+        if sent.without_letter > 0 {
+            let rows = sent.without_letter;
+            report.notes.push(format!("{rows} rejected rows have no dead letter: more were rejected than clevertap.failed_rows_max keeps"));
+        }
         report.accepted = sent.accepted;
         report.rejected = sent.rejected;
         report.in_doubt = sent.in_doubt;
         report.unsent = to_send.saturating_sub(sent.accepted + sent.rejected + sent.in_doubt);
-        report.status = match &sent.error {
-            Some(_) => Status::Error,
-            None if sent.in_doubt > 0 || report.unsent > 0 => Status::Error,
-            None if sent.rejected > 0 || report.changes.held > 0 => Status::Partial,
-            None => Status::Successful,
+        report.status = match () {
+            () if sent.in_doubt > 0 || report.unsent > 0 => Status::Error,
+            () if sent.rejected > 0 || report.changes.held > 0 => Status::Partial,
+            () => Status::Successful,
         };
-        report.error = sent.error;
-        Ok(())
+        Ok(sent.error)
     }
 }
 

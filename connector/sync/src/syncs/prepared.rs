@@ -10,10 +10,11 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
+use datafusion_clevertap::options::DryRun;
 use datafusion_clevertap::payload::{PayloadEncoder, TableKind};
-use datafusion_clevertap::{Account, ClevertapSql, payload_encoder};
+use datafusion_clevertap::{Account, ClevertapSql, Options, payload_encoder};
 
-use crate::definition::{Definition, Mode, OnRemoved};
+use crate::definition::{Definition, Mode};
 use crate::diff::Rules;
 use crate::error::{Error, Result};
 use crate::hash;
@@ -29,6 +30,8 @@ pub(super) struct Prepared {
     /// The fields of a payload, in their order.
     pub(super) fields: Vec<String>,
     pub(super) query_hash: String,
+    /// Rows of one request, at most.
+    pub(super) body_rows_max: u64,
     new_encoder: NewEncoder,
 }
 
@@ -39,6 +42,12 @@ impl Prepared {
         let wrong = |problem: String| Error::Definition(format!("sync \"{}\": {problem}", definition.name));
         let session = session(ctx, definition)?;
         let query = definition.query.trim().trim_end_matches(';');
+        let options = session.state().config_options().extensions.get::<Options>().cloned().unwrap_or_default();
+        if options.dry_run != DryRun::Off {
+            return Err(wrong(
+                "clevertap.dry_run is on, and what a dry run finds good was not sent; SET clevertap.dry_run = 'off'".to_owned(),
+            ));
+        }
         // Names that are not meant are refused as in an INSERT, which is planned here and never run.
         session.clevertap_sql(&format!("INSERT INTO {} {query}", definition.into)).await?;
         let provider = session.table_provider(definition.into.as_str()).await?;
@@ -56,14 +65,7 @@ impl Prepared {
                 )));
             }
             (TableKind::State, None) => Mode::Upsert,
-            (TableKind::State, Some(Mode::Mirror)) if definition.on_removed != OnRemoved::Ignore => {
-                return Err(wrong("on_removed is not built yet but for \"ignore\": leave it out".to_owned()));
-            }
-            (TableKind::State, Some(mode @ (Mode::Upsert | Mode::Insert | Mode::Mirror | Mode::Full))) => mode,
-            (TableKind::State, Some(mode)) => {
-                let name = mode.name();
-                return Err(wrong(format!("mode = \"{name}\" is of syncs out of CleverTap; say upsert, insert, mirror or full")));
-            }
+            (TableKind::State, Some(mode)) => mode,
             _ => return Err(wrong(format!("{} is not a target of syncs; INSERT INTO it", encoder.table()))),
         };
         let key = match definition.key.as_slice() {
@@ -86,8 +88,9 @@ impl Prepared {
         let rows = Arc::new(HashedExec::new(plan, key, Arc::clone(&new_encoder)));
         let rules = Rules { mode, retry: definition.retry, in_doubt: definition.in_doubt };
         let (account, fields) = (encoder.account().clone(), encoder.fields().to_vec());
+        let body_rows_max = encoder.body_rows_max() as u64;
         let query_hash = hash::shown(&hash::of_payload(query.as_bytes()));
-        Ok(Self { session, account, rows, rules, fields, query_hash, new_encoder })
+        Ok(Self { session, account, rows, rules, fields, query_hash, body_rows_max, new_encoder })
     }
 
     /// An encoder of its rows.
@@ -115,7 +118,7 @@ fn encoders(provider: Arc<dyn TableProvider>, session: &SessionContext, schema: 
     Arc::new(move || match payload_encoder(provider.as_ref(), &state, &schema) {
         Some(encoder) => Ok(encoder?),
         None => {
-            let problem = "into names no table of CleverTap; syncs out of CleverTap are not built yet";
+            let problem = "`into` names no table of CleverTap; name one, such as clevertap.profiles";
             Err(datafusion::error::DataFusionError::External(Box::new(Error::Definition(problem.to_owned()))))
         }
     })

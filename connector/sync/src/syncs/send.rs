@@ -13,6 +13,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::Fate;
 use datafusion_clevertap::hooks::FateWatch;
+use datafusion_clevertap::runs::RunContext;
 use tokio::sync::{Notify, mpsc};
 
 use super::compare::Compared;
@@ -33,14 +34,16 @@ pub(super) struct Sent {
     pub(super) accepted: u64,
     pub(super) rejected: u64,
     pub(super) in_doubt: u64,
-    /// Rows that were handed on and did not leave.
-    pub(super) unsent: u64,
     /// Of rejected rows, by their number.
     rejects: HashMap<u64, (String, Hash, Hash)>,
     /// The dead letters of earlier runs, less those that were accepted since.
     letters: HashMap<Hash, DeadLetter>,
+    /// Whether the dead letters are others than before.
+    has_other_letters: bool,
+    /// Rejected rows of which nothing but their number is known: more than `clevertap.failed_rows_max` were.
+    pub(super) without_letter: u64,
     /// The statement's error.
-    pub(super) error: Option<String>,
+    pub(super) error: Option<Error>,
 }
 
 /// Sends what was compared into `into`.
@@ -54,7 +57,7 @@ pub(super) async fn send(
     ledger: &Ledger,
     lease: &Lease,
     run_id: &str,
-) -> Result<(Sent, Vec<DeadLetter>)> {
+) -> Result<Sent> {
     let in_flight = ledger.in_flight(lease, run_id);
     let (outbox, receiver) = Outbox::new(compared.open, &compared.schema, Some(in_flight.clone()));
     let run_uid = Arc::new(Mutex::new(None::<String>));
@@ -67,11 +70,23 @@ pub(super) async fn send(
         Ok::<_, Error>(written.err())
     };
     let remembering = remember(receiver, &ended, &in_flight, ledger, lease, run_id);
-    let (error, mut sent) = futures::try_join!(writing, remembering)?;
-    sent.error = error.map(|error| Error::from(error).to_string());
+    let both = async { futures::try_join!(writing, remembering) };
+    let (error, mut sent) = tokio::select! {
+        both = both => both?,
+        () = lease.lost() => {
+            let name = lease.sync();
+            return Err(Error::Held(format!(
+                "sync \"{name}\": its lease was lost while it ran, and another run may have it; what was under way is settled by the next run. Run it again"
+            )));
+        }
+    };
+    sent.error = error.map(Error::from);
     let run_uid = run_uid.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let letters = dead_letters(prepared, &mut sent, run_uid.as_deref(), run_id);
-    Ok((sent, letters))
+    if sent.has_other_letters {
+        ledger.put_dead_letters(lease, letters).await?;
+    }
+    Ok(sent)
 }
 
 /// A session whose statement tells the fates of its rows.
@@ -83,7 +98,9 @@ fn watched(session: &SessionContext, outbox: &Arc<Outbox>, run_uid: &Arc<Mutex<O
     });
     let mut builder = SessionStateBuilder::new_from_existing(session.state());
     let config = builder.config().take().unwrap_or_default();
-    *builder.config() = Some(config.with_extension(Arc::new(watch)).with_target_partitions(1));
+    // Not what a statement of the session goes on with: all of these rows are to be sent.
+    let config = config.with_extension(Arc::new(RunContext::default())).with_extension(Arc::new(watch));
+    *builder.config() = Some(config.with_target_partitions(1));
     SessionContext::new_with_state(builder.build())
 }
 
@@ -152,7 +169,7 @@ impl Sent {
             let fate = match fate {
                 None => {
                     self.accepted += 1;
-                    self.letters.remove(key_hash);
+                    self.has_other_letters |= self.letters.remove(key_hash).is_some();
                     RowFate::Accepted
                 }
                 Some(Fate::Rejected) => {
@@ -164,10 +181,7 @@ impl Sent {
                     self.in_doubt += 1;
                     RowFate::InDoubt
                 }
-                Some(Fate::Unsent) => {
-                    self.unsent += 1;
-                    continue;
-                }
+                Some(Fate::Unsent) => continue,
             };
             rows.push(key, key_hash, payload, fate, None, false);
         }
@@ -177,6 +191,7 @@ impl Sent {
 /// The dead letters of the sync after this run: of a key the last reject; those that were accepted since are gone.
 fn dead_letters(prepared: &Prepared, sent: &mut Sent, run_uid: Option<&str>, run_id: &str) -> Vec<DeadLetter> {
     let (mut letters, rejects) = (std::mem::take(&mut sent.letters), std::mem::take(&mut sent.rejects));
+    sent.without_letter = rejects.len() as u64;
     let failed = run_uid.map(|uid| prepared.account.failed_rows_of(uid)).unwrap_or_default();
     let now = Utc::now();
     for row in failed.into_iter().filter(|row| row.fate == Fate::Rejected) {
@@ -195,6 +210,8 @@ fn dead_letters(prepared: &Prepared, sent: &mut Sent, run_uid: Option<&str>, run
             run_id: run_id.to_owned(),
         };
         letters.insert(*key_hash, letter);
+        sent.has_other_letters = true;
+        sent.without_letter -= 1;
     }
     letters.into_values().collect()
 }

@@ -64,14 +64,14 @@ async fn the_second_run_sends_what_changed_and_the_plan_said_so() {
     world.people("SELECT 'p' || value, 'gold' FROM generate_series(1, 2500)").await;
     let people = Definition::new("people", PEOPLE, "clevertap.profiles");
     let plan = world.syncs.plan(&people).await.expect("a plan");
-    assert_eq!((counts(&plan.changes), plan.requests), ((2500, 0, 0, 0), Some(3)));
+    assert_eq!((counts(&plan.changes), plan.requests), ((2500, 0, 0, 0), 3));
     assert_eq!(plan.samples.len(), 3);
     let first = world.syncs.run(&people).await.expect("a run");
     assert_eq!((first.status, first.accepted, world.emulator.profiles_stored()), (Status::Successful, 2500, 2500));
 
     world.people("SELECT 'p' || value, CASE WHEN value <= 3 THEN 'silver' ELSE 'gold' END FROM generate_series(1, 2501)").await;
     let plan = world.syncs.plan(&people).await.expect("a plan");
-    assert_eq!((counts(&plan.changes), plan.requests, plan.why.len()), ((1, 3, 2497, 0), Some(1), 0));
+    assert_eq!((counts(&plan.changes), plan.requests, plan.why.len()), ((1, 3, 2497, 0), 1, 0));
     let second = world.syncs.run(&people).await.expect("a run");
     assert_eq!((counts(&second.changes), second.accepted), ((1, 3, 2497, 0), 4));
     assert_eq!((world.plan_of("p1").as_deref(), world.plan_of("p4").as_deref()), (Some("silver"), Some("gold")));
@@ -163,12 +163,54 @@ async fn a_source_that_is_not_what_it_must_be_sends_nothing() {
         assert!(matches!(error, Error::Guard(_)), "{error}");
     }
     world.people("SELECT 'a' || value, CAST(1 / (value - 9000) AS varchar) FROM generate_series(1, 9000)").await;
-    assert!(matches!(world.syncs.run(&people).await, Err(Error::Query(_))));
+    assert!(matches!(world.syncs.run(&people).await, Err(Error::Query { .. })));
     let unnamed = Definition::new("people", "SELECT id AS identity, upper(plan) FROM people", "clevertap.profiles");
     assert!(world.syncs.run(&unnamed).await.is_err());
     assert_eq!(world.emulator.report().requests, 0);
+    world.people("SELECT 'a', CAST(CAST('secret-' || value AS bigint) AS varchar) FROM generate_series(1, 2)").await;
+    let told = world.syncs.run(&people).await.expect_err("no number").to_string();
+    assert!(told.contains("secret-"), "{told}");
     let runs = world.syncs.ledger().runs(Some("people")).await.expect("runs");
     assert!(runs.iter().all(|run| run.status == Status::Error && run.error.is_some()), "{runs:?}");
+    // What is kept for years holds no value.
+    assert!(!format!("{runs:?}").contains("secret-"), "{runs:?}");
+}
+
+#[tokio::test]
+async fn a_dry_run_is_refused_since_nothing_of_it_is_sent() {
+    let world = World::new().await;
+    world.people("VALUES ('a', 'gold')").await;
+    let mut people = Definition::new("people", PEOPLE, "clevertap.profiles");
+    people.options = vec![("dry_run".to_owned(), "local".to_owned())];
+    assert!(matches!(world.syncs.run(&people).await, Err(Error::Definition(_))));
+    people.options.clear();
+    world.ctx.sql("SET clevertap.dry_run = 'server'").await.expect("an option");
+    assert!(matches!(world.syncs.run(&people).await, Err(Error::Definition(_))));
+    // The remedy.
+    world.ctx.sql("SET clevertap.dry_run = 'off'").await.expect("an option");
+    assert_eq!(world.syncs.run(&people).await.expect("a run").accepted, 1);
+}
+
+#[tokio::test]
+async fn a_body_of_device_tokens_has_a_hundred_of_them() {
+    let world = World::new().await;
+    world.people("SELECT 'p' || value, 'gold' FROM generate_series(1, 250)").await;
+    let query = "SELECT id AS object_id, plan AS token, 'fcm' AS token_type FROM people";
+    let tokens = Definition::new("tokens", query, "clevertap.device_tokens");
+    assert_eq!(world.syncs.plan(&tokens).await.expect("a plan").requests, 3);
+}
+
+#[tokio::test]
+async fn more_rejects_than_are_kept_are_told_and_a_run_that_changes_no_letter_leaves_them() {
+    let world = World::new().await;
+    world.people("SELECT 'p' || value, repeat('x', 600) FROM generate_series(1, 5)").await;
+    let mut people = Definition::new("people", PEOPLE, "clevertap.profiles");
+    people.options = vec![("failed_rows_max".to_owned(), "2".to_owned())];
+    let run = world.syncs.run(&people).await.expect("a run");
+    assert_eq!((run.rejected, run.notes.len()), (5, 1), "{run:?}");
+    assert_eq!(world.syncs.ledger().dead_letters("people").await.expect("letters").len(), 2);
+    assert_eq!(world.syncs.run(&people).await.expect("a run").changes.held, 5);
+    assert_eq!(world.syncs.ledger().dead_letters("people").await.expect("letters").len(), 2);
 }
 
 #[tokio::test]
