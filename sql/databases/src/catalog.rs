@@ -6,7 +6,7 @@
 //! DataFusion lists names without waiting (`information_schema`, `SHOW TABLES`).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
@@ -16,6 +16,7 @@ use datafusion::logical_expr::TableType;
 
 use crate::reached::Reached;
 use crate::registered::Detached;
+use crate::relation::Listed;
 
 /// The catalogue of a database.
 pub(crate) struct Catalog {
@@ -35,7 +36,7 @@ impl CatalogProvider for Catalog {
         if self.detached.is_set() {
             return Vec::new();
         }
-        let mut names: Vec<_> = self.reached.list().into_iter().map(|listed| listed.schema).collect();
+        let mut names = self.reached.schemas();
         names.sort();
         names.dedup();
         names
@@ -44,13 +45,26 @@ impl CatalogProvider for Catalog {
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         // `information_schema` is DataFusion's own, of all catalogues.
         (name != "information_schema" && !self.detached.is_set())
-            .then(|| Arc::new(Schema { reached: Arc::clone(&self.reached), name: name.to_owned() }) as Arc<dyn SchemaProvider>)
+            .then(|| Arc::new(Schema::new(&self.reached, name)) as Arc<dyn SchemaProvider>)
     }
 }
 
 struct Schema {
     reached: Arc<Reached>,
     name: String,
+    /// What was listed last. DataFusion asks for the names, and then for the type of each: that is one question to the database.
+    listed: Mutex<Vec<Listed>>,
+}
+
+impl Schema {
+    fn new(reached: &Arc<Reached>, name: &str) -> Self {
+        Self { reached: Arc::clone(reached), name: name.to_owned(), listed: Mutex::default() }
+    }
+
+    fn was_view(&self, table: &str) -> Option<bool> {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.iter().find(|listed| listed.table == table).map(|listed| listed.is_view)
+    }
 }
 
 impl fmt::Debug for Schema {
@@ -62,7 +76,10 @@ impl fmt::Debug for Schema {
 #[async_trait]
 impl SchemaProvider for Schema {
     fn table_names(&self) -> Vec<String> {
-        self.reached.list().into_iter().filter(|listed| listed.schema == self.name).map(|listed| listed.table).collect()
+        let listed = self.reached.list_schema(&self.name);
+        let names = listed.iter().map(|listed| listed.table.clone()).collect();
+        *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = listed;
+        names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
@@ -70,11 +87,14 @@ impl SchemaProvider for Schema {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
-        let found = self.reached.driver.describe(&self.name, name).await?;
-        Ok(found.map(|relation| if relation.is_view { TableType::View } else { TableType::Base }))
+        let is_view = match self.was_view(name) {
+            Some(is_view) => Some(is_view),
+            None => self.reached.driver.describe(&self.name, name).await?.map(|relation| relation.is_view),
+        };
+        Ok(is_view.map(|is_view| if is_view { TableType::View } else { TableType::Base }))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.reached.list().into_iter().any(|listed| listed.schema == self.name && listed.table == name)
+        self.reached.list_schema(&self.name).iter().any(|listed| listed.table == name)
     }
 }

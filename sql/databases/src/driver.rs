@@ -57,6 +57,16 @@ pub(crate) trait Driver: Debug + Send + Sync {
     /// All tables and views that the user may see, but for those of the database itself.
     async fn list(&self) -> Result<Vec<Listed>>;
 
+    /// The schemas of [`Driver::list`].
+    async fn schemas(&self) -> Result<Vec<String>> {
+        Ok(self.list().await?.into_iter().map(|listed| listed.schema).collect())
+    }
+
+    /// What [`Driver::list`] has of one schema.
+    async fn list_schema(&self, schema: &str) -> Result<Vec<Listed>> {
+        Ok(self.list().await?.into_iter().filter(|listed| listed.schema == schema).collect())
+    }
+
     /// A table; `None` if there is none of this name.
     async fn describe(&self, schema: &str, table: &str) -> Result<Option<Relation>>;
 

@@ -73,11 +73,18 @@ impl Reached {
         std::thread::scope(|scope| scope.spawn(ask).join()).unwrap_or_else(|_| Err(gone("asking it ended in a panic".into())))
     }
 
-    /// All tables, or none and a warning: whoever asks for names cannot be told of an error.
-    pub(crate) fn list(&self) -> Vec<Listed> {
-        self.ask(|driver| driver.list()).unwrap_or_else(|error| {
-            tracing::warn!(database = self.settings.name, %error, "the tables of a database could not be listed");
-            Vec::new()
-        })
+    /// All schemas, or none and a warning: whoever asks for names cannot be told of an error.
+    pub(crate) fn schemas(&self) -> Vec<String> {
+        self.ask(|driver| driver.schemas()).unwrap_or_else(|error| self.unlisted(&error))
+    }
+
+    /// All tables of a schema, or none and a warning.
+    pub(crate) fn list_schema(&self, schema: &str) -> Vec<Listed> {
+        self.ask(|driver| driver.list_schema(schema)).unwrap_or_else(|error| self.unlisted(&error))
+    }
+
+    fn unlisted<T>(&self, error: &Error) -> Vec<T> {
+        tracing::warn!(database = self.settings.name, %error, "the tables of a database could not be listed");
+        Vec::new()
     }
 }

@@ -18,30 +18,38 @@ const AT_ONCE: usize = 8;
 
 /// All tables of all datasets, but for those of ours that wait to be merged.
 pub(super) async fn list(client: &Client) -> Result<Vec<Listed>> {
-    let failed = |failure| of_failure(failure, "the list of tables", Doing::Reading);
+    let datasets = schemas(client).await?;
+    let tables = futures::stream::iter(datasets).map(|dataset| async move { list_dataset(client, &dataset).await }).buffered(AT_ONCE);
+    Ok(tables.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+}
+
+/// The names of all datasets.
+pub(super) async fn schemas(client: &Client) -> Result<Vec<String>> {
     let mut datasets = Vec::new();
     let mut token: Option<String> = None;
     loop {
-        let page: Datasets = client.get(page_url(client, &["datasets"], token.as_deref())).await.map_err(failed)?;
+        let page: Datasets = client.get(page_url(client, &["datasets"], token.as_deref())).await.map_err(unlisted)?;
         datasets.extend(page.datasets.into_iter().map(|dataset| dataset.dataset_reference.dataset_id));
         token = page.next_page_token;
         if token.is_none() {
-            break;
+            return Ok(datasets);
         }
     }
-    let tables = futures::stream::iter(datasets).map(|dataset| list_dataset(client, dataset)).buffered(AT_ONCE);
-    let tables: Vec<Vec<Listed>> = tables.try_collect().await.map_err(failed)?;
-    Ok(tables.into_iter().flatten().collect())
 }
 
-async fn list_dataset(client: &Client, dataset: String) -> Result<Vec<Listed>, Failure> {
+fn unlisted(failure: Failure) -> Error {
+    of_failure(failure, "the list of tables", Doing::Reading)
+}
+
+/// All tables of a dataset, but for those of ours that wait to be merged.
+pub(super) async fn list_dataset(client: &Client, dataset: &str) -> Result<Vec<Listed>> {
     let mut listed = Vec::new();
     let mut token: Option<String> = None;
     loop {
-        let page: Tables = client.get(page_url(client, &["datasets", &dataset, "tables"], token.as_deref())).await?;
+        let page: Tables = client.get(page_url(client, &["datasets", dataset, "tables"], token.as_deref())).await.map_err(unlisted)?;
         let own = page.tables.into_iter().filter(|table| !table.table_reference.table_id.starts_with(STAGE_PREFIX));
         listed.extend(own.map(|table| Listed {
-            schema: dataset.clone(),
+            schema: dataset.to_owned(),
             is_view: is_view(&table.kind),
             table: table.table_reference.table_id,
         }));

@@ -69,6 +69,14 @@ impl Driver for Bigquery {
         describe::list(&self.client).await
     }
 
+    async fn schemas(&self) -> Result<Vec<String>> {
+        describe::schemas(&self.client).await
+    }
+
+    async fn list_schema(&self, schema: &str) -> Result<Vec<Listed>> {
+        describe::list_dataset(&self.client, schema).await
+    }
+
     async fn describe(&self, schema: &str, table: &str) -> Result<Option<Relation>> {
         describe::relation(&self.client, schema, table).await
     }
