@@ -3,8 +3,8 @@
 //! In: the rows of the ledger, then each key and payload of the source. Out: a [`Class`] for each, and at the end counts. The ledger's hashes
 //! stand in memory: 100 bytes a key at most, reserved in the session's pool.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -17,6 +17,9 @@ use crate::report::Changes;
 
 /// What a key of the hash map takes, with the room that the map keeps free.
 const BYTES_A_KEY: usize = 100;
+
+/// In place of the `seq` of a key that the ledger does not have.
+const NOT_SENT: i64 = i64::MAX;
 
 /// Offenders that an error shows.
 const SHOWN_MAX: usize = 3;
@@ -73,6 +76,16 @@ pub(crate) struct Rules {
     pub(crate) in_doubt: InDoubt,
 }
 
+/// What a comparison came to.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) changes: Changes,
+    /// Keys that were sent, and that the source does not have, with their payloads: of a mirror alone.
+    pub(crate) left: HashMap<Hash, Hash>,
+    /// Keys that were sent and not removed, before this run.
+    pub(crate) known: u64,
+}
+
 /// Compares a source with the ledger.
 #[derive(Debug)]
 pub(crate) struct Diff {
@@ -85,13 +98,20 @@ pub(crate) struct Diff {
     /// Rows of the source whose key another row has, and the first of them.
     repeated: u64,
     offenders: Vec<Hash>,
+    /// Keys of rejected rows that were tried often enough.
+    exhausted: HashSet<Hash>,
 }
 
 impl Diff {
     /// Before the ledger was read.
     pub(crate) fn new(rules: Rules, memory: MemoryReservation) -> Self {
         let (known, changes) = (HashMap::default(), Changes::default());
-        Self { rules, known, memory, changes, without_key: 0, repeated: 0, offenders: Vec::new() }
+        Self { rules, known, memory, changes, without_key: 0, repeated: 0, offenders: Vec::new(), exhausted: HashSet::new() }
+    }
+
+    /// Rejected rows of these keys are held until their payloads change.
+    pub(crate) fn hold_exhausted(&mut self, keys: HashSet<Hash>) {
+        self.exhausted = keys;
     }
 
     fn reserve(&self) -> Result<()> {
@@ -136,10 +156,13 @@ impl Diff {
             self.without_key += 1;
             return Ok(None);
         };
-        let rules = self.rules;
+        let mut rules = self.rules;
+        if rules.retry == Retry::Always && self.exhausted.contains(&key) {
+            rules.retry = Retry::Changed;
+        }
         let Some(known) = self.known.get_mut(&key) else {
             self.reserve()?;
-            self.known.insert(key, Known { payload, seq: i64::MAX, fate: RowFate::Accepted, removed: true, is_seen: true });
+            self.known.insert(key, Known { payload, seq: NOT_SENT, fate: RowFate::Accepted, removed: true, is_seen: true });
             self.changes.new += 1;
             return Ok(Some(Class::New));
         };
@@ -160,11 +183,11 @@ impl Diff {
         Ok(Some(class))
     }
 
-    /// The counts, after the last row of the source. Who left it is counted of a mirror alone, and of a source that has rows.
+    /// The counts, after the last row of the source. Who left it is looked for in a mirror alone, and where the source has rows.
     ///
     /// # Errors
     /// [`Error::Guard`] for keys that are NULL or repeated, with their number, and hashes in place of keys.
-    pub(crate) fn finish(mut self) -> Result<Changes> {
+    pub(crate) fn finish(mut self) -> Result<Outcome> {
         if self.without_key > 0 || self.repeated > 0 {
             let of = |rows: u64, what: &str| (rows > 0).then(|| format!("{rows} rows {what}"));
             let hashes: Vec<String> = self.offenders.iter().map(shown).collect();
@@ -176,11 +199,15 @@ impl Diff {
                 self.changes.rows
             )));
         }
+        let was_sent = |known: &Known| !known.removed && known.fate != RowFate::Rejected;
+        let known = self.known.values().filter(|known| known.seq != NOT_SENT && was_sent(known)).count() as u64;
+        let mut left = HashMap::new();
         if self.rules.mode == Mode::Mirror && self.changes.rows > 0 {
-            let left = |known: &&Known| !known.is_seen && !known.removed && known.fate != RowFate::Rejected;
-            self.changes.removed = self.known.values().filter(left).count() as u64;
+            let gone = self.known.iter().filter(|(_, known)| !known.is_seen && was_sent(known));
+            left = gone.map(|(key, known)| (*key, known.payload)).collect();
+            self.changes.removed = left.len() as u64;
         }
-        Ok(self.changes)
+        Ok(Outcome { changes: self.changes, left, known })
     }
 }
 
@@ -244,7 +271,9 @@ mod tests {
         assert_eq!(row(&mut diff, "a", "1"), Some(Class::Unchanged));
         assert_eq!(row(&mut diff, "b", "1"), Some(Class::Changed));
         assert_eq!(row(&mut diff, "d", "1"), Some(Class::New));
-        let changes = diff.finish().expect("keys");
+        let outcome = diff.finish().expect("keys");
+        assert_eq!((outcome.known, outcome.left.keys().copied().collect::<Vec<_>>()), (3, vec![of_key("c")]));
+        let changes = outcome.changes;
         assert_eq!((changes.rows, changes.new, changes.changed, changes.unchanged, changes.removed, changes.held), (3, 1, 1, 1, 1, 0));
     }
 
@@ -252,11 +281,11 @@ mod tests {
     fn an_empty_source_removes_nobody_and_other_modes_remove_nobody() {
         let mut empty = diff(Mode::Mirror);
         sent(&mut empty, "a", "1", RowFate::Accepted, 1);
-        assert_eq!(empty.finish().expect("no rows").removed, 0);
+        assert_eq!(empty.finish().expect("no rows").changes.removed, 0);
         let mut upsert = diff(Mode::Upsert);
         sent(&mut upsert, "a", "1", RowFate::Accepted, 1);
         row(&mut upsert, "b", "1");
-        assert_eq!(upsert.finish().expect("keys").removed, 0);
+        assert_eq!(upsert.finish().expect("keys").changes.removed, 0);
     }
 
     #[test]
@@ -266,7 +295,7 @@ mod tests {
             diff.remember(of_key(key), of_payload(b"1"), RowFate::Accepted, 1, true).expect("memory");
         }
         assert_eq!(row(&mut diff, "a", "1"), Some(Class::New));
-        assert_eq!(diff.finish().expect("keys").removed, 0);
+        assert_eq!(diff.finish().expect("keys").changes.removed, 0);
     }
 
     #[test]

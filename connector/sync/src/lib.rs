@@ -35,7 +35,7 @@ pub mod report;
 mod source;
 pub mod syncs;
 
-pub use definition::Definition;
+pub use definition::{Definition, RunOptions};
 pub use error::{Error, Result};
 pub use report::{RunReport, SyncPlan};
 pub use syncs::Syncs;

@@ -1,5 +1,8 @@
 //! What a plan or a run says.
 
+use std::fmt;
+
+use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -64,12 +67,44 @@ pub struct SyncPlan {
     /// What changed.
     #[serde(flatten)]
     pub changes: Changes,
-    /// Requests that it would take, by the rows of a body: more where bodies are cut by their bytes, or rows are refused.
-    pub requests: u64,
+    /// Requests that it would take, by the rows of a body: more where bodies are cut by their bytes, or rows are refused. `None` where it cannot
+    /// be told.
+    pub requests: Option<u64>,
+    /// How long it would take, by the rate of the last run that sent rows. `None` where there was none.
+    pub seconds: Option<f64>,
     /// Why rows changed, where it is more than their values: a column that was added, a query that is another.
     pub why: Vec<String>,
     /// The first payloads, of at most three rows.
     pub samples: Vec<String>,
+}
+
+/// A row of a source, and what would leave of it.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PreviewedRow {
+    /// Its key; `None` where a column of it is NULL, which refuses the source.
+    pub key: Option<String>,
+    /// The record as it would be sent; `None` for a row that would be rejected.
+    pub payload: Option<String>,
+    /// `CT-5nn`, of a row that would be rejected.
+    pub code: Option<String>,
+}
+
+impl fmt::Debug for PreviewedRow {
+    /// Without key and payload, which are somebody's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreviewedRow").field("code", &self.code).finish_non_exhaustive()
+    }
+}
+
+/// The first rows of a source.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Preview {
+    /// The rows, as the query gives them.
+    pub rows: Vec<RecordBatch>,
+    /// What each of them would send, in the same order. Empty for a sync out of CleverTap.
+    pub payloads: Vec<PreviewedRow>,
 }
 
 /// What a run did: a row of `clevertap.sync_runs`.

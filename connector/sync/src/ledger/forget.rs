@@ -107,7 +107,10 @@ impl Ledger {
     }
 
     /// All syncs of which there may be keys.
-    async fn syncs(&self) -> Result<BTreeSet<String>> {
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn syncs(&self) -> Result<BTreeSet<String>> {
         let mut syncs: BTreeSet<String> = self.in_flight_syncs().await?.into_iter().collect();
         for table in [Table::Rows, Table::DeadLetters] {
             // Also those whose files have left the table, and are there still.

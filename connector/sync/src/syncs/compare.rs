@@ -3,6 +3,7 @@
 //! In: a prepared sync, the rows of the ledger. Out: counts, who left, and the rows that are to leave. All of the source is read before the first
 //! of them leaves, so that the guards have looked at it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
@@ -17,8 +18,8 @@ use datafusion_clevertap::payload::Payload;
 use futures::TryStreamExt;
 
 use super::prepared::Prepared;
-use crate::definition::Mode;
-use crate::diff::{Class, Diff};
+use crate::definition::{Mode, Retry};
+use crate::diff::{Class, Diff, Outcome};
 use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::ledger::{Ledger, RowFate};
@@ -36,6 +37,10 @@ pub(super) struct Compared {
     pub(super) open: Open,
     /// How many they are.
     pub(super) to_send: u64,
+    /// Keys that were sent, and that the source does not have, with their payloads.
+    pub(super) left: HashMap<Hash, Hash>,
+    /// Keys that were sent and not removed, before this run.
+    pub(super) known: u64,
     pub(super) samples: Vec<String>,
     /// The columns of the rows that are to leave, and the hashes behind them.
     pub(super) schema: SchemaRef,
@@ -46,6 +51,10 @@ pub(super) async fn compare(prepared: &Prepared, ledger: &Ledger, sync: &str) ->
     let memory = MemoryConsumer::new(format!("sync {sync}")).register(task.memory_pool());
     let mut diff = Diff::new(prepared.rules, memory);
     remember(&mut diff, ledger, sync).await?;
+    if prepared.rules.retry == Retry::Always {
+        let letters = ledger.dead_letters(sync).await?.into_iter();
+        diff.hold_exhausted(letters.filter(|letter| letter.attempts >= prepared.retry_max).map(|letter| letter.key_hash).collect());
+    }
     let schema = prepared.rows.schema();
     let metrics = SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
     let spills = SpillManager::new(task.runtime_env(), metrics, Arc::clone(&schema));
@@ -70,14 +79,14 @@ pub(super) async fn compare(prepared: &Prepared, ledger: &Ledger, sync: &str) ->
         }
         spool.append_batch(&leaving)?;
     }
-    let changes = diff.finish()?;
+    let Outcome { changes, left, known } = diff.finish()?;
     let file = spool.finish()?;
     let of_rows = Arc::clone(&schema);
     let open: Open = Box::new(move || match &file {
         Some(file) => spills.read_spill_as_stream(Arc::clone(file), None),
         None => Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&of_rows), futures::stream::empty())) as SendableRecordBatchStream),
     });
-    Ok(Compared { changes, open, to_send, samples, schema })
+    Ok(Compared { changes, open, to_send, left, known, samples, schema })
 }
 
 /// Which rows of a batch leave.
@@ -94,7 +103,7 @@ fn classes(diff: &mut Diff, batch: &RecordBatch, mode: Mode) -> Result<BooleanAr
     Ok(BooleanArray::from((0..batch.num_rows()).map(leaves).collect::<Result<Vec<bool>>>()?))
 }
 
-fn hash(bytes: &[u8]) -> Result<Hash> {
+pub(super) fn hash(bytes: &[u8]) -> Result<Hash> {
     bytes
         .try_into()
         .map_err(|_| Error::Ledger("a hash has not 16 bytes; the ledger is damaged: take a copy of it that is whole".to_owned()))

@@ -2,24 +2,37 @@
 //!
 //! ```text
 //! prepared   a definition, planned ─▶ compare   with the ledger; what changed waits on the disk ─▶ send   an INSERT, and what remembers its fates
+//!                                        └─▶ leavers   of a mirror: may so many leave? ─▶ remove   DELETE, or an INSERT of a property
 //! ```
+//!
+//! `preview`, `baseline`, `forget`, `upkeep`: what is done with a sync besides running it; `source_age` refuses a source that stands still.
 
+mod baseline;
 mod compare;
+mod forget;
+mod leavers;
 mod prepared;
+mod preview;
+mod remove;
 mod send;
+mod source_age;
+mod upkeep;
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use datafusion::prelude::SessionContext;
+use datafusion_clevertap::options::DryRun;
 use uuid::Uuid;
 
 use self::compare::compare;
+use self::leavers::Leavers;
 use self::prepared::Prepared;
-use self::send::{recover, send};
-use crate::definition::Definition;
+use self::send::{recover, send, try_out};
+use self::upkeep::under_lease;
+use crate::definition::{Definition, RunOptions};
 use crate::error::{Error, Result};
-use crate::ledger::{Holder, Lease, Ledger};
+use crate::ledger::{Force, Lease, Ledger};
 use crate::report::{Changes, RunReport, Status, SyncPlan};
 
 /// Syncs of one session, and their ledger.
@@ -56,12 +69,26 @@ impl Syncs {
     /// # Errors
     /// [`Error::Definition`], [`Error::Guard`], the query's, or the ledger's.
     pub async fn plan(&self, definition: &Definition) -> Result<SyncPlan> {
-        let prepared = Prepared::new(&self.ctx, definition).await?;
+        self.plan_with(definition, &RunOptions::default()).await
+    }
+
+    /// The same, of a run that differs from its definition.
+    ///
+    /// # Errors
+    /// As of [`plan`](Self::plan).
+    pub async fn plan_with(&self, definition: &Definition, options: &RunOptions) -> Result<SyncPlan> {
+        let prepared = Prepared::new(&self.ctx, definition, options).await?;
+        let runs = self.ledger.runs(Some(&definition.name)).await?;
         let compared = compare(&prepared, &self.ledger, &definition.name).await?;
-        let requests = compared.to_send.div_ceil(prepared.body_rows_max);
-        let last = self.ledger.runs(Some(&definition.name)).await?.into_iter().find(|run| run.status != Status::Running);
-        let why = last.map(|last| why(&last, &prepared)).unwrap_or_default();
-        Ok(SyncPlan { sync: definition.name.clone(), changes: compared.changes, requests, why, samples: compared.samples })
+        let last = runs.iter().find(|run| run.status != Status::Running);
+        let mut why = last.map(|last| why(last, &prepared)).unwrap_or_default();
+        let leavers = Leavers::of(&compared, &prepared, &self.ledger, &definition.name).await?;
+        why.extend(leavers.told());
+        why.extend(leavers.guard(&prepared).err().map(|error| format!("a run is refused: {error}")));
+        let requests = compared.to_send.div_ceil(prepared.body_rows_max) + leavers.to_remove().div_ceil(prepared.removals.rows_a_request());
+        let seconds = runs.iter().find_map(seconds_a_row).map(|seconds| seconds * compared.to_send as f64);
+        let (sync, changes, samples) = (definition.name.clone(), compared.changes, compared.samples);
+        Ok(SyncPlan { sync, changes, requests: Some(requests), seconds, why, samples })
     }
 
     /// Runs a sync, and tells what it did. What an earlier run left that was killed is settled first.
@@ -70,40 +97,29 @@ impl Syncs {
     /// Where nothing was sent: [`Error::Definition`], [`Error::Guard`], [`Error::Held`], the query's or the ledger's. Once rows have left, what
     /// went wrong is in the report, unless the ledger itself does not take it.
     pub async fn run(&self, definition: &Definition) -> Result<RunReport> {
-        let prepared = Prepared::new(&self.ctx, definition).await?;
+        self.run_with(definition, &RunOptions::default()).await
+    }
+
+    /// The same, otherwise than its definition says.
+    ///
+    /// # Errors
+    /// As of [`run`](Self::run).
+    pub async fn run_with(&self, definition: &Definition, options: &RunOptions) -> Result<RunReport> {
+        let prepared = Prepared::new(&self.ctx, definition, options).await?;
         if definition.paused || self.ledger.is_paused(&definition.name).await? {
             return Err(Error::Held(format!("sync \"{}\" is paused; resume it first", definition.name)));
         }
-        let lease = self.ledger.acquire(&definition.name, Holder::current()).await?;
-        let ran = self.run_under(&lease, definition, &prepared).await;
-        let released = lease.release().await;
-        let report = ran?;
-        released?;
-        Ok(report)
+        if options.dry_run.is_some_and(|dry_run| dry_run != DryRun::Off) {
+            return self.dry_run(definition, &prepared).await;
+        }
+        under_lease(&self.ledger, &definition.name, async |lease| self.run_under(lease, definition, &prepared).await).await
     }
 
     async fn run_under(&self, lease: &Lease, definition: &Definition, prepared: &Prepared) -> Result<RunReport> {
         let started_at = Utc::now();
-        let mut report = RunReport {
-            sync: definition.name.clone(),
-            run_id: run_id(started_at),
-            status: Status::Running,
-            changes: Changes::default(),
-            accepted: 0,
-            rejected: 0,
-            in_doubt: 0,
-            unsent: 0,
-            started_at,
-            finished_at: None,
-            error: None,
-            notes: Vec::new(),
-            fields: prepared.fields.clone(),
-            query_hash: prepared.query_hash.clone(),
-            mode: prepared.rules.mode.name().to_owned(),
-            window: None,
-        };
+        let mut report = new_report(prepared, &definition.name, run_id(started_at), started_at);
         self.ledger.put_run(lease, &report).await?;
-        let done = self.work(lease, definition, prepared, &mut report).await;
+        let done = self.work(lease, prepared, &mut report).await;
         report.finished_at = Some(Utc::now());
         let (Ok(error) | Err(error)) = done.as_ref().map(Option::as_ref).map_err(Some);
         if error.is_some() {
@@ -113,33 +129,96 @@ impl Syncs {
         let kept = self.ledger.put_run(lease, &report).await;
         report.error = done?.map(|error| error.to_string());
         kept?;
+        if let Err(error) = tidy(&self.ledger, lease).await {
+            report.notes.push(format!("the run is done, and the ledger was not compacted: {error}"));
+        }
         Ok(report)
     }
 
     /// Returns what the statement ended with, once rows had left.
-    async fn work(&self, lease: &Lease, definition: &Definition, prepared: &Prepared, report: &mut RunReport) -> Result<Option<Error>> {
+    async fn work(&self, lease: &Lease, prepared: &Prepared, report: &mut RunReport) -> Result<Option<Error>> {
         let left = recover(&self.ledger, lease).await?;
         if left > 0 {
             report.notes.push(format!("{left} rows are in doubt: an earlier run ended while they were under way"));
         }
-        let compared = compare(prepared, &self.ledger, &definition.name).await?;
+        let compared = compare(prepared, &self.ledger, lease.sync()).await?;
         report.changes = compared.changes;
-        let to_send = compared.to_send;
-        let sent = send(prepared, compared, &definition.into, &self.ledger, lease, &report.run_id).await?;
+        let leavers = Leavers::of(&compared, prepared, &self.ledger, lease.sync()).await?;
+        leavers.guard(prepared)?;
+        report.notes.extend(leavers.told());
+        let to_leave = compared.to_send + leavers.to_remove();
+        let mut sent = send(prepared, compared, &self.ledger, lease, &report.run_id).await?;
         if sent.without_letter > 0 {
             let rows = sent.without_letter;
             report.notes.push(format!("{rows} rejected rows have no dead letter: more were rejected than clevertap.failed_rows_max keeps"));
         }
-        report.accepted = sent.accepted;
-        report.rejected = sent.rejected;
-        report.in_doubt = sent.in_doubt;
-        report.unsent = to_send.saturating_sub(sent.accepted + sent.rejected + sent.in_doubt);
+        (report.accepted, report.rejected, report.in_doubt) = (sent.accepted, sent.rejected, sent.in_doubt);
+        if sent.error.is_none() {
+            let removed = leavers.settle(prepared, &self.ledger, lease, &report.run_id).await?;
+            report.accepted += removed.accepted;
+            report.rejected += removed.rejected;
+            report.in_doubt += removed.in_doubt;
+            sent.error = removed.error;
+        }
+        report.unsent = to_leave.saturating_sub(report.accepted + report.rejected + report.in_doubt);
         report.status = match () {
-            () if sent.in_doubt > 0 || report.unsent > 0 => Status::Error,
-            () if sent.rejected > 0 || report.changes.held > 0 => Status::Partial,
+            () if report.in_doubt > 0 || report.unsent > 0 => Status::Error,
+            () if report.rejected > 0 || report.changes.held > 0 => Status::Partial,
             () => Status::Successful,
         };
         Ok(sent.error)
+    }
+
+    /// What would be rejected, and by `server` what CleverTap says of it. Nothing is stored and nothing is remembered.
+    async fn dry_run(&self, definition: &Definition, prepared: &Prepared) -> Result<RunReport> {
+        let started_at = Utc::now();
+        let mut report = new_report(prepared, &definition.name, run_id(started_at), started_at);
+        let compared = compare(prepared, &self.ledger, &definition.name).await?;
+        report.changes = compared.changes;
+        Leavers::of(&compared, prepared, &self.ledger, &definition.name).await?.guard(prepared)?;
+        let to_send = compared.to_send;
+        let (tally, error) = try_out(prepared, compared).await?;
+        (report.accepted, report.rejected, report.in_doubt) = (tally.accepted, tally.rejected, tally.in_doubt);
+        report.unsent = to_send.saturating_sub(tally.accepted + tally.rejected + tally.in_doubt);
+        report.status = match () {
+            () if error.is_some() => Status::Error,
+            () if report.rejected > 0 || report.changes.held > 0 => Status::Partial,
+            () => Status::Successful,
+        };
+        report.error = error.map(|error| error.to_string());
+        report.finished_at = Some(Utc::now());
+        report.notes.push("a dry run: nothing was stored, and nothing is remembered; removals are not tried".to_owned());
+        Ok(report)
+    }
+}
+
+/// Fewer files, when it pays.
+async fn tidy(ledger: &Ledger, lease: &Lease) -> Result<()> {
+    if ledger.compact(lease, Force::WhenItPays).await?.files > 0 {
+        ledger.vacuum(lease, Ledger::RETENTION).await?;
+    }
+    Ok(())
+}
+
+/// A run that has just begun.
+fn new_report(prepared: &Prepared, sync: &str, run_id: String, started_at: DateTime<Utc>) -> RunReport {
+    RunReport {
+        sync: sync.to_owned(),
+        run_id,
+        status: Status::Running,
+        changes: Changes::default(),
+        accepted: 0,
+        rejected: 0,
+        in_doubt: 0,
+        unsent: 0,
+        started_at,
+        finished_at: None,
+        error: None,
+        notes: Vec::new(),
+        fields: prepared.fields.clone(),
+        query_hash: prepared.query_hash.clone(),
+        mode: prepared.rules.mode.name().to_owned(),
+        window: None,
     }
 }
 
@@ -148,6 +227,12 @@ fn run_id(at: DateTime<Utc>) -> String {
     let mut random = [0; 10];
     random.copy_from_slice(&Uuid::new_v4().as_bytes()[..10]);
     uuid::Builder::from_unix_timestamp_millis(u64::try_from(at.timestamp_millis()).unwrap_or_default(), &random).into_uuid().to_string()
+}
+
+/// How long a row took in a run, if it sent enough of them to tell.
+fn seconds_a_row(run: &RunReport) -> Option<f64> {
+    let took = (run.finished_at? - run.started_at).as_seconds_f64();
+    (run.accepted >= 1_000).then(|| took / run.accepted as f64)
 }
 
 /// Why rows changed since the last run, where it is more than their values.

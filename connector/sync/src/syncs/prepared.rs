@@ -14,11 +14,22 @@ use datafusion_clevertap::options::DryRun;
 use datafusion_clevertap::payload::{PayloadEncoder, TableKind};
 use datafusion_clevertap::{Account, ClevertapSql, Options, payload_encoder};
 
-use crate::definition::{Definition, Mode};
+use super::{remove, source_age};
+use crate::definition::{Definition, Mode, OnRemoved, RemovedMax, Retry, RunOptions};
 use crate::diff::Rules;
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::source::{HashedExec, NewEncoder};
+
+/// What becomes of who left the source.
+#[derive(Debug)]
+pub(super) struct Removals {
+    pub(super) on_removed: OnRemoved,
+    pub(super) removed_max: RemovedMax,
+    pub(super) removes_at_first: bool,
+    /// The column of the query that says whose row it is, which is the key.
+    pub(super) identifier: String,
+}
 
 /// A sync into CleverTap, planned.
 pub(super) struct Prepared {
@@ -26,7 +37,12 @@ pub(super) struct Prepared {
     pub(super) session: SessionContext,
     pub(super) account: Account,
     pub(super) rows: Arc<dyn ExecutionPlan>,
+    /// The table that takes them.
+    pub(super) into: String,
     pub(super) rules: Rules,
+    /// How often a rejected row is tried.
+    pub(super) retry_max: u32,
+    pub(super) removals: Removals,
     /// The fields of a payload, in their order.
     pub(super) fields: Vec<String>,
     pub(super) query_hash: String,
@@ -37,13 +53,13 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Plans `definition` in a session like that of `ctx`.
-    pub(super) async fn new(ctx: &SessionContext, definition: &Definition) -> Result<Self> {
+    pub(super) async fn new(ctx: &SessionContext, definition: &Definition, run: &RunOptions) -> Result<Self> {
         definition.check()?;
         let wrong = |problem: String| Error::Definition(format!("sync \"{}\": {problem}", definition.name));
-        let session = session(ctx, definition)?;
+        let session = session(ctx, definition, run)?;
         let query = definition.query.trim().trim_end_matches(';');
         let options = session.state().config_options().extensions.get::<Options>().cloned().unwrap_or_default();
-        if options.dry_run != DryRun::Off {
+        if options.dry_run != DryRun::Off && run.dry_run.is_none() {
             return Err(wrong(
                 "clevertap.dry_run is on, and what a dry run finds good was not sent; SET clevertap.dry_run = 'off'".to_owned(),
             ));
@@ -52,6 +68,9 @@ impl Prepared {
         session.clevertap_sql(&format!("INSERT INTO {} {query}", definition.into)).await?;
         let provider = session.table_provider(definition.into.as_str()).await?;
         let plan = session.clevertap_sql(query).await?.create_physical_plan().await?;
+        if let Some(age_max) = definition.source_age_max {
+            source_age::check(&plan, age_max, &definition.name)?;
+        }
         let schema = plan.schema();
         let new_encoder = encoders(Arc::clone(&provider), &session, Arc::clone(&schema));
         let encoder = new_encoder()?;
@@ -64,7 +83,12 @@ impl Prepared {
                     encoder.table()
                 )));
             }
+            (TableKind::State, None) if run.full => Mode::Full,
             (TableKind::State, None) => Mode::Upsert,
+            (TableKind::State, Some(_)) if run.full => Mode::Full,
+            (TableKind::State, Some(mode @ (Mode::Append | Mode::Replace))) => {
+                return Err(wrong(format!("mode = \"{}\" is of syncs out of CleverTap; say upsert, insert, mirror or full", mode.name())));
+            }
             (TableKind::State, Some(mode)) => mode,
             _ => return Err(wrong(format!("{} is not a target of syncs; INSERT INTO it", encoder.table()))),
         };
@@ -85,12 +109,28 @@ impl Prepared {
                 names.iter().map(index).collect::<Result<_>>()?
             }
         };
+        let identifier = schema.field(encoder.identifier()).name().clone();
+        if definition.on_removed != OnRemoved::Ignore {
+            if definition.mode != Some(Mode::Mirror) {
+                return Err(wrong("on_removed is of mode = \"mirror\"; say it, or leave on_removed out".to_owned()));
+            }
+            if key != [encoder.identifier()] {
+                let problem = format!("on_removed names people by \"{identifier}\", and the key is another one; leave `key` out");
+                return Err(wrong(problem));
+            }
+            remove::check(&session, definition, &identifier, encoder.account()).await?;
+        }
         let rows = Arc::new(HashedExec::new(plan, key, Arc::clone(&new_encoder)));
-        let rules = Rules { mode, retry: definition.retry, in_doubt: definition.in_doubt };
+        let retry = if run.retry { Retry::Always } else { definition.retry };
+        let rules = Rules { mode, retry, in_doubt: definition.in_doubt };
         let (account, fields) = (encoder.account().clone(), encoder.fields().to_vec());
         let body_rows_max = encoder.body_rows_max() as u64;
         let query_hash = hash::shown(&hash::of_payload(query.as_bytes()));
-        Ok(Self { session, account, rows, rules, fields, query_hash, body_rows_max, new_encoder })
+        let retry_max = if run.retry { u32::MAX } else { definition.retry_max };
+        let removed_max = run.removed_max.unwrap_or(definition.removed_max);
+        let (into, on_removed, removes_at_first) = (definition.into.clone(), definition.on_removed.clone(), run.removes_at_first);
+        let removals = Removals { on_removed, removed_max, removes_at_first, identifier };
+        Ok(Self { session, account, into, rows, rules, retry_max, removals, fields, query_hash, body_rows_max, new_encoder })
     }
 
     /// An encoder of its rows.
@@ -100,13 +140,14 @@ impl Prepared {
 }
 
 /// A session like that of `ctx`, with the options of the definition.
-fn session(ctx: &SessionContext, definition: &Definition) -> Result<SessionContext> {
+fn session(ctx: &SessionContext, definition: &Definition, run: &RunOptions) -> Result<SessionContext> {
     // The builder's own configuration is changed: with another one it would put a new, empty catalogue in the place of the session's.
     let mut builder = SessionStateBuilder::new_from_existing(ctx.state());
     let mut config = builder.config().take().unwrap_or_default();
     let skip = ("on_reject".to_owned(), "skip".to_owned());
     let label = ("run_label".to_owned(), format!("sync {}", definition.name));
-    for (name, value) in [skip, label].iter().chain(&definition.options) {
+    let dry_run = run.dry_run.map(|dry_run| ("dry_run".to_owned(), dry_run.to_string()));
+    for (name, value) in [skip, label].iter().chain(&definition.options).chain(&dry_run) {
         config.options_mut().set(&format!("clevertap.{name}"), value)?;
     }
     *builder.config() = Some(config);

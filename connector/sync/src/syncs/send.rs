@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use datafusion::dataframe::DataFrameWriteOptions;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
-use datafusion_clevertap::Fate;
 use datafusion_clevertap::hooks::FateWatch;
 use datafusion_clevertap::runs::RunContext;
+use datafusion_clevertap::{Fate, Tally};
 use tokio::sync::{Notify, mpsc};
 
 use super::compare::Compared;
@@ -24,9 +24,13 @@ use crate::ledger::{DeadLetter, Exception, InFlight, Lease, Ledger, LedgerRows, 
 use crate::outbox::{Outbox, SettledChunk};
 
 /// Rows of one commit.
-const COMMIT_ROWS: usize = 1_000_000;
+pub(super) const COMMIT_ROWS: usize = 1_000_000;
 /// The longest that rows wait for theirs.
 const COMMIT_EVERY: Duration = Duration::from_secs(60);
+/// Dead letters of a sync: the newest are kept.
+const LETTERS_MAX: usize = 100_000;
+/// A dead letter that was not tried for so long is taken out. Its row stays rejected.
+const LETTERS_FOR: TimeDelta = TimeDelta::days(90);
 
 /// What became of the rows that were to leave.
 #[derive(Debug, Default)]
@@ -46,18 +50,11 @@ pub(super) struct Sent {
     pub(super) error: Option<Error>,
 }
 
-/// Sends what was compared into `into`.
+/// Sends what was compared.
 ///
 /// # Errors
 /// Where the ledger does not take what it must: then nothing more leaves. The statement's own error is in what is returned.
-pub(super) async fn send(
-    prepared: &Prepared,
-    compared: Compared,
-    into: &str,
-    ledger: &Ledger,
-    lease: &Lease,
-    run_id: &str,
-) -> Result<Sent> {
+pub(super) async fn send(prepared: &Prepared, compared: Compared, ledger: &Ledger, lease: &Lease, run_id: &str) -> Result<Sent> {
     let in_flight = ledger.in_flight(lease, run_id);
     let (outbox, receiver) = Outbox::new(compared.open, &compared.schema, Some(in_flight.clone()));
     let run_uid = Arc::new(Mutex::new(None::<String>));
@@ -65,7 +62,7 @@ pub(super) async fn send(
     let frame = session.read_table(Arc::new(outbox.table()?))?;
     let ended = Notify::new();
     let writing = async {
-        let written = frame.write_table(into, DataFrameWriteOptions::new()).await;
+        let written = frame.write_table(&prepared.into, DataFrameWriteOptions::new()).await;
         ended.notify_one();
         Ok::<_, Error>(written.err())
     };
@@ -82,11 +79,40 @@ pub(super) async fn send(
     };
     sent.error = error.map(Error::from);
     let run_uid = run_uid.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let letters = dead_letters(prepared, &mut sent, run_uid.as_deref(), run_id);
+    let mut coded = LedgerRows::new();
+    let letters = dead_letters(prepared, &mut sent, run_uid.as_deref(), run_id, &mut coded);
     if sent.has_other_letters {
         ledger.put_dead_letters(lease, letters).await?;
     }
+    if !coded.is_empty() {
+        ledger.append_rows(lease, run_id, coded, Utc::now()).await?;
+    }
     Ok(sent)
+}
+
+/// The same as a dry run: its fates, and the statement's error.
+///
+/// # Errors
+/// If it cannot be planned.
+pub(super) async fn try_out(prepared: &Prepared, compared: Compared) -> Result<(Tally, Option<Error>)> {
+    let (outbox, _settled) = Outbox::new(compared.open, &compared.schema, None);
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let told = Arc::clone(&tally);
+    let watch = FateWatch::new(move |rows| {
+        let mut tally = told.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, fate) in rows.rows {
+            match fate {
+                None => tally.accepted += 1,
+                Some(Fate::Rejected) => tally.rejected += 1,
+                Some(Fate::InDoubt) => tally.in_doubt += 1,
+                Some(Fate::Unsent) => tally.unsent += 1,
+            }
+        }
+    });
+    let frame = watched_by(&prepared.session, watch).read_table(Arc::new(outbox.table()?))?;
+    let written = frame.write_table(&prepared.into, DataFrameWriteOptions::new()).await;
+    let tally = *tally.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((tally, written.err().map(Error::from)))
 }
 
 /// A session whose statement tells the fates of its rows.
@@ -96,6 +122,11 @@ fn watched(session: &SessionContext, outbox: &Arc<Outbox>, run_uid: &Arc<Mutex<O
         run_uid.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| rows.run_uid.to_owned());
         outbox.settle(&rows);
     });
+    watched_by(session, watch)
+}
+
+/// The same, by another watch.
+pub(super) fn watched_by(session: &SessionContext, watch: FateWatch) -> SessionContext {
     let mut builder = SessionStateBuilder::new_from_existing(session.state());
     let config = builder.config().take().unwrap_or_default();
     // Not what a statement of the session goes on with: all of these rows are to be sent.
@@ -189,13 +220,15 @@ impl Sent {
 }
 
 /// The dead letters of the sync after this run: of a key the last reject; those that were accepted since are gone.
-fn dead_letters(prepared: &Prepared, sent: &mut Sent, run_uid: Option<&str>, run_id: &str) -> Vec<DeadLetter> {
+/// `coded` gets the rejected rows again, with their codes, which are not told as rows settle.
+fn dead_letters(prepared: &Prepared, sent: &mut Sent, run_uid: Option<&str>, run_id: &str, coded: &mut LedgerRows) -> Vec<DeadLetter> {
     let (mut letters, rejects) = (std::mem::take(&mut sent.letters), std::mem::take(&mut sent.rejects));
     sent.without_letter = rejects.len() as u64;
     let failed = run_uid.map(|uid| prepared.account.failed_rows_of(uid)).unwrap_or_default();
     let now = Utc::now();
     for row in failed.into_iter().filter(|row| row.fate == Fate::Rejected) {
         let Some((key, key_hash, payload_hash)) = rejects.get(&row.row_number) else { continue };
+        coded.push(key, key_hash, payload_hash, RowFate::Rejected, Some(&row.code), false);
         let earlier = letters.get(key_hash);
         let letter = DeadLetter {
             key: key.clone(),
@@ -213,7 +246,13 @@ fn dead_letters(prepared: &Prepared, sent: &mut Sent, run_uid: Option<&str>, run
         sent.has_other_letters = true;
         sent.without_letter -= 1;
     }
-    letters.into_values().collect()
+    let mut letters: Vec<_> = letters.into_values().collect();
+    let there = letters.len();
+    letters.retain(|letter| now - letter.last_at <= LETTERS_FOR);
+    letters.sort_by(|one, other| other.last_at.cmp(&one.last_at).then_with(|| one.key_hash.cmp(&other.key_hash)));
+    letters.truncate(LETTERS_MAX);
+    sent.has_other_letters |= letters.len() < there;
+    letters
 }
 
 /// What a run left that was killed: what had its fate is accepted or rejected, the rest is in doubt. Returns how many are in doubt.
