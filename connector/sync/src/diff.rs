@@ -145,6 +145,11 @@ impl Diff {
         Ok(())
     }
 
+    /// What the ledger has of a key: its payload and fate, if it was not removed since.
+    pub(crate) fn sent(&self, key: &Hash) -> Option<(Hash, RowFate)> {
+        self.known.get(key).filter(|known| known.seq != NOT_SENT && !known.removed).map(|known| (known.payload, known.fate))
+    }
+
     /// A row of the source. `appends`: it would be stored twice, if it were sent twice. `None` for a row without a key, or one whose key another
     /// row has: [`finish`](Self::finish) refuses the source.
     ///

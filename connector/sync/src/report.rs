@@ -98,13 +98,20 @@ impl fmt::Debug for PreviewedRow {
 }
 
 /// The first rows of a source.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Preview {
     /// The rows, as the query gives them.
     pub rows: Vec<RecordBatch>,
     /// What each of them would send, in the same order. Empty for a sync out of CleverTap.
     pub payloads: Vec<PreviewedRow>,
+}
+
+impl fmt::Debug for Preview {
+    /// Without the rows, which are somebody's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Preview").field("payloads", &self.payloads).finish_non_exhaustive()
+    }
 }
 
 /// What a run did: a row of `clevertap.sync_runs`.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::spill_file::SpillFile;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SpillMetrics};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{SpillManager, execute_stream};
@@ -56,9 +57,7 @@ pub(super) async fn compare(prepared: &Prepared, ledger: &Ledger, sync: &str) ->
         diff.hold_exhausted(letters.filter(|letter| letter.attempts >= prepared.retry_max).map(|letter| letter.key_hash).collect());
     }
     let schema = prepared.rows.schema();
-    let metrics = SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
-    let spills = SpillManager::new(task.runtime_env(), metrics, Arc::clone(&schema));
-    let mut spool = spills.create_in_progress_file("rows of a sync")?;
+    let mut spool = Spool::new(&task, &schema)?;
     let (mut to_send, mut samples, mut encoder) = (0, Vec::new(), prepared.encoder()?);
     let mut rows = execute_stream(Arc::clone(&prepared.rows), Arc::clone(&task))?;
     while let Some(batch) = rows.try_next().await? {
@@ -77,16 +76,48 @@ pub(super) async fn compare(prepared: &Prepared, ledger: &Ledger, sync: &str) ->
                 }
             })?;
         }
-        spool.append_batch(&leaving)?;
+        spool.append(&leaving)?;
     }
     let Outcome { changes, left, known } = diff.finish()?;
-    let file = spool.finish()?;
-    let of_rows = Arc::clone(&schema);
-    let open: Open = Box::new(move || match &file {
-        Some(file) => spills.read_spill_as_stream(Arc::clone(file), None),
-        None => Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&of_rows), futures::stream::empty())) as SendableRecordBatchStream),
-    });
+    let open = spool.finish()?;
     Ok(Compared { changes, open, to_send, left, known, samples, schema })
+}
+
+/// Writes a batch to a file; `None` ends it, and gives the file if there is one. DataFusion's own writer has no name that could be said here.
+type Write = dyn FnMut(Option<&RecordBatch>) -> datafusion::error::Result<Option<Arc<dyn SpillFile>>> + Send;
+
+/// Rows that wait on the disk, where the session spills.
+pub(super) struct Spool {
+    spills: SpillManager,
+    write: Box<Write>,
+    schema: SchemaRef,
+}
+
+impl Spool {
+    pub(super) fn new(task: &TaskContext, schema: &SchemaRef) -> Result<Self> {
+        let metrics = SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
+        let spills = SpillManager::new(task.runtime_env(), metrics, Arc::clone(schema));
+        let mut file = spills.create_in_progress_file("rows of a sync")?;
+        let write = Box::new(move |batch: Option<&RecordBatch>| match batch {
+            Some(batch) => file.append_batch(batch).map(|_| None),
+            None => file.finish(),
+        });
+        Ok(Self { spills, write, schema: Arc::clone(schema) })
+    }
+
+    pub(super) fn append(&mut self, batch: &RecordBatch) -> Result<()> {
+        (self.write)(Some(batch))?;
+        Ok(())
+    }
+
+    /// What opens the rows, from the first, as often as it is asked to.
+    pub(super) fn finish(mut self) -> Result<Open> {
+        let (file, spills, schema) = ((self.write)(None)?, self.spills, self.schema);
+        Ok(Box::new(move || match &file {
+            Some(file) => spills.read_spill_as_stream(Arc::clone(file), None),
+            None => Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), futures::stream::empty())) as SendableRecordBatchStream),
+        }))
+    }
 }
 
 /// Which rows of a batch leave.
@@ -109,7 +140,8 @@ pub(super) fn hash(bytes: &[u8]) -> Result<Hash> {
         .map_err(|_| Error::Ledger("a hash has not 16 bytes; the ledger is damaged: take a copy of it that is whole".to_owned()))
 }
 
-async fn remember(diff: &mut Diff, ledger: &Ledger, sync: &str) -> Result<()> {
+/// Gives the rows of the ledger to a comparison.
+pub(super) async fn remember(diff: &mut Diff, ledger: &Ledger, sync: &str) -> Result<()> {
     let Some(mut rows) = ledger.rows_of(sync, &["key_hash", "payload_hash", "fate", "seq", "removed"]).await? else { return Ok(()) };
     while let Some(batch) = rows.try_next().await? {
         let (keys, payloads) = (batch.column(0).as_binary::<i32>(), batch.column(1).as_binary::<i32>());

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! prepared   a definition, planned ─▶ compare   with the ledger; what changed waits on the disk ─▶ send   an INSERT, and what remembers its fates
+//!            └─▶ lists    the same for custom lists, each of which is sent whole
 //!                                        └─▶ leavers   of a mirror: may so many leave? ─▶ remove   DELETE, or an INSERT of a property
 //! ```
 //!
@@ -11,6 +12,7 @@ mod baseline;
 mod compare;
 mod forget;
 mod leavers;
+mod lists;
 mod prepared;
 mod preview;
 mod remove;
@@ -27,6 +29,7 @@ use uuid::Uuid;
 
 use self::compare::compare;
 use self::leavers::Leavers;
+use self::lists::{compare_lists, send_lists};
 use self::prepared::Prepared;
 use self::send::{recover, send, try_out};
 use self::upkeep::under_lease;
@@ -79,6 +82,13 @@ impl Syncs {
     pub async fn plan_with(&self, definition: &Definition, options: &RunOptions) -> Result<SyncPlan> {
         let prepared = Prepared::new(&self.ctx, definition, options).await?;
         let runs = self.ledger.runs(Some(&definition.name)).await?;
+        if prepared.is_of_lists {
+            let compared = compare_lists(&prepared, &self.ledger, &definition.name).await?;
+            let (sync, changes) = (definition.name.clone(), compared.changes);
+            // Three calls and a file a list.
+            let requests = Some(3 * compared.lists_to_send());
+            return Ok(SyncPlan { sync, changes, requests, seconds: None, why: Vec::new(), samples: Vec::new() });
+        }
         let compared = compare(&prepared, &self.ledger, &definition.name).await?;
         let last = runs.iter().find(|run| run.status != Status::Running);
         let mut why = last.map(|last| why(last, &prepared)).unwrap_or_default();
@@ -141,6 +151,10 @@ impl Syncs {
         if left > 0 {
             report.notes.push(format!("{left} rows are in doubt: an earlier run ended while they were under way"));
         }
+        if prepared.is_of_lists {
+            let compared = compare_lists(prepared, &self.ledger, lease.sync()).await?;
+            return send_lists(prepared, compared, &self.ledger, lease, report).await;
+        }
         let compared = compare(prepared, &self.ledger, lease.sync()).await?;
         report.changes = compared.changes;
         let leavers = Leavers::of(&compared, prepared, &self.ledger, lease.sync()).await?;
@@ -173,6 +187,12 @@ impl Syncs {
     async fn dry_run(&self, definition: &Definition, prepared: &Prepared) -> Result<RunReport> {
         let started_at = Utc::now();
         let mut report = new_report(prepared, &definition.name, run_id(started_at), started_at);
+        if prepared.is_of_lists {
+            report.changes = compare_lists(prepared, &self.ledger, &definition.name).await?.changes;
+            (report.status, report.finished_at) = (Status::Successful, Some(Utc::now()));
+            report.notes.push("a dry run of lists tells which would be sent, and does not try their members".to_owned());
+            return Ok(report);
+        }
         let compared = compare(prepared, &self.ledger, &definition.name).await?;
         report.changes = compared.changes;
         Leavers::of(&compared, prepared, &self.ledger, &definition.name).await?.guard(prepared)?;

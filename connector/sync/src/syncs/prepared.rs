@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 use crate::hash;
 use crate::source::{HashedExec, NewEncoder};
 
+/// The column of a list's name.
+const LIST_NAME: &str = "list_name";
+
 /// What becomes of who left the source.
 #[derive(Debug)]
 pub(super) struct Removals {
@@ -36,6 +39,8 @@ pub(super) struct Prepared {
     /// With the options of the definition.
     pub(super) session: SessionContext,
     pub(super) account: Account,
+    /// Whether the key is a list, which is sent whole.
+    pub(super) is_of_lists: bool,
     pub(super) rows: Arc<dyn ExecutionPlan>,
     /// The table that takes them.
     pub(super) into: String,
@@ -90,6 +95,11 @@ impl Prepared {
                 return Err(wrong(format!("mode = \"{}\" is of syncs out of CleverTap; say upsert, insert, mirror or full", mode.name())));
             }
             (TableKind::State, Some(mode)) => mode,
+            (TableKind::List, None | Some(Mode::Mirror)) if run.full => Mode::Full,
+            (TableKind::List, None | Some(Mode::Mirror)) => Mode::Mirror,
+            (TableKind::List, Some(mode)) => {
+                return Err(wrong(format!("mode = \"{}\" is not of lists, which are sent whole; say mode = \"mirror\"", mode.name())));
+            }
             _ => return Err(wrong(format!("{} is not a target of syncs; INSERT INTO it", encoder.table()))),
         };
         let key = match definition.key.as_slice() {
@@ -97,6 +107,14 @@ impl Prepared {
                 return Err(wrong(
                     "events have no key of their own; say key = [\"…\"], the columns that make an event the only one".to_owned(),
                 ));
+            }
+            [] if encoder.kind() == TableKind::List => vec![
+                schema
+                    .index_of(LIST_NAME)
+                    .map_err(|_| wrong(format!("the query has no column \"{LIST_NAME}\"; say which list each row is of")))?,
+            ],
+            _ if encoder.kind() == TableKind::List => {
+                return Err(wrong("the key of lists is the list; leave `key` out".to_owned()));
             }
             [] => vec![encoder.identifier()],
             names => {
@@ -109,6 +127,12 @@ impl Prepared {
                 names.iter().map(index).collect::<Result<_>>()?
             }
         };
+        let is_of_lists = encoder.kind() == TableKind::List;
+        if is_of_lists && definition.on_removed != OnRemoved::Ignore {
+            return Err(wrong(
+                "a list that left the source stays in CleverTap, which has no call to remove it; leave on_removed out".to_owned(),
+            ));
+        }
         let identifier = schema.field(encoder.identifier()).name().clone();
         if definition.on_removed != OnRemoved::Ignore {
             if definition.mode != Some(Mode::Mirror) {
@@ -130,7 +154,7 @@ impl Prepared {
         let removed_max = run.removed_max.unwrap_or(definition.removed_max);
         let (into, on_removed, removes_at_first) = (definition.into.clone(), definition.on_removed.clone(), run.removes_at_first);
         let removals = Removals { on_removed, removed_max, removes_at_first, identifier };
-        Ok(Self { session, account, into, rows, rules, retry_max, removals, fields, query_hash, body_rows_max, new_encoder })
+        Ok(Self { session, account, is_of_lists, into, rows, rules, retry_max, removals, fields, query_hash, body_rows_max, new_encoder })
     }
 
     /// An encoder of its rows.
