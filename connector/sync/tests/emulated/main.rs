@@ -2,6 +2,7 @@
 
 mod lists;
 mod mirror;
+mod model;
 mod runs;
 mod upkeep;
 mod world;

@@ -95,9 +95,7 @@ async fn a_rejected_row_is_tried_so_often_and_then_held_and_its_code_is_known() 
     again.retry = true;
     assert_eq!(world.syncs.run_with(&always, &again).await.expect("a run").rejected, 1);
     assert_eq!(world.syncs.failed("people").await.expect("letters")[0].attempts, 3);
-    for (name, table) in world.syncs.ledger().tables() {
-        world.ctx.register_table(name, table).expect("a table");
-    }
+    world.register_ledger();
     let sql = "SELECT fate, code LIKE 'CT-%' AS coded FROM sync_rows WHERE sync = 'people'";
     let rows = world.ctx.sql(sql).await.expect("a query").to_string().await.expect("rows");
     assert!(rows.contains("| rejected | true  |"), "{rows}");
