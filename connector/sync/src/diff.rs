@@ -1,7 +1,8 @@
 //! What of a source changed since it was sent.
 //!
-//! In: the rows of the ledger, then each key and payload of the source. Out: a [`Class`] for each, and at the end counts. The ledger's hashes
-//! stand in memory: 100 bytes a key at most, reserved in the session's pool.
+//! In: the rows of the ledger, then each key and payload of the source. Out: a [`Class`] for each, and at the end counts. The hashes stand in
+//! memory: 100 bytes a key at most, reserved in the session's pool. Where they are too many, they come in parts, each with all that is known of
+//! its keys.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -92,6 +93,11 @@ pub(crate) struct Diff {
     rules: Rules,
     known: HashMap<Hash, Known, BuildHasherDefault<FirstBytes>>,
     memory: MemoryReservation,
+    /// So many keys at once, whatever the pool has.
+    keys_max: usize,
+    is_full: bool,
+    /// Of the parts that have ended, with `changes` and the counts below.
+    ended: Outcome,
     changes: Changes,
     /// Rows of the source without a key.
     without_key: u64,
@@ -104,9 +110,32 @@ pub(crate) struct Diff {
 
 impl Diff {
     /// Before the ledger was read.
-    pub(crate) fn new(rules: Rules, memory: MemoryReservation) -> Self {
-        let (known, changes) = (HashMap::default(), Changes::default());
-        Self { rules, known, memory, changes, without_key: 0, repeated: 0, offenders: Vec::new(), exhausted: HashSet::new() }
+    pub(crate) fn new(rules: Rules, memory: MemoryReservation, keys_max: usize) -> Self {
+        Self {
+            rules,
+            known: HashMap::default(),
+            memory,
+            keys_max,
+            is_full: false,
+            ended: Outcome::default(),
+            changes: Changes::default(),
+            without_key: 0,
+            repeated: 0,
+            offenders: Vec::new(),
+            exhausted: HashSet::new(),
+        }
+    }
+
+    /// Whether its error was that there is no memory for one more key.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// As if nothing had been read.
+    pub(crate) fn start_again(&mut self) {
+        self.memory.free();
+        (self.known, self.is_full, self.ended, self.changes) = (HashMap::default(), false, Outcome::default(), Changes::default());
+        (self.without_key, self.repeated, self.offenders) = (0, 0, Vec::new());
     }
 
     /// Rejected rows of these keys are held until their payloads change.
@@ -114,13 +143,15 @@ impl Diff {
         self.exhausted = keys;
     }
 
-    fn reserve(&self) -> Result<()> {
-        self.memory.try_grow(BYTES_A_KEY).map_err(|_| {
-            Error::Guard(format!(
-                "the hashes of {} keys do not fit into the memory that this session has; give it more, or take fewer rows a sync",
-                self.known.len()
-            ))
-        })
+    fn reserve(&mut self) -> Result<()> {
+        if self.known.len() < self.keys_max && self.memory.try_grow(BYTES_A_KEY).is_ok() {
+            return Ok(());
+        }
+        self.is_full = true;
+        Err(Error::Guard(format!(
+            "the hashes of {} keys do not fit into the memory that this session has; give it more, or take fewer rows a sync",
+            self.known.len()
+        )))
     }
 
     /// A row of the ledger; of a key the greatest `seq` counts.
@@ -204,15 +235,26 @@ impl Diff {
                 self.changes.rows
             )));
         }
-        let was_sent = |known: &Known| !known.removed && known.fate != RowFate::Rejected;
-        let known = self.known.values().filter(|known| known.seq != NOT_SENT && was_sent(known)).count() as u64;
-        let mut left = HashMap::new();
-        if self.rules.mode == Mode::Mirror && self.changes.rows > 0 {
-            let gone = self.known.iter().filter(|(_, known)| !known.is_seen && was_sent(known));
-            left = gone.map(|(key, known)| (*key, known.payload)).collect();
-            self.changes.removed = left.len() as u64;
+        self.end_part();
+        let mut outcome = self.ended;
+        // Who left a source without rows has not left: the source has gone.
+        if self.changes.rows == 0 {
+            outcome.left.clear();
         }
-        Ok(Outcome { changes: self.changes, left, known })
+        outcome.changes = Changes { removed: outcome.left.len() as u64, ..self.changes };
+        Ok(outcome)
+    }
+
+    /// All is known of these keys: other ones follow.
+    pub(crate) fn end_part(&mut self) {
+        let was_sent = |known: &Known| !known.removed && known.fate != RowFate::Rejected;
+        self.ended.known += self.known.values().filter(|known| known.seq != NOT_SENT && was_sent(known)).count() as u64;
+        if self.rules.mode == Mode::Mirror {
+            let gone = self.known.iter().filter(|(_, known)| !known.is_seen && was_sent(known));
+            self.ended.left.extend(gone.map(|(key, known)| (*key, known.payload)));
+        }
+        self.known = HashMap::default();
+        self.memory.free();
     }
 }
 
@@ -253,7 +295,7 @@ mod tests {
     }
 
     fn diff(mode: Mode) -> Diff {
-        Diff::new(Rules { mode, retry: Retry::Changed, in_doubt: InDoubt::Hold }, pool(None))
+        Diff::new(Rules { mode, retry: Retry::Changed, in_doubt: InDoubt::Hold }, pool(None), usize::MAX)
     }
 
     fn sent(diff: &mut Diff, key: &str, payload: &str, fate: RowFate, seq: i64) {
@@ -317,7 +359,7 @@ mod tests {
             (Retry::Always, Class::Changed, Class::Changed),
             (Retry::Never, Class::Held, Class::Held),
         ] {
-            let mut diff = Diff::new(Rules { mode: Mode::Upsert, retry, in_doubt: InDoubt::Hold }, pool(None));
+            let mut diff = Diff::new(Rules { mode: Mode::Upsert, retry, in_doubt: InDoubt::Hold }, pool(None), usize::MAX);
             sent(&mut diff, "a", "1", RowFate::Rejected, 1);
             sent(&mut diff, "b", "1", RowFate::Rejected, 1);
             assert_eq!((row(&mut diff, "a", "1"), row(&mut diff, "b", "2")), (Some(same), Some(other)), "{retry:?}");
@@ -329,7 +371,7 @@ mod tests {
         for (in_doubt, appends, class) in
             [(InDoubt::Hold, true, Class::Held), (InDoubt::Resend, true, Class::Changed), (InDoubt::Hold, false, Class::Changed)]
         {
-            let mut diff = Diff::new(Rules { mode: Mode::Insert, retry: Retry::Changed, in_doubt }, pool(None));
+            let mut diff = Diff::new(Rules { mode: Mode::Insert, retry: Retry::Changed, in_doubt }, pool(None), usize::MAX);
             sent(&mut diff, "a", "1", RowFate::InDoubt, 1);
             let found = diff.compare(Some(of_key("a")), of_payload(b"1"), appends).expect("memory");
             assert_eq!(found, Some(class), "{in_doubt:?} {appends}");
@@ -353,11 +395,22 @@ mod tests {
     #[test]
     fn more_keys_than_memory_is_an_error_with_a_remedy() {
         let rules = Rules { mode: Mode::Upsert, retry: Retry::Changed, in_doubt: InDoubt::Hold };
-        let mut diff = Diff::new(rules, pool(Some(10 * BYTES_A_KEY)));
+        let mut diff = Diff::new(rules, pool(Some(10 * BYTES_A_KEY)), usize::MAX);
         let mut kept = 0;
         while diff.compare(Some(of_key(&kept.to_string())), of_payload(b"1"), false).is_ok() {
             kept += 1;
         }
-        assert_eq!(kept, 10);
+        assert_eq!((kept, diff.is_full()), (10, true));
+        diff.start_again();
+        // Parts that each fit.
+        for part in 0..3 {
+            for key in 0..10 {
+                let class = diff.compare(Some(of_key(&format!("{part}.{key}"))), of_payload(b"1"), false).expect("memory");
+                assert_eq!(class, Some(Class::New));
+            }
+            diff.end_part();
+        }
+        let outcome = diff.finish().expect("keys");
+        assert_eq!((outcome.changes.rows, outcome.changes.new, outcome.known), (30, 30, 0));
     }
 }

@@ -9,16 +9,14 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::execution::spill_file::SpillFile;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SpillMetrics};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{SpillManager, execute_stream};
-use datafusion_clevertap::payload::Payload;
+use datafusion::physical_plan::execute_stream;
+use datafusion_clevertap::payload::{Payload, PayloadEncoder};
 use futures::TryStreamExt;
 
 use super::prepared::Prepared;
+use super::spool::{Parts, Spool};
 use crate::definition::{Mode, Retry};
 use crate::diff::{Class, Diff, Outcome};
 use crate::error::{Error, Result};
@@ -30,6 +28,9 @@ use crate::source::HIDDEN;
 
 /// Payloads that a plan shows.
 const SAMPLES_MAX: usize = 3;
+
+/// What of the ledger is compared.
+const REMEMBERED: [&str; 5] = ["key_hash", "payload_hash", "fate", "seq", "removed"];
 
 /// What a source has become.
 pub(super) struct Compared {
@@ -47,76 +48,107 @@ pub(super) struct Compared {
     pub(super) schema: SchemaRef,
 }
 
+/// Compares all of a source. While the hashes of its keys fit into memory, rows keep their order; else they are compared in parts by the hash of
+/// their key, each of which fits.
 pub(super) async fn compare(prepared: &Prepared, ledger: &Ledger, sync: &str) -> Result<Compared> {
     let task = prepared.session.task_ctx();
     let memory = MemoryConsumer::new(format!("sync {sync}")).register(task.memory_pool());
-    let mut diff = Diff::new(prepared.rules, memory);
-    remember(&mut diff, ledger, sync).await?;
+    let mut diff = Diff::new(prepared.rules, memory, prepared.keys_max);
     if prepared.rules.retry == Retry::Always {
         let letters = ledger.dead_letters(sync).await?.into_iter();
         diff.hold_exhausted(letters.filter(|letter| letter.attempts >= prepared.retry_max).map(|letter| letter.key_hash).collect());
     }
-    let schema = prepared.rows.schema();
-    let mut spool = Spool::new(&task, &schema)?;
-    let (mut to_send, mut samples, mut encoder) = (0, Vec::new(), prepared.encoder()?);
-    let mut rows = execute_stream(Arc::clone(&prepared.rows), Arc::clone(&task))?;
-    while let Some(batch) = rows.try_next().await? {
-        let leaves = classes(&mut diff, &batch, prepared.rules.mode)?;
-        let leaving = filter_record_batch(&batch, &leaves)?;
-        if leaving.num_rows() == 0 {
-            continue;
+    if ledger.key_count(sync).await? <= prepared.keys_max as u64 {
+        match compare_whole(prepared, ledger, sync, &task, &mut diff).await {
+            Err(_) if diff.is_full() => diff.start_again(),
+            Err(error) => return Err(error),
+            Ok(leaving) => return leaving.compared(diff, prepared),
         }
-        to_send += leaving.num_rows() as u64;
+    }
+    tracing::debug!(sync, "more keys than memory: they are compared in parts");
+    compare_parts(prepared, ledger, sync, &task, &mut diff).await?.compared(diff, prepared)
+}
+
+async fn compare_whole(prepared: &Prepared, ledger: &Ledger, sync: &str, task: &Arc<TaskContext>, diff: &mut Diff) -> Result<Leaving> {
+    remember(diff, ledger, sync).await?;
+    let mut leaving = Leaving::new(prepared, task)?;
+    let mut rows = execute_stream(Arc::clone(&prepared.rows), Arc::clone(task))?;
+    while let Some(batch) = rows.try_next().await? {
+        leaving.take(diff, &batch)?;
+    }
+    Ok(leaving)
+}
+
+async fn compare_parts(prepared: &Prepared, ledger: &Ledger, sync: &str, task: &Arc<TaskContext>, diff: &mut Diff) -> Result<Leaving> {
+    let schema = prepared.rows.schema();
+    let mut rows = execute_stream(prepared.rows_again().await?, Arc::clone(task))?;
+    let mut sources = Parts::new(task, &schema, schema.fields().len() - HIDDEN + 1)?;
+    while let Some(batch) = rows.try_next().await? {
+        sources.append(&batch)?;
+    }
+    let mut remembered = None;
+    if let Some(mut rows) = ledger.rows_of(sync, &REMEMBERED).await? {
+        let mut parts = Parts::new(task, &rows.schema(), 0)?;
+        while let Some(batch) = rows.try_next().await? {
+            parts.append(&batch)?;
+        }
+        remembered = Some(parts.finish()?);
+    }
+    let mut leaving = Leaving::new(prepared, task)?;
+    for (at, open) in sources.finish()?.into_iter().enumerate() {
+        if let Some(open) = remembered.as_ref().and_then(|parts| parts.get(at)) {
+            let mut rows = open()?;
+            while let Some(batch) = rows.try_next().await? {
+                remember_batch(diff, &batch)?;
+            }
+        }
+        let mut rows = open()?;
+        while let Some(batch) = rows.try_next().await? {
+            leaving.take(diff, &batch)?;
+        }
+        diff.end_part();
+    }
+    Ok(leaving)
+}
+
+/// The rows that are to leave, while they are found.
+struct Leaving {
+    spool: Spool,
+    mode: Mode,
+    to_send: u64,
+    samples: Vec<String>,
+    encoder: PayloadEncoder,
+}
+
+impl Leaving {
+    fn new(prepared: &Prepared, task: &TaskContext) -> Result<Self> {
+        let spool = Spool::new(task, &prepared.rows.schema())?;
+        Ok(Self { spool, mode: prepared.rules.mode, to_send: 0, samples: Vec::new(), encoder: prepared.encoder()? })
+    }
+
+    fn take(&mut self, diff: &mut Diff, batch: &RecordBatch) -> Result<()> {
+        let leaving = filter_record_batch(batch, &classes(diff, batch, self.mode)?)?;
+        if leaving.num_rows() == 0 {
+            return Ok(());
+        }
+        self.to_send += leaving.num_rows() as u64;
+        let samples = &mut self.samples;
         if samples.len() < SAMPLES_MAX {
             let first = leaving.slice(0, leaving.num_rows().min(SAMPLES_MAX - samples.len()));
             let columns: Vec<usize> = (0..batch.num_columns() - HIDDEN).collect();
-            encoder.encode(&first.project(&columns)?, |payload| {
+            self.encoder.encode(&first.project(&columns)?, |payload| {
                 if let Payload::Record { json, .. } = payload {
                     samples.push(String::from_utf8_lossy(json).into_owned());
                 }
             })?;
         }
-        spool.append(&leaving)?;
-    }
-    let Outcome { changes, left, known } = diff.finish()?;
-    let open = spool.finish()?;
-    Ok(Compared { changes, open, to_send, left, known, samples, schema })
-}
-
-/// Writes a batch to a file; `None` ends it, and gives the file if there is one. DataFusion's own writer has no name that could be said here.
-type Write = dyn FnMut(Option<&RecordBatch>) -> datafusion::error::Result<Option<Arc<dyn SpillFile>>> + Send;
-
-/// Rows that wait on the disk, where the session spills.
-pub(super) struct Spool {
-    spills: SpillManager,
-    write: Box<Write>,
-    schema: SchemaRef,
-}
-
-impl Spool {
-    pub(super) fn new(task: &TaskContext, schema: &SchemaRef) -> Result<Self> {
-        let metrics = SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
-        let spills = SpillManager::new(task.runtime_env(), metrics, Arc::clone(schema));
-        let mut file = spills.create_in_progress_file("rows of a sync")?;
-        let write = Box::new(move |batch: Option<&RecordBatch>| match batch {
-            Some(batch) => file.append_batch(batch).map(|_| None),
-            None => file.finish(),
-        });
-        Ok(Self { spills, write, schema: Arc::clone(schema) })
+        self.spool.append(&leaving)
     }
 
-    pub(super) fn append(&mut self, batch: &RecordBatch) -> Result<()> {
-        (self.write)(Some(batch))?;
-        Ok(())
-    }
-
-    /// What opens the rows, from the first, as often as it is asked to.
-    pub(super) fn finish(mut self) -> Result<Open> {
-        let (file, spills, schema) = ((self.write)(None)?, self.spills, self.schema);
-        Ok(Box::new(move || match &file {
-            Some(file) => spills.read_spill_as_stream(Arc::clone(file), None),
-            None => Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), futures::stream::empty())) as SendableRecordBatchStream),
-        }))
+    fn compared(self, diff: Diff, prepared: &Prepared) -> Result<Compared> {
+        let Outcome { changes, left, known } = diff.finish()?;
+        let (open, schema) = (self.spool.finish()?, prepared.rows.schema());
+        Ok(Compared { changes, open, to_send: self.to_send, left, known, samples: self.samples, schema })
     }
 }
 
@@ -142,17 +174,22 @@ pub(super) fn hash(bytes: &[u8]) -> Result<Hash> {
 
 /// Gives the rows of the ledger to a comparison.
 pub(super) async fn remember(diff: &mut Diff, ledger: &Ledger, sync: &str) -> Result<()> {
-    let Some(mut rows) = ledger.rows_of(sync, &["key_hash", "payload_hash", "fate", "seq", "removed"]).await? else { return Ok(()) };
+    let Some(mut rows) = ledger.rows_of(sync, &REMEMBERED).await? else { return Ok(()) };
     while let Some(batch) = rows.try_next().await? {
-        let (keys, payloads) = (batch.column(0).as_binary::<i32>(), batch.column(1).as_binary::<i32>());
-        let (fates, seqs) = (batch.column(2).as_string::<i32>(), batch.column(3).as_primitive::<Int64Type>());
-        let removed = batch.column(4).as_boolean();
-        for row in 0..batch.num_rows() {
-            let fate = RowFate::parse(fates.value(row)).ok_or_else(|| {
-                Error::Ledger("a row of the ledger has a fate that this version does not know; use the version that wrote it".to_owned())
-            })?;
-            diff.remember(hash(keys.value(row))?, hash(payloads.value(row))?, fate, seqs.value(row), removed.value(row))?;
-        }
+        remember_batch(diff, &batch)?;
+    }
+    Ok(())
+}
+
+fn remember_batch(diff: &mut Diff, batch: &RecordBatch) -> Result<()> {
+    let (keys, payloads) = (batch.column(0).as_binary::<i32>(), batch.column(1).as_binary::<i32>());
+    let (fates, seqs) = (batch.column(2).as_string::<i32>(), batch.column(3).as_primitive::<Int64Type>());
+    let removed = batch.column(4).as_boolean();
+    for row in 0..batch.num_rows() {
+        let fate = RowFate::parse(fates.value(row)).ok_or_else(|| {
+            Error::Ledger("a row of the ledger has a fate that this version does not know; use the version that wrote it".to_owned())
+        })?;
+        diff.remember(hash(keys.value(row))?, hash(payloads.value(row))?, fate, seqs.value(row), removed.value(row))?;
     }
     Ok(())
 }

@@ -24,9 +24,10 @@ use datafusion_clevertap::Fate;
 use datafusion_clevertap::hooks::FateWatch;
 use futures::{StreamExt, TryStreamExt};
 
-use super::compare::{Spool, hash, remember};
+use super::compare::{hash, remember};
 use super::prepared::Prepared;
 use super::send::watched_by;
+use super::spool::Spool;
 use crate::diff::{Class, Diff, Outcome};
 use crate::error::{Error, Result};
 use crate::hash::{Hash, of_payload};
@@ -87,7 +88,7 @@ struct Members {
 pub(super) async fn compare_lists(prepared: &Prepared, ledger: &Ledger, sync: &str) -> Result<ComparedLists> {
     let task = prepared.session.task_ctx();
     let memory = |what: &str| MemoryConsumer::new(format!("{what} of sync {sync}")).register(task.memory_pool());
-    let (mut diff, members) = (Diff::new(prepared.rules, memory("lists")), memory("members"));
+    let (mut diff, members) = (Diff::new(prepared.rules, memory("lists"), usize::MAX), memory("members"));
     remember(&mut diff, ledger, sync).await?;
     let schema = prepared.rows.schema();
     let mut spool = Spool::new(&task, &schema)?;

@@ -18,6 +18,7 @@ mod preview;
 mod remove;
 mod send;
 mod source_age;
+mod spool;
 mod upkeep;
 
 use std::fmt;

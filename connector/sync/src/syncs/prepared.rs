@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 use crate::hash;
 use crate::source::{HashedExec, NewEncoder};
 
+/// Keys whose hashes stand in memory at once: 500 MB.
+const KEYS_MAX: usize = 5_000_000;
+
 /// The column of a list's name.
 const LIST_NAME: &str = "list_name";
 
@@ -45,6 +48,8 @@ pub(super) struct Prepared {
     /// The table that takes them.
     pub(super) into: String,
     pub(super) rules: Rules,
+    /// Keys whose hashes stand in memory at once.
+    pub(super) keys_max: usize,
     /// How often a rejected row is tried.
     pub(super) retry_max: u32,
     pub(super) removals: Removals,
@@ -53,6 +58,8 @@ pub(super) struct Prepared {
     pub(super) query_hash: String,
     /// Rows of one request, at most.
     pub(super) body_rows_max: u64,
+    query: String,
+    key: Vec<usize>,
     new_encoder: NewEncoder,
 }
 
@@ -144,7 +151,7 @@ impl Prepared {
             }
             remove::check(&session, definition, &identifier, encoder.account()).await?;
         }
-        let rows = Arc::new(HashedExec::new(plan, key, Arc::clone(&new_encoder)));
+        let rows = Arc::new(HashedExec::new(plan, key.clone(), Arc::clone(&new_encoder)));
         let retry = if run.retry { Retry::Always } else { definition.retry };
         let rules = Rules { mode, retry, in_doubt: definition.in_doubt };
         let (account, fields) = (encoder.account().clone(), encoder.fields().to_vec());
@@ -154,7 +161,29 @@ impl Prepared {
         let removed_max = run.removed_max.unwrap_or(definition.removed_max);
         let (into, on_removed, removes_at_first) = (definition.into.clone(), definition.on_removed.clone(), run.removes_at_first);
         let removals = Removals { on_removed, removed_max, removes_at_first, identifier };
-        Ok(Self { session, account, is_of_lists, into, rows, rules, retry_max, removals, fields, query_hash, body_rows_max, new_encoder })
+        Ok(Self {
+            session,
+            account,
+            is_of_lists,
+            into,
+            rows,
+            rules,
+            keys_max: run.keys_max.unwrap_or(KEYS_MAX),
+            retry_max,
+            removals,
+            fields,
+            query_hash,
+            body_rows_max,
+            query: query.to_owned(),
+            key,
+            new_encoder,
+        })
+    }
+
+    /// The plan of its rows once more: a plan runs once.
+    pub(super) async fn rows_again(&self) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.session.clevertap_sql(&self.query).await?.create_physical_plan().await?;
+        Ok(Arc::new(HashedExec::new(plan, self.key.clone(), Arc::clone(&self.new_encoder))))
     }
 
     /// An encoder of its rows.

@@ -3,7 +3,7 @@
 use clevertap_emulator::{Fault, What};
 use datafusion_clevertap_sync::definition::{InDoubt, Mode, Retry};
 use datafusion_clevertap_sync::report::Status;
-use datafusion_clevertap_sync::{Definition, Error};
+use datafusion_clevertap_sync::{Definition, Error, RunOptions};
 
 use crate::world::{PEOPLE, World, counts, events};
 
@@ -190,4 +190,65 @@ async fn a_run_that_ends_in_the_middle_leaves_in_doubt_what_was_under_way_and_th
     assert!(world.emulator.events_by_identity().values().all(|events| *events == 1));
     let missing = 60_000 - world.emulator.events_stored();
     assert!(missing <= in_doubt && stored < 60_000, "{missing} of {in_doubt}");
+}
+
+#[tokio::test]
+async fn more_keys_than_memory_are_compared_in_parts() {
+    let world = World::new().await;
+    let people = Definition::new("people", PEOPLE, "clevertap.profiles");
+    let mut small = RunOptions::default();
+    small.keys_max = Some(200);
+    world.people("SELECT 'p' || value, 'gold' FROM generate_series(1, 5000)").await;
+    // Some keys are repeated, and all of them are told.
+    world.people("SELECT 'p' || (value % 4990), 'gold' FROM generate_series(1, 5000)").await;
+    let error = world.syncs.run_with(&people, &small).await.expect_err("refused").to_string();
+    assert!(error.contains("10 rows have the key of another row of 5000"), "{error}");
+    world.people("SELECT 'p' || value, 'gold' FROM generate_series(1, 5000)").await;
+    assert_eq!(world.syncs.run_with(&people, &small).await.expect("a run").accepted, 5000);
+    world.people("SELECT 'p' || value, CASE WHEN value <= 3 THEN 'silver' ELSE 'gold' END FROM generate_series(1, 5001)").await;
+    let plan = world.syncs.plan_with(&people, &small).await.expect("a plan");
+    assert_eq!((counts(&plan.changes), plan.samples.len()), ((1, 3, 4997, 0), 3));
+    assert_eq!(plan.changes, world.syncs.plan(&people).await.expect("a plan").changes);
+    // A part that does not fit either.
+    small.keys_max = Some(1);
+    let error = world.syncs.run_with(&people, &small).await.expect_err("refused").to_string();
+    assert!(error.contains("do not fit into the memory"), "{error}");
+}
+
+#[tokio::test]
+async fn a_source_that_changed_here_and_there_is_sent_in_whole_requests() {
+    let world = World::new().await;
+    world.people("SELECT 'p' || value, 'gold' FROM generate_series(1, 100000)").await;
+    let people = Definition::new("people", PEOPLE, "clevertap.profiles");
+    world.syncs.baseline(&people).await.expect("a baseline");
+    world.people("SELECT 'p' || value, CASE WHEN value % 50 = 0 THEN 'silver' ELSE 'gold' END FROM generate_series(1, 100000)").await;
+    let run = world.syncs.run(&people).await.expect("a run");
+    assert_eq!((run.changes.changed, run.accepted), (2_000, 2_000));
+    // The schema, and two of a thousand rows each.
+    assert_eq!(world.emulator.report().requests, 3);
+}
+
+/// A value that was under way when the process ended, and that the source does not have any more.
+#[tokio::test]
+async fn a_source_that_goes_back_to_what_was_sent_before_a_crash_is_sent_again() {
+    let world = World::new().await;
+    let people = Definition::new("people", PEOPLE, "clevertap.profiles");
+    world.people("VALUES ('a', 'gold')").await;
+    world.syncs.run(&people).await.expect("a run");
+    world.people("VALUES ('a', 'silver')").await;
+    world.emulator.add_fault(Fault::new(What::HangAfter).on("/1/upload"));
+    let is_stored = async {
+        while world.plan_of("a").as_deref() != Some("silver") {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        ended = world.syncs.run(&people) => panic!("it ended: {ended:?}"),
+        () = is_stored => {}
+    }
+    world.emulator.clear_faults();
+    world.people("VALUES ('a', 'gold')").await;
+    let next = world.syncs.run(&people).await.expect("a run");
+    assert_eq!((next.accepted, world.plan_of("a").as_deref()), (1, Some("gold")));
+    assert_eq!(world.syncs.run(&people).await.expect("a run").changes.unchanged, 1);
 }
