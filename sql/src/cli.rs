@@ -194,12 +194,18 @@ async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Opt
         let mut output = stdout()?;
         return Interrupts::listen()?.or(check_database(&config.databases, name, table.as_deref(), &mut output)).await?;
     }
+    #[cfg(feature = "syncs")]
+    let ledger = config.ledger();
+    #[cfg(not(feature = "syncs"))]
+    let ledger: Option<String> = None;
     let opened = config.accounts.into_default()?;
     match command {
         AccountCommand::Check(_) => Interrupts::listen()?.or(check::check(&opened, &mut stdout()?)).await?,
         AccountCommand::Person(flags) => person::person(&flags, opened, console, Interrupts::listen()?).await,
         AccountCommand::Resend(flags) => resend::resend(&flags, opened, stdout()?, console, Interrupts::listen()?).await,
-        AccountCommand::Erase(flags) => erase::erase(&flags, opened, variable, interactive, console, Interrupts::listen()?).await,
+        AccountCommand::Erase(flags) => {
+            erase::erase(&flags, opened, variable, ledger.as_deref(), interactive, console, Interrupts::listen()?).await
+        }
     }
 }
 

@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_sync_has_its_place_and_a_remedy() {
-        let text = "[syncs.a]\nqurey = 'SELECT 1'\ninto = 'clevertap.profiles'\n\
+        let text = "[syncs.a]\nquerry = 'SELECT 1'\ninto = 'clevertap.profiles'\n\
                     [syncs.b]\nquery = 'SELECT 1'\nquery_file = 'x.sql'\nmode = 'miror'\nnull = 'delete'\nnulls = 'x'\n\
                     [syncs.c]\nquery = 'SELECT 1'\ninto = 'clevertap.profiles'\nschedule = '@daily'\ndry_run = 'local'\non_removed = 'drop'\n\
                     max_removed = 'many'\nretry_max = '3'\nlook_back = '2d'\nsource_age_max = 'long'\nafter = ['B']\nretry = 1\n\
@@ -306,7 +306,7 @@ mod tests {
                     [syncs.'f g']\nquery = 'SELECT 1'\ninto = 'clevertap.profiles'\ndays = 0\ncursor = 'x'\non_removed = {}\n";
         let expected = [
             "1:8: [syncs.a] has no query, and no query_file that has one",
-            "2:1: \"qurey\" is no key of [syncs.a]; did you mean query?",
+            "2:1: \"querry\" is no key of [syncs.a]; did you mean query?",
             "4:8: [syncs.b] has no into, such as \"clevertap.profiles\"",
             "6:14: query and query_file are two places of one query; name one",
             "7:8: mode is \"miror\"; expected one of upsert, insert, mirror, full, append, replace. Did you mean mirror?",
