@@ -34,7 +34,7 @@ impl OptionValue {
         let mut checked = Options::default();
         let mut options = Vec::new();
         for (name, value) in section.into_texts() {
-            if !names.iter().any(|known| *known == name.value) {
+            if !names.contains(&name.value) {
                 let hint = match nearest(&name.value, names.iter().map(String::as_str)) {
                     Some(nearest) => format!("did you mean {nearest}?"),
                     None => "SHOW ALL lists them, as clevertap.…".to_owned(),

@@ -16,7 +16,7 @@ use datafusion::{
 };
 use tokio::sync::OnceCell;
 
-use super::{rewrites::rewrite, session::Session};
+use super::{missing_table, rewrites::rewrite, session::Session};
 use crate::failure::{Failure, Result, without_kind};
 use datafusion_clevertap::redact::without_values;
 use datafusion_clevertap_sync::{Definition, Error, Syncs, ledger::Ledger};
@@ -111,12 +111,17 @@ impl Session {
         prepared
     }
 
-    /// The failure of a sync; where its account or a database is not open, with why.
+    /// The failure of a sync; where its account or a database is not open, with why, and where a table is not there, with the nearest.
     pub(crate) fn failure_of_sync(&self, definition: &Definition, error: &Error) -> Failure {
         let failure = sync_failure(error);
-        match self.closed_hint(&format!("INSERT INTO {} {}", definition.into, definition.query)) {
-            Some(hint) if matches!(error, Error::Query { .. } | Error::Definition(_)) => Failure::Failed(format!("{failure}\n{hint}")),
-            _ => failure,
+        if !matches!(error, Error::Query { .. } | Error::Definition(_)) {
+            return failure;
+        }
+        let text = format!("INSERT INTO {} {}", definition.into, definition.query);
+        match (self.closed_hint(&text), missing_table::hint(self.context(), &text, &DataFusionError::Plan(failure.to_string()))) {
+            (Some(hint), _) => Failure::Failed(format!("{failure}\n{hint}")),
+            (None, Some(told)) => Failure::Failed(told),
+            (None, None) => failure,
         }
     }
 }

@@ -24,7 +24,7 @@ impl SyncWork<'_> {
     pub(super) async fn baseline(&mut self, name: &str) -> Result<Completion> {
         let (definition, syncs) = (self.definition(name)?, self.syncs.clone());
         let of = definition.clone();
-        let Watched { result, .. } = self.watch(name, async move { Box::pin(syncs.baseline(&of)).await }).await?;
+        let Watched { result, .. } = self.watch(None, async move { Box::pin(syncs.baseline(&of)).await }).await?;
         let rows = result.map_err(|error| self.session.failure_of_sync(&definition, &error))?;
         self.done(&format!(
             "{name}: {rows} rows are remembered as sent, and nothing was sent; its next run sends what changes from here on"

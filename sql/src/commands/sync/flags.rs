@@ -86,6 +86,28 @@ pub(super) enum SyncCommand {
     },
 }
 
+impl SyncCommand {
+    /// Its word, if it changes what is remembered and sends nothing: what sends is refused by the account.
+    pub(super) fn changes_ledger(&self) -> Option<&'static str> {
+        match self {
+            Self::Reset { .. } => Some("reset"),
+            Self::Baseline { .. } => Some("baseline"),
+            Self::Pause { .. } => Some("pause"),
+            Self::Resume { .. } => Some("resume"),
+            Self::Compact { .. } => Some("compact"),
+            Self::Forget { .. } => Some("forget"),
+            Self::List(_)
+            | Self::Check { .. }
+            | Self::Plan(_)
+            | Self::Run(_)
+            | Self::Preview { .. }
+            | Self::History { .. }
+            | Self::Failed { .. }
+            | Self::Retry { .. } => None,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct ListFlags {
     /// Print one JSON object a sync

@@ -110,7 +110,7 @@ impl SyncWork<'_> {
         let (definition, options, syncs) = (self.definition(name)?, moved.options(self.time_zone)?, self.syncs.clone());
         let planned = {
             let definition = definition.clone();
-            self.watch(name, async move { Box::pin(syncs.plan_with(&definition, &options)).await }).await?.result
+            self.watch(None, async move { Box::pin(syncs.plan_with(&definition, &options)).await }).await?.result
         };
         let plan = planned.map_err(|error| self.session.failure_of_sync(&definition, &error))?;
         if json {

@@ -64,6 +64,9 @@ pub(crate) async fn sync(
         let remedy = "say state = \"/var/lib/clevertap\" in clevertap.toml, a folder or a bucket";
         return Err(Failure::Usage(format!("syncs remember what they sent, and there is no home to keep it in; {remedy}")));
     };
+    if let Some(changes) = flags.command.changes_ledger().filter(|_| config.read_only) {
+        return Err(Failure::Usage(format!("--read-only refuses sync {changes}, which changes what syncs remember")));
+    }
     let configured = std::mem::take(&mut config.syncs);
     let time_zone = config.accounts.time_zone.unwrap_or(Tz::UTC);
     let session = Session::with(config, None)?;

@@ -70,7 +70,7 @@ impl SyncWork<'_> {
             }
             let (syncs, run_options, run_of) = (self.syncs.clone(), options.clone(), definition.clone());
             let run = async move { Box::pin(syncs.run_with(&run_of, &run_options)).await };
-            let Watched { result, is_stopped } = self.watch(&name, run).await?;
+            let Watched { result, is_stopped } = self.watch(Some(&name), run).await?;
             match result {
                 Ok(report) => {
                     let error = error_text(&report);

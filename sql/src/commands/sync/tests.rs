@@ -257,18 +257,25 @@ async fn a_baseline_sends_nothing_and_the_rest_is_looked_at_without_sending() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_told_with_the_nearest_name_and_no_value() {
-    let shop = Shop::new(&format!("{PEOPLE}[syncs.lost]\nquery = 'SELECT id AS identity FROM peopel'\ninto = 'lab.profiles'\n"));
+    let shop = Shop::new(&format!("{PEOPLE}[syncs.lost]\nquery = 'SELECT id AS identity FROM peopel'\ninto = 'clevertap.profiles'\n"));
     for (arguments, code, why) in [
         (&["run", "peple"][..], 2, "no sync has the name \"peple\"; did you mean people?"),
         (&["history", "x"], 2, "there are lost, people"),
         (&["reset", "x"], 2, "no sync has the name \"x\""),
         (&["run", "people", "--from", "2026-01-02", "--to", "2026-01-01"], 2, "--to is not behind --from"),
-        (&["plan", "lost"], 1, "lab"),
+        (&["plan", "lost"], 1, "table 'datafusion.public.peopel' not found. Did you mean people?"),
         (&["check"], 1, "1 of 2 syncs were refused"),
     ] {
         let refused = shop.sync(arguments).await.ends(code);
         assert!(refused.error().contains(why), "{arguments:?}: {}", refused.error());
     }
+    let mut config = shop.config();
+    config.read_only = true;
+    let reset = CommandLine::try_parse_from(["sync", "reset", "people"]).unwrap().flags;
+    let output = Output::open(None, Some(&shop.path("stdout")), FileAccess::Default).unwrap();
+    let never = Interrupts::from(futures::stream::pending());
+    let refused = Box::pin(sync(reset, config, output, &mut Stderr::default().console(), never)).await.unwrap_err();
+    assert!(refused.to_string().starts_with("--read-only refuses sync reset"), "{refused}");
     assert!(!shop.path("state").exists());
     assert!(CommandLine::try_parse_from(["sync", "run", "people", "--max-removed", "many"]).is_err());
     assert!(CommandLine::try_parse_from(["sync", "forget"]).is_err());

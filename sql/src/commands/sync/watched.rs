@@ -23,13 +23,13 @@ pub(super) struct Watched<T> {
 }
 
 impl SyncWork<'_> {
-    /// Waits for the end of `run`.
+    /// Waits for the end of `run`; `name` is the sync that has to be told of if it is dropped.
     ///
     /// # Errors
     /// [`Failure::Stopped`] for one that was dropped, [`Failure::Failed`] for a panic.
     pub(super) async fn watch<T: Send + 'static>(
         &mut self,
-        name: &str,
+        name: Option<&str>,
         run: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<Watched<T>> {
         let last_run = self.session.last_run();
@@ -53,7 +53,10 @@ impl SyncWork<'_> {
                         // One that computes does not hear of it.
                         timeout(DROPPED_WITHIN, execution.join_next()).await.ok();
                         self.console.end(&[], Counts::Printed);
-                        self.console.say(&format!("{name} was dropped: what was settled is written down, and its next run settles the rest"));
+                        if let Some(name) = name {
+                            let rest = "what was settled is written down, and its next run settles the rest";
+                            self.console.say(&format!("{name} was dropped: {rest}"));
+                        }
                         break Err(Failure::Stopped);
                     }
                 },
