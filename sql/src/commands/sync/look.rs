@@ -263,11 +263,8 @@ impl SyncWork<'_> {
         for (table, provider) in self.syncs.ledger().tables() {
             ctx.register_table(TableReference::bare(table), provider)?;
         }
-        let query = format!(
-            "SELECT key, code, arrow_cast(updated_at, 'Timestamp(Microsecond, Some(\"UTC\"))') AS updated_at FROM sync_rows \
-             WHERE sync = {} AND fate = 'in_doubt' ORDER BY key",
-            literal(name)
-        );
+        let of_sync = literal(name);
+        let query = format!("SELECT key, code, updated_at FROM sync_rows WHERE sync = {of_sync} AND fate = 'in_doubt' ORDER BY key");
         let reading = async { ctx.sql(&query).await?.collect().await };
         let batches: Vec<RecordBatch> = self.interrupts.or(reading).await??;
         let mut lines = Vec::new();

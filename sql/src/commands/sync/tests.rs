@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use clap::Parser;
+use clevertap_emulator::{Fault, What};
 
 use super::{SyncFlags, sync};
 use crate::{
@@ -321,4 +322,27 @@ async fn a_session_without_state_has_no_table_of_syncs_and_makes_no_folder() {
     // Said, and not there yet: the tables have no rows.
     assert_eq!(shop.column("SELECT count(*) FROM clevertap.sync_rows").await, ["0"]);
     assert!(!shop.path("state").exists());
+    // One that cannot be read stops what names it alone.
+    fs::create_dir(shop.path("state")).unwrap();
+    fs::write(shop.path("state/clevertap-sync.json"), "{\"format\":99}").unwrap();
+    let session = Session::with(shop.config(), None).unwrap();
+    for text in ["SHOW TABLES", "SELECT 1", "SELECT * FROM clevertap.runs", "SELECT identity FROM clevertap.profiles WHERE identity = 'a'"]
+    {
+        session.rows(text).await.unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    let refused = Failure::from(session.rows("SELECT * FROM clevertap.sync_rows").await.unwrap_err()).to_string();
+    assert!(refused.contains("is of format 99") && refused.contains("[SY-303]"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_in_doubt_are_listed_and_held() {
+    let shop = Shop::new(&EVENTS.replace("after = ['people']\n", ""));
+    shop.world.emulator.add_fault(Fault::new(What::ResetAfter).on("/1/upload").times(1));
+    let run = shop.sync(&["run", "joined", "--json"]).await.ends(1);
+    assert_eq!((&run.json()[0]["status"], &run.json()[0]["in_doubt"]), (&"error".into(), &3.into()));
+    let failed = shop.sync(&["failed", "joined", "--json"]).await.ends(0);
+    let fates: Vec<_> = failed.json().iter().map(|row| (row["key"].clone(), row["fate"].clone(), row["record"].clone())).collect();
+    assert_eq!(fates, ["a", "b", "c"].map(|key| (key.into(), "in_doubt".into(), Value::Null)), "{}", failed.stdout);
+    let held = shop.sync(&["run", "joined", "--json"]).await.ends(3);
+    assert_eq!((&held.json()[0]["held"], shop.world.emulator.events_stored()), (&3.into(), 3));
 }
