@@ -8,6 +8,7 @@
 //! broken     panics of libraries, statements that are too deep
 //! terminal   what reaches a terminal and a closed one
 //! config     clevertap.toml in the working folder, named, and asked for
+//! syncs      sync run under signals, and its tables
 //! ```
 #![cfg(unix)]
 
@@ -15,6 +16,8 @@ mod broken;
 mod config;
 mod erasures;
 mod signals;
+#[cfg(feature = "syncs")]
+mod syncs;
 mod terminal;
 
 use std::{
