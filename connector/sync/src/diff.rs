@@ -20,7 +20,7 @@ use crate::report::Changes;
 const BYTES_A_KEY: usize = 100;
 
 /// In place of the `seq` of a key that the ledger does not have.
-const NOT_SENT: i64 = i64::MAX;
+const NOT_SENT: [u8; 8] = i64::MAX.to_be_bytes();
 
 /// Offenders that an error shows.
 const SHOWN_MAX: usize = 3;
@@ -60,7 +60,8 @@ impl Hasher for FirstBytes {
 #[derive(Debug)]
 struct Known {
     payload: Hash,
-    seq: i64,
+    /// As bytes, so that a key takes 43 of them and not 48: an `i64` begins at each eighth.
+    seq: [u8; 8],
     fate: RowFate,
     removed: bool,
     is_seen: bool,
@@ -126,6 +127,11 @@ impl Diff {
         }
     }
 
+    /// About so many keys come: a table that grows stands in memory twice.
+    pub(crate) fn expect(&mut self, keys: u64) {
+        self.known.reserve(usize::try_from(keys).unwrap_or(usize::MAX).min(self.keys_max));
+    }
+
     /// Whether its error was that there is no memory for one more key.
     pub(crate) fn is_full(&self) -> bool {
         self.is_full
@@ -159,13 +165,13 @@ impl Diff {
     /// # Errors
     /// [`Error::Guard`] if the session has no memory for it.
     pub(crate) fn remember(&mut self, key: Hash, payload: Hash, fate: RowFate, seq: i64, removed: bool) -> Result<()> {
-        let known = Known { payload, seq, fate, removed, is_seen: false };
+        let known = Known { payload, seq: seq.to_be_bytes(), fate, removed, is_seen: false };
         if !self.known.contains_key(&key) {
             self.reserve()?;
         }
         match self.known.entry(key) {
             Entry::Occupied(mut entry) => {
-                if entry.get().seq <= seq {
+                if entry.get().seq <= known.seq {
                     entry.insert(known);
                 }
             }

@@ -147,6 +147,14 @@ pub struct RunReport {
     pub fields: Vec<String>,
     /// Hash of the query's text.
     pub query_hash: String,
+    /// Whose CleverTap it was: the account's id and the host, `ABC-12D-345Z@in1.api.clevertap.com`.
+    pub account: String,
+    /// The target, as the definition names it.
+    pub into: String,
+    /// The columns of the key.
+    pub key: Vec<String>,
+    /// Version of the hashes: [`VERSION`](crate::hash::VERSION).
+    pub hash_version: u8,
     /// `upsert`, `mirror` …
     pub mode: String,
     /// The window that was read, of a sync out of CleverTap.

@@ -138,6 +138,10 @@ fn encode(run: &RunReport, seq: i64) -> Result<RecordBatch> {
         list(&run.notes),
         list(&run.fields),
         text(Some(&run.query_hash)),
+        text(Some(&run.account)),
+        text(Some(&run.into)),
+        list(&run.key),
+        count(u64::from(run.hash_version)),
         text(from),
         text(to),
     ];
@@ -177,6 +181,10 @@ fn decode(sync: &str, batch: &RecordBatch, row: usize) -> Option<RunReport> {
         notes: list("notes")?,
         fields: list("fields")?,
         query_hash: text("query_hash")?,
+        account: text("account")?,
+        into: text("into")?,
+        key: list("key")?,
+        hash_version: u8::try_from(count("hash_version")?).ok()?,
         mode: text("mode")?,
         window: text("window_from").zip(text("window_to")),
     })

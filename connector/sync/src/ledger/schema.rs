@@ -109,6 +109,10 @@ static RUNS: LazyLock<SchemaRef> = LazyLock::new(|| {
         ("notes", DataType::Utf8, Null::No),
         ("fields", DataType::Utf8, Null::No),
         ("query_hash", DataType::Utf8, Null::No),
+        ("account", DataType::Utf8, Null::No),
+        ("into", DataType::Utf8, Null::No),
+        ("key", DataType::Utf8, Null::No),
+        ("hash_version", DataType::Int64, Null::No),
         ("window_from", DataType::Utf8, Null::Yes),
         ("window_to", DataType::Utf8, Null::Yes),
     ])

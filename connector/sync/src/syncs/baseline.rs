@@ -13,7 +13,7 @@ use super::lists::compare_lists;
 use super::prepared::Prepared;
 use super::send::COMMIT_ROWS;
 use super::upkeep::under_lease;
-use super::{new_report, run_id};
+use super::{new_report, run_id, same_target};
 use crate::definition::{Definition, Mode, RunOptions};
 use crate::error::Result;
 use crate::ledger::{Lease, Ledger, LedgerRows, RowFate};
@@ -26,6 +26,7 @@ pub(super) const BASELINE: &str = "baseline";
 pub(super) async fn baseline(ctx: &SessionContext, ledger: &Ledger, definition: &Definition) -> Result<u64> {
     let mut prepared = Prepared::new(ctx, definition, &RunOptions::default()).await?;
     prepared.rules.mode = Mode::Full;
+    same_target(&prepared, ledger, &definition.name).await?;
     under_lease(ledger, &definition.name, async |lease| {
         let started_at = Utc::now();
         let run_id = run_id(started_at);

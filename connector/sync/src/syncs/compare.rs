@@ -29,6 +29,11 @@ use crate::source::HIDDEN;
 /// Payloads that a plan shows.
 const SAMPLES_MAX: usize = 3;
 
+/// Keys whose hashes stand in memory at once: 14.6 million fill a table of 740 MB.
+const KEYS_MAX: u64 = 14_600_000;
+/// Of a table that grows, and is there twice while it does.
+const GROWING_KEYS_MAX: u64 = 7_300_000;
+
 /// What of the ledger is compared.
 const REMEMBERED: [&str; 5] = ["key_hash", "payload_hash", "fate", "seq", "removed"];
 
@@ -53,12 +58,16 @@ pub(super) struct Compared {
 pub(super) async fn compare(prepared: &Prepared, ledger: &Ledger, sync: &str) -> Result<Compared> {
     let task = prepared.session.task_ctx();
     let memory = MemoryConsumer::new(format!("sync {sync}")).register(task.memory_pool());
-    let mut diff = Diff::new(prepared.rules, memory, prepared.keys_max);
+    let known = ledger.key_count(sync).await?;
+    // A table of known keys is made in its size; one that has to grow is full at half of it.
+    let keys_max = prepared.keys_max.unwrap_or(if known > GROWING_KEYS_MAX { KEYS_MAX } else { GROWING_KEYS_MAX });
+    let mut diff = Diff::new(prepared.rules, memory, usize::try_from(keys_max).unwrap_or(usize::MAX));
     if prepared.rules.retry == Retry::Always {
         let letters = ledger.dead_letters(sync).await?.into_iter();
         diff.hold_exhausted(letters.filter(|letter| letter.attempts >= prepared.retry_max).map(|letter| letter.key_hash).collect());
     }
-    if ledger.key_count(sync).await? <= prepared.keys_max as u64 {
+    if known <= keys_max {
+        diff.expect(known);
         match compare_whole(prepared, ledger, sync, &task, &mut diff).await {
             Err(_) if diff.is_full() => diff.start_again(),
             Err(error) => return Err(error),

@@ -36,6 +36,7 @@ use self::send::{recover, send, try_out};
 use self::upkeep::under_lease;
 use crate::definition::{Definition, RunOptions};
 use crate::error::{Error, Result};
+use crate::hash;
 use crate::ledger::{Force, Lease, Ledger};
 use crate::report::{Changes, RunReport, Status, SyncPlan};
 
@@ -82,6 +83,7 @@ impl Syncs {
     /// As of [`plan`](Self::plan).
     pub async fn plan_with(&self, definition: &Definition, options: &RunOptions) -> Result<SyncPlan> {
         let prepared = Prepared::new(&self.ctx, definition, options).await?;
+        same_target(&prepared, &self.ledger, &definition.name).await?;
         let runs = self.ledger.runs(Some(&definition.name)).await?;
         if prepared.is_of_lists {
             let compared = compare_lists(&prepared, &self.ledger, &definition.name).await?;
@@ -120,6 +122,7 @@ impl Syncs {
         if definition.paused || self.ledger.is_paused(&definition.name).await? {
             return Err(Error::Held(format!("sync \"{}\" is paused; resume it first", definition.name)));
         }
+        same_target(&prepared, &self.ledger, &definition.name).await?;
         if options.dry_run.is_some_and(|dry_run| dry_run != DryRun::Off) {
             return self.dry_run(definition, &prepared).await;
         }
@@ -213,6 +216,32 @@ impl Syncs {
     }
 }
 
+/// What was sent elsewhere, or is known by another key, says nothing of these rows: all of them would be sent, or none.
+///
+/// # Errors
+/// [`Error::Definition`] with what is another one.
+async fn same_target(prepared: &Prepared, ledger: &Ledger, sync: &str) -> Result<()> {
+    let runs = ledger.runs(Some(sync)).await?;
+    let Some(last) = runs.first() else { return Ok(()) };
+    let (owner, key) = (prepared.owner(), prepared.key_names.join(", "));
+    let other = match last {
+        last if last.account != owner => format!("went to the account {}, and it is {owner} now", last.account),
+        last if last.into != prepared.into => format!("went into {}, and it is {} now", last.into, prepared.into),
+        last if last.key != prepared.key_names => format!("had the key {}, and it is {key} now", last.key.join(", ")),
+        last if last.hash_version != hash::VERSION => {
+            format!("is remembered by hashes of version {}, and this is version {}", last.hash_version, hash::VERSION)
+        }
+        _ => return Ok(()),
+    };
+    if ledger.key_count(sync).await? == 0 {
+        return Ok(());
+    }
+    Err(Error::Definition(format!(
+        "sync \"{sync}\": what it sent {other}; nothing was sent. Give this sync another name; or reset it, and all rows are sent; or reset it and \
+         take a baseline, and none is"
+    )))
+}
+
 /// Fewer files, when it pays.
 async fn tidy(ledger: &Ledger, lease: &Lease) -> Result<()> {
     if ledger.compact(lease, Force::WhenItPays).await?.files > 0 {
@@ -238,6 +267,10 @@ fn new_report(prepared: &Prepared, sync: &str, run_id: String, started_at: DateT
         notes: Vec::new(),
         fields: prepared.fields.clone(),
         query_hash: prepared.query_hash.clone(),
+        account: prepared.owner(),
+        into: prepared.into.clone(),
+        key: prepared.key_names.clone(),
+        hash_version: hash::VERSION,
         mode: prepared.rules.mode.name().to_owned(),
         window: None,
     }

@@ -21,9 +21,6 @@ use crate::error::{Error, Result};
 use crate::hash;
 use crate::source::{HashedExec, NewEncoder};
 
-/// Keys whose hashes stand in memory at once: 500 MB.
-const KEYS_MAX: usize = 5_000_000;
-
 /// The column of a list's name.
 const LIST_NAME: &str = "list_name";
 
@@ -48,8 +45,8 @@ pub(super) struct Prepared {
     /// The table that takes them.
     pub(super) into: String,
     pub(super) rules: Rules,
-    /// Keys whose hashes stand in memory at once.
-    pub(super) keys_max: usize,
+    /// Keys whose hashes stand in memory at once, where that was said.
+    pub(super) keys_max: Option<u64>,
     /// How often a rejected row is tried.
     pub(super) retry_max: u32,
     pub(super) removals: Removals,
@@ -59,6 +56,8 @@ pub(super) struct Prepared {
     /// Rows of one request, at most.
     pub(super) body_rows_max: u64,
     query: String,
+    /// The columns of the key.
+    pub(super) key_names: Vec<String>,
     key: Vec<usize>,
     new_encoder: NewEncoder,
 }
@@ -168,13 +167,14 @@ impl Prepared {
             into,
             rows,
             rules,
-            keys_max: run.keys_max.unwrap_or(KEYS_MAX),
+            keys_max: run.keys_max,
             retry_max,
             removals,
             fields,
             query_hash,
             body_rows_max,
             query: query.to_owned(),
+            key_names: key.iter().map(|column| schema.field(*column).name().clone()).collect(),
             key,
             new_encoder,
         })
@@ -184,6 +184,11 @@ impl Prepared {
     pub(super) async fn rows_again(&self) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = self.session.clevertap_sql(&self.query).await?.create_physical_plan().await?;
         Ok(Arc::new(HashedExec::new(plan, self.key.clone(), Arc::clone(&self.new_encoder))))
+    }
+
+    /// Whose CleverTap it is.
+    pub(super) fn owner(&self) -> String {
+        format!("{}@{}", self.account.id(), self.account.host())
     }
 
     /// An encoder of its rows.

@@ -165,7 +165,7 @@ async fn one(seed: u64) {
     let rows = [20, 200, 3_000][random.random_range(0..3)];
     let mut options = RunOptions::default();
     // Fewer than there are: they are compared in parts.
-    options.keys_max = random.random_bool(0.4).then_some((rows as usize / 4).max(15));
+    options.keys_max = random.random_bool(0.4).then_some(u64::from(rows / 4).max(15));
     let mut model = Model { kind, source: BTreeMap::new(), ever: BTreeSet::new(), next: 0 };
     let mut good_runs = 0;
     for _ in 0..random.random_range(3..8) {

@@ -252,3 +252,33 @@ async fn a_source_that_goes_back_to_what_was_sent_before_a_crash_is_sent_again()
     assert_eq!((next.accepted, world.plan_of("a").as_deref()), (1, Some("gold")));
     assert_eq!(world.syncs.run(&people).await.expect("a run").changes.unchanged, 1);
 }
+
+#[tokio::test]
+async fn what_was_sent_elsewhere_or_is_known_by_another_key_refuses_the_run() {
+    let world = World::new().await;
+    world.people("VALUES ('a', 'gold')").await;
+    let charged = events();
+    world.syncs.run(&charged).await.expect("a run");
+    let (mut keyed, mut elsewhere) = (charged.clone(), charged.clone());
+    keyed.key = vec!["identity".to_owned(), "id".to_owned()];
+    elsewhere.into = "clevertap_events.\"Charged\"".to_owned();
+    elsewhere.query = "SELECT 1767225600 AS event_time, id AS identity, id, plan AS \"Plan\" FROM people".to_owned();
+    for (definition, what) in
+        [(&keyed, "had the key id, and it is identity, id now"), (&elsewhere, "went into clevertap.events, and it is")]
+    {
+        let error = world.syncs.run(definition).await.expect_err("refused").to_string();
+        assert!(error.contains(what), "{error}");
+        assert!(world.syncs.plan(definition).await.is_err() && world.syncs.baseline(definition).await.is_err());
+    }
+    // The remedies: another name; or a reset, and a baseline.
+    elsewhere.name = "elsewhere".to_owned();
+    assert_eq!(world.syncs.run(&elsewhere).await.expect("a run").accepted, 1);
+    world.syncs.reset("charged").await.expect("reset");
+    assert_eq!(world.syncs.baseline(&keyed).await.expect("a baseline"), 1);
+    assert_eq!(world.syncs.run(&keyed).await.expect("a run").changes.unchanged, 1);
+    // Another project.
+    let other = world.of_account("OTHER-123-456Z").await;
+    other.people("VALUES ('a', 'gold')").await;
+    let error = other.syncs.run(&keyed).await.expect_err("refused").to_string();
+    assert!(error.contains("went to the account TEST-123-456Z@") && error.contains("it is OTHER-123-456Z@"), "{error}");
+}

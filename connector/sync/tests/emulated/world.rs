@@ -25,21 +25,26 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new() -> Self {
         let emulator = Emulator::new(Settings { seed: 7, ..Settings::default() });
-        Self::over(emulator, tempfile::tempdir().expect("a folder")).await
+        Self::over(emulator, tempfile::tempdir().expect("a folder"), "TEST-123-456Z").await
     }
 
     /// The same CleverTap and ledger, as another process opens them.
     pub(crate) async fn reopened(self) -> Self {
-        let world = Self::over(self.emulator, self.state).await;
+        let world = Self::over(self.emulator, self.state, "TEST-123-456Z").await;
         world.register_ledger();
         world
     }
 
-    async fn over(emulator: Emulator, state: tempfile::TempDir) -> Self {
+    /// The same ledger, with another account.
+    pub(crate) async fn of_account(self, account: &str) -> Self {
+        Self::over(self.emulator, self.state, account).await
+    }
+
+    async fn over(emulator: Emulator, state: tempfile::TempDir, account: &str) -> Self {
         let transport: Arc<dyn Transport> = Arc::new(EmulatorTransport::new(emulator.clone(), CallLog::Off));
         let settings = AccountSettings::new().with_transport(transport).with_seed(7).with_own_limits(true);
         let settings = settings.with_time_zone(chrono_tz::Asia::Kolkata).with_access(Access::Erase);
-        let account = Account::open("TEST-123-456Z", Secret::new("emulator-passcode"), Region::In1, settings).expect("an account");
+        let account = Account::open(account, Secret::new("emulator-passcode"), Region::In1, settings).expect("an account");
         let ctx = SessionContext::new();
         register(&ctx, "clevertap", &account).expect("registered");
         let syncs = Syncs::open(ctx.clone(), &state.path().display().to_string()).await.expect("a ledger");

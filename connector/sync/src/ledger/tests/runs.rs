@@ -34,6 +34,10 @@ fn run(sync: &str, run_id: &str, minute: i64) -> RunReport {
         notes: vec!["a \"note\"".to_owned()],
         fields: vec!["/identity".to_owned(), "/profileData/Plan".to_owned()],
         query_hash: "abcd".to_owned(),
+        account: "ABC-12D-345Z@in1.api.clevertap.com".to_owned(),
+        into: "clevertap.profiles".to_owned(),
+        key: vec!["identity".to_owned()],
+        hash_version: 1,
         mode: "upsert".to_owned(),
         window: None,
     }
