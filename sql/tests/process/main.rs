@@ -72,7 +72,8 @@ impl World {
     /// The program, with the account of this world.
     fn program(&self, arguments: &[&str]) -> Command {
         let settings = self.emulator.settings();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clevertap-sql"));
+        let program = std::env::var_os("CLEVERTAP_SQL_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_clevertap-sql").into());
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.folder.path())
