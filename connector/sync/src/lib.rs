@@ -22,8 +22,6 @@
 //! | `diff` | what of a source changed since it was sent |
 //! | `outbox` | rows that leave, each known until it has its fate |
 //! | `syncs/` | what an embedder calls |
-//!
-//! Not built yet: removals, custom lists, syncs out of CleverTap, `[syncs]` of `clevertap.toml` and the commands of `clevertap-sql`.
 
 pub mod definition;
 mod diff;

@@ -16,7 +16,8 @@ use datafusion_clevertap::payload::{Payload, PayloadEncoder};
 use futures::TryStreamExt;
 
 use super::prepared::Prepared;
-use super::spool::{Parts, Spool};
+use super::send::fates_of;
+use super::spool::{Parts, Spool, part_of};
 use crate::definition::{Mode, Retry};
 use crate::diff::{Class, Diff, Outcome};
 use crate::error::{Error, Result};
@@ -80,6 +81,7 @@ pub(super) async fn compare(prepared: &Prepared, ledger: &Ledger, sync: &str) ->
 
 async fn compare_whole(prepared: &Prepared, ledger: &Ledger, sync: &str, task: &Arc<TaskContext>, diff: &mut Diff) -> Result<Leaving> {
     remember(diff, ledger, sync).await?;
+    under_way(ledger, sync, diff, |_| true).await?;
     let mut leaving = Leaving::new(prepared, task)?;
     let mut rows = execute_stream(Arc::clone(&prepared.rows), Arc::clone(task))?;
     while let Some(batch) = rows.try_next().await? {
@@ -111,6 +113,7 @@ async fn compare_parts(prepared: &Prepared, ledger: &Ledger, sync: &str, task: &
                 remember_batch(diff, &batch)?;
             }
         }
+        under_way(ledger, sync, diff, |key| part_of(key) == at).await?;
         let mut rows = open()?;
         while let Some(batch) = rows.try_next().await? {
             leaving.take(diff, &batch)?;
@@ -186,6 +189,16 @@ pub(super) async fn remember(diff: &mut Diff, ledger: &Ledger, sync: &str) -> Re
     let Some(mut rows) = ledger.rows_of(sync, &REMEMBERED).await? else { return Ok(()) };
     while let Some(batch) = rows.try_next().await? {
         remember_batch(diff, &batch)?;
+    }
+    Ok(())
+}
+
+/// Gives what a run left that was killed: a run settles it first, a plan finds it.
+async fn under_way(ledger: &Ledger, sync: &str, diff: &mut Diff, takes: impl Fn(&Hash) -> bool) -> Result<()> {
+    for leftover in ledger.leftovers(sync).await? {
+        for (_, key_hash, payload, fate) in fates_of(&leftover).filter(|(_, key_hash, ..)| takes(key_hash)) {
+            diff.remember(*key_hash, *payload, fate, i64::MAX - 1, false)?;
+        }
     }
     Ok(())
 }

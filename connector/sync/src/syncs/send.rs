@@ -261,20 +261,10 @@ fn dead_letters(prepared: &Prepared, sent: &mut Sent, run_uid: Option<&str>, run
 /// The ledger's.
 pub(super) async fn recover(ledger: &Ledger, lease: &Lease) -> Result<u64> {
     let mut in_doubt = 0;
-    let leftovers: Vec<Leftover> = ledger.leftovers(lease.sync()).await?;
-    for leftover in leftovers {
+    for leftover in ledger.leftovers(lease.sync()).await? {
         let mut rows = LedgerRows::new();
-        for (index, (key, key_hash, payload)) in leftover.keys.iter().enumerate() {
-            let exception = |done: &Vec<Exception>| done.iter().find(|exception| exception.index as usize == index).map(|found| found.fate);
-            let fate = match leftover.done.as_ref().map(exception) {
-                Some(None) => RowFate::Accepted,
-                Some(Some(Settled::Rejected)) => RowFate::Rejected,
-                Some(Some(Settled::Unsent)) => continue,
-                Some(Some(Settled::InDoubt)) | None => {
-                    in_doubt += 1;
-                    RowFate::InDoubt
-                }
-            };
+        for (key, key_hash, payload, fate) in fates_of(&leftover) {
+            in_doubt += u64::from(fate == RowFate::InDoubt);
             rows.push(key, key_hash, payload, fate, None, false);
         }
         if !rows.is_empty() {
@@ -283,4 +273,19 @@ pub(super) async fn recover(ledger: &Ledger, lease: &Lease) -> Result<u64> {
         ledger.remove_leftover(&leftover).await?;
     }
     Ok(in_doubt)
+}
+
+/// Rows that may have left, each with its key and payload.
+pub(super) fn fates_of(leftover: &Leftover) -> impl Iterator<Item = (&str, &Hash, &Hash, RowFate)> {
+    leftover.keys.iter().enumerate().filter_map(|(index, (key, key_hash, payload))| {
+        let exception = |done: &Vec<Exception>| done.iter().find(|exception| exception.index as usize == index).map(|found| found.fate);
+        let fate = match leftover.done.as_ref().map(exception) {
+            Some(None) => RowFate::Accepted,
+            Some(Some(Settled::Rejected)) => RowFate::Rejected,
+            // It is as if it had not been read.
+            Some(Some(Settled::Unsent)) => return None,
+            Some(Some(Settled::InDoubt)) | None => RowFate::InDoubt,
+        };
+        Some((key, key_hash, payload, fate))
+    })
 }

@@ -74,7 +74,7 @@ impl Parts {
     pub(super) fn append(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut rows: Vec<Vec<u64>> = vec![Vec::new(); PARTS];
         for row in 0..batch.num_rows() {
-            let part = part_of(batch.column(self.key_hash), row);
+            let part = part_of(hash_at(batch.column(self.key_hash), row));
             if let Some(rows) = rows.get_mut(part) {
                 rows.push(row as u64);
             }
@@ -102,11 +102,14 @@ impl Parts {
     }
 }
 
-/// By the last byte: the first ones are those of a hash map.
-fn part_of(hashes: &dyn Array, row: usize) -> usize {
-    let hash = match hashes.as_fixed_size_binary_opt() {
+fn hash_at(hashes: &dyn Array, row: usize) -> &[u8] {
+    match hashes.as_fixed_size_binary_opt() {
         Some(hashes) => hashes.value(row),
         None => hashes.as_binary::<i32>().value(row),
-    };
+    }
+}
+
+/// The part of a key, by the last byte of its hash: the first ones are those of a hash map.
+pub(super) fn part_of(hash: &[u8]) -> usize {
     hash.last().map_or(0, |byte| usize::from(*byte) % PARTS)
 }

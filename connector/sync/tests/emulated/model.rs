@@ -162,12 +162,11 @@ async fn one(seed: u64) {
     let kind = [Kind::Upsert, Kind::Mirror, Kind::Events][random.random_range(0..3)];
     let mut world = World::new().await;
     world.register_ledger();
-    let rows = [20, 200, 3_000][random.random_range(0..3)];
+    let rows = [20, 200, 200, 2_500][random.random_range(0..4)];
     let mut options = RunOptions::default();
     // Fewer than there are: they are compared in parts.
     options.keys_max = random.random_bool(0.4).then_some(u64::from(rows / 4).max(15));
     let mut model = Model { kind, source: BTreeMap::new(), ever: BTreeSet::new(), next: 0 };
-    let mut good_runs = 0;
     for _ in 0..random.random_range(3..8) {
         model.change(&mut random, rows);
         world.people(&model.sql()).await;
@@ -200,9 +199,8 @@ async fn one(seed: u64) {
                 let planned = world.syncs.plan_with(&definition, &options).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
                 let report = world.syncs.run_with(&definition, &options).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
                 check_report(&model, &report, seed);
-                // What a kill left in flight is held by the run alone.
-                assert!(report.changes.held >= planned.changes.held, "seed {seed}: {planned:?} {report:?}");
-                good_runs += u32::from(report.status == Status::Successful);
+                // The plan said so, also of what a kill left in flight.
+                assert_eq!(planned.changes, report.changes, "seed {seed}");
             }
         }
         world.emulator.clear_faults();
@@ -218,16 +216,13 @@ async fn one(seed: u64) {
     check_end(&world, &model, seed).await;
     let plan = world.syncs.plan(&model.definition()).await.expect("a plan").changes;
     assert_eq!((plan.new, plan.changed), (0, 0), "seed {seed}: {plan:?}");
-    if std::env::var("CLEVERTAP_SYNC_SEED").is_ok() {
-        eprintln!("seed {seed}: {kind:?}, {} keys, {good_runs} good runs", model.ever.len());
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_runs_under_any_faults_end_as_the_model_says() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     if let Some(seed) = number("CLEVERTAP_SYNC_SEED") {
-        return one(seed).await;
+        return Box::pin(one(seed)).await;
     }
     let seeds: u64 = number("CLEVERTAP_SYNC_SEEDS").unwrap_or(60);
     let mut worlds = tokio::task::JoinSet::new();
@@ -236,7 +231,7 @@ async fn any_runs_under_any_faults_end_as_the_model_says() {
             worlds.join_next().await.expect("a world").unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         }
         worlds.spawn(async move {
-            let ended = tokio::time::timeout(Duration::from_secs(120), one(seed)).await;
+            let ended = tokio::time::timeout(Duration::from_secs(300), Box::pin(one(seed))).await;
             assert!(ended.is_ok(), "seed {seed} does not end");
         });
     }
