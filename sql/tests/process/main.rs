@@ -9,10 +9,13 @@
 //! terminal   what reaches a terminal and a closed one
 //! config     clevertap.toml in the working folder, named, and asked for
 //! syncs      sync run under signals, and its tables
+//! bucket     a ledger in a bucket of S3
 //! ```
 #![cfg(unix)]
 
 mod broken;
+#[cfg(all(feature = "cloud", feature = "syncs"))]
+mod bucket;
 mod config;
 mod erasures;
 mod signals;
