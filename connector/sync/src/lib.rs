@@ -31,6 +31,7 @@ pub mod error;
 pub mod hash;
 pub mod ledger;
 mod outbox;
+mod outward;
 pub mod report;
 mod source;
 pub mod syncs;

@@ -142,6 +142,8 @@ pub struct RunReport {
     pub query_hash: String,
     /// `upsert`, `mirror` …
     pub mode: String,
-    /// The window that was read, of a sync out of CleverTap.
+    /// The window that was read, of a sync out of CleverTap: its start, and its end, which is not part of it.
     pub window: Option<(String, String)>,
+    /// The cursor after it, of a sync out of CleverTap that has one. `None` where it stayed.
+    pub cursor: Option<String>,
 }

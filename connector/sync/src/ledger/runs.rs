@@ -140,6 +140,7 @@ fn encode(run: &RunReport, seq: i64) -> Result<RecordBatch> {
         text(Some(&run.query_hash)),
         text(from),
         text(to),
+        text(run.cursor.as_deref()),
     ];
     Ok(RecordBatch::try_new(Arc::clone(Table::Runs.file_schema()), columns)?)
 }
@@ -179,5 +180,6 @@ fn decode(sync: &str, batch: &RecordBatch, row: usize) -> Option<RunReport> {
         query_hash: text("query_hash")?,
         mode: text("mode")?,
         window: text("window_from").zip(text("window_to")),
+        cursor: text("cursor"),
     })
 }

@@ -111,6 +111,7 @@ static RUNS: LazyLock<SchemaRef> = LazyLock::new(|| {
         ("query_hash", DataType::Utf8, Null::No),
         ("window_from", DataType::Utf8, Null::Yes),
         ("window_to", DataType::Utf8, Null::Yes),
+        ("cursor", DataType::Utf8, Null::Yes),
     ])
 });
 

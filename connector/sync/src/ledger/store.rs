@@ -25,11 +25,11 @@ use uuid::Uuid;
 use super::place::Place;
 
 /// The folder of a table's log.
-pub(super) const LOG_FOLDER: &str = "_delta_log";
+pub(crate) const LOG_FOLDER: &str = "_delta_log";
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Created {
+pub(crate) enum Created {
     /// There is none of ours.
     No,
     /// It is there.
@@ -40,7 +40,7 @@ pub(super) enum Created {
 
 /// A store around the session's.
 #[derive(Debug)]
-pub(super) struct LedgerStore {
+pub(crate) struct LedgerStore {
     store: Arc<dyn ObjectStore>,
     /// Where files are written before they are named; of a disk alone.
     staging: Option<Path>,
@@ -48,13 +48,13 @@ pub(super) struct LedgerStore {
 }
 
 impl LedgerStore {
-    pub(super) fn new(place: &Place) -> Arc<Self> {
+    pub(crate) fn new(place: &Place) -> Arc<Self> {
         let staging = place.is_local().then(|| place.path(".staged"));
         Arc::new(Self { store: Arc::clone(place.session_store()), staging, created: AtomicU8::new(0) })
     }
 
     /// What became of the commit that was made through this store.
-    pub(super) fn created(&self) -> Created {
+    pub(crate) fn created(&self) -> Created {
         match self.created.load(Ordering::SeqCst) {
             0 => Created::No,
             1 => Created::Yes,

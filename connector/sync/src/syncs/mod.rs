@@ -18,6 +18,9 @@ mod send;
 mod source_age;
 mod upkeep;
 
+pub(crate) use prepared::session;
+pub(crate) use upkeep::under_lease;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -29,10 +32,10 @@ use self::compare::compare;
 use self::leavers::Leavers;
 use self::prepared::Prepared;
 use self::send::{recover, send, try_out};
-use self::upkeep::under_lease;
 use crate::definition::{Definition, RunOptions};
 use crate::error::{Error, Result};
 use crate::ledger::{Force, Lease, Ledger};
+use crate::outward;
 use crate::report::{Changes, RunReport, Status, SyncPlan};
 
 /// Syncs of one session, and their ledger.
@@ -77,6 +80,9 @@ impl Syncs {
     /// # Errors
     /// As of [`plan`](Self::plan).
     pub async fn plan_with(&self, definition: &Definition, options: &RunOptions) -> Result<SyncPlan> {
+        if outward::goes_out(&self.ctx, definition).await {
+            return outward::plan(&self.ctx, &self.ledger, definition, options).await;
+        }
         let prepared = Prepared::new(&self.ctx, definition, options).await?;
         let runs = self.ledger.runs(Some(&definition.name)).await?;
         let compared = compare(&prepared, &self.ledger, &definition.name).await?;
@@ -105,6 +111,9 @@ impl Syncs {
     /// # Errors
     /// As of [`run`](Self::run).
     pub async fn run_with(&self, definition: &Definition, options: &RunOptions) -> Result<RunReport> {
+        if outward::goes_out(&self.ctx, definition).await {
+            return outward::run(&self.ctx, &self.ledger, definition, options).await;
+        }
         let prepared = Prepared::new(&self.ctx, definition, options).await?;
         if definition.paused || self.ledger.is_paused(&definition.name).await? {
             return Err(Error::Held(format!("sync \"{}\" is paused; resume it first", definition.name)));
@@ -219,11 +228,12 @@ fn new_report(prepared: &Prepared, sync: &str, run_id: String, started_at: DateT
         query_hash: prepared.query_hash.clone(),
         mode: prepared.rules.mode.name().to_owned(),
         window: None,
+        cursor: None,
     }
 }
 
 /// A UUID of version 7, which sorts by time.
-fn run_id(at: DateTime<Utc>) -> String {
+pub(crate) fn run_id(at: DateTime<Utc>) -> String {
     let mut random = [0; 10];
     random.copy_from_slice(&Uuid::new_v4().as_bytes()[..10]);
     uuid::Builder::from_unix_timestamp_millis(u64::try_from(at.timestamp_millis()).unwrap_or_default(), &random).into_uuid().to_string()

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use chrono::Utc;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
@@ -19,6 +20,7 @@ use crate::definition::{Definition, Mode, OnRemoved, RemovedMax, Retry, RunOptio
 use crate::diff::Rules;
 use crate::error::{Error, Result};
 use crate::hash;
+use crate::outward::window;
 use crate::source::{HashedExec, NewEncoder};
 
 /// What becomes of who left the source.
@@ -56,6 +58,10 @@ impl Prepared {
     pub(super) async fn new(ctx: &SessionContext, definition: &Definition, run: &RunOptions) -> Result<Self> {
         definition.check()?;
         let wrong = |problem: String| Error::Definition(format!("sync \"{}\": {problem}", definition.name));
+        if definition.window.is_some() {
+            let problem = "days and cursor are of syncs out of CleverTap, and this one goes into it; leave them out, and say what is new in the query";
+            return Err(wrong(problem.to_owned()));
+        }
         let session = session(ctx, definition, run)?;
         let query = definition.query.trim().trim_end_matches(';');
         let options = session.state().config_options().extensions.get::<Options>().cloned().unwrap_or_default();
@@ -67,7 +73,8 @@ impl Prepared {
         // Names that are not meant are refused as in an INSERT, which is planned here and never run.
         session.clevertap_sql(&format!("INSERT INTO {} {query}", definition.into)).await?;
         let provider = session.table_provider(definition.into.as_str()).await?;
-        let plan = session.clevertap_sql(query).await?.create_physical_plan().await?;
+        let frame = window::bind(session.clevertap_sql(query).await?, &definition.name, window::Span::of(run, Utc::now()), Utc::now())?;
+        let plan = frame.create_physical_plan().await?;
         if let Some(age_max) = definition.source_age_max {
             source_age::check(&plan, age_max, &definition.name)?;
         }
@@ -140,7 +147,7 @@ impl Prepared {
 }
 
 /// A session like that of `ctx`, with the options of the definition.
-fn session(ctx: &SessionContext, definition: &Definition, run: &RunOptions) -> Result<SessionContext> {
+pub(crate) fn session(ctx: &SessionContext, definition: &Definition, run: &RunOptions) -> Result<SessionContext> {
     // The builder's own configuration is changed: with another one it would put a new, empty catalogue in the place of the session's.
     let mut builder = SessionStateBuilder::new_from_existing(ctx.state());
     let mut config = builder.config().take().unwrap_or_default();

@@ -36,6 +36,7 @@ fn run(sync: &str, run_id: &str, minute: i64) -> RunReport {
         query_hash: "abcd".to_owned(),
         mode: "upsert".to_owned(),
         window: None,
+        cursor: None,
     }
 }
 
