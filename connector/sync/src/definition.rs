@@ -132,7 +132,7 @@ pub enum Window {
     /// The last days of the project, by its time zone, today among them. `$from` is the first midnight of them, `$to` the end of today.
     Days(u32),
     /// From where the last run ended: `$from` is the greatest value that was read of the column, less `look_back`; in mode `append`, what lies
-    /// behind that value; in the first run, 1970. `$to` is the start of the run, in whole seconds.
+    /// behind that value; in the first run, the year 2013, in which CleverTap began. `$to` is the start of the run, in whole seconds.
     Cursor {
         /// The column of the query that rises, an instant or a day: `event_time`.
         column: String,

@@ -21,9 +21,10 @@
 //! | `source` | the plan node that hashes the rows of a query |
 //! | `diff` | what of a source changed since it was sent |
 //! | `outbox` | rows that leave, each known until it has its fate |
+//! | `outward/` | the other direction: a window of CleverTap to a Delta table, a folder of Parquet, a table of the session |
 //! | `syncs/` | what an embedder calls |
 //!
-//! Not built yet: removals, custom lists, syncs out of CleverTap, `[syncs]` of `clevertap.toml` and the commands of `clevertap-sql`.
+//! Not built yet: removals, custom lists, `[syncs]` of `clevertap.toml` and the commands of `clevertap-sql`.
 
 pub mod definition;
 mod diff;

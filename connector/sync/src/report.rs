@@ -120,11 +120,11 @@ pub struct RunReport {
     /// What changed.
     #[serde(flatten)]
     pub changes: Changes,
-    /// Rows that CleverTap took.
+    /// Rows that CleverTap took; out of it, rows that were written: of an upsert of a Delta table, those that are new or changed.
     pub accepted: u64,
     /// Rows that it, or we, refused: dead letters.
     pub rejected: u64,
-    /// Rows whose answer was lost.
+    /// Rows whose answer was lost; out of CleverTap, rows that are being added to a table, until it is known that they are there.
     pub in_doubt: u64,
     /// Rows that were to be sent, and were not.
     pub unsent: u64,

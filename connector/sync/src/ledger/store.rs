@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
+use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
@@ -51,6 +52,20 @@ impl LedgerStore {
     pub(crate) fn new(place: &Place) -> Arc<Self> {
         let staging = place.is_local().then(|| place.path(".staged"));
         Arc::new(Self { store: Arc::clone(place.session_store()), staging, created: AtomicU8::new(0) })
+    }
+
+    /// Whether the folder has a file; not one that was left where files are staged.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn has_files(&self, place: &Place) -> Result<bool> {
+        let mut listed = self.store.list(Some(&place.path("")));
+        while let Some(file) = listed.try_next().await? {
+            if self.staging.as_ref().is_none_or(|staging| !file.location.prefix_matches(staging)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What became of the commit that was made through this store.

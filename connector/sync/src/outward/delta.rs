@@ -29,8 +29,6 @@ use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::operations::write::{SchemaMode, WriteBuilder};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaResult, DeltaTableError};
-use futures::TryStreamExt;
-use object_store::ObjectStore;
 
 use super::merge::{Merged, merge};
 use super::target::{Stored, Write};
@@ -104,14 +102,12 @@ impl DeltaTarget {
             let snapshot = EagerSnapshot::try_new(log.as_ref(), None).await.map_err(|error| self.fault(&error))?;
             return Ok(Some(Version { snapshot, log }));
         }
-        let found = store.list(Some(&self.place.path(""))).try_next().await;
-        match found.map_err(|error| self.fault(&DeltaTableError::from(error)))? {
-            None => Ok(None),
-            Some(_) => {
-                Err(self
-                    .wrong(&format!("is none: its folder has files and no {LOG_FOLDER}/; name an empty folder, or one that is not there")))
-            }
+        if store.has_files(&self.place).await.map_err(|error| self.fault(&DeltaTableError::from(error)))? {
+            return Err(
+                self.wrong(&format!("is none: its folder has files and no {LOG_FOLDER}/; name an empty folder, or one that is not there"))
+            );
         }
+        Ok(None)
     }
 
     async fn transaction(&self, version: &Version, of: &str) -> Result<Option<i64>> {

@@ -70,13 +70,10 @@ impl Folder {
                 Ok(owner) => wrong(&format!("is of the sync \"{}\"; give each sync a folder of its own", cut(&owner.sync))),
                 Err(_) => wrong(&format!("has a damaged {OWNER}; it says {{\"sync\":\"…\"}}")),
             },
-            Err(StoreError::NotFound { .. }) => {
-                let found = store.list(Some(&self.place.path(""))).try_next().await;
-                match found.map_err(|error| self.of_store(&error))? {
-                    None => Ok(false),
-                    Some(_) => wrong("has files that this sync did not write; name an empty one, or one that is not there"),
-                }
-            }
+            Err(StoreError::NotFound { .. }) => match store.has_files(&self.place).await.map_err(|error| self.of_store(&error))? {
+                false => Ok(false),
+                true => wrong("has files that this sync did not write; name an empty one, or one that is not there"),
+            },
             Err(error) => Err(self.of_store(&error)),
         }
     }

@@ -106,7 +106,7 @@ impl Query {
     /// [`Error::Definition`], or the query's.
     pub(super) async fn bound(&self, span: Option<Span>, run_at: DateTime<Utc>) -> Result<Bound> {
         let name = &self.definition.name;
-        let frame = bind(self.frame.clone(), name, span, run_at)?;
+        let frame = bind(self.frame.clone(), name, span, run_at, self.zone)?;
         let plan = frame.create_physical_plan().await?;
         let schema = plan.schema();
         for key in &self.definition.key {

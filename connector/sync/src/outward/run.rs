@@ -12,7 +12,7 @@ use super::query::Query;
 use super::spool::Spool;
 use super::target::{Stored, Target, Write};
 use super::window::{Span, shown};
-use crate::definition::{Definition, InDoubt, RunOptions};
+use crate::definition::{Definition, InDoubt, Mode, RunOptions};
 use crate::error::{Error, Result};
 use crate::ledger::{Lease, Ledger};
 use crate::report::{Changes, Preview, RunReport, Status, SyncPlan};
@@ -186,7 +186,8 @@ impl Begun {
         let schema = bound.schema();
         report.fields = schema.fields().iter().map(|field| field.name().clone()).collect();
         let kept = self.target.check(&schema, query).await?;
-        let rows = Spool::fill(&bound.plan, &query.session.task_ctx(), kept.as_ref(), bound.cursor).await?;
+        let key = if query.mode == Mode::Upsert { query.definition.key.as_slice() } else { &[] };
+        let rows = Spool::fill(&bound.plan, &query.session.task_ctx(), kept.as_ref(), bound.cursor, key).await?;
         report.changes.rows = rows.rows;
         // A value beyond the window would skip what comes until then.
         let read = rows.greatest.map(|greatest| step.span.map_or(greatest, |span| greatest.min(span.to)));

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use datafusion::catalog::streaming::StreamingTable;
@@ -86,12 +86,13 @@ impl Spool {
     /// Reads all rows, and keeps them in the types of `kept`, or in their own.
     ///
     /// # Errors
-    /// The source's, or the disk's.
+    /// [`Error::Guard`] if a column of `key` is NULL, which is equal to nothing; the source's, or the disk's.
     pub(super) async fn fill(
         plan: &Arc<dyn ExecutionPlan>,
         task: &Arc<TaskContext>,
         kept: Option<&SchemaRef>,
         cursor: Option<CursorColumn>,
+        key: &[String],
     ) -> Result<Self> {
         let schema = kept.cloned().unwrap_or_else(|| plan.schema());
         let metrics = SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
@@ -105,6 +106,16 @@ impl Spool {
             }
             if let Some(cursor) = cursor {
                 greatest = greatest.max(cursor.greatest(&batch)?);
+            }
+            for name in key {
+                let nulls = batch.column_by_name(name).and_then(|column| Some((column.logical_nulls()?, column.len())));
+                if let Some(row) = nulls.and_then(|(nulls, rows)| (0..rows).find(|row| nulls.is_null(*row))) {
+                    return Err(Error::Guard(format!(
+                        "row {} of the query has NULL in \"{name}\", which is of the key and tells it from no other; nothing was written. Leave such rows \
+                         out: WHERE \"{name}\" IS NOT NULL",
+                        count + row as u64 + 1
+                    )));
+                }
             }
             count += batch.num_rows() as u64;
             file.append_batch(&conformed(&batch, &schema)?)?;

@@ -6,13 +6,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Days, SecondsFormat, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::prelude::DataFrame;
 use datafusion_clevertap::chrono_tz::Tz;
 
 use crate::definition::RunOptions;
 use crate::error::{Error, Result};
+
+/// Before CleverTap existed: where a window begins that nothing bounds. From 1970 on, an export would be cut into parts most of which are empty.
+const BEGINNING: DateTime<Utc> = NaiveDate::from_ymd_opt(2013, 1, 1).expect("a day").and_time(NaiveTime::MIN).and_utc();
 
 /// From when, and to when; the end is not part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,7 @@ impl Span {
     /// The one that a run names. An end that it leaves out is `now`, a start the beginning.
     pub(crate) fn of(run: &RunOptions, now: DateTime<Utc>) -> Option<Self> {
         let is_given = run.from.is_some() || run.to.is_some();
-        is_given.then(|| Self { from: run.from.unwrap_or(DateTime::UNIX_EPOCH), to: run.to.unwrap_or(now) })
+        is_given.then(|| Self { from: run.from.unwrap_or(BEGINNING), to: run.to.unwrap_or(now) })
     }
 
     /// The last days of a project, today among them: up to its end, so that each run of a day has the same window.
@@ -40,9 +43,9 @@ impl Span {
     /// there.
     pub(super) fn of_cursor(cursor: Option<DateTime<Utc>>, again: Again, now: DateTime<Utc>) -> Self {
         let from = match (cursor, again) {
-            (None, _) => DateTime::UNIX_EPOCH,
+            (None, _) => BEGINNING,
             (Some(cursor), Again::From(look_back)) => {
-                TimeDelta::from_std(look_back).ok().and_then(|back| cursor.checked_sub_signed(back)).unwrap_or(DateTime::UNIX_EPOCH)
+                TimeDelta::from_std(look_back).ok().and_then(|back| cursor.checked_sub_signed(back)).unwrap_or(BEGINNING)
             }
             (Some(cursor), Again::Never) => cursor + TimeDelta::microseconds(1),
         };
@@ -89,17 +92,17 @@ pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
 }
 
 /// When a day begins: where daylight saving skips midnight, behind the gap.
-pub(super) fn midnight(day: chrono::NaiveDate, zone: Tz) -> DateTime<Utc> {
-    let quarters = (0..=96).map(|quarter| day.and_time(chrono::NaiveTime::MIN) + TimeDelta::minutes(15 * quarter));
+pub(super) fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let quarters = (0..=96).map(|quarter| day.and_time(NaiveTime::MIN) + TimeDelta::minutes(15 * quarter));
     let found = quarters.filter_map(|time| zone.from_local_datetime(&time).earliest()).next();
-    found.map_or_else(|| day.and_time(chrono::NaiveTime::MIN).and_utc(), |at| at.to_utc())
+    found.map_or_else(|| day.and_time(NaiveTime::MIN).and_utc(), |at| at.to_utc())
 }
 
-/// The query, with the instants in the place of its parameters.
+/// The query, with the instants in the place of its parameters. They have the project's zone, so that `$from::date` is its day.
 ///
 /// # Errors
 /// [`Error::Definition`] for a parameter that a run does not give, and for a window that the query does not look at.
-pub(crate) fn bind(frame: DataFrame, name: &str, span: Option<Span>, run_at: DateTime<Utc>) -> Result<DataFrame> {
+pub(crate) fn bind(frame: DataFrame, name: &str, span: Option<Span>, run_at: DateTime<Utc>, zone: Tz) -> Result<DataFrame> {
     let wrong = |problem: String| Err(Error::Definition(format!("sync \"{name}\": {problem}")));
     let names: Vec<String> = frame.logical_plan().get_parameter_names()?.iter().map(|id| id.trim_start_matches('$').to_owned()).collect();
     let has = |parameter: &str| names.iter().any(|name| name == parameter);
@@ -112,7 +115,7 @@ pub(crate) fn bind(frame: DataFrame, name: &str, span: Option<Span>, run_at: Dat
         }
         Some(_) if !has("from") || !has("to") => {
             return wrong(
-                "it has a window, which its query does not look at; say WHERE event_time >= $from AND event_time < $to, or leave the window out".to_owned(),
+                "it has a window, which its query does not look at; say WHERE event_time >= $from AND event_time < $to (of days: event_date >= $from::date AND event_date < $to::date), or leave the window out".to_owned(),
             );
         }
         _ => {}
@@ -120,7 +123,7 @@ pub(crate) fn bind(frame: DataFrame, name: &str, span: Option<Span>, run_at: Dat
     if names.is_empty() {
         return Ok(frame);
     }
-    let instant = |at: DateTime<Utc>| ScalarValue::TimestampMicrosecond(Some(at.timestamp_micros()), Some("+00:00".into()));
+    let instant = |at: DateTime<Utc>| ScalarValue::TimestampMicrosecond(Some(at.timestamp_micros()), Some(zone.name().into()));
     let mut values = HashMap::from([("run_at".to_owned(), instant(run_at).into())]);
     if let Some(Span { from, to }) = span {
         values.extend([("from".to_owned(), instant(from).into()), ("to".to_owned(), instant(to).into())]);
@@ -153,7 +156,7 @@ mod tests {
         let (now, cursor) = (at("2026-11-07T19:00:00.75Z"), Some(at("2026-11-07T10:00:00Z")));
         let spans = [(None, Again::Never), (cursor, Again::Never), (cursor, Again::From(Duration::from_secs(3600)))];
         let texts = spans.map(|(cursor, again)| Span::of_cursor(cursor, again, now).texts(Tz::UTC).0);
-        assert_eq!(texts, ["1970-01-01T00:00:00Z", "2026-11-07T10:00:00.000001Z", "2026-11-07T09:00:00Z"]);
+        assert_eq!(texts, ["2013-01-01T00:00:00Z", "2026-11-07T10:00:00.000001Z", "2026-11-07T09:00:00Z"]);
         assert_eq!(Span::of_cursor(cursor, Again::Never, now).to, at("2026-11-07T19:00:00Z"));
         assert!(Span { from: now, to: at("2026-11-07T10:00:00Z") }.check("charged", Tz::UTC).is_err());
     }

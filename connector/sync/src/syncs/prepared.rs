@@ -13,7 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::options::DryRun;
 use datafusion_clevertap::payload::{PayloadEncoder, TableKind};
-use datafusion_clevertap::{Account, ClevertapSql, Options, payload_encoder};
+use datafusion_clevertap::{Account, ClevertapSql, Options, account_of, payload_encoder};
 
 use super::{remove, source_age};
 use crate::definition::{Definition, Mode, OnRemoved, RemovedMax, Retry, RunOptions};
@@ -73,7 +73,9 @@ impl Prepared {
         // Names that are not meant are refused as in an INSERT, which is planned here and never run.
         session.clevertap_sql(&format!("INSERT INTO {} {query}", definition.into)).await?;
         let provider = session.table_provider(definition.into.as_str()).await?;
-        let frame = window::bind(session.clevertap_sql(query).await?, &definition.name, window::Span::of(run, Utc::now()), Utc::now())?;
+        let zone = account_of(provider.as_ref()).and_then(Account::time_zone).unwrap_or_default();
+        let frame =
+            window::bind(session.clevertap_sql(query).await?, &definition.name, window::Span::of(run, Utc::now()), Utc::now(), zone)?;
         let plan = frame.create_physical_plan().await?;
         if let Some(age_max) = definition.source_age_max {
             source_age::check(&plan, age_max, &definition.name)?;

@@ -1,7 +1,9 @@
 //! An emulator with events, a session at an instant, a ledger, and a table that takes rows.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, StringArray};
 use arrow::compute::concat_batches;
@@ -27,38 +29,42 @@ use datafusion_clevertap_sync::{Definition, Syncs};
 use futures::TryStreamExt;
 
 /// Events of a window, with an id that no other has.
-pub const CHARGED: &str = "SELECT properties ->> 'Id' AS id, identity, event_time, (properties -> 'Amount')::bigint AS amount FROM clevertap.events \
+pub(crate) const CHARGED: &str = "SELECT properties ->> 'Id' AS id, identity, event_time, (properties -> 'Amount')::bigint AS amount FROM clevertap.events \
                            WHERE event_name = 'Charged' AND event_time >= $from AND event_time < $to";
 
-pub struct World {
-    pub emulator: Emulator,
-    pub folder: tempfile::TempDir,
-    pub shelf: Shelf,
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) shelf: Shelf,
 }
 
 /// A session of a world, in which it is a certain time.
-pub struct At {
-    pub ctx: SessionContext,
-    pub syncs: Syncs,
+pub(crate) struct At {
+    pub(crate) ctx: SessionContext,
+    pub(crate) syncs: Syncs,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::in_zone(chrono_tz::Asia::Kolkata)
+    }
+
+    pub(crate) fn in_zone(zone: chrono_tz::Tz) -> Self {
         let started_at = DateTime::parse_from_rfc3339("2026-11-20T12:00:00Z").expect("an instant").timestamp();
-        let emulator = Emulator::new(Settings { seed: 7, started_at, ..Settings::default() });
+        let emulator = Emulator::new(Settings { seed: 7, started_at, time_zone: zone, ..Settings::default() });
         Self { emulator, folder: tempfile::tempdir().expect("a folder"), shelf: Shelf::default() }
     }
 
     /// A folder or file below the world's.
-    pub fn path(&self, below: &str) -> String {
+    pub(crate) fn path(&self, below: &str) -> String {
         self.folder.path().join(below).display().to_string()
     }
 
-    pub async fn at(&self, time: &str) -> At {
+    pub(crate) async fn at(&self, time: &str) -> At {
         let transport: Arc<dyn Transport> = Arc::new(EmulatorTransport::new(self.emulator.clone(), CallLog::Off));
         let time = DateTime::parse_from_rfc3339(time).expect("an instant").to_utc();
         let settings = AccountSettings::new().with_transport(transport).with_seed(7).with_own_limits(true);
-        let settings = settings.with_time_zone(chrono_tz::Asia::Kolkata).with_clock(Clock::starting_at(time));
+        let settings = settings.with_time_zone(self.emulator.settings().time_zone).with_clock(Clock::starting_at(time));
         let account = Account::open("TEST-123-456Z", Secret::new("emulator-passcode"), Region::In1, settings).expect("an account");
         let ctx = SessionContext::new_with_config(SessionConfig::new().with_option_extension(DatabaseOptions::default()));
         register(&ctx, "clevertap", &account).expect("registered");
@@ -68,7 +74,7 @@ impl World {
     }
 
     /// Events of one person, each with its id and the time at which it happened.
-    pub async fn charge(&self, events: &[(&str, &str)]) {
+    pub(crate) async fn charge(&self, events: &[(&str, &str)]) {
         let rows: Vec<String> = events.iter().map(|(id, time)| format!("('{id}', TIMESTAMP '{time}')")).collect();
         let insert = format!(
             "INSERT INTO clevertap.events SELECT 'cust-1' AS identity, 'Charged' AS event_name, at AS event_time, id AS \"Id\", 5 AS \"Amount\" \
@@ -81,7 +87,7 @@ impl World {
     }
 
     /// The days of the exports that were opened since it was asked last, as they were sent.
-    pub fn days(&self, seen: &mut usize) -> Vec<(i64, i64)> {
+    pub(crate) fn days(&self, seen: &mut usize) -> Vec<(i64, i64)> {
         let opened = self.emulator.report().exports_opened;
         let new = opened.iter().skip(*seen).filter_map(|export| export.from.zip(export.to)).collect();
         *seen = opened.len();
@@ -89,7 +95,7 @@ impl World {
     }
 
     /// The ids that a Delta table has, sorted.
-    pub async fn ids_of_delta(&self, table: &str) -> Vec<String> {
+    pub(crate) async fn ids_of_delta(&self, table: &str) -> Vec<String> {
         let url = url::Url::from_directory_path(self.path(table)).expect("a URL");
         let table = deltalake_core::open_table(url).await.expect("a table");
         let files: Vec<String> = table.get_file_uris().expect("files").collect();
@@ -101,13 +107,13 @@ impl World {
     }
 
     /// The ids that a folder of Parquet has, sorted.
-    pub async fn ids_of_parquet(&self, folder: &str) -> Vec<String> {
+    pub(crate) async fn ids_of_parquet(&self, folder: &str) -> Vec<String> {
         let frame = SessionContext::new().read_parquet(self.path(folder), ParquetReadOptions::default()).await.expect("files");
         ids(&frame.collect().await.expect("rows"))
     }
 
     /// Files of a folder, sorted, but for those that readers leave out.
-    pub fn files(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn files(&self, folder: &str) -> Vec<String> {
         fn walk(folder: &std::path::Path, below: &str, files: &mut Vec<String>) {
             for entry in std::fs::read_dir(folder).expect("a folder") {
                 let entry = entry.expect("an entry");
@@ -127,13 +133,29 @@ impl World {
 }
 
 impl At {
-    pub async fn run(&self, definition: &Definition) -> datafusion_clevertap_sync::report::RunReport {
+    pub(crate) async fn run(&self, definition: &Definition) -> datafusion_clevertap_sync::report::RunReport {
         self.syncs.run(definition).await.expect("a run")
     }
 }
 
+impl At {
+    /// Begins a run, and ends it as a process that is killed, a while after `is_time`.
+    pub(crate) async fn kill(&self, definition: &Definition, is_time: impl Fn() -> bool) {
+        let under_way = async {
+            while !is_time() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        tokio::select! {
+            ended = self.syncs.run(definition) => panic!("it ended: {ended:?}"),
+            () = under_way => {}
+        }
+    }
+}
+
 /// The column `id` of these rows, sorted.
-pub fn ids(batches: &[RecordBatch]) -> Vec<String> {
+pub(crate) fn ids(batches: &[RecordBatch]) -> Vec<String> {
     let texts = |batch: &RecordBatch| {
         let column = arrow::compute::cast(batch.column_by_name("id").expect("ids"), &DataType::Utf8).expect("texts");
         let column = column.as_any().downcast_ref::<StringArray>().expect("texts").clone();
@@ -146,7 +168,7 @@ pub fn ids(batches: &[RecordBatch]) -> Vec<String> {
 
 /// What the shelf does with rows besides keeping them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mood {
+pub(crate) enum Mood {
     #[default]
     Calm,
     /// It keeps them, and then never answers.
@@ -157,9 +179,10 @@ pub enum Mood {
 
 /// A table as a database has one: all rows of an INSERT, or none.
 #[derive(Clone, Default)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     rows: Arc<Mutex<Vec<RecordBatch>>>,
     mood: Arc<Mutex<Mood>>,
+    writes: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Shelf {
@@ -179,11 +202,16 @@ impl Shelf {
         ]))
     }
 
-    pub fn ids(&self) -> Vec<String> {
+    pub(crate) fn ids(&self) -> Vec<String> {
         ids(&self.rows.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub fn becomes(&self, mood: Mood) {
+    /// How often it has stored rows.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn becomes(&self, mood: Mood) {
         *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
     }
 
@@ -202,6 +230,7 @@ impl Shelf {
             }
         }
         rows.push(new);
+        self.writes.fetch_add(1, Ordering::SeqCst);
     }
 }
 
