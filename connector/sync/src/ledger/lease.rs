@@ -214,7 +214,7 @@ impl Lease {
     }
 
     /// The order of a commit among all of its sync.
-    pub(crate) fn next_seq(&self) -> i64 {
+    pub(super) fn next_seq(&self) -> i64 {
         const COMMITS_MAX: u64 = 1_000_000;
         let commit = self.state.commits.fetch_add(1, Ordering::SeqCst).min(COMMITS_MAX - 1);
         i64::try_from(self.state.number * COMMITS_MAX + commit).unwrap_or(i64::MAX)

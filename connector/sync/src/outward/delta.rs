@@ -5,10 +5,11 @@
 //!
 //! | `appId` | `version` |
 //! |---|---|
-//! | `clevertap-sync:<sync>` | a number that rises with each commit: a run that was taken over has a smaller one, and commits nothing |
+//! | `clevertap-sync:<sync>` | how many commits the sync has made |
 //! | `clevertap-sync:<sync>:run` | when the run began whose rows are the last, in microseconds |
 //! | `clevertap-sync:<sync>:cursor` | the cursor, in microseconds |
 //!
+//! A run commits upon the run that it has seen when it began: where another came in between, which took the sync over, it commits nothing.
 //! The window and the run stand in the commit's `commitInfo` besides, for whoever looks at the history. A commit is made upon the version that was
 //! looked at; when another comes first, that is looked at anew, and an upsert finds its rows again.
 
@@ -182,7 +183,7 @@ impl DeltaTarget {
     /// # Errors
     /// [`Error::Held`] if another run has the sync, [`Error::Storage`] if nothing was committed, [`Error::Definition`].
     pub(super) async fn write(&self, write: &Write<'_>, changes: &mut Changes) -> Result<u64> {
-        let (number, rows) = (write.lease.next_seq(), write.rows.rows);
+        let (rows, own) = (write.rows.rows, Some(write.run_at.timestamp_micros()));
         let (mut conflicts, mut faults, mut merged) = (0, 0, None);
         loop {
             if write.lease.is_lost() {
@@ -193,12 +194,13 @@ impl DeltaTarget {
                 self.make(&store, write.rows.schema()).await?;
                 continue;
             };
-            match self.transaction(&version, "").await? {
-                Some(there) if there > number => return Err(self.taken_over()),
+            match self.transaction(&version, ":run").await? {
                 // The answer to the commit was lost.
-                Some(there) if there == number => break,
+                there if there == own => break,
+                there if there != write.seen.map(|seen| seen.timestamp_micros()) => return Err(self.taken_over()),
                 _ => {}
             }
+            let number = self.transaction(&version, "").await?.unwrap_or_default() + 1;
             let error = match self.commit(write, &version, number, &mut merged).await {
                 Ok(()) => break,
                 Err(error) => error,

@@ -5,6 +5,7 @@
 use chrono::{DateTime, Utc};
 
 use super::window::{Span, parse};
+use crate::definition::Mode;
 use crate::error::Result;
 use crate::ledger::{Lease, Ledger};
 use crate::report::{Changes, RunReport, Status};
@@ -40,13 +41,14 @@ pub(super) struct Past {
 impl Past {
     /// `runs`, the newest first.
     pub(super) fn of(runs: &[RunReport]) -> Self {
-        let reset = runs.iter().position(|run| run.mode == RESET);
-        let (runs, reset) = (&runs[..reset.unwrap_or(runs.len())], reset.and_then(|at| runs.get(at)));
-        let is_done = |run: &RunReport| run.status == Status::Successful;
-        let left = runs.iter().take_while(|run| !is_done(run)).find(|run| run.status == Status::Running || run.in_doubt > 0);
+        let reset = runs.iter().find(|run| run.mode == RESET);
+        // The name may have been another sync's, into CleverTap.
+        let runs: Vec<&RunReport> = runs.iter().take_while(|run| run.mode != RESET).filter(|run| goes_out(run)).collect();
+        let is_done = |run: &&RunReport| run.status == Status::Successful;
+        let left = runs.iter().copied().take_while(|run| !is_done(run)).find(|run| run.status == Status::Running || run.in_doubt > 0);
         let pending = left.map(|run| {
             // Of a window that was tried more than once, its rows may have arrived in any of them.
-            let same = runs.iter().take_while(|run| !is_done(run)).filter(|other| other.window == run.window);
+            let same = runs.iter().copied().take_while(|run| !is_done(run)).filter(|other| other.window == run.window);
             Pending {
                 span: run.window.as_ref().and_then(Span::parse),
                 started_at: run.started_at,
@@ -54,9 +56,14 @@ impl Past {
                 in_doubt: same.map(|run| run.in_doubt).max().unwrap_or_default(),
             }
         });
-        let cursor = runs.iter().filter(|run| is_done(run)).find_map(|run| run.cursor.as_deref().and_then(parse));
+        let cursor = runs.iter().copied().filter(is_done).find_map(|run| run.cursor.as_deref().and_then(parse));
         Self { cursor, pending, reset_at: reset.map(|run| run.started_at) }
     }
+}
+
+/// Whether a run led out of CleverTap, and left anything that the next one must know.
+fn goes_out(run: &RunReport) -> bool {
+    run.window.is_some() || run.mode == Mode::Append.name() || run.mode == Mode::Replace.name()
 }
 
 /// Of a sync that leads out of CleverTap: its next run begins as its first did.
@@ -65,7 +72,6 @@ impl Past {
 /// The ledger's.
 pub(crate) async fn forget_cursor(ledger: &Ledger, lease: &Lease) -> Result<()> {
     let runs = ledger.runs(Some(lease.sync())).await?;
-    let goes_out = |run: &RunReport| run.window.is_some() || matches!(run.mode.as_str(), "append" | "replace");
     let Some(last) = runs.first().filter(|run| goes_out(run)) else { return Ok(()) };
     let now = Utc::now();
     let reset = RunReport {

@@ -88,7 +88,8 @@ mod tests {
         assert_eq!(out("shop.t", |sync| sync.mode = Some(Mode::Upsert)), Ok(Mode::Upsert));
         let cursor = |look_back| Some(Window::Cursor { column: "t".into(), look_back: Duration::from_secs(look_back) });
         assert_eq!(out("delta:x", |sync| sync.window = cursor(0)), Ok(Mode::Append));
-        let refused: [(&str, &dyn Fn(&mut Definition), &str); 9] = [
+        type Change<'c> = &'c dyn Fn(&mut Definition);
+        let refused: [(&str, Change<'_>, &str); 9] = [
             ("delta: ", &|_| (), "names no place"),
             ("delta:x", &|sync| sync.mode = Some(Mode::Mirror), "mode = \"mirror\" is of syncs into CleverTap"),
             ("delta:x", &|sync| sync.mode = Some(Mode::Upsert), "needs a key"),

@@ -24,21 +24,24 @@ struct Begun {
     target: Target,
     cursor: Option<DateTime<Utc>>,
     pending: Option<Pending>,
+    /// When the last run began whose rows are at the target, if that says so.
+    seen: Option<DateTime<Utc>>,
 }
 
 impl Begun {
     async fn new(query: Query, ledger: &Ledger) -> Result<Self> {
         let past = Past::of(&ledger.runs(Some(&query.definition.name)).await?);
         let target = Target::of(&query)?;
-        let (mut cursor, mut pending) = (past.cursor, past.pending);
+        let (mut cursor, mut pending, mut seen) = (past.cursor, past.pending, None);
         if let Some(stored) = target.stored().await? {
+            seen = stored.run_at;
             let counts = stored.run_at.is_some_and(|run_at| past.reset_at.is_none_or(|reset_at| run_at > reset_at));
             let stored = if counts { stored } else { Stored::default() };
             cursor = stored.cursor;
             // Its rows are there, and the run did not come to say so.
             pending = pending.filter(|pending| stored.run_at.is_none_or(|run_at| run_at < pending.started_at));
         }
-        Ok(Self { query, target, cursor, pending })
+        Ok(Self { query, target, cursor, pending, seen })
     }
 
     /// # Errors
@@ -192,7 +195,7 @@ impl Begun {
         // A value beyond the window would skip what comes until then.
         let read = rows.greatest.map(|greatest| step.span.map_or(greatest, |span| greatest.min(span.to)));
         let cursor = if step.is_backfill { None } else { read.max(self.cursor.filter(|_| bound.cursor.is_some())) };
-        let write = Write { query, rows: &rows, span: step.span, lease, run_id: &report.run_id.clone(), run_at, cursor };
+        let write = Write { query, rows: &rows, span: step.span, lease, run_id: &report.run_id.clone(), run_at, seen: self.seen, cursor };
         let mut changes = report.changes;
         report.unsent = rows.rows;
         let written = self.target.write(&write, &mut changes, async || {

@@ -33,6 +33,8 @@ pub(super) struct Write<'w> {
     pub(super) lease: &'w Lease,
     pub(super) run_id: &'w str,
     pub(super) run_at: DateTime<Utc>,
+    /// When the last run began whose rows the target has, as it was when this one began.
+    pub(super) seen: Option<DateTime<Utc>>,
     /// The cursor after it; `None` where it stays.
     pub(super) cursor: Option<DateTime<Utc>>,
 }

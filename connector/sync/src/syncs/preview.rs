@@ -2,6 +2,8 @@
 //!
 //! In: a definition. Out: rows and payloads. The query is not read any further than they take.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
@@ -16,7 +18,7 @@ use crate::source::HIDDEN;
 
 pub(super) async fn preview(ctx: &SessionContext, definition: &Definition, rows: usize) -> Result<Preview> {
     let prepared = Prepared::new(ctx, definition, &RunOptions::default()).await?;
-    let mut stream = execute_stream(prepared.rows.clone(), prepared.session.task_ctx())?;
+    let mut stream = execute_stream(Arc::clone(&prepared.rows), prepared.session.task_ctx())?;
     let (mut shown, mut payloads, mut encoder) = (Vec::new(), Vec::new(), prepared.encoder()?);
     while payloads.len() < rows
         && let Some(batch) = stream.try_next().await?

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use clevertap_emulator::{Fault, What};
 use datafusion_clevertap_sync::definition::{InDoubt, Mode, Window};
 use datafusion_clevertap_sync::report::Status;
-use datafusion_clevertap_sync::{Definition, Error, RunOptions};
+use datafusion_clevertap_sync::{Definition, Error, RunOptions, Syncs};
 use world::{CHARGED, Mood, World};
 
 const NOON: &str = "2026-11-08T06:30:00Z";
@@ -240,6 +240,44 @@ fn out_like(definition: &Definition, query: &str) -> Definition {
     let mut like = definition.clone();
     query.clone_into(&mut like.query);
     like
+}
+
+#[tokio::test]
+async fn syncs_that_write_one_table_at_once_each_have_their_rows_in_it() {
+    let world = four().await;
+    let now = world.at(NOON).await;
+    let named = |name: &str| {
+        let mut charged = out(&format!("delta:{}", world.path("charged")), cursor(0));
+        name.clone_into(&mut charged.name);
+        charged.key = vec!["id".to_owned()];
+        charged.query = CHARGED.replace("properties ->> 'Id' AS id", &format!("concat('{name} ', properties ->> 'Id') AS id"));
+        charged
+    };
+    let (one, two, three) = (named("one"), named("two"), named("three"));
+    let (one, two, three) = tokio::join!(now.run(&one), now.run(&two), now.run(&three));
+    assert_eq!((one.accepted, two.accepted, three.accepted), (4, 4, 4));
+    assert_eq!(world.ids_of_delta("charged").await.len(), 12);
+    // Another ledger knows nothing of the runs before, and the table does.
+    let other = Syncs::open(now.ctx.clone(), &world.path("another state")).await.expect("a ledger");
+    let again = other.run(&named("one")).await.expect("a run");
+    assert_eq!((again.accepted, again.window.expect("a window").0.as_str()), (0, "2026-11-08T10:00:00+05:30"));
+}
+
+#[tokio::test]
+async fn a_run_that_was_taken_over_commits_nothing() {
+    let world = four().await;
+    let charged = out(&format!("delta:{}", world.path("charged")), cursor(0));
+    let slow = world.at(NOON).await;
+    // While it reads, another ledger's run of the sync comes to its end.
+    let other = Syncs::open(slow.ctx.clone(), &world.path("another state")).await.expect("a ledger");
+    world.emulator.add_fault(Fault::new(What::Slow { ms: 1_500 }).on("/1/events.json").times(1));
+    let (slow, other) = tokio::join!(slow.syncs.run(&charged), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        other.run(&charged).await
+    });
+    assert_eq!(other.expect("a run").accepted, 4);
+    assert!(matches!(&slow, Err(Error::Held(_))), "{slow:?}");
+    assert_eq!(world.ids_of_delta("charged").await, ["a", "b", "c", "d"]);
 }
 
 #[tokio::test]
