@@ -64,3 +64,41 @@ pub(super) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> datafusion::
     let rows = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<std::result::Result<_, _>>()?, &rows)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    async fn types(select: &str) -> Result<Vec<String>, String> {
+        let frame = SessionContext::new().sql(select).await.expect("a query");
+        let schema = kept(frame.schema().as_arrow(), "charged").map_err(|error| error.to_string())?;
+        let batch = frame.collect().await.expect("rows").remove(0);
+        conformed(&batch, &schema).expect("rows in these types");
+        Ok(schema.fields().iter().map(|field| field.data_type().to_string()).collect())
+    }
+
+    #[tokio::test]
+    async fn each_type_has_one_that_loses_nothing_or_a_remedy() {
+        let select = "SELECT 'a', arrow_cast(1, 'UInt64'), arrow_cast(1, 'UInt8'), [1, 2], {'a': 'b'}, DATE '2026-11-01', \
+                      arrow_cast('2026-11-01T00:00:00Z', 'Timestamp(s, \"Asia/Kolkata\")')";
+        let found = types(select).await.expect("types");
+        let expected = ["Utf8", "Decimal128(20, 0)", "Int16", "List(Int64)", "Struct(\"a\": Utf8)", "Date32", "Timestamp(µs, \"UTC\")"];
+        assert_eq!(found, expected);
+        let refused = [
+            (
+                "SELECT TIMESTAMP '2026-11-01 00:00:00' AS t",
+                "AT TIME ZONE 'UTC'",
+                "SELECT TIMESTAMP '2026-11-01 00:00:00' AT TIME ZONE 'UTC' AS t",
+            ),
+            ("SELECT NULL AS t", "CAST(… AS varchar)", "SELECT CAST(NULL AS varchar) AS t"),
+            ("SELECT INTERVAL '1 day' AS t", "CAST it to varchar", "SELECT CAST(INTERVAL '1 day' AS varchar) AS t"),
+        ];
+        for (select, words, remedy) in refused {
+            let error = types(select).await.expect_err("refused");
+            assert!(error.contains("the column \"t\"") && error.contains(words), "{error}");
+            assert_eq!(types(remedy).await.expect("types").len(), 1);
+        }
+    }
+}

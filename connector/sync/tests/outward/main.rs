@@ -138,6 +138,32 @@ async fn an_append_by_a_cursor_has_each_row_once_also_if_a_run_ends_in_the_middl
     assert_eq!(world.ids_of_delta("charged").await, ["a", "b", "c", "d", "e", "f", "g"]);
 }
 
+#[tokio::test]
+async fn wherever_runs_end_each_row_is_there_once() {
+    let world = World::new();
+    let syncs = [format!("delta:{}", world.path("delta")), format!("parquet:{}", world.path("parquet"))].map(|into| {
+        let mut charged = out(&into, cursor(0));
+        into.split(':').next().expect("a name").clone_into(&mut charged.name);
+        charged
+    });
+    let mut ids = Vec::new();
+    for round in 0..12 {
+        let (id, hour) = (format!("{round:02}"), 10 + round);
+        world.charge(&[(&id, &format!("2026-11-08 {hour}:00:00"))]).await;
+        ids.push(id);
+        let now = world.at(&format!("2026-11-08T{hour}:30:00+05:30")).await;
+        for charged in &syncs {
+            // Soon, or late; some come to their end.
+            tokio::time::timeout(Duration::from_millis(10 + 30 * round), now.syncs.run(charged)).await.ok();
+        }
+    }
+    let now = world.at("2026-11-09T12:00:00+05:30").await;
+    for charged in &syncs {
+        now.run(charged).await;
+    }
+    assert_eq!((world.ids_of_delta("delta").await, world.ids_of_parquet("parquet").await), (ids.clone(), ids));
+}
+
 /// The row that a run leaves which is killed before it writes its last.
 fn as_killed(mut run: datafusion_clevertap_sync::report::RunReport) -> datafusion_clevertap_sync::report::RunReport {
     (run.status, run.accepted, run.cursor, run.finished_at) = (Status::Running, 0, None, None);
