@@ -8,7 +8,7 @@ use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 
 use super::past::{BACKFILL, Past, Pending};
-use super::query::Query;
+use super::query::{Bound, Query};
 use super::spool::Spool;
 use super::target::{Stored, Target, Write};
 use super::window::{Span, shown};
@@ -165,10 +165,12 @@ impl Begun {
             notes.push(BACKFILL.to_owned());
         }
         let started_at = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap_or_default();
+        // What is wrong with the query is said before the ledger has a run.
+        let bound = self.query.bound(step.span, started_at).await?;
         let mut report = self.report(step.span, started_at, notes);
         ledger.put_run(lease, &report).await?;
         let worked = tokio::select! {
-            worked = self.work(lease, ledger, step, &mut report) => worked,
+            worked = self.work(lease, ledger, &bound, step, &mut report) => worked,
             () = lease.lost() => {
                 let name = lease.sync();
                 return Err(Error::Held(format!("sync \"{name}\": its lease was lost while it ran, and another run may have it; run it again")));
@@ -183,9 +185,8 @@ impl Begun {
         Ok(report)
     }
 
-    async fn work(&self, lease: &Lease, ledger: &Ledger, step: Step, report: &mut RunReport) -> Result<()> {
+    async fn work(&self, lease: &Lease, ledger: &Ledger, bound: &Bound, step: Step, report: &mut RunReport) -> Result<()> {
         let (query, run_at) = (&self.query, report.started_at);
-        let bound = query.bound(step.span, run_at).await?;
         let schema = bound.schema();
         report.fields = schema.fields().iter().map(|field| field.name().clone()).collect();
         let kept = self.target.check(&schema, query).await?;

@@ -120,6 +120,7 @@ pub(crate) fn bind(frame: DataFrame, name: &str, span: Option<Span>, run_at: Dat
         }
         _ => {}
     }
+    span.map(|span| span.check(name, zone)).transpose()?;
     if names.is_empty() {
         return Ok(frame);
     }

@@ -101,7 +101,8 @@ impl Syncs {
     ///
     /// # Errors
     /// Where nothing was sent: [`Error::Definition`], [`Error::Guard`], [`Error::Held`], the query's or the ledger's. Once rows have left, what
-    /// went wrong is in the report, unless the ledger itself does not take it.
+    /// went wrong is in the report, unless the ledger itself does not take it. Out of CleverTap, whatever went wrong is returned, and the ledger has
+    /// the run.
     pub async fn run(&self, definition: &Definition) -> Result<RunReport> {
         self.run_with(definition, &RunOptions::default()).await
     }

@@ -423,6 +423,7 @@ async fn what_a_definition_cannot_be_is_said_with_a_remedy() {
         assert!(matches!(&error, Error::Definition(text) if text.contains(words)), "{error}");
     }
     assert!(!world.folder.path().join("charged").exists());
+    assert!(now.syncs.history(None).await.expect("runs").is_empty());
     // The remedies.
     assert_eq!(now.run(&out_like(&out(&delta, None), fixed)).await.accepted, 2);
 }
