@@ -49,6 +49,10 @@ impl SessionTable {
     pub(super) async fn check(&self, schema: &Schema, query: &Query) -> Result<()> {
         let session = self.session(query)?;
         let there = self.provider(&session).await?.schema();
+        // One without columns is not there yet, and is made by its first write: a database with `create`.
+        if there.fields().is_empty() {
+            return Ok(());
+        }
         let lacks = schema.fields().iter().find(|field| there.index_of(field.name()).is_err());
         let Some(field) = lacks else { return Ok(()) };
         let columns: Vec<&str> = there.fields().iter().map(|field| field.name().as_str()).collect();
@@ -79,7 +83,8 @@ impl SessionTable {
 
     async fn plan(&self, write: &Write<'_>, session: &SessionContext) -> Result<Arc<dyn ExecutionPlan>> {
         let provider = self.provider(session).await?;
-        let (there, rows) = (provider.schema(), write.rows.schema());
+        let rows = write.rows.schema();
+        let there = Some(provider.schema()).filter(|there| !there.fields().is_empty()).unwrap_or_else(|| Arc::clone(rows));
         let columns = there.fields().iter().filter_map(|field| {
             let own = rows.field_with_name(field.name()).ok()?;
             let column = ident(field.name());
