@@ -11,6 +11,8 @@ use std::{
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+#[cfg(feature = "syncs")]
+use crate::commands::sync::{self, SyncFlags};
 use crate::{
     commands::{
         check::{self, CheckFlags},
@@ -49,6 +51,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done with rejected rows skipped.
   clevertap-sql person --email ada@example.org -o ada.json
   clevertap-sql --allow-erase erase --file leavers.csv --wait
   clevertap-sql resend failed/
+  clevertap-sql sync run people
   clevertap-sql --failed-rows failed/ -c \"SET clevertap.on_reject = 'skip'\" -f load.sql";
 
 /// SQL over CleverTap and files.
@@ -93,6 +96,9 @@ enum Command {
     Init,
     /// Show what is in force, and where each value came from
     Config(ConfigFlags),
+    /// Syncs: named queries that are run again and again, and send only what changed
+    #[cfg(feature = "syncs")]
+    Sync(SyncFlags),
     #[command(flatten)]
     OfAccount(AccountCommand),
 }
@@ -177,6 +183,10 @@ async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Opt
     }
     let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let interactive = if is_terminal { Interactive::Terminal } else { Interactive::Script };
+    #[cfg(feature = "syncs")]
+    if let Some(Command::Sync(flags)) = command {
+        return Box::pin(sync::sync(flags, config, stdout()?, console, Interrupts::listen()?)).await;
+    }
     let Some(Command::OfAccount(command)) = command else {
         return run::run(script, sources, config, interactive, console).await;
     };
@@ -184,12 +194,18 @@ async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Opt
         let mut output = stdout()?;
         return Interrupts::listen()?.or(check_database(&config.databases, name, table.as_deref(), &mut output)).await?;
     }
+    #[cfg(feature = "syncs")]
+    let ledger = config.ledger();
+    #[cfg(not(feature = "syncs"))]
+    let ledger: Option<String> = None;
     let opened = config.accounts.into_default()?;
     match command {
         AccountCommand::Check(_) => Interrupts::listen()?.or(check::check(&opened, &mut stdout()?)).await?,
         AccountCommand::Person(flags) => person::person(&flags, opened, console, Interrupts::listen()?).await,
         AccountCommand::Resend(flags) => resend::resend(&flags, opened, stdout()?, console, Interrupts::listen()?).await,
-        AccountCommand::Erase(flags) => erase::erase(&flags, opened, variable, interactive, console, Interrupts::listen()?).await,
+        AccountCommand::Erase(flags) => {
+            erase::erase(&flags, opened, variable, ledger.as_deref(), interactive, console, Interrupts::listen()?).await
+        }
     }
 }
 

@@ -165,6 +165,17 @@ pub(crate) fn sentence(error: &DataFusionError) -> String {
     }
 }
 
+/// The text of an error of DataFusion without the prefixes of its kinds.
+#[cfg(feature = "syncs")]
+pub(crate) fn without_kind(mut text: &str) -> &str {
+    const KINDS: [&str; 5] =
+        ["External error: ", "Error during planning: ", "Execution error: ", "Invalid or Unsupported Configuration: ", "Arrow error: "];
+    while let Some(rest) = KINDS.iter().find_map(|kind| text.strip_prefix(kind)) {
+        text = rest;
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -289,6 +289,9 @@ pub struct RunOptions {
     pub removed_max: Option<RemovedMax>,
     /// A mirror removes who left the source also in its first run as one: else that run is a baseline, and removes nobody.
     pub removes_at_first: bool,
+    /// Keys whose hashes stand in memory at once, about 50 to 100 bytes each. Default: 14.6 million, of which half may be new. More are compared in
+    /// parts on the disk, where rows do not keep their order.
+    pub keys_max: Option<u64>,
     /// The window, in place of the definition's; a cursor stays where it is. Out of CleverTap alone.
     pub from: Option<DateTime<Utc>>,
     /// Its end, which is not part of it.

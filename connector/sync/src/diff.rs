@@ -1,7 +1,8 @@
 //! What of a source changed since it was sent.
 //!
-//! In: the rows of the ledger, then each key and payload of the source. Out: a [`Class`] for each, and at the end counts. The ledger's hashes
-//! stand in memory: 100 bytes a key at most, reserved in the session's pool.
+//! In: the rows of the ledger, then each key and payload of the source. Out: a [`Class`] for each, and at the end counts. The hashes stand in
+//! memory: 100 bytes a key at most, reserved in the session's pool. Where they are too many, they come in parts, each with all that is known of
+//! its keys.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +20,7 @@ use crate::report::Changes;
 const BYTES_A_KEY: usize = 100;
 
 /// In place of the `seq` of a key that the ledger does not have.
-const NOT_SENT: i64 = i64::MAX;
+const NOT_SENT: [u8; 8] = i64::MAX.to_be_bytes();
 
 /// Offenders that an error shows.
 const SHOWN_MAX: usize = 3;
@@ -59,7 +60,8 @@ impl Hasher for FirstBytes {
 #[derive(Debug)]
 struct Known {
     payload: Hash,
-    seq: i64,
+    /// As bytes, so that a key takes 43 of them and not 48: an `i64` begins at each eighth.
+    seq: [u8; 8],
     fate: RowFate,
     removed: bool,
     is_seen: bool,
@@ -92,6 +94,11 @@ pub(crate) struct Diff {
     rules: Rules,
     known: HashMap<Hash, Known, BuildHasherDefault<FirstBytes>>,
     memory: MemoryReservation,
+    /// So many keys at once, whatever the pool has.
+    keys_max: usize,
+    is_full: bool,
+    /// Of the parts that have ended, with `changes` and the counts below.
+    ended: Outcome,
     changes: Changes,
     /// Rows of the source without a key.
     without_key: u64,
@@ -104,9 +111,37 @@ pub(crate) struct Diff {
 
 impl Diff {
     /// Before the ledger was read.
-    pub(crate) fn new(rules: Rules, memory: MemoryReservation) -> Self {
-        let (known, changes) = (HashMap::default(), Changes::default());
-        Self { rules, known, memory, changes, without_key: 0, repeated: 0, offenders: Vec::new(), exhausted: HashSet::new() }
+    pub(crate) fn new(rules: Rules, memory: MemoryReservation, keys_max: usize) -> Self {
+        Self {
+            rules,
+            known: HashMap::default(),
+            memory,
+            keys_max,
+            is_full: false,
+            ended: Outcome::default(),
+            changes: Changes::default(),
+            without_key: 0,
+            repeated: 0,
+            offenders: Vec::new(),
+            exhausted: HashSet::new(),
+        }
+    }
+
+    /// About so many keys come: a table that grows stands in memory twice.
+    pub(crate) fn expect(&mut self, keys: u64) {
+        self.known.reserve(usize::try_from(keys).unwrap_or(usize::MAX).min(self.keys_max));
+    }
+
+    /// Whether its error was that there is no memory for one more key.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// As if nothing had been read.
+    pub(crate) fn start_again(&mut self) {
+        self.memory.free();
+        (self.known, self.is_full, self.ended, self.changes) = (HashMap::default(), false, Outcome::default(), Changes::default());
+        (self.without_key, self.repeated, self.offenders) = (0, 0, Vec::new());
     }
 
     /// Rejected rows of these keys are held until their payloads change.
@@ -114,13 +149,15 @@ impl Diff {
         self.exhausted = keys;
     }
 
-    fn reserve(&self) -> Result<()> {
-        self.memory.try_grow(BYTES_A_KEY).map_err(|_| {
-            Error::Guard(format!(
-                "the hashes of {} keys do not fit into the memory that this session has; give it more, or take fewer rows a sync",
-                self.known.len()
-            ))
-        })
+    fn reserve(&mut self) -> Result<()> {
+        if self.known.len() < self.keys_max && self.memory.try_grow(BYTES_A_KEY).is_ok() {
+            return Ok(());
+        }
+        self.is_full = true;
+        Err(Error::Guard(format!(
+            "the hashes of {} keys do not fit into the memory that this session has; give it more, or take fewer rows a sync",
+            self.known.len()
+        )))
     }
 
     /// A row of the ledger; of a key the greatest `seq` counts.
@@ -128,13 +165,13 @@ impl Diff {
     /// # Errors
     /// [`Error::Guard`] if the session has no memory for it.
     pub(crate) fn remember(&mut self, key: Hash, payload: Hash, fate: RowFate, seq: i64, removed: bool) -> Result<()> {
-        let known = Known { payload, seq, fate, removed, is_seen: false };
+        let known = Known { payload, seq: seq.to_be_bytes(), fate, removed, is_seen: false };
         if !self.known.contains_key(&key) {
             self.reserve()?;
         }
         match self.known.entry(key) {
             Entry::Occupied(mut entry) => {
-                if entry.get().seq <= seq {
+                if entry.get().seq <= known.seq {
                     entry.insert(known);
                 }
             }
@@ -143,6 +180,11 @@ impl Diff {
             }
         }
         Ok(())
+    }
+
+    /// What the ledger has of a key: its payload and fate, if it was not removed since.
+    pub(crate) fn sent(&self, key: &Hash) -> Option<(Hash, RowFate)> {
+        self.known.get(key).filter(|known| known.seq != NOT_SENT && !known.removed).map(|known| (known.payload, known.fate))
     }
 
     /// A row of the source. `appends`: it would be stored twice, if it were sent twice. `None` for a row without a key, or one whose key another
@@ -199,15 +241,26 @@ impl Diff {
                 self.changes.rows
             )));
         }
-        let was_sent = |known: &Known| !known.removed && known.fate != RowFate::Rejected;
-        let known = self.known.values().filter(|known| known.seq != NOT_SENT && was_sent(known)).count() as u64;
-        let mut left = HashMap::new();
-        if self.rules.mode == Mode::Mirror && self.changes.rows > 0 {
-            let gone = self.known.iter().filter(|(_, known)| !known.is_seen && was_sent(known));
-            left = gone.map(|(key, known)| (*key, known.payload)).collect();
-            self.changes.removed = left.len() as u64;
+        self.end_part();
+        let mut outcome = self.ended;
+        // Who left a source without rows has not left: the source has gone.
+        if self.changes.rows == 0 {
+            outcome.left.clear();
         }
-        Ok(Outcome { changes: self.changes, left, known })
+        outcome.changes = Changes { removed: outcome.left.len() as u64, ..self.changes };
+        Ok(outcome)
+    }
+
+    /// All is known of these keys: other ones follow.
+    pub(crate) fn end_part(&mut self) {
+        let was_sent = |known: &Known| !known.removed && known.fate != RowFate::Rejected;
+        self.ended.known += self.known.values().filter(|known| known.seq != NOT_SENT && was_sent(known)).count() as u64;
+        if self.rules.mode == Mode::Mirror {
+            let gone = self.known.iter().filter(|(_, known)| !known.is_seen && was_sent(known));
+            self.ended.left.extend(gone.map(|(key, known)| (*key, known.payload)));
+        }
+        self.known = HashMap::default();
+        self.memory.free();
     }
 }
 
@@ -248,7 +301,7 @@ mod tests {
     }
 
     fn diff(mode: Mode) -> Diff {
-        Diff::new(Rules { mode, retry: Retry::Changed, in_doubt: InDoubt::Hold }, pool(None))
+        Diff::new(Rules { mode, retry: Retry::Changed, in_doubt: InDoubt::Hold }, pool(None), usize::MAX)
     }
 
     fn sent(diff: &mut Diff, key: &str, payload: &str, fate: RowFate, seq: i64) {
@@ -312,7 +365,7 @@ mod tests {
             (Retry::Always, Class::Changed, Class::Changed),
             (Retry::Never, Class::Held, Class::Held),
         ] {
-            let mut diff = Diff::new(Rules { mode: Mode::Upsert, retry, in_doubt: InDoubt::Hold }, pool(None));
+            let mut diff = Diff::new(Rules { mode: Mode::Upsert, retry, in_doubt: InDoubt::Hold }, pool(None), usize::MAX);
             sent(&mut diff, "a", "1", RowFate::Rejected, 1);
             sent(&mut diff, "b", "1", RowFate::Rejected, 1);
             assert_eq!((row(&mut diff, "a", "1"), row(&mut diff, "b", "2")), (Some(same), Some(other)), "{retry:?}");
@@ -324,7 +377,7 @@ mod tests {
         for (in_doubt, appends, class) in
             [(InDoubt::Hold, true, Class::Held), (InDoubt::Resend, true, Class::Changed), (InDoubt::Hold, false, Class::Changed)]
         {
-            let mut diff = Diff::new(Rules { mode: Mode::Insert, retry: Retry::Changed, in_doubt }, pool(None));
+            let mut diff = Diff::new(Rules { mode: Mode::Insert, retry: Retry::Changed, in_doubt }, pool(None), usize::MAX);
             sent(&mut diff, "a", "1", RowFate::InDoubt, 1);
             let found = diff.compare(Some(of_key("a")), of_payload(b"1"), appends).expect("memory");
             assert_eq!(found, Some(class), "{in_doubt:?} {appends}");
@@ -348,11 +401,22 @@ mod tests {
     #[test]
     fn more_keys_than_memory_is_an_error_with_a_remedy() {
         let rules = Rules { mode: Mode::Upsert, retry: Retry::Changed, in_doubt: InDoubt::Hold };
-        let mut diff = Diff::new(rules, pool(Some(10 * BYTES_A_KEY)));
+        let mut diff = Diff::new(rules, pool(Some(10 * BYTES_A_KEY)), usize::MAX);
         let mut kept = 0;
         while diff.compare(Some(of_key(&kept.to_string())), of_payload(b"1"), false).is_ok() {
             kept += 1;
         }
-        assert_eq!(kept, 10);
+        assert_eq!((kept, diff.is_full()), (10, true));
+        diff.start_again();
+        // Parts that each fit.
+        for part in 0..3 {
+            for key in 0..10 {
+                let class = diff.compare(Some(of_key(&format!("{part}.{key}"))), of_payload(b"1"), false).expect("memory");
+                assert_eq!(class, Some(Class::New));
+            }
+            diff.end_part();
+        }
+        let outcome = diff.finish().expect("keys");
+        assert_eq!((outcome.changes.rows, outcome.changes.new, outcome.known), (30, 30, 0));
     }
 }

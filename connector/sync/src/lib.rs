@@ -7,7 +7,7 @@
 //! definition ─▶ syncs/prepared   the query, planned
 //!                  └─▶ source        with the hashes of each row's key and payload
 //!                         └─▶ diff       with the ledger: new, changed, unchanged, held; what leaves waits on the disk (syncs/compare)
-//!                                └─▶ outbox   an INSERT reads it; what cannot be repeated is written down before it leaves
+//!                                └─▶ outbox   an INSERT reads it; each row is written down before it leaves
 //!                                       └─▶ syncs/send   fates as they settle ─▶ ledger
 //! ```
 //!

@@ -1,14 +1,16 @@
 //! What leaves: the rows of a run, each known until it has its fate.
 //!
 //! In: hashed rows, as [`HashedExec`](crate::source::HashedExec) gives them; fates by row number. Out: the columns of the query, for an INSERT to
-//! read, and chunks of rows once all of theirs have a fate. A batch with rows that cannot be repeated is handed on when its keys are durable, and
-//! waits while as many rows as may be in doubt after a crash are under way.
+//! read, and chunks of rows once all of theirs have a fate. A batch is handed on when its keys are durable, and waits while as many rows as may be
+//! in doubt after a crash are under way. That goes for rows that may be repeated, too: a source that went back to the value before would find it
+//! in the ledger, and CleverTap would keep the one that was under way.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::BatchCoalescer;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::error::{DataFusionError, Result};
@@ -17,16 +19,16 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion_clevertap::Fate;
 use datafusion_clevertap::hooks::SettledRows;
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::hash::Hash;
 use crate::ledger::{Chunk, InFlight};
-use crate::source::{APPENDS, HIDDEN};
+use crate::source::HIDDEN;
 
 /// Rows of a chunk.
 pub(crate) const CHUNK_ROWS: usize = 5_000;
-/// Chunks of rows that cannot be repeated which are under way at once: so many rows are in doubt after a crash at most, times [`CHUNK_ROWS`].
+/// Chunks that are under way at once: so many rows are in doubt after a crash at most, times [`CHUNK_ROWS`].
 pub(crate) const CHUNKS_MAX: usize = 5;
 
 /// Opens the rows that are to leave, from the first.
@@ -138,13 +140,12 @@ impl Outbox {
         self.state().next_row - 1
     }
 
-    /// Writes a batch down where it has to be, and hands on its columns.
+    /// Writes a batch down, and hands on its columns.
     async fn pass(&self, batch: RecordBatch) -> Result<RecordBatch> {
         let rows = chunk_of(&batch)?;
-        let may_repeat = batch.column_by_name(APPENDS).is_none_or(|appends| appends.as_boolean().true_count() == 0);
         let mut written = None;
         let mut permit = None;
-        if let Some(in_flight) = self.in_flight.as_ref().filter(|_| !may_repeat) {
+        if let Some(in_flight) = &self.in_flight {
             let acquired = Arc::clone(&self.permits).acquire_owned().await;
             permit = Some(acquired.map_err(|error| DataFusionError::Execution(error.to_string()))?);
             let n = {
@@ -191,20 +192,30 @@ impl PartitionStream for OutboxRows {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let outbox = Arc::clone(&self.0);
         let rows = futures::stream::once(async move {
-            let parts = (outbox.open)()?.map_ok(|batch| {
-                let parts: Vec<_> = (0..batch.num_rows())
-                    .step_by(CHUNK_ROWS)
-                    .map(|start| Ok(batch.slice(start, CHUNK_ROWS.min(batch.num_rows() - start))))
-                    .collect();
-                futures::stream::iter(parts)
-            });
-            Ok::<_, DataFusionError>(parts.try_flatten().and_then(move |part| {
+            let chunks = chunks((outbox.open)()?);
+            Ok::<_, DataFusionError>(chunks.and_then(move |chunk| {
                 let outbox = Arc::clone(&outbox);
-                async move { outbox.pass(part).await }
+                async move { outbox.pass(chunk).await }
             }))
         });
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.0.schema), rows.try_flatten().boxed()))
     }
+}
+
+/// The rows in batches of [`CHUNK_ROWS`], but for the last: as many chunks as may be under way hold more rows than a request. Where a source changed
+/// here and there its batches have few rows, and a request that waits for more would wait for ever.
+fn chunks(rows: SendableRecordBatchStream) -> impl Stream<Item = Result<RecordBatch>> {
+    let mut waiting = BatchCoalescer::new(rows.schema(), CHUNK_ROWS);
+    let ends = futures::stream::once(async { None });
+    let chunks = rows.map(Some).chain(ends).map(move |batch| {
+        match batch {
+            Some(batch) => waiting.push_batch(batch?)?,
+            None => waiting.finish_buffered_batch()?,
+        }
+        let whole = std::iter::from_fn(|| waiting.next_completed_batch().map(Ok)).collect::<Vec<_>>();
+        Ok::<_, DataFusionError>(futures::stream::iter(whole))
+    });
+    chunks.try_flatten()
 }
 
 #[cfg(test)]
@@ -216,7 +227,7 @@ mod tests {
     use super::*;
     use crate::hash::{of_key, of_payload};
     use crate::ledger::{Holder, Ledger};
-    use crate::source::{KEY, KEY_HASH, PAYLOAD_HASH};
+    use crate::source::{APPENDS, KEY, KEY_HASH, PAYLOAD_HASH};
 
     fn hashed(rows: std::ops::Range<usize>, appends: bool) -> RecordBatch {
         let keys: Vec<String> = rows.clone().map(|row| format!("k{row}")).collect();
@@ -247,21 +258,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_chunk_is_settled_with_its_last_row_and_fates_may_come_in_any_order() {
-        let (outbox, mut settled) = outbox(vec![hashed(0..3, false), hashed(3..5, false)], None);
+        let rows = CHUNK_ROWS as u64;
+        // Batches of a few rows are one chunk, and the next one begins in the middle of a batch.
+        let batches = (0..CHUNK_ROWS / 2 + 1).map(|at| hashed(2 * at..2 * at + 2, false)).collect();
+        let (outbox, mut settled) = outbox(batches, None);
         let read: Vec<RecordBatch> = rows_of(&outbox).try_collect().await.expect("rows");
-        assert_eq!(read.iter().map(RecordBatch::num_rows).sum::<usize>(), 5);
+        assert_eq!(read.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [CHUNK_ROWS, 2]);
         assert_eq!(read[0].schema(), Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)])));
-        outbox.settle_rows(&[(5, None), (3, Some(Fate::Rejected)), (1, None)]);
+        let fates: Vec<_> = (2..rows).map(|row| (row, None)).collect();
+        outbox.settle_rows(&fates);
+        outbox.settle_rows(&[(rows + 2, None), (1, None)]);
         assert!(settled.try_recv().is_err());
         // A row that is told twice counts once.
-        outbox.settle_rows(&[(1, None), (4, Some(Fate::InDoubt))]);
+        outbox.settle_rows(&[(1, None), (rows + 1, Some(Fate::InDoubt))]);
         let second = settled.try_recv().expect("a chunk");
-        assert_eq!((second.first_row, second.fates), (4, vec![Some(Fate::InDoubt), None]));
-        outbox.settle_rows(&[(2, None), (99, None), (0, None)]);
+        assert_eq!((second.first_row, second.fates), (rows + 1, vec![Some(Fate::InDoubt), None]));
+        outbox.settle_rows(&[(rows, Some(Fate::Rejected)), (rows + 99, None), (0, None)]);
         let first = settled.try_recv().expect("a chunk");
-        assert_eq!((first.first_row, first.fates, first.in_flight), (1, vec![None, None, Some(Fate::Rejected)], None));
-        assert_eq!(first.rows.iter().map(|row| row.0).collect::<Vec<_>>(), ["k0", "k1", "k2"]);
-        assert_eq!(outbox.rows(), 5);
+        assert_eq!((first.first_row, first.fates.last(), first.in_flight), (1, Some(&Some(Fate::Rejected)), None));
+        assert_eq!(first.rows.iter().map(|row| row.0).take(3).collect::<Vec<_>>(), ["k0", "k1", "k2"]);
+        assert_eq!(outbox.rows(), rows + 2);
     }
 
     #[tokio::test]

@@ -98,13 +98,20 @@ impl fmt::Debug for PreviewedRow {
 }
 
 /// The first rows of a source.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Preview {
     /// The rows, as the query gives them.
     pub rows: Vec<RecordBatch>,
     /// What each of them would send, in the same order. Empty for a sync out of CleverTap.
     pub payloads: Vec<PreviewedRow>,
+}
+
+impl fmt::Debug for Preview {
+    /// Without the rows, which are somebody's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Preview").field("payloads", &self.payloads).finish_non_exhaustive()
+    }
 }
 
 /// What a run did: a row of `clevertap.sync_runs`.
@@ -140,6 +147,14 @@ pub struct RunReport {
     pub fields: Vec<String>,
     /// Hash of the query's text.
     pub query_hash: String,
+    /// Whose CleverTap it was: the account's id and the host, `ABC-12D-345Z@in1.api.clevertap.com`.
+    pub account: String,
+    /// The target, as the definition names it.
+    pub into: String,
+    /// The columns of the key.
+    pub key: Vec<String>,
+    /// Version of the hashes: [`VERSION`](crate::hash::VERSION).
+    pub hash_version: u8,
     /// `upsert`, `mirror` …
     pub mode: String,
     /// The window that was read, of a sync out of CleverTap: its start, and its end, which is not part of it.

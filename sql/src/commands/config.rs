@@ -124,7 +124,22 @@ fn rows(config: &Config, variable: &dyn Fn(&str) -> Option<String>) -> Vec<Row> 
     let of_files = config.files.iter().map(|files| ("files", &files.name, shown(files.place.value.as_ref(), variable), &files.place.from));
     let of_options = config.options.iter().map(|option| (OPTIONS, &option.name, option.value.value.clone(), &option.value.from));
     rows.extend(of_files.chain(of_options).map(|(section, name, value, from)| Row::new(section, name, value, from.to_string())));
+    #[cfg(feature = "syncs")]
+    config.syncs.iter().for_each(|sync| of_sync(sync, &mut rows));
     rows
+}
+
+/// What the file says of a sync; of a query that has many words, the first of them.
+#[cfg(feature = "syncs")]
+fn of_sync(sync: &crate::config::ConfiguredSync, rows: &mut Vec<Row>) {
+    const CHARS_MAX: usize = 60;
+    let section = format!("syncs.{}", sync.definition.name);
+    for (key, value) in &sync.described {
+        let line = value.value.split_whitespace().collect::<Vec<_>>().join(" ");
+        let shown: String = line.chars().take(CHARS_MAX).collect();
+        let more = if shown.len() < line.len() { "…" } else { "" };
+        rows.push(Row::new(&section, key, shown + more, value.from.to_string()));
+    }
 }
 
 fn found_by(origin: Origin) -> &'static str {
@@ -293,5 +308,16 @@ all others have their defaults (sql/README.md, Options)
         let (json, _) = shown(FILE, &flags, Format::Ndjson);
         assert!(json.contains(r#"{"key":"accounts.shop.passcode","value":"set","from":"SHOP, /project/clevertap.toml:4"}"#), "{json}");
         assert!(!format!("{printed}{said}{json}").contains("hush"));
+    }
+
+    #[cfg(feature = "syncs")]
+    #[test]
+    fn a_sync_is_shown_key_by_key_and_its_query_begins_a_line() {
+        let text = "[syncs.people]\nquery = \"\"\"\nSELECT id AS identity,\n  plan AS \\\"Plan\\\"\nFROM users WHERE plan IS NOT NULL\"\"\"\n\
+                    into = 'clevertap.profiles'\nmode = 'mirror'\non_removed = { Plan = 'churned' }\nafter = ['first']\n\
+                    [syncs.first]\nquery = 'SELECT 1'\ninto = 'clevertap.profiles'\n";
+        let (printed, _) = shown(text, &AccountFlags::default(), Format::Table);
+        let begin = "[syncs.people]\nquery              SELECT id AS identity, plan AS \"Plan\" FROM users WHERE plan …  clevertap.toml:2\ninto               clevertap.profiles";
+        assert!(printed.contains(begin) && printed.contains("on_removed         Plan = churned"), "{printed}");
     }
 }

@@ -11,6 +11,7 @@
 //! person   one key ─> look-up ─> exports ─> one JSON document
 //! erase    keys ─> look-ups ─> log, DELETE, log ─> wait ─> report
 //! resend   failed rows ─> log, the same records, log
+//! sync     [syncs.NAME] ─> what changed ─> INSERT ─> ledger
 //! ```
 //!
 //! `person_key` holds the keys that `person` and `erase` share.
@@ -25,3 +26,5 @@ pub(crate) mod person;
 mod person_key;
 pub(crate) mod resend;
 pub(crate) mod run;
+#[cfg(feature = "syncs")]
+pub(crate) mod sync;

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 
 use chrono_tz::Tz;
 
+#[cfg(feature = "syncs")]
+use super::syncs::ConfiguredSync;
 use super::{
     databases::DatabaseSection,
     found::FoundFile,
@@ -23,7 +25,7 @@ use crate::failure::Result;
 use datafusion_clevertap::{Access, Region};
 
 /// Sections of other builds.
-const OTHERS: [&str; 3] = ["syncs", "serve", "cluster"];
+const OTHERS: &[&str] = if cfg!(feature = "syncs") { &["serve", "cluster"] } else { &["syncs", "serve", "cluster"] };
 /// How the names of variables begin that the file of the working folder may name.
 pub(crate) const VARIABLES: &str = "CLEVERTAP_PASSCODE";
 
@@ -40,6 +42,9 @@ pub(crate) struct FileConfig {
     pub(crate) files: Vec<NamedPlace>,
     /// `[options]`, in the order of the file.
     pub(crate) options: Vec<OptionValue>,
+    /// `[syncs.NAME]`, in the order of the file.
+    #[cfg(feature = "syncs")]
+    pub(crate) syncs: Vec<ConfiguredSync>,
 }
 
 /// `[accounts.NAME]`.
@@ -88,6 +93,8 @@ impl FileConfig {
             databases: file.section("databases").map(|section| DatabaseSection::read_all(section, reader)).unwrap_or_default(),
             files: file.section("files").map(|section| NamedPlace::read_all(section, reader)).unwrap_or_default(),
             options: file.section("options").map(|section| OptionValue::read_all(section, reader)).unwrap_or_default(),
+            #[cfg(feature = "syncs")]
+            syncs: file.section("syncs").map(|section| ConfiguredSync::read_all(section, reader)).unwrap_or_default(),
         };
         for section in OTHERS {
             file.refuse(section, &format!("[{section}] is a section that this build of clevertap-sql does not know"));

@@ -1,11 +1,11 @@
 //! The configuration: flags, the environment and `clevertap.toml`, in this order key by key.
 //!
-//! In: flags, a look-up of variables, the working folder. Out: [`Config`]: the accounts, the databases, the views of `[files]`, the `[options]`, the place of
-//! `state`, each with where it came from; or every fault of the file at once, with line and column.
+//! In: flags, a look-up of variables, the working folder. Out: [`Config`]: the accounts, the databases, the views of `[files]`, the `[options]`, the
+//! `[syncs]`, the place of `state`, each with where it came from; or every fault of the file at once, with line and column.
 //!
 //! ```text
 //! found      --config, else ./clevertap.toml, else ~/.config/clevertap-sql/clevertap.toml: one of them
-//!   └─▶ file       one struct a section, read by `section` (TOML with places), `reader`, `options`, `passcode`, `value`
+//!   └─▶ file       one struct a section, read by `section` (TOML with places), `reader`, `options`, `passcode`, `syncs`, `value`
 //!         ├─▶ databases  opened, and not connected to
 //!         └─▶ account    what flags, variables and the file say of each account, and which one is used by default
 //!               └─▶ accounts   opened, or not, and why
@@ -21,12 +21,16 @@ mod passcode;
 mod reader;
 mod section;
 mod small_file;
+#[cfg(feature = "syncs")]
+mod syncs;
 #[cfg(test)]
 mod tests;
 mod value;
 
 use std::path::Path;
 
+#[cfg(feature = "syncs")]
+pub(crate) use self::syncs::ConfiguredSync;
 pub(crate) use self::{
     account::{ACCOUNT_ID, AccountFlags, Described, DescribedAccounts, ENDPOINT, NAME, PASSCODE, REGION, TIME_ZONE},
     accounts::{Accounts, OpenAccount, how_to_set_an_account},
@@ -54,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) read_only: bool,
     /// Where what is to be remembered between runs is kept; `None` where no home is known.
     pub(crate) state: Option<Sourced<String>>,
+    #[cfg(feature = "syncs")]
+    pub(crate) syncs: Vec<ConfiguredSync>,
 }
 
 impl Config {
@@ -84,7 +90,28 @@ impl Config {
         let state = file.state.or_else(default_state);
         let databases = file.databases.into_iter().map(|database| database.open(account.read_only, &variable)).collect();
         let (files, options, read_only) = (file.files, file.options, account.read_only);
-        Ok(Self { file: found, described, accounts, databases, files, options, read_only, state })
+        #[cfg(feature = "syncs")]
+        let syncs = file.syncs;
+        Ok(Self {
+            file: found,
+            described,
+            accounts,
+            databases,
+            files,
+            options,
+            read_only,
+            state,
+            #[cfg(feature = "syncs")]
+            syncs,
+        })
+    }
+
+    /// Where the ledger of syncs is, if it was said, or if its default folder is there.
+    #[cfg(feature = "syncs")]
+    pub(crate) fn ledger(&self) -> Option<String> {
+        let state = self.state.as_ref()?;
+        let is_there = state.from != Source::Default || Path::new(&state.value).is_dir();
+        is_there.then(|| state.value.clone())
     }
 
     /// What is said once of a file that nobody has named: it lies in the working folder, whoever put it there.

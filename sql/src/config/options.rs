@@ -4,7 +4,7 @@
 
 use super::{
     reader::{Reader, SENDS_ROWS},
-    section::Section,
+    section::{Located, Section},
     value::Sourced,
 };
 use crate::nearest::nearest;
@@ -30,32 +30,43 @@ pub(crate) struct OptionValue {
 
 impl OptionValue {
     pub(super) fn read_all(section: Section<'_, '_>, reader: &Reader<'_>) -> Vec<Self> {
-        let settings = Options::default().settings();
-        let names: Vec<&str> = settings.iter().map(|setting| setting.name.trim_start_matches("clevertap.")).collect();
+        let names = Self::names();
         let mut checked = Options::default();
         let mut options = Vec::new();
         for (name, value) in section.into_texts() {
-            if !names.contains(&name.value.as_str()) {
-                let hint = match nearest(&name.value, names.iter().copied()) {
+            if !names.contains(&name.value) {
+                let hint = match nearest(&name.value, names.iter().map(String::as_str)) {
                     Some(nearest) => format!("did you mean {nearest}?"),
                     None => "SHOW ALL lists them, as clevertap.…".to_owned(),
                 };
                 reader.faults.add(&name.span, format!("\"{}\" is no option; {hint}", name.value));
                 continue;
             }
-            if let Some((_, why)) = NOT_FROM_WORKING_FOLDER.iter().find(|(refused, _)| *refused == name.value) {
-                reader.refuse_in_working_folder(&name.span, &name.value, why);
-            }
-            let mut text = value.value;
-            if name.value == PLACE && !text.is_empty() {
-                text = reader.place(&text);
-            }
-            match checked.set_text(&name.value, &text) {
-                Ok(()) => options.push(Self { name: name.value, value: reader.sourced(text, &value.span) }),
-                Err(Error::Setting(why)) => reader.faults.add(&value.span, why),
-                Err(other) => reader.faults.add(&value.span, other.to_string()),
-            }
+            options.extend(Self::check(&name, value, &mut checked, reader));
         }
         options
+    }
+
+    /// The names of all options, without `clevertap.`.
+    pub(super) fn names() -> Vec<String> {
+        let settings = Options::default().settings();
+        settings.iter().map(|setting| setting.name.trim_start_matches("clevertap.").to_owned()).collect()
+    }
+
+    /// One that is known by its name; `None` for a value that SET does not take, which is a fault.
+    pub(super) fn check(name: &Located<String>, value: Located<String>, checked: &mut Options, reader: &Reader<'_>) -> Option<Self> {
+        if let Some((_, why)) = NOT_FROM_WORKING_FOLDER.iter().find(|(refused, _)| *refused == name.value) {
+            reader.refuse_in_working_folder(&name.span, &name.value, why);
+        }
+        let mut text = value.value;
+        if name.value == PLACE && !text.is_empty() {
+            text = reader.place(&text);
+        }
+        match checked.set_text(&name.value, &text) {
+            Ok(()) => return Some(Self { name: name.value.clone(), value: reader.sourced(text, &value.span) }),
+            Err(Error::Setting(why)) => reader.faults.add(&value.span, why),
+            Err(other) => reader.faults.add(&value.span, other.to_string()),
+        }
+        None
     }
 }

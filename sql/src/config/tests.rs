@@ -198,7 +198,7 @@ fn every_fault_of_a_file_has_its_line_and_column_and_the_nearest_name() {
                 [accounts.shop]\nacount_id = 'S-1'\nregion = 'india'\ntime_zone = 'asia/kolkatta'\naccess = 'all'\npasscode_env = 'hush-1-hush'\n\
                 [accounts.Lab]\naccount_id = 'L-1'\npasscode = 'hush'\npasscode_env = 'A'\npasscode_file = 'b'\n\
                 [options]\non_rejct = 'skip'\nfailed_max = -1\nnulls = 'drop'\ndry_run = []\n\
-                [files]\n'my users' = 'u/'\nold = ''\n[syncs.buyers]\nquery = 'SELECT 1'\n";
+                [files]\n'my users' = 'u/'\nold = ''\n[serve]\nlisten = '127.0.0.1:1'\n";
     assert_eq!(
         faults(Origin::User, text),
         "clevertap.toml:1:1: \"stat\" is no key of this file; did you mean state?\n\
@@ -218,7 +218,7 @@ fn every_fault_of_a_file_has_its_line_and_column_and_the_nearest_name() {
          clevertap.toml:17:11: \"dry_run\" is a list; expected one value\n\
          clevertap.toml:19:1: \"my users\" is no name here; expected small letters, digits and _, with a letter first: shop_eu\n\
          clevertap.toml:20:7: \"old\" is empty; expected a path, a folder or a URL of files\n\
-         clevertap.toml:21:2: [syncs] is a section that this build of clevertap-sql does not know"
+         clevertap.toml:21:2: [serve] is a section that this build of clevertap-sql does not know"
     );
 }
 

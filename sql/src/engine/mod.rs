@@ -7,6 +7,7 @@
 //!                                      ├─ ending       what signals do
 //!                                      ├─ rewrites     folders in quotes, SHOW FUNCTIONS
 //!                                      ├─ databases    ATTACH, DETACH (attach), tables that an INSERT makes
+//!                                      ├─ ledger       what syncs remember, as tables
 //!                                      └─ files/listing, datafusion-clevertap
 //! ```
 //!
@@ -16,6 +17,8 @@ mod attach;
 mod databases;
 mod depth;
 pub(crate) mod ending;
+#[cfg(feature = "syncs")]
+pub(crate) mod ledger;
 mod memory;
 mod missing_table;
 pub(crate) mod resuming;
@@ -24,6 +27,7 @@ pub(crate) mod runner;
 pub(crate) mod runs;
 pub(crate) mod script;
 pub(crate) mod session;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod wide_rows;

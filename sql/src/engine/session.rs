@@ -19,6 +19,7 @@ use datafusion::{
 
 use chrono_tz::Tz;
 
+pub(crate) use super::settings::SessionSettings;
 use super::{
     databases::{self, Databases},
     memory, missing_table,
@@ -26,7 +27,7 @@ use super::{
     wide_rows::NarrowBatches,
 };
 use crate::{
-    config::{Accounts, Config, ConfiguredDatabase, NAME, NamedPlace, OpenAccount, OptionValue, how_to_set_an_account},
+    config::{Accounts, NAME, OpenAccount, how_to_set_an_account},
     failure::{Failure, Result, sentence},
     files::{
         lakehouse::refuse_copies,
@@ -47,49 +48,6 @@ use datafusion_clevertap::{
     storage::Folder,
 };
 use url::Url;
-
-/// What a session is opened with, besides where failed rows go.
-#[derive(Debug, Default)]
-pub(crate) struct SessionSettings {
-    pub(crate) accounts: Accounts,
-    /// Catalogues, connected to when a statement names them.
-    pub(crate) databases: Vec<ConfiguredDatabase>,
-    /// Views over files, opened when a statement names them.
-    pub(crate) files: Vec<NamedPlace>,
-    /// What SET sets before the first statement.
-    pub(crate) options: Vec<OptionValue>,
-    /// Whether ATTACH may not give a right to write.
-    pub(crate) read_only: bool,
-}
-
-impl SessionSettings {
-    /// The folder of failed rows that the options name, where rows are written at all.
-    pub(crate) fn failed_rows_to(&self) -> Option<String> {
-        let option = self.options.iter().find(|option| option.name == "failed_rows_to" && !option.value.value.is_empty());
-        option.filter(|_| !self.accounts.open.is_empty()).map(|option| option.value.value.clone())
-    }
-}
-
-/// One account alone, as commands have it that make their own statements: `[options]` are not for them.
-impl From<OpenAccount> for SessionSettings {
-    fn from(account: OpenAccount) -> Self {
-        Self { accounts: account.into(), ..Self::default() }
-    }
-}
-
-impl From<Config> for SessionSettings {
-    fn from(config: Config) -> Self {
-        let Config { accounts, databases, files, options, read_only, .. } = config;
-        Self { accounts, databases, files, options, read_only }
-    }
-}
-
-/// An account that nobody has named, or none.
-impl From<Option<Account>> for SessionSettings {
-    fn from(account: Option<Account>) -> Self {
-        Self { accounts: account.map(|account| OpenAccount::from(account).into()).unwrap_or_default(), ..Self::default() }
-    }
-}
 
 /// A session, and the accounts behind it. Clones are one session.
 #[derive(Clone)]
@@ -134,7 +92,9 @@ impl Session {
     }
 
     fn build(settings: SessionSettings, failed_rows: Option<&str>, cells: CsvCells) -> Result<Self> {
-        let SessionSettings { accounts, databases, files, options, read_only } = settings;
+        #[cfg(feature = "syncs")]
+        let ledger = settings.ledger;
+        let SessionSettings { accounts, databases, files, options, read_only, .. } = settings;
         let mut config = SessionConfig::new().with_information_schema(true);
         // The first account that is registered would set its own.
         if let Some(zone) = accounts.time_zone.or(accounts.open.first().map(|_| Tz::UTC)) {
@@ -158,6 +118,10 @@ impl Session {
         let (mut ctx, learning) = enable_file_tables(SessionContext::new_with_state(state.build()), cells, files, access);
         for OpenAccount { name, account, .. } in &accounts.open {
             register(&ctx, name, account)?;
+        }
+        #[cfg(feature = "syncs")]
+        if let Some(place) = ledger {
+            super::ledger::register(&ctx, accounts.default.as_deref().unwrap_or(NAME), &place)?;
         }
         match (accounts.open.is_empty(), failed_rows) {
             (true, Some(_)) => return Err(Failure::Usage(format!("--failed-rows needs an account:\n{}", not_open(&accounts)))),
@@ -210,7 +174,7 @@ impl Session {
     }
 
     /// Why the tables that `text` names are not there: their account or their database is not open.
-    fn closed_hint(&self, text: &str) -> Option<String> {
+    pub(super) fn closed_hint(&self, text: &str) -> Option<String> {
         if let Some(why) = self.databases.closed_hint(text) {
             return Some(why);
         }
@@ -219,6 +183,12 @@ impl Session {
         }
         let is_without = self.accounts.open.is_empty() && names_tables_of(text, NAME);
         is_without.then(|| format!("No account is open. To open one:\n{}", not_open(&self.accounts)))
+    }
+
+    /// The context that statements are planned in.
+    #[cfg(feature = "syncs")]
+    pub(super) fn context(&self) -> &SessionContext {
+        &self.ctx
     }
 
     /// The failure of a statement: of one that writes files, what the disk or the bucket said.

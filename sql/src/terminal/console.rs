@@ -132,6 +132,11 @@ impl Console {
     /// Shows the progress of a statement: of its runs, or else of the files that it reads first.
     pub(crate) fn tick(&mut self, runs: &[RunView], files: Option<String>) {
         self.introduce(runs);
+        self.progress(runs, files);
+    }
+
+    /// The same, without how columns become fields.
+    pub(crate) fn progress(&mut self, runs: &[RunView], files: Option<String>) {
         let running = runs.iter().rev().find(|run| run.is_running());
         let Some(text) = running.map(|run| progress_line(run, self.began.elapsed())).or(files) else { return };
         match self.verbosity {

@@ -8,6 +8,7 @@
 //! broken     panics of libraries, statements that are too deep
 //! terminal   what reaches a terminal and a closed one
 //! config     clevertap.toml in the working folder, named, and asked for
+//! syncs      sync run under signals, and its tables
 //! ```
 #![cfg(unix)]
 
@@ -15,6 +16,8 @@ mod broken;
 mod config;
 mod erasures;
 mod signals;
+#[cfg(feature = "syncs")]
+mod syncs;
 mod terminal;
 
 use std::{
@@ -69,7 +72,8 @@ impl World {
     /// The program, with the account of this world.
     fn program(&self, arguments: &[&str]) -> Command {
         let settings = self.emulator.settings();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clevertap-sql"));
+        let program = std::env::var_os("CLEVERTAP_SQL_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_clevertap-sql").into());
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.folder.path())

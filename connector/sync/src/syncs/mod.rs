@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! prepared   a definition, planned ─▶ compare   with the ledger; what changed waits on the disk ─▶ send   an INSERT, and what remembers its fates
+//!            └─▶ lists    the same for custom lists, each of which is sent whole
 //!                                        └─▶ leavers   of a mirror: may so many leave? ─▶ remove   DELETE, or an INSERT of a property
 //! ```
 //!
@@ -11,11 +12,13 @@ mod baseline;
 mod compare;
 mod forget;
 mod leavers;
+mod lists;
 mod prepared;
 mod preview;
 mod remove;
 mod send;
 mod source_age;
+mod spool;
 mod upkeep;
 
 pub(crate) use prepared::session;
@@ -30,10 +33,12 @@ use uuid::Uuid;
 
 use self::compare::compare;
 use self::leavers::Leavers;
+use self::lists::{compare_lists, send_lists};
 use self::prepared::Prepared;
 use self::send::{recover, send, try_out};
 use crate::definition::{Definition, RunOptions};
 use crate::error::{Error, Result};
+use crate::hash;
 use crate::ledger::{Force, Lease, Ledger};
 use crate::outward;
 use crate::report::{Changes, RunReport, Status, SyncPlan};
@@ -84,7 +89,15 @@ impl Syncs {
             return outward::plan(&self.ctx, &self.ledger, definition, options).await;
         }
         let prepared = Prepared::new(&self.ctx, definition, options).await?;
+        same_target(&prepared, &self.ledger, &definition.name).await?;
         let runs = self.ledger.runs(Some(&definition.name)).await?;
+        if prepared.is_of_lists {
+            let compared = compare_lists(&prepared, &self.ledger, &definition.name).await?;
+            let (sync, changes) = (definition.name.clone(), compared.changes);
+            // Three calls and a file a list.
+            let requests = Some(3 * compared.lists_to_send());
+            return Ok(SyncPlan { sync, changes, requests, seconds: None, why: Vec::new(), samples: Vec::new() });
+        }
         let compared = compare(&prepared, &self.ledger, &definition.name).await?;
         let last = runs.iter().find(|run| run.status != Status::Running);
         let mut why = last.map(|last| why(last, &prepared)).unwrap_or_default();
@@ -119,6 +132,7 @@ impl Syncs {
         if definition.paused || self.ledger.is_paused(&definition.name).await? {
             return Err(Error::Held(format!("sync \"{}\" is paused; resume it first", definition.name)));
         }
+        same_target(&prepared, &self.ledger, &definition.name).await?;
         if options.dry_run.is_some_and(|dry_run| dry_run != DryRun::Off) {
             return self.dry_run(definition, &prepared).await;
         }
@@ -150,6 +164,10 @@ impl Syncs {
         let left = recover(&self.ledger, lease).await?;
         if left > 0 {
             report.notes.push(format!("{left} rows are in doubt: an earlier run ended while they were under way"));
+        }
+        if prepared.is_of_lists {
+            let compared = compare_lists(prepared, &self.ledger, lease.sync()).await?;
+            return send_lists(prepared, compared, &self.ledger, lease, report).await;
         }
         let compared = compare(prepared, &self.ledger, lease.sync()).await?;
         report.changes = compared.changes;
@@ -183,6 +201,12 @@ impl Syncs {
     async fn dry_run(&self, definition: &Definition, prepared: &Prepared) -> Result<RunReport> {
         let started_at = Utc::now();
         let mut report = new_report(prepared, &definition.name, run_id(started_at), started_at);
+        if prepared.is_of_lists {
+            report.changes = compare_lists(prepared, &self.ledger, &definition.name).await?.changes;
+            (report.status, report.finished_at) = (Status::Successful, Some(Utc::now()));
+            report.notes.push("a dry run of lists tells which would be sent, and does not try their members".to_owned());
+            return Ok(report);
+        }
         let compared = compare(prepared, &self.ledger, &definition.name).await?;
         report.changes = compared.changes;
         Leavers::of(&compared, prepared, &self.ledger, &definition.name).await?.guard(prepared)?;
@@ -200,6 +224,32 @@ impl Syncs {
         report.notes.push("a dry run: nothing was stored, and nothing is remembered; removals are not tried".to_owned());
         Ok(report)
     }
+}
+
+/// What was sent elsewhere, or is known by another key, says nothing of these rows: all of them would be sent, or none.
+///
+/// # Errors
+/// [`Error::Definition`] with what is another one.
+async fn same_target(prepared: &Prepared, ledger: &Ledger, sync: &str) -> Result<()> {
+    let runs = ledger.runs(Some(sync)).await?;
+    let Some(last) = runs.first() else { return Ok(()) };
+    let (owner, key) = (prepared.owner(), prepared.key_names.join(", "));
+    let other = match last {
+        last if last.account != owner => format!("went to the account {}, and it is {owner} now", last.account),
+        last if last.into != prepared.into => format!("went into {}, and it is {} now", last.into, prepared.into),
+        last if last.key != prepared.key_names => format!("had the key {}, and it is {key} now", last.key.join(", ")),
+        last if last.hash_version != hash::VERSION => {
+            format!("is remembered by hashes of version {}, and this is version {}", last.hash_version, hash::VERSION)
+        }
+        _ => return Ok(()),
+    };
+    if ledger.key_count(sync).await? == 0 {
+        return Ok(());
+    }
+    Err(Error::Definition(format!(
+        "sync \"{sync}\": what it sent {other}; nothing was sent. Give this sync another name; or reset it, and all rows are sent; or reset it and \
+         take a baseline, and none is"
+    )))
 }
 
 /// Fewer files, when it pays.
@@ -227,6 +277,10 @@ fn new_report(prepared: &Prepared, sync: &str, run_id: String, started_at: DateT
         notes: Vec::new(),
         fields: prepared.fields.clone(),
         query_hash: prepared.query_hash.clone(),
+        account: prepared.owner(),
+        into: prepared.into.clone(),
+        key: prepared.key_names.clone(),
+        hash_version: hash::VERSION,
         mode: prepared.rules.mode.name().to_owned(),
         window: None,
         cursor: None,

@@ -23,6 +23,9 @@ use crate::hash;
 use crate::outward::window;
 use crate::source::{HashedExec, NewEncoder};
 
+/// The column of a list's name.
+const LIST_NAME: &str = "list_name";
+
 /// What becomes of who left the source.
 #[derive(Debug)]
 pub(super) struct Removals {
@@ -38,10 +41,14 @@ pub(super) struct Prepared {
     /// With the options of the definition.
     pub(super) session: SessionContext,
     pub(super) account: Account,
+    /// Whether the key is a list, which is sent whole.
+    pub(super) is_of_lists: bool,
     pub(super) rows: Arc<dyn ExecutionPlan>,
     /// The table that takes them.
     pub(super) into: String,
     pub(super) rules: Rules,
+    /// Keys whose hashes stand in memory at once, where that was said.
+    pub(super) keys_max: Option<u64>,
     /// How often a rejected row is tried.
     pub(super) retry_max: u32,
     pub(super) removals: Removals,
@@ -50,6 +57,10 @@ pub(super) struct Prepared {
     pub(super) query_hash: String,
     /// Rows of one request, at most.
     pub(super) body_rows_max: u64,
+    query: String,
+    /// The columns of the key.
+    pub(super) key_names: Vec<String>,
+    key: Vec<usize>,
     new_encoder: NewEncoder,
 }
 
@@ -99,6 +110,11 @@ impl Prepared {
                 return Err(wrong(format!("mode = \"{}\" is of syncs out of CleverTap; say upsert, insert, mirror or full", mode.name())));
             }
             (TableKind::State, Some(mode)) => mode,
+            (TableKind::List, None | Some(Mode::Mirror)) if run.full => Mode::Full,
+            (TableKind::List, None | Some(Mode::Mirror)) => Mode::Mirror,
+            (TableKind::List, Some(mode)) => {
+                return Err(wrong(format!("mode = \"{}\" is not of lists, which are sent whole; say mode = \"mirror\"", mode.name())));
+            }
             _ => return Err(wrong(format!("{} is not a target of syncs; INSERT INTO it", encoder.table()))),
         };
         let key = match definition.key.as_slice() {
@@ -106,6 +122,14 @@ impl Prepared {
                 return Err(wrong(
                     "events have no key of their own; say key = [\"…\"], the columns that make an event the only one".to_owned(),
                 ));
+            }
+            [] if encoder.kind() == TableKind::List => vec![
+                schema
+                    .index_of(LIST_NAME)
+                    .map_err(|_| wrong(format!("the query has no column \"{LIST_NAME}\"; say which list each row is of")))?,
+            ],
+            _ if encoder.kind() == TableKind::List => {
+                return Err(wrong("the key of lists is the list; leave `key` out".to_owned()));
             }
             [] => vec![encoder.identifier()],
             names => {
@@ -118,6 +142,12 @@ impl Prepared {
                 names.iter().map(index).collect::<Result<_>>()?
             }
         };
+        let is_of_lists = encoder.kind() == TableKind::List;
+        if is_of_lists && definition.on_removed != OnRemoved::Ignore {
+            return Err(wrong(
+                "a list that left the source stays in CleverTap, which has no call to remove it; leave on_removed out".to_owned(),
+            ));
+        }
         let identifier = schema.field(encoder.identifier()).name().clone();
         if definition.on_removed != OnRemoved::Ignore {
             if definition.mode != Some(Mode::Mirror) {
@@ -129,7 +159,7 @@ impl Prepared {
             }
             remove::check(&session, definition, &identifier, encoder.account()).await?;
         }
-        let rows = Arc::new(HashedExec::new(plan, key, Arc::clone(&new_encoder)));
+        let rows = Arc::new(HashedExec::new(plan, key.clone(), Arc::clone(&new_encoder)));
         let retry = if run.retry { Retry::Always } else { definition.retry };
         let rules = Rules { mode, retry, in_doubt: definition.in_doubt };
         let (account, fields) = (encoder.account().clone(), encoder.fields().to_vec());
@@ -139,7 +169,35 @@ impl Prepared {
         let removed_max = run.removed_max.unwrap_or(definition.removed_max);
         let (into, on_removed, removes_at_first) = (definition.into.clone(), definition.on_removed.clone(), run.removes_at_first);
         let removals = Removals { on_removed, removed_max, removes_at_first, identifier };
-        Ok(Self { session, account, into, rows, rules, retry_max, removals, fields, query_hash, body_rows_max, new_encoder })
+        Ok(Self {
+            session,
+            account,
+            is_of_lists,
+            into,
+            rows,
+            rules,
+            keys_max: run.keys_max,
+            retry_max,
+            removals,
+            fields,
+            query_hash,
+            body_rows_max,
+            query: query.to_owned(),
+            key_names: key.iter().map(|column| schema.field(*column).name().clone()).collect(),
+            key,
+            new_encoder,
+        })
+    }
+
+    /// The plan of its rows once more: a plan runs once.
+    pub(super) async fn rows_again(&self) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.session.clevertap_sql(&self.query).await?.create_physical_plan().await?;
+        Ok(Arc::new(HashedExec::new(plan, self.key.clone(), Arc::clone(&self.new_encoder))))
+    }
+
+    /// Whose CleverTap it is.
+    pub(super) fn owner(&self) -> String {
+        format!("{}@{}", self.account.id(), self.account.host())
     }
 
     /// An encoder of its rows.

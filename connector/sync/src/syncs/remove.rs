@@ -117,8 +117,12 @@ pub(super) async fn keys_of(ledger: &Ledger, sync: &str, left: &HashMap<Hash, Ha
 
 /// Remembers that they left, and sends nothing.
 pub(super) async fn note(left: &[Left], ledger: &Ledger, lease: &Lease, run_id: &str) -> Result<()> {
+    append(left, RowFate::Accepted, true, ledger, lease, run_id).await
+}
+
+async fn append(left: &[Left], fate: RowFate, removed: bool, ledger: &Ledger, lease: &Lease, run_id: &str) -> Result<()> {
     let mut rows = LedgerRows::new();
-    left.iter().for_each(|(key, hash, payload)| rows.push(key, hash, payload, RowFate::Accepted, None, true));
+    left.iter().for_each(|(key, hash, payload)| rows.push(key, hash, payload, fate, None, removed));
     ledger.append_rows(lease, run_id, rows, Utc::now()).await
 }
 
@@ -133,6 +137,8 @@ pub(super) async fn remove(prepared: &Prepared, left: &[Left], ledger: &Ledger, 
         _ => SET_ROWS,
     };
     let mut removed = Removed::default();
+    // If this process ends in the middle, whoever comes back meanwhile is sent again, and the others are removed again.
+    append(left, RowFate::InDoubt, false, ledger, lease, run_id).await?;
     for part in left.chunks(rows_max) {
         let (fates, written) = write(prepared, part, run_id).await?;
         let taken = taken(part, &fates, &prepared.removals.on_removed, &mut removed);

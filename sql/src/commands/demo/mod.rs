@@ -7,8 +7,12 @@
 //! data ─> two Parquet files ─> INSERTs by engine/runner ─> emulator
 //!                                        └─ counts ──> figures <─┘ its report
 //! ```
+//!
+//! `syncs` mirrors people, twice.
 
 mod data;
+#[cfg(feature = "syncs")]
+mod syncs;
 
 use std::{
     fmt,
@@ -82,7 +86,13 @@ pub(crate) async fn demo(flags: &DemoFlags, output: Output, console: &mut Consol
     let report = emulator.report();
     let is_known = emulator.profile(&person).is_some();
     let figures = Figures { profiles: loaded_profiles, events: loaded_events, stored, failed, report, is_known };
-    let differences = figures.differences(u64::from(flags.rows));
+    #[cfg_attr(not(feature = "syncs"), expect(unused_mut, reason = "the sync adds to them"))]
+    let mut differences = figures.differences(u64::from(flags.rows));
+    #[cfg(feature = "syncs")]
+    {
+        let synced = demo.syncs(&emulator, flags.rows, &scratch.path().join("state")).await?;
+        differences.extend(differing(synced.figures(u64::from(flags.rows))));
+    }
     let completion = demo.verdict(&differences, flags.keep.as_deref(), &person);
     demo.runner.close(completion.is_err())?;
     completion
@@ -257,12 +267,14 @@ impl Figures {
             ("records that the emulator refused beyond the broken ones", refused.saturating_sub(bad_people + bad_events), 0),
             ("people looked up and not stored", u64::from(!is_known), 0),
         ];
-        figures
-            .into_iter()
-            .filter(|(_, found, expected)| found != expected)
-            .map(|(what, found, expected)| format!("{what}: {found}, expected {expected}"))
-            .collect()
+        differing(figures).collect()
     }
+}
+
+/// Those that are not what was expected, one sentence each.
+fn differing(figures: impl IntoIterator<Item = (&'static str, u64, u64)>) -> impl Iterator<Item = String> {
+    let differ = figures.into_iter().filter(|(_, found, expected)| found != expected);
+    differ.map(|(what, found, expected)| format!("{what}: {found}, expected {expected}"))
 }
 
 #[cfg(test)]
@@ -314,6 +326,8 @@ mod tests {
             "2993 accepted, 7 rejected",
             "CLEVERTAP-515",
             "export CLEVERTAP_ACCOUNT_ID",
+            "plan: 0 new, 3 changed, 1 removed, 2996 unchanged",
+            "second run: 2999 rows, 4 accepted, 0 rejected",
         ] {
             assert!(stdout.contains(part), "{part} is missing in:\n{stdout}");
         }

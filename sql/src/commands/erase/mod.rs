@@ -6,13 +6,15 @@
 //! ```text
 //! flags ─┬─▶ people_file  keys ─▶ request: look up, log the intent, DELETE, log the answer ─▶ wait: repeated look-ups ─▶ report
 //!        └─▶ status ────────────▶ look up ────────────────────────────────────────────────────────────────────────────▶ report
-//!                                    log ─▶ log_store (a folder or a bucket)
+//!                                    log ─▶ log_store (a folder or a bucket)           forget: what syncs remember of them
 //! ```
 //!
 //! The same command may be run again at any time: a person who is still there is requested once in [`log::OPEN_FOR`], a person who is
 //! gone stays gone, and a request that is in doubt or did not arrive is made again.
 
 mod eraser;
+#[cfg(feature = "syncs")]
+mod forget;
 mod log;
 mod log_store;
 mod people_file;
@@ -86,7 +88,7 @@ struct StatusFlags {
     report: ReportFlags,
 }
 
-/// Erases, or reports what became of earlier requests.
+/// Erases, or reports what became of earlier requests. Syncs whose `ledger` is there forget who is erased.
 ///
 /// # Errors
 /// [`Failure::Usage`] without a person or without the right to erase; [`Failure::Failed`] if somebody's request is in doubt, did not
@@ -95,6 +97,7 @@ pub(crate) async fn erase(
     flags: &EraseFlags,
     account: impl Into<OpenAccount>,
     variable: impl Fn(&str) -> Option<String>,
+    ledger: Option<&str>,
     interactive: Interactive,
     console: &mut Console,
     interrupts: Interrupts,
@@ -128,6 +131,10 @@ pub(crate) async fn erase(
     let report = flags.report.open()?;
     eraser.prove_log().await?;
     let requested = eraser.request(&keys, flags.rows_max).await;
+    #[cfg(feature = "syncs")]
+    eraser.forget(&keys, ledger).await;
+    #[cfg(not(feature = "syncs"))]
+    debug_assert!(ledger.is_none(), "a build without syncs has no ledger");
     let waited = match &requested {
         Ok(()) if flags.wait => eraser.wait(&keys).await,
         _ => Ok(()),

@@ -7,6 +7,12 @@ use super::questions::{Answered, Passcode};
 /// Where comments begin.
 const COMMENT_AT: usize = 36;
 
+/// What stands behind it, where this build has syncs.
+#[cfg(feature = "syncs")]
+const SYNCS: &str = "\n# Queries that send only what changed: clevertap-sql sync run people\n# \"Syncs\" in sql/README.md has an example of [syncs.people].\n";
+#[cfg(not(feature = "syncs"))]
+const SYNCS: &str = "";
+
 /// The text of the file.
 pub(super) fn file_text(answered: &Answered) -> String {
     let Answered { name, id, region, endpoint, time_zone, passcode } = answered;
@@ -32,7 +38,7 @@ pub(super) fn file_text(answered: &Answered) -> String {
          # Files by name: SELECT * FROM users\n\
          # [files]\n{users}\n\
          # Options of statements: SELECT * FROM {name}.options\n\
-         # [options]\n{on_reject}"
+         # [options]\n{on_reject}{SYNCS}"
     )
 }
 

@@ -153,6 +153,18 @@ impl Output {
         writeln!(to, "{}", visible(&text.to_string()))?;
         Ok(to.flush()?)
     }
+
+    /// Writes a value as one line of JSON.
+    ///
+    /// # Errors
+    /// The disk's, or [`Failure::ReaderGone`].
+    #[cfg(feature = "syncs")]
+    pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
+        let line = serde_json::to_string(value).map_err(|error| Failure::Failed(error.to_string()))?;
+        let to = self.destination.writer();
+        writeln!(to, "{line}")?;
+        Ok(to.flush()?)
+    }
 }
 
 /// The stream itself; for a person at a terminal, one that shows control characters.

@@ -80,7 +80,7 @@ async fn run(account: Account, log: &Path, arguments: &[&str], interrupts: Inter
     let line = line.chain(if arguments.contains(&"--format") { [].as_slice() } else { &["--format", "csv"] }.iter().copied());
     let flags = CommandLine::try_parse_from(line).unwrap().flags;
     let stderr = Stderr::default();
-    let ended = Box::pin(erase(&flags, account, |_| None, Interactive::Script, &mut stderr.console(), interrupts)).await;
+    let ended = Box::pin(erase(&flags, account, |_| None, None, Interactive::Script, &mut stderr.console(), interrupts)).await;
     #[cfg(unix)]
     if let Ok(file) = shown.metadata() {
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777, 0o600, "it holds people");
@@ -224,7 +224,7 @@ async fn an_output_that_cannot_be_written_is_an_error_before_anybody_is_erased()
     let (folder, nowhere) = (log.path().display().to_string(), log.path().join("no/where.csv").display().to_string());
     let flags = CommandLine::try_parse_from(["erase", "--identity", "ada", "--log", &folder, "-o", &nowhere]).unwrap().flags;
     let (stderr, interrupts) = (Stderr::default(), Interrupts::from(futures::stream::pending()));
-    let ended = Box::pin(erase(&flags, world.reopen(), |_| None, Interactive::Script, &mut stderr.console(), interrupts)).await;
+    let ended = Box::pin(erase(&flags, world.reopen(), |_| None, None, Interactive::Script, &mut stderr.console(), interrupts)).await;
     assert!(ended.is_err_and(|failure| failure.to_string().contains("where.csv")));
     assert!(world.sent_to(DELETE).is_empty());
 }
@@ -483,7 +483,7 @@ async fn people_are_counted_by_state_where_no_format_is_given() {
     let flags = CommandLine::try_parse_from(["erase", "status", "--log", &folder, "-o", to.to_str().unwrap()]).unwrap().flags;
     let stderr = Stderr::default();
     let never = Interrupts::from(futures::stream::pending());
-    Box::pin(erase(&flags, world.reopen(), |_| None, Interactive::Script, &mut stderr.console(), never)).await.unwrap();
+    Box::pin(erase(&flags, world.reopen(), |_| None, None, Interactive::Script, &mut stderr.console(), never)).await.unwrap();
     let shown = std::fs::read_to_string(to).unwrap();
     assert!(shown.contains("| not found | 1      |") && shown.contains("| requested | 1      |"), "{shown}");
 }
