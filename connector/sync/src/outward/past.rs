@@ -39,11 +39,12 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// `runs`, the newest first.
-    pub(super) fn of(runs: &[RunReport]) -> Self {
+    /// `runs`, the newest first; those that went elsewhere than `into` left nothing there.
+    pub(super) fn of(runs: &[RunReport], into: &str) -> Self {
         let reset = runs.iter().find(|run| run.mode == RESET);
-        // The name may have been another sync's, into CleverTap.
-        let runs: Vec<&RunReport> = runs.iter().take_while(|run| run.mode != RESET).filter(|run| goes_out(run)).collect();
+        // The name may have been another sync's, too, into CleverTap.
+        let runs: Vec<&RunReport> =
+            runs.iter().take_while(|run| run.mode != RESET).filter(|run| goes_out(run) && run.into == into).collect();
         let is_done = |run: &&RunReport| run.status == Status::Successful;
         let left = runs.iter().copied().take_while(|run| !is_done(run)).find(|run| run.status == Status::Running || run.in_doubt > 0);
         let pending = left.map(|run| {
@@ -118,6 +119,10 @@ mod tests {
             mode: "append".to_owned(),
             window: Some(("2026-11-01T00:00:00Z".to_owned(), to.to_owned())),
             cursor: (status == Status::Successful).then(|| to.to_owned()),
+            account: String::new(),
+            into: "shop.t".to_owned(),
+            key: Vec::new(),
+            hash_version: crate::hash::VERSION,
         }
     }
 
@@ -125,16 +130,17 @@ mod tests {
     fn a_window_is_pending_until_a_run_is_done_with_it() {
         let (one, two) = ("2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z");
         let good = run(1, Status::Successful, one, 0);
-        let past = Past::of(&[run(2, Status::Error, two, 0), good.clone()]);
+        let past = Past::of(&[run(2, Status::Error, two, 0), good.clone()], "shop.t");
         assert!(past.pending.is_none() && past.cursor == parse(one));
         // A run that could not read it since has not done it.
         let left = [run(4, Status::Error, two, 0), run(3, Status::Running, two, 0), run(2, Status::Error, two, 7), good.clone()];
-        let pending = Past::of(&left).pending.expect("a window");
+        let pending = Past::of(&left, "shop.t").pending.expect("a window");
         assert_eq!((pending.in_doubt, pending.span.map(|span| span.to)), (7, parse(two)));
+        assert!(Past::of(&left, "shop.other").pending.is_none());
         let done = [run(5, Status::Successful, two, 0), left[1].clone(), good.clone()];
-        assert!(Past::of(&done).pending.is_none());
+        assert!(Past::of(&done, "shop.t").pending.is_none());
         let reset = RunReport { mode: RESET.to_owned(), ..run(6, Status::Successful, two, 0) };
-        let past = Past::of(&[reset, left[1].clone(), good]);
+        let past = Past::of(&[reset, left[1].clone(), good], "shop.t");
         assert!(past.pending.is_none() && past.cursor.is_none() && past.reset_at.is_some());
     }
 }

@@ -66,6 +66,11 @@ impl Query {
         Error::Definition(format!("sync \"{}\": {problem}", self.definition.name))
     }
 
+    /// Whose CleverTap it reads, as the ledger has it; nobody's of a query that reads none.
+    pub(super) fn owner(&self) -> String {
+        self.accounts.first().map_or_else(String::new, |account| format!("{}@{}", account.id(), account.host()))
+    }
+
     /// By the clock of the project.
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.accounts.first().map_or_else(Utc::now, |account| account.clock().now())

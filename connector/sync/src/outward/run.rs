@@ -14,6 +14,7 @@ use super::target::{Stored, Target, Write};
 use super::window::{Span, shown};
 use crate::definition::{Definition, InDoubt, Mode, RunOptions};
 use crate::error::{Error, Result};
+use crate::hash;
 use crate::ledger::{Lease, Ledger};
 use crate::report::{Changes, Preview, RunReport, Status, SyncPlan};
 use crate::syncs::{run_id, under_lease};
@@ -30,7 +31,7 @@ struct Begun {
 
 impl Begun {
     async fn new(query: Query, ledger: &Ledger) -> Result<Self> {
-        let past = Past::of(&ledger.runs(Some(&query.definition.name)).await?);
+        let past = Past::of(&ledger.runs(Some(&query.definition.name)).await?, &query.definition.into);
         let target = Target::of(&query)?;
         let (mut cursor, mut pending, mut seen) = (past.cursor, past.pending, None);
         if let Some(stored) = target.stored().await? {
@@ -229,6 +230,10 @@ impl Begun {
             mode: self.query.mode.name().to_owned(),
             window: span.map(|span| span.texts(self.query.zone)),
             cursor: None,
+            account: self.query.owner(),
+            into: self.query.definition.into.clone(),
+            key: self.query.definition.key.clone(),
+            hash_version: hash::VERSION,
         }
     }
 }

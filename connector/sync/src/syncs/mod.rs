@@ -86,7 +86,7 @@ impl Syncs {
     /// As of [`plan`](Self::plan).
     pub async fn plan_with(&self, definition: &Definition, options: &RunOptions) -> Result<SyncPlan> {
         if outward::goes_out(&self.ctx, definition).await {
-            return outward::plan(&self.ctx, &self.ledger, definition, options).await;
+            return Box::pin(outward::plan(&self.ctx, &self.ledger, definition, options)).await;
         }
         let prepared = Prepared::new(&self.ctx, definition, options).await?;
         same_target(&prepared, &self.ledger, &definition.name).await?;
@@ -126,7 +126,7 @@ impl Syncs {
     /// As of [`run`](Self::run).
     pub async fn run_with(&self, definition: &Definition, options: &RunOptions) -> Result<RunReport> {
         if outward::goes_out(&self.ctx, definition).await {
-            return outward::run(&self.ctx, &self.ledger, definition, options).await;
+            return Box::pin(outward::run(&self.ctx, &self.ledger, definition, options)).await;
         }
         let prepared = Prepared::new(&self.ctx, definition, options).await?;
         if definition.paused || self.ledger.is_paused(&definition.name).await? {

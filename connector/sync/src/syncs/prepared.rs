@@ -10,7 +10,7 @@ use chrono::Utc;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion_clevertap::options::DryRun;
 use datafusion_clevertap::payload::{PayloadEncoder, TableKind};
 use datafusion_clevertap::{Account, ClevertapSql, Options, account_of, payload_encoder};
@@ -57,7 +57,8 @@ pub(super) struct Prepared {
     pub(super) query_hash: String,
     /// Rows of one request, at most.
     pub(super) body_rows_max: u64,
-    query: String,
+    /// The query, with its parameters put in.
+    frame: DataFrame,
     /// The columns of the key.
     pub(super) key_names: Vec<String>,
     key: Vec<usize>,
@@ -87,7 +88,7 @@ impl Prepared {
         let zone = account_of(provider.as_ref()).and_then(Account::time_zone).unwrap_or_default();
         let frame =
             window::bind(session.clevertap_sql(query).await?, &definition.name, window::Span::of(run, Utc::now()), Utc::now(), zone)?;
-        let plan = frame.create_physical_plan().await?;
+        let plan = frame.clone().create_physical_plan().await?;
         if let Some(age_max) = definition.source_age_max {
             source_age::check(&plan, age_max, &definition.name)?;
         }
@@ -182,7 +183,7 @@ impl Prepared {
             fields,
             query_hash,
             body_rows_max,
-            query: query.to_owned(),
+            frame,
             key_names: key.iter().map(|column| schema.field(*column).name().clone()).collect(),
             key,
             new_encoder,
@@ -191,7 +192,7 @@ impl Prepared {
 
     /// The plan of its rows once more: a plan runs once.
     pub(super) async fn rows_again(&self) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.session.clevertap_sql(&self.query).await?.create_physical_plan().await?;
+        let plan = self.frame.clone().create_physical_plan().await?;
         Ok(Arc::new(HashedExec::new(plan, self.key.clone(), Arc::clone(&self.new_encoder))))
     }
 
