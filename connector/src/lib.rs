@@ -104,7 +104,7 @@ mod write;
 
 pub use access::Access;
 pub use account::{Account, AccountSettings};
-pub use catalog::{payload_encoder, records_table};
+pub use catalog::{account_of, payload_encoder, records_table};
 pub use client::{Region, Secret, transport};
 pub use error::{Error, ErrorKind, Result};
 pub use fate::{Fate, Tally};

@@ -14,8 +14,8 @@ mod registered;
 mod schemas;
 mod system_tables;
 
-pub use provider::payload_encoder;
 pub(crate) use provider::{ClevertapTable, ColumnMatching};
+pub use provider::{account_of, payload_encoder};
 pub use records::records_table;
 pub(crate) use registered::Registered;
 pub(crate) use schemas::{EventTables, FixedTables, to_write};

@@ -149,6 +149,11 @@ pub fn payload_encoder(table: &dyn TableProvider, session: &dyn Session, source:
     Some(options.and_then(|options| PayloadEncoder::new(&table.relation, &options, source)))
 }
 
+/// The account that a table is of; `None` if it is no table of CleverTap. Tables that tell of the account itself, such as `clevertap.runs`, are none.
+pub fn account_of(table: &dyn TableProvider) -> Option<&Account> {
+    Some(&table.downcast_ref::<ClevertapTable>()?.relation.account)
+}
+
 /// The job with the callbacks of the session.
 fn with_hooks(mut job: Job, session: &dyn Session) -> Job {
     job.context = session.config().get_extension::<RunContext>().unwrap_or_default();

@@ -129,11 +129,12 @@ impl fmt::Display for RemovedMax {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Window {
-    /// The last days of the project, today among them.
+    /// The last days of the project, by its time zone, today among them. `$from` is the first midnight of them, `$to` the end of today.
     Days(u32),
-    /// From where the last run ended.
+    /// From where the last run ended: `$from` is the greatest value that was read of the column, less `look_back`; in mode `append`, what lies
+    /// behind that value; in the first run, the year 2013, in which CleverTap began. `$to` is the start of the run, in whole seconds.
     Cursor {
-        /// The column of the query that rises: `event_time`.
+        /// The column of the query that rises, an instant or a day: `event_time`.
         column: String,
         /// So much of what was read is read again, since events come late.
         look_back: Duration,
@@ -264,7 +265,8 @@ impl Definition {
         if self.into.trim().is_empty() {
             return wrong("it has no target; say into = \"clevertap.profiles\"".to_owned());
         }
-        Ok(())
+        // Of a name alone it is not known yet whose table it is.
+        if crate::outward::is_place(&self.into) { crate::outward::rules::check(self).map(drop) } else { Ok(()) }
     }
 }
 

@@ -85,8 +85,8 @@ impl From<datafusion_clevertap::Error> for Error {
 fn kept(error: &datafusion_clevertap::Error) -> String {
     let code = error.code();
     match error.tally() {
-        Some(tally) => format!("the INSERT ended with {code}: {tally}"),
-        None => format!("the INSERT was refused with {code}"),
+        Some(tally) => format!("the statement ended with {code}: {tally}"),
+        None => format!("the statement was refused with {code}"),
     }
 }
 

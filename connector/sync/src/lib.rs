@@ -21,6 +21,7 @@
 //! | `source` | the plan node that hashes the rows of a query |
 //! | `diff` | what of a source changed since it was sent |
 //! | `outbox` | rows that leave, each known until it has its fate |
+//! | `outward/` | the other direction: a window of CleverTap to a Delta table, a folder of Parquet, a table of the session |
 //! | `syncs/` | what an embedder calls |
 
 pub mod definition;
@@ -29,6 +30,7 @@ pub mod error;
 pub mod hash;
 pub mod ledger;
 mod outbox;
+mod outward;
 pub mod report;
 mod source;
 pub mod syncs;

@@ -127,11 +127,11 @@ pub struct RunReport {
     /// What changed.
     #[serde(flatten)]
     pub changes: Changes,
-    /// Rows that CleverTap took.
+    /// Rows that CleverTap took; out of it, rows that were written: of an upsert of a Delta table, those that are new or changed.
     pub accepted: u64,
     /// Rows that it, or we, refused: dead letters.
     pub rejected: u64,
-    /// Rows whose answer was lost.
+    /// Rows whose answer was lost; out of CleverTap, rows that are being added to a table, until it is known that they are there.
     pub in_doubt: u64,
     /// Rows that were to be sent, and were not.
     pub unsent: u64,
@@ -157,6 +157,8 @@ pub struct RunReport {
     pub hash_version: u8,
     /// `upsert`, `mirror` …
     pub mode: String,
-    /// The window that was read, of a sync out of CleverTap.
+    /// The window that was read, of a sync out of CleverTap: its start, and its end, which is not part of it.
     pub window: Option<(String, String)>,
+    /// The cursor after it, of a sync out of CleverTap that has one. `None` where it stayed.
+    pub cursor: Option<String>,
 }

@@ -170,7 +170,7 @@ impl<'a> Commit<'a> {
 }
 
 /// Waits for between half and all of `step`, `times` times.
-pub(super) async fn pause(step: Duration, times: u32) {
+pub(crate) async fn pause(step: Duration, times: u32) {
     let share = 0.5 + f64::from(Uuid::new_v4().as_u64_pair().0 as u16) / f64::from(u16::MAX) / 2.0;
     tokio::time::sleep((step * times).mul_f64(share)).await;
 }

@@ -76,7 +76,7 @@ pub(super) fn of_log(place: &Place, table: &str, doing: Doing, error: &DeltaTabl
 }
 
 /// Whether another commit came first.
-pub(super) fn is_conflict(error: &DeltaTableError) -> bool {
+pub(crate) fn is_conflict(error: &DeltaTableError) -> bool {
     matches!(
         error,
         DeltaTableError::VersionAlreadyExists(_)
@@ -128,7 +128,7 @@ impl Error {
 }
 
 /// The first of this kind among an error and its causes.
-fn cause_of<'e, E: Cause + 'static>(error: &'e (dyn Cause + 'static)) -> Option<&'e E> {
+pub(crate) fn cause_of<'e, E: Cause + 'static>(error: &'e (dyn Cause + 'static)) -> Option<&'e E> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref::<E>() {
@@ -145,7 +145,7 @@ fn cause_of<'e, E: Cause + 'static>(error: &'e (dyn Cause + 'static)) -> Option<
 }
 
 /// The last cause.
-fn innermost(error: &(dyn Cause + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn Cause + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

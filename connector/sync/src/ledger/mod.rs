@@ -70,10 +70,14 @@ pub use lease::Lease;
 pub use rows::{LedgerRows, RowFate};
 pub use vacuum::Vacuumed;
 
+// What a target of a sync out of CleverTap is written with, too.
+pub(crate) use commit::pause;
+pub(crate) use fault::{cause_of, innermost, is_conflict};
+pub(crate) use place::{Place, cut};
+pub(crate) use store::{Created, LOG_FOLDER, LedgerStore};
+
 use self::fault::{Doing, damaged, no_conditional_writes, of_store};
 use self::files::read_bytes;
-use self::place::Place;
-use self::store::LedgerStore;
 use crate::error::{Error, Result};
 
 /// The format that this version reads and writes.

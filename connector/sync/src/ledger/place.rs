@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 /// The folder of a ledger, in a store.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     url: Url,
     store: Arc<dyn ObjectStore>,
     folder: Path,
@@ -31,14 +31,22 @@ impl fmt::Debug for Place {
 }
 
 impl Place {
-    /// The folder at a path or URL.
+    /// The folder of a ledger at a path or URL.
     ///
     /// # Errors
     /// [`Error::Storage`] if it is none, or in a store that the session does not have.
     pub(super) fn new(location: &str, session: &dyn Session) -> Result<Self> {
+        Self::of("the ledger's place", location, session)
+    }
+
+    /// The folder at a path or URL; `what` it is, messages say.
+    ///
+    /// # Errors
+    /// As of [`new`](Self::new).
+    pub(crate) fn of(what: &str, location: &str, session: &dyn Session) -> Result<Self> {
         // Behind `?` a key may stand, and before `@` a password.
         let bare = location.split(['?', '#']).next().and_then(|bare| bare.rsplit('@').next()).unwrap_or_default();
-        let wrong = |problem: &str| Error::Storage(format!("the ledger's place {}: {problem}", cut(bare)));
+        let wrong = |problem: &str| Error::Storage(format!("{what} {}: {problem}", cut(bare)));
         let neither = "this is neither a path nor a URL; name a folder, or s3://bucket/folder/";
         let listed = ListingTableUrl::parse(location).map_err(|_| wrong(neither))?;
         if listed.get_glob().is_some() {
@@ -67,7 +75,7 @@ impl Place {
     }
 
     /// For messages.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         match self.url.to_file_path() {
             Ok(path) if self.is_local() => cut(&path.display().to_string()),
             _ => cut(self.url.as_str()),
@@ -75,29 +83,29 @@ impl Place {
     }
 
     /// Whether it is on a disk of this machine.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         self.url.scheme() == "file"
     }
 
     /// The session's store.
-    pub(super) fn session_store(&self) -> &Arc<dyn ObjectStore> {
+    pub(crate) fn session_store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
     }
 
     /// A folder or file below.
-    pub(super) fn path(&self, below: &str) -> Path {
+    pub(crate) fn path(&self, below: &str) -> Path {
         below.split('/').filter(|part| !part.is_empty()).fold(self.folder.clone(), |path, part| path.join(part))
     }
 
     /// The part of a path that is below.
-    pub(super) fn below(&self, path: &Path) -> String {
+    pub(crate) fn below(&self, path: &Path) -> String {
         let rest = path.as_ref().strip_prefix(self.folder.as_ref()).unwrap_or(path.as_ref());
         rest.trim_start_matches('/').to_owned()
     }
 
-    /// The log of the table in the folder `table`, read and written through `store`.
-    pub(super) fn log(&self, table: &str, store: Arc<LedgerStore>) -> Result<LogStoreRef> {
-        let url = self.url.join(&format!("{table}/"));
+    /// The log of the table in the folder `table`, or in this folder itself, read and written through `store`.
+    pub(crate) fn log(&self, table: &str, store: Arc<LedgerStore>) -> Result<LogStoreRef> {
+        let url = if table.is_empty() { Ok(self.url.clone()) } else { self.url.join(&format!("{table}/")) };
         let url = url.map_err(|_| Error::Storage(format!("{}: {table} is no folder of it; name the ledger's folder", self.shown())))?;
         let store = store as Arc<dyn ObjectStore>;
         let below: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&store), self.path(table)));
@@ -106,7 +114,7 @@ impl Place {
 }
 
 /// A text as it is shown in a message: of a line's length, without control characters.
-pub(super) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     const CHARS_MAX: usize = 200;
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(CHARS_MAX).collect();
     if text.chars().nth(CHARS_MAX).is_some() { line + "…" } else { line }

@@ -144,6 +144,7 @@ fn encode(run: &RunReport, seq: i64) -> Result<RecordBatch> {
         count(u64::from(run.hash_version)),
         text(from),
         text(to),
+        text(run.cursor.as_deref()),
     ];
     Ok(RecordBatch::try_new(Arc::clone(Table::Runs.file_schema()), columns)?)
 }
@@ -187,5 +188,6 @@ fn decode(sync: &str, batch: &RecordBatch, row: usize) -> Option<RunReport> {
         hash_version: u8::try_from(count("hash_version")?).ok()?,
         mode: text("mode")?,
         window: text("window_from").zip(text("window_to")),
+        cursor: text("cursor"),
     })
 }

@@ -115,6 +115,7 @@ static RUNS: LazyLock<SchemaRef> = LazyLock::new(|| {
         ("hash_version", DataType::Int64, Null::No),
         ("window_from", DataType::Utf8, Null::Yes),
         ("window_to", DataType::Utf8, Null::Yes),
+        ("cursor", DataType::Utf8, Null::Yes),
     ])
 });
 

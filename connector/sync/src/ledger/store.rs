@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
+use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
@@ -25,11 +26,11 @@ use uuid::Uuid;
 use super::place::Place;
 
 /// The folder of a table's log.
-pub(super) const LOG_FOLDER: &str = "_delta_log";
+pub(crate) const LOG_FOLDER: &str = "_delta_log";
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Created {
+pub(crate) enum Created {
     /// There is none of ours.
     No,
     /// It is there.
@@ -40,7 +41,7 @@ pub(super) enum Created {
 
 /// A store around the session's.
 #[derive(Debug)]
-pub(super) struct LedgerStore {
+pub(crate) struct LedgerStore {
     store: Arc<dyn ObjectStore>,
     /// Where files are written before they are named; of a disk alone.
     staging: Option<Path>,
@@ -48,13 +49,27 @@ pub(super) struct LedgerStore {
 }
 
 impl LedgerStore {
-    pub(super) fn new(place: &Place) -> Arc<Self> {
+    pub(crate) fn new(place: &Place) -> Arc<Self> {
         let staging = place.is_local().then(|| place.path(".staged"));
         Arc::new(Self { store: Arc::clone(place.session_store()), staging, created: AtomicU8::new(0) })
     }
 
+    /// Whether the folder has a file; not one that was left where files are staged.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn has_files(&self, place: &Place) -> Result<bool> {
+        let mut listed = self.store.list(Some(&place.path("")));
+        while let Some(file) = listed.try_next().await? {
+            if self.staging.as_ref().is_none_or(|staging| !file.location.prefix_matches(staging)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What became of the commit that was made through this store.
-    pub(super) fn created(&self) -> Created {
+    pub(crate) fn created(&self) -> Created {
         match self.created.load(Ordering::SeqCst) {
             0 => Created::No,
             1 => Created::Yes,

@@ -21,6 +21,9 @@ mod source_age;
 mod spool;
 mod upkeep;
 
+pub(crate) use prepared::session;
+pub(crate) use upkeep::under_lease;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -33,11 +36,11 @@ use self::leavers::Leavers;
 use self::lists::{compare_lists, send_lists};
 use self::prepared::Prepared;
 use self::send::{recover, send, try_out};
-use self::upkeep::under_lease;
 use crate::definition::{Definition, RunOptions};
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::ledger::{Force, Lease, Ledger};
+use crate::outward;
 use crate::report::{Changes, RunReport, Status, SyncPlan};
 
 /// Syncs of one session, and their ledger.
@@ -82,6 +85,9 @@ impl Syncs {
     /// # Errors
     /// As of [`plan`](Self::plan).
     pub async fn plan_with(&self, definition: &Definition, options: &RunOptions) -> Result<SyncPlan> {
+        if outward::goes_out(&self.ctx, definition).await {
+            return Box::pin(outward::plan(&self.ctx, &self.ledger, definition, options)).await;
+        }
         let prepared = Prepared::new(&self.ctx, definition, options).await?;
         same_target(&prepared, &self.ledger, &definition.name).await?;
         let runs = self.ledger.runs(Some(&definition.name)).await?;
@@ -108,7 +114,8 @@ impl Syncs {
     ///
     /// # Errors
     /// Where nothing was sent: [`Error::Definition`], [`Error::Guard`], [`Error::Held`], the query's or the ledger's. Once rows have left, what
-    /// went wrong is in the report, unless the ledger itself does not take it.
+    /// went wrong is in the report, unless the ledger itself does not take it. Out of CleverTap, whatever went wrong is returned, and the ledger has
+    /// the run.
     pub async fn run(&self, definition: &Definition) -> Result<RunReport> {
         self.run_with(definition, &RunOptions::default()).await
     }
@@ -118,6 +125,9 @@ impl Syncs {
     /// # Errors
     /// As of [`run`](Self::run).
     pub async fn run_with(&self, definition: &Definition, options: &RunOptions) -> Result<RunReport> {
+        if outward::goes_out(&self.ctx, definition).await {
+            return Box::pin(outward::run(&self.ctx, &self.ledger, definition, options)).await;
+        }
         let prepared = Prepared::new(&self.ctx, definition, options).await?;
         if definition.paused || self.ledger.is_paused(&definition.name).await? {
             return Err(Error::Held(format!("sync \"{}\" is paused; resume it first", definition.name)));
@@ -273,11 +283,12 @@ fn new_report(prepared: &Prepared, sync: &str, run_id: String, started_at: DateT
         hash_version: hash::VERSION,
         mode: prepared.rules.mode.name().to_owned(),
         window: None,
+        cursor: None,
     }
 }
 
 /// A UUID of version 7, which sorts by time.
-fn run_id(at: DateTime<Utc>) -> String {
+pub(crate) fn run_id(at: DateTime<Utc>) -> String {
     let mut random = [0; 10];
     random.copy_from_slice(&Uuid::new_v4().as_bytes()[..10]);
     uuid::Builder::from_unix_timestamp_millis(u64::try_from(at.timestamp_millis()).unwrap_or_default(), &random).into_uuid().to_string()

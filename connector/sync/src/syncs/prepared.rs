@@ -6,19 +6,21 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use chrono::Utc;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion_clevertap::options::DryRun;
 use datafusion_clevertap::payload::{PayloadEncoder, TableKind};
-use datafusion_clevertap::{Account, ClevertapSql, Options, payload_encoder};
+use datafusion_clevertap::{Account, ClevertapSql, Options, account_of, payload_encoder};
 
 use super::{remove, source_age};
 use crate::definition::{Definition, Mode, OnRemoved, RemovedMax, Retry, RunOptions};
 use crate::diff::Rules;
 use crate::error::{Error, Result};
 use crate::hash;
+use crate::outward::window;
 use crate::source::{HashedExec, NewEncoder};
 
 /// The column of a list's name.
@@ -55,7 +57,8 @@ pub(super) struct Prepared {
     pub(super) query_hash: String,
     /// Rows of one request, at most.
     pub(super) body_rows_max: u64,
-    query: String,
+    /// The query, with its parameters put in.
+    frame: DataFrame,
     /// The columns of the key.
     pub(super) key_names: Vec<String>,
     key: Vec<usize>,
@@ -67,6 +70,10 @@ impl Prepared {
     pub(super) async fn new(ctx: &SessionContext, definition: &Definition, run: &RunOptions) -> Result<Self> {
         definition.check()?;
         let wrong = |problem: String| Error::Definition(format!("sync \"{}\": {problem}", definition.name));
+        if definition.window.is_some() {
+            let problem = "days and cursor are of syncs out of CleverTap, and this one goes into it; leave them out, and say what is new in the query";
+            return Err(wrong(problem.to_owned()));
+        }
         let session = session(ctx, definition, run)?;
         let query = definition.query.trim().trim_end_matches(';');
         let options = session.state().config_options().extensions.get::<Options>().cloned().unwrap_or_default();
@@ -78,7 +85,10 @@ impl Prepared {
         // Names that are not meant are refused as in an INSERT, which is planned here and never run.
         session.clevertap_sql(&format!("INSERT INTO {} {query}", definition.into)).await?;
         let provider = session.table_provider(definition.into.as_str()).await?;
-        let plan = session.clevertap_sql(query).await?.create_physical_plan().await?;
+        let zone = account_of(provider.as_ref()).and_then(Account::time_zone).unwrap_or_default();
+        let frame =
+            window::bind(session.clevertap_sql(query).await?, &definition.name, window::Span::of(run, Utc::now()), Utc::now(), zone)?;
+        let plan = frame.clone().create_physical_plan().await?;
         if let Some(age_max) = definition.source_age_max {
             source_age::check(&plan, age_max, &definition.name)?;
         }
@@ -173,7 +183,7 @@ impl Prepared {
             fields,
             query_hash,
             body_rows_max,
-            query: query.to_owned(),
+            frame,
             key_names: key.iter().map(|column| schema.field(*column).name().clone()).collect(),
             key,
             new_encoder,
@@ -182,7 +192,7 @@ impl Prepared {
 
     /// The plan of its rows once more: a plan runs once.
     pub(super) async fn rows_again(&self) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.session.clevertap_sql(&self.query).await?.create_physical_plan().await?;
+        let plan = self.frame.clone().create_physical_plan().await?;
         Ok(Arc::new(HashedExec::new(plan, self.key.clone(), Arc::clone(&self.new_encoder))))
     }
 
@@ -198,7 +208,7 @@ impl Prepared {
 }
 
 /// A session like that of `ctx`, with the options of the definition.
-fn session(ctx: &SessionContext, definition: &Definition, run: &RunOptions) -> Result<SessionContext> {
+pub(crate) fn session(ctx: &SessionContext, definition: &Definition, run: &RunOptions) -> Result<SessionContext> {
     // The builder's own configuration is changed: with another one it would put a new, empty catalogue in the place of the session's.
     let mut builder = SessionStateBuilder::new_from_existing(ctx.state());
     let mut config = builder.config().take().unwrap_or_default();

@@ -6,6 +6,7 @@ use super::Syncs;
 use crate::definition::Definition;
 use crate::error::Result;
 use crate::ledger::{Compacted, DeadLetter, Force, Forgotten, Holder, Lease, Ledger, Vacuumed};
+use crate::outward;
 use crate::report::{Preview, RunReport};
 
 impl Syncs {
@@ -30,6 +31,9 @@ impl Syncs {
     /// # Errors
     /// [`Error::Definition`](crate::Error::Definition), or the query's.
     pub async fn preview(&self, definition: &Definition, rows: usize) -> Result<Preview> {
+        if outward::goes_out(&self.ctx, definition).await {
+            return outward::preview(&self.ctx, &self.ledger, definition, rows).await;
+        }
         super::preview::preview(&self.ctx, definition, rows).await
     }
 
@@ -46,7 +50,11 @@ impl Syncs {
     /// # Errors
     /// [`Error::Held`](crate::Error::Held) while it is run; the ledger's.
     pub async fn reset(&self, sync: &str) -> Result<()> {
-        under_lease(&self.ledger, sync, async |lease| self.ledger.reset(lease).await).await
+        under_lease(&self.ledger, sync, async |lease| {
+            self.ledger.reset(lease).await?;
+            outward::forget_cursor(&self.ledger, lease).await
+        })
+        .await
     }
 
     /// From now on the sync is not run, on any machine.
@@ -88,7 +96,7 @@ impl Syncs {
 }
 
 /// Does `work` with the lease of a sync.
-pub(super) async fn under_lease<T>(ledger: &Ledger, sync: &str, work: impl AsyncFnOnce(&Lease) -> Result<T>) -> Result<T> {
+pub(crate) async fn under_lease<T>(ledger: &Ledger, sync: &str, work: impl AsyncFnOnce(&Lease) -> Result<T>) -> Result<T> {
     let lease = ledger.acquire(sync, Holder::current()).await?;
     let done = work(&lease).await;
     let released = lease.release().await;

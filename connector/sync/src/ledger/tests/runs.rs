@@ -40,6 +40,7 @@ fn run(sync: &str, run_id: &str, minute: i64) -> RunReport {
         hash_version: 1,
         mode: "upsert".to_owned(),
         window: None,
+        cursor: None,
     }
 }
 
