@@ -2,7 +2,10 @@
 //! repeats by its seed.
 //!
 //! In: calls of the connector. Out: what the emulator answers, or what a test scripted instead, with every call kept for the test to look
-//! at. The tests themselves are in `it/`, one binary; the SQL files that it runs in `slt/`; the emulator in `emulator/`.
+//! at. The tests themselves are in `it/`, one binary; the SQL files that it runs in `slt/`; the emulator in `emulator/`;
+//! what tests of several crates start besides in `python`.
+
+pub mod python;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

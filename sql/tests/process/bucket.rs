@@ -2,14 +2,13 @@
 
 use std::{
     fs,
-    io::Write as _,
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::Duration,
 };
 
 use clevertap_emulator::{Fault, Settings, What};
+use clevertap_tests::python::Python;
 use serde_json::Value;
 
 use super::{Running, World};
@@ -29,26 +28,11 @@ impl Drop for Moto {
     }
 }
 
-/// The programs of Python with moto, in a folder below `target`, installed once. `None`, and a line that says why, where they cannot be.
-fn programs() -> Option<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/servers/delta.sh");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("delta-python");
-    let installed = Command::new("bash").arg(script).arg(&folder).output().expect("bash");
-    let said = String::from_utf8_lossy(&installed.stderr).into_owned();
-    if installed.status.code() == Some(3) {
-        // To the stream itself, which is not captured: `.ci/run` counts these lines.
-        writeln!(std::io::stderr(), "skipped: {}", said.trim()).expect("stderr");
-        return None;
-    }
-    assert!(installed.status.success(), "{said}");
-    Some(folder.join("bin"))
-}
-
 impl Moto {
     fn start(world: &World) -> Option<Self> {
-        let programs = programs()?;
+        let python = Python::installed(env!("CARGO_TARGET_TMPDIR"))?;
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
-        let mut command = Command::new(programs.join("moto_server"));
+        let mut command = python.program("moto_server");
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         let moto = Self { process: command.spawn().expect("moto_server"), port };
         world.until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
@@ -56,8 +40,7 @@ impl Moto {
             "import boto3\nboto3.client('s3', endpoint_url='http://127.0.0.1:{port}', aws_access_key_id='a', aws_secret_access_key='b', \
              region_name='us-east-1').create_bucket(Bucket='state')"
         );
-        let made = Command::new(programs.join("python")).args(["-c", &script]).output().expect("python");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        python.run(&script);
         Some(moto)
     }
 

@@ -1,41 +1,16 @@
 //! A Delta table that syncs write, as others see it: Python's `deltalake` reads it, and writes it between two runs.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
+use clevertap_tests::python::Python;
 use datafusion_clevertap_sync::Definition;
 use datafusion_clevertap_sync::definition::Window;
 
 use crate::world::{CHARGED, World};
 
-/// The folder with its programs. `None`, and a line that says why, where it cannot be installed.
-fn python() -> Option<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/delta.sh");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("delta-python");
-    let installed = Command::new("bash").arg(script).arg(&folder).output().expect("bash");
-    let said = String::from_utf8_lossy(&installed.stderr).into_owned();
-    if installed.status.code() == Some(3) {
-        // To the stream itself, which is not captured: `.ci/run` counts these lines.
-        writeln!(std::io::stderr(), "skipped: {}", said.trim()).expect("stderr");
-        return None;
-    }
-    assert!(installed.status.success(), "{said}");
-    Some(folder.join("bin/python"))
-}
-
-fn run(python: &Path, script: &str) -> String {
-    // The threads of the libraries can abort an interpreter that ends: it leaves without ending.
-    let script = format!("{script}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)");
-    let ran = Command::new(python).args(["-c", &script]).output().expect("python");
-    assert!(ran.status.success(), "{script}\n{}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8_lossy(&ran.stdout).trim().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn deltalake_of_python_reads_rows_and_cursor_and_what_it_compacts_is_merged_into() {
-    let Some(python) = python() else { return };
+    let Some(python) = Python::installed(env!("CARGO_TARGET_TMPDIR")) else { return };
     let world = World::new();
     world.charge(&[("a", "2026-11-07 10:00:00"), ("b", "2026-11-08 10:00:00")]).await;
     let mut charged = Definition::new("charged", CHARGED, format!("delta:{}", world.path("charged")));
@@ -53,9 +28,9 @@ async fn deltalake_of_python_reads_rows_and_cursor_and_what_it_compacts_is_merge
         world.path("charged")
     );
     let seen = "['a', 'b', 'c'] 2026-11-08T05:10:00+00:00 int64 2026-11-08T05:10:00+00:00 2026-11-08T09:50:00+05:30";
-    assert_eq!(run(&python, &read), seen);
+    assert_eq!(python.run(&read), seen);
 
-    run(&python, &format!("import deltalake\ndeltalake.DeltaTable('{}').optimize.compact()", world.path("charged")));
+    python.run(&format!("import deltalake\ndeltalake.DeltaTable('{}').optimize.compact()", world.path("charged")));
     world.charge(&[("d", "2026-11-08 10:50:00")]).await;
     let third = world.at("2026-11-08T06:10:00Z").await.run(&charged).await;
     assert_eq!((third.changes.rows, third.changes.new, third.changes.unchanged), (2, 1, 1), "{third:?}");
