@@ -71,7 +71,7 @@ impl Error {
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
-        crate::ledger::error_of(&error)
+        error_of(&error)
     }
 }
 
@@ -93,6 +93,35 @@ fn kept(error: &datafusion_clevertap::Error) -> String {
 impl From<arrow::error::ArrowError> for Error {
     fn from(error: arrow::error::ArrowError) -> Self {
         Self::from(DataFusionError::from(error))
+    }
+}
+
+/// An error of this crate that travelled through DataFusion, as a stream of [`crate::ledger::Ledger::rows`] does it; any other as [`Error::Query`].
+#[must_use]
+pub fn error_of(error: &DataFusionError) -> Error {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    loop {
+        if let Some(own) = cause.downcast_ref::<Error>() {
+            return own.again();
+        }
+        match cause.source() {
+            Some(inner) => cause = inner,
+            None => return Error::of_query(error),
+        }
+    }
+}
+
+impl Error {
+    /// The same once more.
+    fn again(&self) -> Self {
+        match self {
+            Self::Definition(text) => Self::Definition(text.clone()),
+            Self::Guard(text) => Self::Guard(text.clone()),
+            Self::Held(text) => Self::Held(text.clone()),
+            Self::Storage(text) => Self::Storage(text.clone()),
+            Self::Ledger(text) => Self::Ledger(text.clone()),
+            Self::Query { text, kept } => Self::Query { text: text.clone(), kept: kept.clone() },
+        }
     }
 }
 

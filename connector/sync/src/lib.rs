@@ -14,10 +14,11 @@
 //! | room | holds |
 //! |---|---|
 //! | `error` | what can go wrong, by who must act |
-//! | `definition` | what a sync is, checked as a whole |
+//! | `definition/` | what a sync is, checked as a whole |
 //! | `report` | what a plan or a run says |
 //! | `ledger/` | Delta tables, leases, what is in flight: all that is remembered |
 //! | `hash` | 128 bits of a key, and of a payload |
+//! | `session` | the session that a sync runs in |
 //! | `source` | the plan node that hashes the rows of a query |
 //! | `diff` | what of a source changed since it was sent |
 //! | `outbox` | rows that leave, each known until it has its fate |
@@ -32,6 +33,7 @@ pub mod ledger;
 mod outbox;
 mod outward;
 pub mod report;
+mod session;
 mod source;
 pub mod syncs;
 

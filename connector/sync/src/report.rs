@@ -5,6 +5,7 @@ use std::fmt;
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use uuid::Uuid;
 
 /// How a run stands: DataChannel's words, and one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -161,4 +162,11 @@ pub struct RunReport {
     pub window: Option<(String, String)>,
     /// The cursor after it, of a sync out of CleverTap that has one. `None` where it stayed.
     pub cursor: Option<String>,
+}
+
+/// A UUID of version 7, which sorts by time.
+pub(crate) fn new_run_id(at: DateTime<Utc>) -> String {
+    let mut random = [0; 10];
+    random.copy_from_slice(&Uuid::new_v4().as_bytes()[..10]);
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(at.timestamp_millis()).unwrap_or_default(), &random).into_uuid().to_string()
 }

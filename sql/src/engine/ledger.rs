@@ -1,5 +1,5 @@
 //! What syncs remember, in a session: the tables `sync_runs`, `sync_rows` and `dead_letters` beside those of the account that is used by
-//! default, and [`Syncs`] over the session.
+//! default.
 //!
 //! In: where the ledger is. Out: tables that are looked for when a statement names them: a bucket that is not there stops nothing else, and no
 //! folder is made.
@@ -16,10 +16,7 @@ use datafusion::{
 };
 use tokio::sync::OnceCell;
 
-use super::{missing_table, rewrites::rewrite, session::Session};
-use crate::failure::{Failure, Result, without_kind};
-use datafusion_clevertap::redact::without_values;
-use datafusion_clevertap_sync::{Definition, Error, Syncs, ledger::Ledger};
+use datafusion_clevertap_sync::ledger::Ledger;
 
 /// Its tables.
 const TABLES: [&str; 3] = ["sync_runs", "sync_rows", "dead_letters"];
@@ -93,44 +90,4 @@ impl SchemaProvider for LedgerSchema {
     fn table_exist(&self, name: &str) -> bool {
         TABLES.contains(&name) || self.inner.table_exist(name)
     }
-}
-
-impl Session {
-    /// Syncs over this session, whose ledger is at `state`.
-    ///
-    /// # Errors
-    /// The ledger's.
-    pub(crate) async fn syncs(&self, state: &str) -> Result<Syncs> {
-        Syncs::open(self.context().clone(), state).await.map_err(|error| sync_failure(&error))
-    }
-
-    /// The definition as it is planned: its query is read as one of a script is.
-    pub(crate) fn prepare(&self, definition: &Definition) -> Definition {
-        let mut prepared = definition.clone();
-        prepared.query = rewrite(&definition.query).into_owned();
-        prepared
-    }
-
-    /// The failure of a sync; where its account or a database is not open, with why, and where a table is not there, with the nearest.
-    pub(crate) fn failure_of_sync(&self, definition: &Definition, error: &Error) -> Failure {
-        let failure = sync_failure(error);
-        if !matches!(error, Error::Query { .. } | Error::Definition(_)) {
-            return failure;
-        }
-        let text = format!("INSERT INTO {} {}", definition.into, definition.query);
-        match (self.closed_hint(&text), missing_table::hint(self.context(), &text, &DataFusionError::Plan(failure.to_string()))) {
-            (Some(hint), _) => Failure::Failed(format!("{failure}\n{hint}")),
-            (None, Some(told)) => Failure::Failed(told),
-            (None, None) => failure,
-        }
-    }
-}
-
-/// What is said of an error of a sync: without the values of rows that another's words may hold.
-pub(crate) fn sync_failure(error: &Error) -> Failure {
-    Failure::Failed(match error {
-        Error::Query { text, .. } if text.contains("[CT-") => without_kind(text).to_owned(),
-        Error::Query { text, .. } => without_values(without_kind(text)),
-        own => own.to_string(),
-    })
 }

@@ -7,7 +7,7 @@
 //!                                      ├─ ending       what signals do
 //!                                      ├─ rewrites     folders in quotes, SHOW FUNCTIONS
 //!                                      ├─ databases    ATTACH, DETACH (attach), tables that an INSERT makes
-//!                                      ├─ ledger       what syncs remember, as tables
+//!                                      ├─ ledger       what syncs remember, as tables; syncs over the session
 //!                                      └─ files/listing, datafusion-clevertap
 //! ```
 //!
@@ -18,7 +18,7 @@ mod databases;
 mod depth;
 pub(crate) mod ending;
 #[cfg(feature = "syncs")]
-pub(crate) mod ledger;
+mod ledger;
 mod memory;
 mod missing_table;
 pub(crate) mod resuming;
@@ -28,6 +28,8 @@ pub(crate) mod runs;
 pub(crate) mod script;
 pub(crate) mod session;
 mod settings;
+#[cfg(feature = "syncs")]
+pub(crate) mod syncs;
 #[cfg(test)]
 mod tests;
 mod wide_rows;

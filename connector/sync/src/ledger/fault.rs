@@ -93,38 +93,9 @@ pub(crate) fn is_conflict(error: &DeltaTableError) -> bool {
     )
 }
 
-/// An error of this crate that travelled through DataFusion, as a stream of [`super::Ledger::rows`] does it; any other as [`Error::Query`].
-#[must_use]
-pub fn error_of(error: &DataFusionError) -> Error {
-    let mut cause: &(dyn Cause + 'static) = error;
-    loop {
-        if let Some(own) = cause.downcast_ref::<Error>() {
-            return own.again();
-        }
-        match cause.source() {
-            Some(inner) => cause = inner,
-            None => return Error::of_query(error),
-        }
-    }
-}
-
 /// An error of this crate, for DataFusion's streams.
 pub(super) fn travelling(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
-}
-
-impl Error {
-    /// The same once more.
-    fn again(&self) -> Self {
-        match self {
-            Self::Definition(text) => Self::Definition(text.clone()),
-            Self::Guard(text) => Self::Guard(text.clone()),
-            Self::Held(text) => Self::Held(text.clone()),
-            Self::Storage(text) => Self::Storage(text.clone()),
-            Self::Ledger(text) => Self::Ledger(text.clone()),
-            Self::Query { text, kept } => Self::Query { text: text.clone(), kept: kept.clone() },
-        }
-    }
 }
 
 /// The first of this kind among an error and its causes.

@@ -409,3 +409,15 @@ fn held(ledger: &Ledger, sync: &str, by: &Written) -> Error {
         shown(by.expires_at + GRACE)
     ))
 }
+
+impl Ledger {
+    /// Does `work` with the lease of a sync.
+    pub(crate) async fn under_lease<T>(&self, sync: &str, work: impl AsyncFnOnce(&Lease) -> Result<T>) -> Result<T> {
+        let lease = self.acquire(sync, Holder::current()).await?;
+        let done = work(&lease).await;
+        let released = lease.release().await;
+        let done = done?;
+        released?;
+        Ok(done)
+    }
+}

@@ -92,7 +92,7 @@ impl Version {
 
     async fn load(place: &Place, table: Table, store: Arc<LedgerStore>) -> Result<Option<Self>> {
         let Some(needed) = needed(place, table, &store).await? else { return Ok(None) };
-        let log = place.log(table.folder(), Arc::clone(&store))?;
+        let log = place.log(table.folder(), Arc::<LedgerStore>::clone(&store))?;
         let snapshot = match EagerSnapshot::try_new(log.as_ref(), None).await {
             Ok(snapshot) => snapshot,
             Err(error) => {
@@ -146,7 +146,7 @@ pub(super) async fn make(place: &Place, table: Table, store: Arc<LedgerStore>) -
             |error: arrow::error::ArrowError| Error::Ledger(format!("the table {} has a column that Delta lacks: {error}", table.folder())),
         )?;
     let made = CreateBuilder::new()
-        .with_log_store(place.log(table.folder(), Arc::clone(&store))?)
+        .with_log_store(place.log(table.folder(), Arc::<LedgerStore>::clone(&store))?)
         .with_table_name(table.folder())
         .with_comment(table.about())
         .with_columns(columns)

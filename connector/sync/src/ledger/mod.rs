@@ -62,7 +62,6 @@ use tokio::sync::OnceCell;
 pub use clock::Clock;
 pub use compact::{Compacted, Force};
 pub use dead_letters::DeadLetter;
-pub use fault::error_of;
 pub use forget::Forgotten;
 pub use holder::Holder;
 pub use in_flight::{Chunk, Exception, InFlight, Leftover, Settled};
@@ -78,6 +77,7 @@ pub(crate) use store::{Created, LOG_FOLDER, LedgerStore};
 
 use self::fault::{Doing, damaged, no_conditional_writes, of_store};
 use self::files::read_bytes;
+pub use crate::error::error_of;
 use crate::error::{Error, Result};
 
 /// The format that this version reads and writes.

@@ -13,7 +13,6 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
-use super::store::LedgerStore;
 use crate::error::{Error, Result};
 
 /// The folder of a ledger, in a store.
@@ -104,10 +103,9 @@ impl Place {
     }
 
     /// The log of the table in the folder `table`, or in this folder itself, read and written through `store`.
-    pub(crate) fn log(&self, table: &str, store: Arc<LedgerStore>) -> Result<LogStoreRef> {
+    pub(crate) fn log(&self, table: &str, store: Arc<dyn ObjectStore>) -> Result<LogStoreRef> {
         let url = if table.is_empty() { Ok(self.url.clone()) } else { self.url.join(&format!("{table}/")) };
         let url = url.map_err(|_| Error::Storage(format!("{}: {table} is no folder of it; name the ledger's folder", self.shown())))?;
-        let store = store as Arc<dyn ObjectStore>;
         let below: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&store), self.path(table)));
         Ok(default_logstore(below, store, &url, &StorageConfig::default()))
     }

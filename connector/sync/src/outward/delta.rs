@@ -98,7 +98,7 @@ impl DeltaTarget {
     /// # Errors
     /// [`Error::Definition`] of a folder that holds something else, [`Error::Storage`].
     async fn newest(&self, store: &Arc<LedgerStore>) -> Result<Option<Version>> {
-        let log = self.place.log("", Arc::clone(store))?;
+        let log = self.place.log("", Arc::<LedgerStore>::clone(store))?;
         if log.is_delta_table_location().await.map_err(|error| self.fault(&error))? {
             let snapshot = EagerSnapshot::try_new(log.as_ref(), None).await.map_err(|error| self.fault(&error))?;
             return Ok(Some(Version { snapshot, log }));
@@ -166,7 +166,7 @@ impl DeltaTarget {
 
     async fn make(&self, store: &Arc<LedgerStore>, schema: &Schema) -> Result<()> {
         let made = CreateBuilder::new()
-            .with_log_store(self.place.log("", Arc::clone(store))?)
+            .with_log_store(self.place.log("", Arc::<LedgerStore>::clone(store))?)
             .with_comment(format!("Rows of CleverTap, by the sync {}.", self.sync))
             .with_columns(self.fields(schema)?)
             .with_commit_properties(CommitProperties::default().with_max_retries(0))

@@ -13,7 +13,7 @@
 //!                  └─▶ table     an INSERT, INSERT OVERWRITE or REPLACE INTO of the session
 //! ```
 //!
-//! `rules`: what of a definition is for this direction; `types`: columns as they are kept.
+//! `types`: columns as they are kept. What of a definition is for this direction stands in `definition/outward`.
 //!
 //! A source that fails, or an export that CleverTap ends before its end, has written nothing: that is known before a target is touched. What is
 //! not known is whether rows arrived that were under way when a process was killed. A Delta table says so itself. A file, a replace and an upsert
@@ -24,7 +24,6 @@ mod merge;
 mod parquet;
 mod past;
 mod query;
-pub(crate) mod rules;
 mod run;
 mod spool;
 mod table;
@@ -38,16 +37,7 @@ pub(crate) use past::forget_cursor;
 pub(crate) use run::{plan, preview, run};
 
 use crate::definition::Definition;
-
-/// Prefixes of `into` that name a place.
-const DELTA: &str = "delta:";
-const PARQUET: &str = "parquet:";
-
-/// Whether `into` names a place, and no table.
-pub(crate) fn is_place(into: &str) -> bool {
-    let into = into.trim();
-    into.starts_with(DELTA) || into.starts_with(PARQUET)
-}
+use crate::definition::outward::is_place;
 
 /// Whether a sync leads out of CleverTap: to a place, or to a table of the session that is none of CleverTap's. A name that nobody has is looked
 /// for in CleverTap.

@@ -8,8 +8,7 @@ use super::window::{Span, parse};
 use crate::definition::Mode;
 use crate::error::Result;
 use crate::ledger::{Lease, Ledger};
-use crate::report::{Changes, RunReport, Status};
-use crate::syncs::run_id;
+use crate::report::{Changes, RunReport, Status, new_run_id};
 
 /// What a run is called that forgets the cursor.
 const RESET: &str = "reset";
@@ -76,7 +75,7 @@ pub(crate) async fn forget_cursor(ledger: &Ledger, lease: &Lease) -> Result<()> 
     let Some(last) = runs.first().filter(|run| goes_out(run)) else { return Ok(()) };
     let now = Utc::now();
     let reset = RunReport {
-        run_id: run_id(now),
+        run_id: new_run_id(now),
         status: Status::Successful,
         changes: Changes::default(),
         accepted: 0,
@@ -103,7 +102,7 @@ mod tests {
         let started_at = DateTime::UNIX_EPOCH + chrono::TimeDelta::minutes(minute);
         RunReport {
             sync: "charged".to_owned(),
-            run_id: run_id(started_at),
+            run_id: new_run_id(started_at),
             status,
             changes: Changes::default(),
             accepted: 0,

@@ -17,13 +17,13 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion_clevertap::chrono_tz::Tz;
 use datafusion_clevertap::{Account, ClevertapSql, account_of};
 
-use super::rules;
 use super::spool::CursorColumn;
 use super::window::{Again, Span, bind};
+use crate::definition::outward as rules;
 use crate::definition::{Definition, Mode, RunOptions, Window};
 use crate::error::{Error, Result};
 use crate::hash;
-use crate::syncs::session;
+use crate::session::session;
 
 /// A query without its window.
 pub(super) struct Query {

@@ -16,8 +16,7 @@ use crate::definition::{Definition, InDoubt, Mode, RunOptions};
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::ledger::{Lease, Ledger};
-use crate::report::{Changes, Preview, RunReport, Status, SyncPlan};
-use crate::syncs::{run_id, under_lease};
+use crate::report::{Changes, Preview, RunReport, Status, SyncPlan, new_run_id};
 
 /// A sync, its target, and where its last run ended.
 struct Begun {
@@ -138,7 +137,7 @@ pub(crate) async fn run(ctx: &SessionContext, ledger: &Ledger, definition: &Defi
     if definition.paused || ledger.is_paused(&definition.name).await? {
         return Err(Error::Held(format!("sync \"{}\" is paused; resume it first", definition.name)));
     }
-    under_lease(ledger, &definition.name, async |lease| run_under(lease, ledger, query, options).await).await
+    ledger.under_lease(&definition.name, async |lease| run_under(lease, ledger, query, options).await).await
 }
 
 async fn run_under(lease: &Lease, ledger: &Ledger, query: Query, options: &RunOptions) -> Result<RunReport> {
@@ -214,7 +213,7 @@ impl Begun {
     fn report(&self, span: Option<Span>, started_at: DateTime<Utc>, notes: Vec<String>) -> RunReport {
         RunReport {
             sync: self.query.definition.name.clone(),
-            run_id: run_id(started_at),
+            run_id: new_run_id(started_at),
             status: Status::Running,
             changes: Changes::default(),
             accepted: 0,

@@ -12,12 +12,11 @@ use super::compare::{compare, hash};
 use super::lists::compare_lists;
 use super::prepared::Prepared;
 use super::send::COMMIT_ROWS;
-use super::upkeep::under_lease;
-use super::{new_report, run_id, same_target};
+use super::{new_report, same_target};
 use crate::definition::{Definition, Mode, RunOptions};
 use crate::error::Result;
 use crate::ledger::{Lease, Ledger, LedgerRows, RowFate};
-use crate::report::{Changes, Status};
+use crate::report::{Changes, Status, new_run_id};
 use crate::source::HIDDEN;
 
 /// What its run is called: the next run of a mirror goes on from it.
@@ -27,23 +26,24 @@ pub(super) async fn baseline(ctx: &SessionContext, ledger: &Ledger, definition: 
     let mut prepared = Prepared::new(ctx, definition, &RunOptions::default()).await?;
     prepared.rules.mode = Mode::Full;
     same_target(&prepared, ledger, &definition.name).await?;
-    under_lease(ledger, &definition.name, async |lease| {
-        let started_at = Utc::now();
-        let run_id = run_id(started_at);
-        let (changes, remembered) = match prepared.is_of_lists {
-            true => {
-                let compared = compare_lists(&prepared, ledger, &definition.name).await?;
-                (compared.changes, compared.remember_as_sent(ledger, lease, &run_id).await?)
-            }
-            false => of_rows(&prepared, ledger, lease, &run_id).await?,
-        };
-        let mut report = new_report(&prepared, &definition.name, run_id, started_at);
-        BASELINE.clone_into(&mut report.mode);
-        (report.changes, report.status, report.finished_at) = (changes, Status::Successful, Some(Utc::now()));
-        ledger.put_run(lease, &report).await?;
-        Ok(remembered)
-    })
-    .await
+    ledger
+        .under_lease(&definition.name, async |lease| {
+            let started_at = Utc::now();
+            let run_id = new_run_id(started_at);
+            let (changes, remembered) = match prepared.is_of_lists {
+                true => {
+                    let compared = compare_lists(&prepared, ledger, &definition.name).await?;
+                    (compared.changes, compared.remember_as_sent(ledger, lease, &run_id).await?)
+                }
+                false => of_rows(&prepared, ledger, lease, &run_id).await?,
+            };
+            let mut report = new_report(&prepared, &definition.name, run_id, started_at);
+            BASELINE.clone_into(&mut report.mode);
+            (report.changes, report.status, report.finished_at) = (changes, Status::Successful, Some(Utc::now()));
+            ledger.put_run(lease, &report).await?;
+            Ok(remembered)
+        })
+        .await
 }
 
 async fn of_rows(prepared: &Prepared, ledger: &Ledger, lease: &Lease, run_id: &str) -> Result<(Changes, u64)> {

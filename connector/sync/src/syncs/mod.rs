@@ -21,15 +21,11 @@ mod source_age;
 mod spool;
 mod upkeep;
 
-pub(crate) use prepared::session;
-pub(crate) use upkeep::under_lease;
-
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use datafusion::prelude::SessionContext;
 use datafusion_clevertap::options::DryRun;
-use uuid::Uuid;
 
 use self::compare::compare;
 use self::leavers::Leavers;
@@ -41,7 +37,7 @@ use crate::error::{Error, Result};
 use crate::hash;
 use crate::ledger::{Force, Lease, Ledger};
 use crate::outward;
-use crate::report::{Changes, RunReport, Status, SyncPlan};
+use crate::report::{Changes, RunReport, Status, SyncPlan, new_run_id};
 
 /// Syncs of one session, and their ledger.
 #[derive(Clone)]
@@ -136,12 +132,12 @@ impl Syncs {
         if options.dry_run.is_some_and(|dry_run| dry_run != DryRun::Off) {
             return self.dry_run(definition, &prepared).await;
         }
-        under_lease(&self.ledger, &definition.name, async |lease| self.run_under(lease, definition, &prepared).await).await
+        self.ledger.under_lease(&definition.name, async |lease| self.run_under(lease, definition, &prepared).await).await
     }
 
     async fn run_under(&self, lease: &Lease, definition: &Definition, prepared: &Prepared) -> Result<RunReport> {
         let started_at = Utc::now();
-        let mut report = new_report(prepared, &definition.name, run_id(started_at), started_at);
+        let mut report = new_report(prepared, &definition.name, new_run_id(started_at), started_at);
         self.ledger.put_run(lease, &report).await?;
         let done = self.work(lease, prepared, &mut report).await;
         report.finished_at = Some(Utc::now());
@@ -200,7 +196,7 @@ impl Syncs {
     /// What would be rejected, and by `server` what CleverTap says of it. Nothing is stored and nothing is remembered.
     async fn dry_run(&self, definition: &Definition, prepared: &Prepared) -> Result<RunReport> {
         let started_at = Utc::now();
-        let mut report = new_report(prepared, &definition.name, run_id(started_at), started_at);
+        let mut report = new_report(prepared, &definition.name, new_run_id(started_at), started_at);
         if prepared.is_of_lists {
             report.changes = compare_lists(prepared, &self.ledger, &definition.name).await?.changes;
             (report.status, report.finished_at) = (Status::Successful, Some(Utc::now()));
@@ -285,13 +281,6 @@ fn new_report(prepared: &Prepared, sync: &str, run_id: String, started_at: DateT
         window: None,
         cursor: None,
     }
-}
-
-/// A UUID of version 7, which sorts by time.
-pub(crate) fn run_id(at: DateTime<Utc>) -> String {
-    let mut random = [0; 10];
-    random.copy_from_slice(&Uuid::new_v4().as_bytes()[..10]);
-    uuid::Builder::from_unix_timestamp_millis(u64::try_from(at.timestamp_millis()).unwrap_or_default(), &random).into_uuid().to_string()
 }
 
 /// How long a row took in a run, if it sent enough of them to tell.

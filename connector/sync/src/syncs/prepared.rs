@@ -8,7 +8,6 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use chrono::Utc;
 use datafusion::catalog::TableProvider;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion_clevertap::options::DryRun;
@@ -21,6 +20,7 @@ use crate::diff::Rules;
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::outward::window;
+use crate::session::session;
 use crate::source::{HashedExec, NewEncoder};
 
 /// The column of a list's name.
@@ -205,21 +205,6 @@ impl Prepared {
     pub(super) fn encoder(&self) -> Result<PayloadEncoder> {
         Ok((self.new_encoder)()?)
     }
-}
-
-/// A session like that of `ctx`, with the options of the definition.
-pub(crate) fn session(ctx: &SessionContext, definition: &Definition, run: &RunOptions) -> Result<SessionContext> {
-    // The builder's own configuration is changed: with another one it would put a new, empty catalogue in the place of the session's.
-    let mut builder = SessionStateBuilder::new_from_existing(ctx.state());
-    let mut config = builder.config().take().unwrap_or_default();
-    let skip = ("on_reject".to_owned(), "skip".to_owned());
-    let label = ("run_label".to_owned(), format!("sync {}", definition.name));
-    let dry_run = run.dry_run.map(|dry_run| ("dry_run".to_owned(), dry_run.to_string()));
-    for (name, value) in [skip, label].iter().chain(&definition.options).chain(&dry_run) {
-        config.options_mut().set(&format!("clevertap.{name}"), value)?;
-    }
-    *builder.config() = Some(config);
-    Ok(SessionContext::new_with_state(builder.build()))
 }
 
 fn encoders(provider: Arc<dyn TableProvider>, session: &SessionContext, schema: SchemaRef) -> NewEncoder {

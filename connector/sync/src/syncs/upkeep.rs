@@ -5,7 +5,7 @@
 use super::Syncs;
 use crate::definition::Definition;
 use crate::error::Result;
-use crate::ledger::{Compacted, DeadLetter, Force, Forgotten, Holder, Lease, Ledger, Vacuumed};
+use crate::ledger::{Compacted, DeadLetter, Force, Forgotten, Ledger, Vacuumed};
 use crate::outward;
 use crate::report::{Preview, RunReport};
 
@@ -50,11 +50,12 @@ impl Syncs {
     /// # Errors
     /// [`Error::Held`](crate::Error::Held) while it is run; the ledger's.
     pub async fn reset(&self, sync: &str) -> Result<()> {
-        under_lease(&self.ledger, sync, async |lease| {
-            self.ledger.reset(lease).await?;
-            outward::forget_cursor(&self.ledger, lease).await
-        })
-        .await
+        self.ledger
+            .under_lease(sync, async |lease| {
+                self.ledger.reset(lease).await?;
+                outward::forget_cursor(&self.ledger, lease).await
+            })
+            .await
     }
 
     /// From now on the sync is not run, on any machine.
@@ -78,11 +79,12 @@ impl Syncs {
     /// # Errors
     /// [`Error::Held`](crate::Error::Held) while it is run; the ledger's.
     pub async fn compact(&self, sync: &str) -> Result<(Compacted, Vacuumed)> {
-        under_lease(&self.ledger, sync, async |lease| {
-            let compacted = self.ledger.compact(lease, Force::Always).await?;
-            Ok((compacted, self.ledger.vacuum(lease, Ledger::RETENTION).await?))
-        })
-        .await
+        self.ledger
+            .under_lease(sync, async |lease| {
+                let compacted = self.ledger.compact(lease, Force::Always).await?;
+                Ok((compacted, self.ledger.vacuum(lease, Ledger::RETENTION).await?))
+            })
+            .await
     }
 
     /// Forgets people by their identifiers: rows whose key is one, or has one among its columns, and dead letters whose record has one. A key that
@@ -93,14 +95,4 @@ impl Syncs {
     pub async fn forget(&self, identifiers: &[String]) -> Result<Forgotten> {
         super::forget::forget(&self.ledger, identifiers).await
     }
-}
-
-/// Does `work` with the lease of a sync.
-pub(crate) async fn under_lease<T>(ledger: &Ledger, sync: &str, work: impl AsyncFnOnce(&Lease) -> Result<T>) -> Result<T> {
-    let lease = ledger.acquire(sync, Holder::current()).await?;
-    let done = work(&lease).await;
-    let released = lease.release().await;
-    let done = done?;
-    released?;
-    Ok(done)
 }

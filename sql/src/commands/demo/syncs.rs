@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Demo;
 use crate::{
-    engine::ledger::sync_failure,
+    engine::syncs::sync_failure,
     failure::{Failure, Result},
 };
 use clevertap_emulator::Emulator;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{super::person_key::PersonKey, eraser::Eraser, log::RequestState};
-use crate::{commands::sync::forgotten, engine::ledger::sync_failure};
+use crate::{commands::sync::forgotten, engine::syncs::sync_failure};
 
 impl Eraser<'_> {
     /// Has syncs forget those of `keys` whose deletion CleverTap took, now or before.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::engine::ledger::sync_failure;
+use crate::engine::syncs::sync_failure;
 use datafusion_clevertap_sync::{
     Error, RunReport, SyncPlan,
     ledger::DeadLetter,

@@ -28,7 +28,7 @@ pub(crate) use self::flags::SyncFlags;
 use self::flags::{PlanFlags, RunFlags, SyncCommand};
 use crate::{
     config::{Config, ConfiguredSync},
-    engine::{ledger::sync_failure, session::Session},
+    engine::{session::Session, syncs::sync_failure},
     failure::{Completion, Failure, Result},
     nearest::nearest,
     terminal::{console::Console, interrupt::Interrupts, output::Output},

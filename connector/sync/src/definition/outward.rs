@@ -2,9 +2,18 @@
 //!
 //! In: a definition, the options of a run. Out: the mode; or the key that belongs to the other direction, and what to say in its place.
 
-use super::{DELTA, PARQUET};
-use crate::definition::{Definition, Mode, OnRemoved, RemovedMax, Retry, RunOptions, Window};
+use super::{Definition, Mode, OnRemoved, RemovedMax, Retry, RunOptions, Window};
 use crate::error::{Error, Result};
+
+/// Prefixes of `into` that name a place.
+pub(crate) const DELTA: &str = "delta:";
+pub(crate) const PARQUET: &str = "parquet:";
+
+/// Whether `into` names a place, and no table.
+pub(crate) fn is_place(into: &str) -> bool {
+    let into = into.trim();
+    into.starts_with(DELTA) || into.starts_with(PARQUET)
+}
 
 /// The mode of a sync that leads out of CleverTap: `append`, or `upsert` if it has a key.
 ///
@@ -55,7 +64,7 @@ pub(crate) fn check(definition: &Definition) -> Result<Mode> {
 ///
 /// # Errors
 /// [`Error::Definition`] for an option of the other one.
-pub(super) fn check_run(name: &str, options: &RunOptions) -> Result<()> {
+pub(crate) fn check_run(name: &str, options: &RunOptions) -> Result<()> {
     let given = [
         (options.full, "full", "to read an earlier window again, run it with from and to"),
         (options.retry, "retry", "nothing is rejected here"),

@@ -3,6 +3,8 @@
 //! In: what an embedder sets. Out: a [`Definition`]. What can be said without the query is checked here;
 //! the rest when it is planned.
 
+pub(crate) mod outward;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -266,7 +268,7 @@ impl Definition {
             return wrong("it has no target; say into = \"clevertap.profiles\"".to_owned());
         }
         // Of a name alone it is not known yet whose table it is.
-        if crate::outward::is_place(&self.into) { crate::outward::rules::check(self).map(drop) } else { Ok(()) }
+        if outward::is_place(&self.into) { outward::check(self).map(drop) } else { Ok(()) }
     }
 }
 
