@@ -212,12 +212,15 @@ async fn dispatch(cli: Cli, sources: Vec<Source>, variable: impl Fn(&str) -> Opt
 /// Warnings on stderr; `RUST_LOG` sets another filter.
 fn install_logs(verbosity: &VerbosityFlags) {
     use tracing_subscriber::EnvFilter;
-    let default = if verbosity.quiet { "error" } else { "warn" };
+    // The library of Delta tables warns of its own counts.
+    let default = if verbosity.quiet { "error" } else { "warn,deltalake_core=error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| MaskedLine::new(std::io::stderr()))
         .with_target(false)
+        // Its line is shown as text, and colours would be shown as their codes.
+        .with_ansi(false)
         .log_internal_errors(false)
         .finish();
     // A second subscriber in one process is refused: the first one stays. Where stderr is closed, it would print that with a panic. Not its own

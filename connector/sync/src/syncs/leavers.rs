@@ -82,7 +82,7 @@ impl Leavers {
     pub(super) fn told(&self) -> Option<String> {
         (self.way == Way::Note).then(|| {
             format!(
-                "{} have left the source, and stay: this is the first run as a mirror, and those after it remove who leaves",
+                "{} have left the source, and stay: this is the first run as a mirror, and those after it remove who leaves (removes_at_first does at once)",
                 self.keys.len()
             )
         })

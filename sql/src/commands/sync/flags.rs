@@ -154,6 +154,9 @@ pub(super) struct MovedFlags {
     /// How many may leave a mirror: a number, or a part such as 5%
     #[arg(long, value_name = "N", value_parser = parse_removed_max)]
     max_removed: Option<RemovedMax>,
+    /// Remove who left also in the first run of a mirror, which else is a baseline
+    #[arg(long)]
+    remove_at_first: bool,
 }
 
 /// How a dry run tries rows.
@@ -214,6 +217,7 @@ impl MovedFlags {
         let mut options = RunOptions::default();
         options.full = self.full;
         options.removed_max = self.max_removed;
+        options.removes_at_first = self.remove_at_first;
         options.from = self.from.map(|from| from.instant(zone)).transpose()?;
         options.to = self.to.map(|to| to.instant(zone)).transpose()?;
         if options.from.zip(options.to).is_some_and(|(from, to)| from >= to) {

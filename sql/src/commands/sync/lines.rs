@@ -13,15 +13,15 @@ use datafusion_clevertap_sync::{
     report::{Changes, PreviewedRow, Status},
 };
 
-/// A line of `sync plan`.
+/// A line of `sync plan`. Of a sync out of CleverTap nothing is known but its window, which is in `why`.
 #[derive(Debug, Serialize)]
 pub(super) struct PlanLine<'a> {
     sync: &'a str,
-    new: u64,
-    changed: u64,
-    removed: u64,
-    unchanged: u64,
-    held: u64,
+    new: Option<u64>,
+    changed: Option<u64>,
+    removed: Option<u64>,
+    unchanged: Option<u64>,
+    held: Option<u64>,
     requests: Option<u64>,
     seconds: Option<f64>,
     why: &'a [String],
@@ -29,9 +29,20 @@ pub(super) struct PlanLine<'a> {
 
 impl<'a> PlanLine<'a> {
     pub(super) fn new(plan: &'a SyncPlan) -> Self {
-        let Changes { new, changed, removed, unchanged, held, .. } = plan.changes;
         let SyncPlan { sync, requests, seconds, why, .. } = plan;
-        Self { sync, new, changed, removed, unchanged, held, requests: *requests, seconds: *seconds, why }
+        let known = requests.map(|_| plan.changes);
+        let of = |count: fn(&Changes) -> u64| known.as_ref().map(count);
+        Self {
+            sync,
+            new: of(|changes| changes.new),
+            changed: of(|changes| changes.changed),
+            removed: of(|changes| changes.removed),
+            unchanged: of(|changes| changes.unchanged),
+            held: of(|changes| changes.held),
+            requests: *requests,
+            seconds: *seconds,
+            why,
+        }
     }
 }
 

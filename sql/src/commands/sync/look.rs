@@ -117,11 +117,14 @@ impl SyncWork<'_> {
             self.output.json(&PlanLine::new(&plan))?;
             return Ok(Completion::Done);
         }
-        self.output.say(format_args!("{name}  {}", changes_text(&plan.changes)))?;
-        let requests = plan.requests.map_or_else(|| "requests: not known".to_owned(), |requests| format!("{requests} requests"));
-        let seconds = plan.seconds.map(|seconds| format!(", about {seconds:.1} s, by the last run")).unwrap_or_default();
         let width = name.chars().count();
-        self.output.say(format_args!("{:width$}  {requests}{seconds}", ""))?;
+        if let Some(requests) = plan.requests {
+            self.output.say(format_args!("{name}  {}", changes_text(&plan.changes)))?;
+            let seconds = plan.seconds.map(|seconds| format!(", about {seconds:.1} s, by the last run")).unwrap_or_default();
+            self.output.say(format_args!("{:width$}  {requests} requests{seconds}", ""))?;
+        } else {
+            self.output.say(format_args!("{name}  how much it is, is known when it is read"))?;
+        }
         for why in &plan.why {
             self.output.say(format_args!("{:width$}  {why}", ""))?;
         }
