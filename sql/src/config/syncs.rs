@@ -271,7 +271,8 @@ mod tests {
                     description = 'who they are'\npaused = true\n\
                     [syncs.charged]\nquery = 'SELECT 1'\ninto = 'shop.public.charged'\nkey = ['a', 'b']\ncursor = 'event_time'\nlook_back = '2d'\n\
                     after = ['people']\nmax_removed = 500\n\
-                    [syncs.week]\nquery = 'SELECT 1'\ninto = 'delta:s3://acme/week'\ndays = 7\non_removed = 'delete'\n";
+                    [syncs.week]\nquery = 'SELECT 1'\ninto = 'delta:s3://acme/week'\ndays = 7\n\
+                    [syncs.leavers]\nquery = 'SELECT 1'\ninto = 'clevertap.profiles'\nmode = 'mirror'\non_removed = 'delete'\n";
         let config = load(Origin::Named, text).unwrap();
         let definitions: Vec<Definition> = config.syncs.into_iter().map(|sync| sync.definition).collect();
         let mut people = Definition::new("people", "SELECT id AS identity FROM users", "clevertap.profiles");
@@ -292,8 +293,9 @@ mod tests {
         charged.removed_max = RemovedMax::Rows(500);
         let mut week = Definition::new("week", "SELECT 1", "delta:s3://acme/week");
         week.window = Some(Window::Days(7));
-        week.on_removed = OnRemoved::Delete;
-        assert_eq!(definitions, [people, charged, week]);
+        let mut leavers = Definition::new("leavers", "SELECT 1", "clevertap.profiles");
+        (leavers.mode, leavers.on_removed) = (Some(Mode::Mirror), OnRemoved::Delete);
+        assert_eq!(definitions, [people, charged, week, leavers]);
     }
 
     #[test]
